@@ -1,0 +1,57 @@
+import type { AxiosInstance } from 'axios';
+import { Attachment } from './attachment.js';
+import { systemClock, type Clock } from './clock.js';
+import { requestInterceptor } from './interceptors/request.js';
+import { responseInterceptor } from './interceptors/response.js';
+import { resolveOptions, type AttachAuthOptions } from './options.js';
+
+/** What {@link attachAuth} gives back. */
+export interface AuthHandle {
+  /**
+   * Ejects both interceptors. Calls that wait fail with ERR_AUTH_DETACHED; what is on the wire settles with its own answer.
+   * Calling it again does nothing.
+   */
+  detach(): void;
+}
+
+/** The instances that are attached now, those of other copies of this package included. */
+const ATTACHED = Symbol.for('axios-attach-auth.attached');
+
+/**
+ * Gives an axios instance authentication that it keeps by itself: two interceptors that inject credentials, refresh a
+ * session once for everybody, replay the calls that waited, and back off when the server asks.
+ *
+ * Call it right after `axios.create()`: response handlers that are there before see every attempt, those added later see
+ * the outcome.
+ *
+ * @param instance The instance. Its `create()` children are not attached.
+ * @throws TypeError for wrong options, naming the option, what it got and what it takes; and for an instance that is
+ *   attached already (use `detach()` of its handle first).
+ */
+export function attachAuth(instance: AxiosInstance, options: AttachAuthOptions): AuthHandle;
+/** @internal */
+export function attachAuth(instance: AxiosInstance, options: AttachAuthOptions, clock: Clock): AuthHandle;
+export function attachAuth(instance: AxiosInstance, options: AttachAuthOptions, clock: Clock = systemClock): AuthHandle {
+  const given = instance as AxiosInstance | null | undefined;
+  if (typeof given?.interceptors?.request?.use !== 'function') {
+    throw new TypeError('attachAuth: the first argument takes an axios instance, as axios.create() makes one');
+  }
+  const marks = instance.interceptors as unknown as Record<symbol, unknown>;
+  if (marks[ATTACHED] === true) {
+    throw new TypeError('attachAuth: this instance is attached already; call detach() of its handle first');
+  }
+  const attachment = new Attachment(instance, resolveOptions(options), clock);
+  const { fulfilled, rejected } = responseInterceptor(attachment);
+  const requestId = instance.interceptors.request.use(requestInterceptor(attachment), undefined, { synchronous: true });
+  const responseId = instance.interceptors.response.use(fulfilled, rejected);
+  Object.defineProperty(marks, ATTACHED, { value: true, configurable: true });
+  return {
+    detach() {
+      if (attachment.isDetached) return;
+      instance.interceptors.request.eject(requestId);
+      instance.interceptors.response.eject(responseId);
+      Reflect.deleteProperty(marks, ATTACHED);
+      attachment.detach();
+    },
+  };
+}

@@ -1,0 +1,111 @@
+import type { Axios, AxiosInstance, AxiosResponse } from 'axios';
+import type { Clock } from './clock.js';
+import { AuthError } from './errors.js';
+import { teller, type Tell } from './events.js';
+import type { Policy } from './options.js';
+import { RetryBudget } from './recovery/budget.js';
+import { parseHttpDate } from './recovery/http-date.js';
+import { schemeHooks, type SchemeHooks } from './schemes/scheme.js';
+import { Gate } from './traffic/gate.js';
+import { headerOf } from './wire/answer.js';
+import { bareAxios, clientOf } from './wire/client.js';
+import { Destinations } from './wire/origin.js';
+
+/** A Date header has whole seconds and took its time to arrive: less than this is no difference. */
+const LEAST_SKEW_MS = 2_000;
+
+/** What one attachAuth() keeps for its instance, until detach(). */
+export class Attachment {
+  readonly policy: Policy;
+  readonly clock: Clock;
+  readonly tell: Tell;
+  readonly hooks: SchemeHooks;
+  readonly destinations: Destinations;
+  readonly gate: Gate | undefined;
+  /** Sends again: no interceptors, no defaults, so nothing happens to a config that was final already. */
+  readonly resender: Axios = bareAxios();
+  readonly #instance: AxiosInstance;
+  readonly #budgets = new Map<string, RetryBudget>();
+  readonly #waiting = new Set<(error: AuthError) => void>();
+  readonly #leaveScheme: () => void;
+  #skewMs: number | undefined;
+  #isDetached = false;
+
+  constructor(instance: AxiosInstance, policy: Policy, clock: Clock) {
+    this.#instance = instance;
+    this.policy = policy;
+    this.clock = clock;
+    this.tell = teller(policy.onEvent, () => clock.now());
+    this.hooks = schemeHooks.get(policy.scheme) ?? {};
+    this.destinations = new Destinations(policy.origins, () => instance.defaults.baseURL);
+    this.gate = policy.throttle ? new Gate(clock, this.tell, policy.throttle.maxQueued) : undefined;
+    this.#leaveScheme = this.hooks.join?.(this.tell, () => this.client()) ?? (() => undefined);
+  }
+
+  get isDetached(): boolean {
+    return this.#isDetached;
+  }
+
+  /** The instance's defaults as they are now, without interceptors. */
+  client(): AxiosInstance {
+    return clientOf(this.#instance);
+  }
+
+  /** The handlers of the instance's response chain that run before `own`. */
+  responseHandlersBefore(own: unknown): { fulfilled: unknown; rejected: unknown }[] {
+    const before: { fulfilled: unknown; rejected: unknown }[] = [];
+    let isBefore = true;
+    const { response } = this.#instance.interceptors as unknown as {
+      response: { forEach(visit: (handler: { fulfilled: unknown; rejected: unknown }) => void): void };
+    };
+    response.forEach((handler) => {
+      if (handler.fulfilled === own) isBefore = false;
+      else if (isBefore) before.push(handler);
+    });
+    return before;
+  }
+
+  budget(origin: string): RetryBudget {
+    let budget = this.#budgets.get(origin);
+    if (!budget) {
+      budget = new RetryBudget();
+      this.#budgets.set(origin, budget);
+    }
+    return budget;
+  }
+
+  /** Epoch ms, corrected by what the server's Date headers taught. */
+  serverNow(): number {
+    return this.clock.now() + (this.#skewMs ?? 0);
+  }
+
+  /** Learns how far the server's clock is off: from the first answer, and whenever one is refused. */
+  learnTime(response: AxiosResponse): void {
+    if (this.#skewMs !== undefined && response.status < 400) return;
+    const date = headerOf(response, 'date');
+    if (date === undefined || headerOf(response, 'age') !== undefined) return;
+    const now = this.clock.now();
+    const served = parseHttpDate(date, now);
+    if (served === undefined) return;
+    this.#skewMs = Math.abs(served - now) < LEAST_SKEW_MS ? 0 : served - now;
+  }
+
+  /** Has `interrupt` called when the attachment ends; returns the way out. */
+  whileWaiting(interrupt: (error: AuthError) => void): () => void {
+    this.#waiting.add(interrupt);
+    return () => this.#waiting.delete(interrupt);
+  }
+
+  detach(): void {
+    if (this.#isDetached) return;
+    this.#isDetached = true;
+    for (const interrupt of this.#waiting) interrupt(detached());
+    this.#waiting.clear();
+    this.gate?.dispose();
+    this.#leaveScheme();
+  }
+}
+
+export function detached(): AuthError {
+  return new AuthError('ERR_AUTH_DETACHED', 'The call was waiting when detach() was called, and was not sent (again).');
+}

@@ -1,0 +1,49 @@
+/** Ends a timer early. Calling it again, or after the timer has run, does nothing. */
+export type Cancel = () => void;
+
+/** The only source of time, chance and timers. A test hands in another one and owns all three. */
+export interface Clock {
+  /** Wall time in epoch ms. It may jump. */
+  now(): number;
+  /** Ms since some fixed instant. It never goes back, and may stand still while the machine sleeps. */
+  monotonic(): number;
+  /** At least 0, less than 1. */
+  random(): number;
+  /** Runs `run` once after `delayMs`, which is finite and below 2^31. `idle`: does not keep a Node process alive. */
+  after(delayMs: number, run: () => void, hold?: 'idle'): Cancel;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  random: () => Math.random(),
+  after(delayMs, run, hold) {
+    const timer: unknown = setTimeout(run, delayMs);
+    if (hold === 'idle') (timer as { unref?: () => void }).unref?.();
+    return () => {
+      clearTimeout(timer as Parameters<typeof clearTimeout>[0]);
+    };
+  },
+};
+
+/** A timer past 2^31 - 1 ms fires at once, and one that began before the machine slept fires late: so, in slices. */
+const SLICE_MS = 10_000;
+
+/**
+ * Runs `run` once `delayMs` have passed on either clock: after eight hours of sleep the wall knows, after the wall
+ * was set back the monotonic clock does. Infinity never comes, but unless `idle` it holds the process.
+ */
+export function alarm(clock: Clock, delayMs: number, run: () => void, hold?: 'idle'): Cancel {
+  const wallAtStart = clock.now();
+  const monotonicAtStart = clock.monotonic();
+  let cancel: Cancel = () => undefined;
+  const arm = (): void => {
+    const passedMs = Math.max(clock.now() - wallAtStart, clock.monotonic() - monotonicAtStart);
+    if (passedMs >= delayMs) run();
+    else cancel = clock.after(Math.min(delayMs - passedMs, SLICE_MS), arm, hold);
+  };
+  cancel = clock.after(Math.min(Math.max(delayMs, 0), SLICE_MS), arm, hold);
+  return () => {
+    cancel();
+  };
+}

@@ -1,0 +1,31 @@
+export { attachAuth, type AuthHandle } from './attach-auth.js';
+export type {
+  AttachAuthOptions,
+  RequestAuthOptions,
+  RetryFailure,
+  RetryOptions,
+  ThrottleOptions,
+} from './options.js';
+
+export type { AuthChallenge, AuthRequest, AuthScheme } from './schemes/scheme.js';
+export { basic, type BasicCredentials } from './schemes/basic.js';
+export { bearer } from './schemes/bearer.js';
+export type { BearerScheme } from './schemes/bearer-scheme.js';
+export type { BearerOptions } from './schemes/bearer-session.js';
+export { apiKey } from './schemes/api-key.js';
+export { signed } from './schemes/signed.js';
+export { hmac, type HmacOptions } from './schemes/hmac.js';
+
+export type { SessionSnapshot } from './session/audience.js';
+export type { RefreshContext } from './session/refresh.js';
+export type { TokenResponse, Tokens } from './session/tokens.js';
+export { memoryStore, type MaybePromise, type StoredSession, type TokenStore } from './session/store.js';
+
+export { AuthError, isAuthError, RefreshRejectedError, type AuthErrorCode } from './errors.js';
+export type { AuthEvent, RetryReason } from './events.js';
+export { exchangeOf, type ExchangeReport } from './exchange/report.js';
+export type { SettleReason } from './recovery/decide.js';
+
+export type { RequestBody } from './wire/body.js';
+export { parseChallenges, type Challenge } from './wire/challenge.js';
+export { parseRetryAfter } from './recovery/retry-after.js';

@@ -1,0 +1,64 @@
+import type { AxiosResponse } from 'axios';
+import type { Attachment } from '../attachment.js';
+import { Exchange } from '../exchange/exchange.js';
+import { exchangeBehind } from '../exchange/report.js';
+
+type Settled = PromiseSettledResult<unknown>;
+type Handler = ((value: unknown) => unknown) | null | undefined;
+
+/** The recovery loop: decide, wait or reauthorize, send again, until the call settles. Later handlers see the outcome, once. */
+export function responseInterceptor(attachment: Attachment) {
+  const fulfilled = (response: AxiosResponse): AxiosResponse | Promise<AxiosResponse> => {
+    const exchange = openExchange(response);
+    if (!exchange) return response;
+    if (exchange.isFine) {
+      exchange.finish();
+      return response;
+    }
+    return recover(exchange, { status: 'fulfilled', value: response }) as Promise<AxiosResponse>;
+  };
+  const rejected = (error: unknown): Promise<unknown> => {
+    const exchange = openExchange(error);
+    return exchange ? recover(exchange, { status: 'rejected', reason: error }) : Promise.reject(error as Error);
+  };
+
+  /** The exchange of this instance that is still open; none where an earlier handler put something else in its place. */
+  function openExchange(settled: unknown): Exchange | undefined {
+    const exchange = exchangeBehind(settled);
+    return exchange instanceof Exchange && !exchange.isDone && exchange.belongsTo(attachment) ? exchange : undefined;
+  }
+
+  async function recover(exchange: Exchange, first: Settled): Promise<unknown> {
+    let settled = first;
+    try {
+      while ((await exchange.next()) === 'again') {
+        const resent = await exchange.resend();
+        if (resent === 'withheld') break;
+        settled = await throughEarlierHandlers(resent);
+        if (isSomebodyElses(settled, exchange)) break;
+      }
+    } finally {
+      exchange.finish();
+    }
+    if (settled.status === 'rejected') throw settled.reason as Error;
+    return settled.value;
+  }
+
+  /** Handlers that were there before ours see every attempt, as they saw the first. */
+  async function throughEarlierHandlers(settled: Settled): Promise<Settled> {
+    let result: Promise<unknown> = settled.status === 'fulfilled' ? Promise.resolve(settled.value) : Promise.reject(settled.reason as Error);
+    for (const handler of attachment.responseHandlersBefore(fulfilled)) {
+      result = result.then(handler.fulfilled as Handler, handler.rejected as Handler);
+    }
+    const [handedOn] = await Promise.allSettled([result]);
+    return handedOn;
+  }
+
+  return { fulfilled, rejected };
+}
+
+/** An earlier handler made another call of it, which has its own exchange and has settled. */
+function isSomebodyElses(settled: Settled, exchange: Exchange): boolean {
+  const other = exchangeBehind(settled.status === 'fulfilled' ? settled.value : settled.reason);
+  return other !== undefined && other !== exchange;
+}

@@ -1,0 +1,34 @@
+/** How long to wait when nobody says, in ms. */
+export interface Backoff {
+  readonly baseDelayMs: number;
+  readonly maxDelayMs: number;
+}
+
+/** What is added to a Retry-After, at most: a tenth of it, within these bounds. */
+const LEAST_SPREAD_MS = 250;
+const MOST_SPREAD_MS = 10_000;
+
+/**
+ * Full jitter: anything from 0 to the exponential step, so that callers who failed together do not return together.
+ * @param failures 1 after the first failure.
+ * @param chance At least 0, less than 1.
+ */
+export function fullJitter({ baseDelayMs, maxDelayMs }: Backoff, failures: number, chance: number): number {
+  return chance * step(baseDelayMs, maxDelayMs, failures);
+}
+
+/** Equal jitter: at least half the step. After a 429 full jitter could come to nearly nothing. */
+export function equalJitter({ baseDelayMs, maxDelayMs }: Backoff, failures: number, chance: number): number {
+  const longest = step(baseDelayMs, maxDelayMs, failures);
+  return longest / 2 + (chance * longest) / 2;
+}
+
+/** What the server asked for and a little more, never less. Where it asked for nothing (0), the backoff stands. */
+export function notBefore(askedMs: number, backoff: Backoff, failures: number, chance: number): number {
+  if (askedMs === 0) return equalJitter(backoff, failures, chance);
+  return askedMs + chance * Math.min(Math.max(askedMs / 10, LEAST_SPREAD_MS), MOST_SPREAD_MS);
+}
+
+function step(baseDelayMs: number, maxDelayMs: number, failures: number): number {
+  return Math.min(maxDelayMs, baseDelayMs * 2 ** Math.min(failures - 1, 52));
+}

@@ -1,0 +1,36 @@
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
+const DAY = '(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)';
+const MONTH = `(${MONTHS.join('|')})`;
+const TIME = '(\\d{2}):(\\d{2}):(\\d{2})';
+
+const IMF_FIXDATE = new RegExp(`^${DAY}, (\\d{2}) ${MONTH} (\\d{4}) ${TIME} GMT$`);
+const RFC_850 = new RegExp(`^(?:${DAYS.join('|')}), (\\d{2})-${MONTH}-(\\d{2}) ${TIME} GMT$`);
+const ASCTIME = new RegExp(`^${DAY} ${MONTH} ((?:\\d| )\\d) ${TIME} (\\d{4})$`);
+
+/**
+ * Reads an HTTP-date in any of its three forms (RFC 9110 §5.6.7) as epoch ms; undefined for anything else. `Date.parse`
+ * would take much more than that, and differently in every engine.
+ */
+export function parseHttpDate(text: string, now: number): number | undefined {
+  const imf = IMF_FIXDATE.exec(text);
+  if (imf) return instant(imf[3], imf[2], imf[1], imf.slice(4));
+  const asc = ASCTIME.exec(text);
+  if (asc) return instant(asc[6], asc[1], asc[2], asc.slice(3));
+  const old = RFC_850.exec(text);
+  if (!old) return undefined;
+  const century = Math.floor(new Date(now).getUTCFullYear() / 100) * 100;
+  const read = instant(String(century + Number(old[3])), old[2], old[1], old.slice(4));
+  // More than 50 years ahead means the century before.
+  const isPast = read !== undefined && read - now > 50 * 365.25 * 86_400_000;
+  return isPast ? instant(String(century - 100 + Number(old[3])), old[2], old[1], old.slice(4)) : read;
+}
+
+function instant(year = '', month = '', day = '', time: (string | undefined)[] = []): number | undefined {
+  const [hour = NaN, minute = NaN, second = NaN] = time.slice(0, 3).map(Number);
+  // A leap second is the second before it.
+  if (hour > 23 || minute > 59 || second > 60) return undefined;
+  const monthIndex = MONTHS.indexOf(month);
+  const at = Date.UTC(Number(year), monthIndex, Number(day), hour, minute, Math.min(second, 59));
+  return new Date(at).getUTCMonth() === monthIndex && Number(day) > 0 ? at : undefined;
+}

@@ -1,0 +1,43 @@
+import { systemClock } from '../clock.js';
+import { parseHttpDate } from './http-date.js';
+
+const LONGEST_TEXT = 128;
+
+/**
+ * Reads a Retry-After header (RFC 9110 §10.2.3) as ms from now, never below 0. Seconds, with a fraction if a server sends
+ * one, or an HTTP-date in any of its three forms; a date is measured against `date`, the answer's own Date header, since
+ * clocks differ. Of several values joined by commas the longest counts. More than 15 digits mean Infinity.
+ *
+ * @param value The header's value.
+ * @param options `now`: epoch ms, the machine's clock by default. `date`: the Date header of the same answer; leave it out
+ *   where an Age header tells that the answer is an old one.
+ * @returns undefined where the header is missing or malformed. It never throws.
+ */
+export function parseRetryAfter(
+  value: string | undefined,
+  options: { now?: number | undefined; date?: string | undefined } = {},
+): number | undefined {
+  if (typeof value !== 'string' || value.length > LONGEST_TEXT) return undefined;
+  const now = options.now ?? systemClock.now();
+  const text = trimOws(value);
+  const whole = readOne(text, now, options.date);
+  if (whole !== undefined || !text.includes(',')) return whole;
+  // A list of dates cannot be split at commas, but every member of it has exactly one.
+  const members = text.includes('GMT') ? text.split(/(?<=GMT),/) : text.split(',');
+  const read = members.map((member) => readOne(trimOws(member), now, options.date)).filter((ms) => ms !== undefined);
+  return read.length === 0 ? undefined : Math.max(...read);
+}
+
+function readOne(text: string, now: number, date: string | undefined): number | undefined {
+  if (/^\d+(?:\.\d+)?$/.test(text)) {
+    return text.replace(/\..*/, '').length > 15 ? Infinity : Math.ceil(Number(text) * 1000);
+  }
+  const until = parseHttpDate(text, now);
+  if (until === undefined) return undefined;
+  const servedAt = date === undefined ? undefined : parseHttpDate(trimOws(date), now);
+  return Math.max(0, until - (servedAt ?? now));
+}
+
+function trimOws(text: string): string {
+  return text.replace(/^[ \t]+/, '').replace(/[ \t]+$/, '');
+}

@@ -1,0 +1,42 @@
+import { assertHeader } from '../wire/header-values.js';
+import type { MaybePromise } from '../session/store.js';
+import { LastSent, whenReady, type AuthScheme } from './scheme.js';
+
+/**
+ * An API key in a header of its own.
+ *
+ * @param key The key; or a function, asked at every attempt and once more after a 401: the call is sent again if the key
+ *   has changed, so keys can rotate. null or undefined: the call goes bare. So does a call that brings the header itself.
+ * @param options `header`: its name. Default `X-API-Key`.
+ * @throws TypeError for anything else. A key that no header may carry rejects the call with ERR_AUTH_INVALID_CREDENTIAL.
+ */
+export function apiKey(
+  key: string | (() => MaybePromise<string | null | undefined>),
+  options: { header?: string | undefined } = {},
+): AuthScheme {
+  const header = options.header ?? 'X-API-Key';
+  if (typeof key !== 'string' && typeof key !== 'function') throw new TypeError(`apiKey() takes a string or a function, but got ${typeof key}`);
+  if (typeof header !== 'string' || !/^[\w!#$%&'*+\-.^`|~]+$/.test(header)) {
+    throw new TypeError(`apiKey(): header takes the name of a header (RFC 9110 §5.1), but got ${String(header)}`);
+  }
+  const sent = new LastSent<string>();
+  const current = (): MaybePromise<string | null | undefined> => (typeof key === 'function' ? key() : key);
+  return {
+    name: header,
+    credentialHeaders: [header],
+    authorize(request) {
+      if (request.headers.has(header)) return undefined;
+      return whenReady(current(), (value) => {
+        if (value === null || value === undefined) return;
+        assertHeader(header, value);
+        request.headers.set(header, value);
+        sent.keep(request, value);
+      });
+    },
+    onChallenge: ({ request }) => {
+      const before = sent.of(request);
+      if (!before || typeof key === 'string') return false;
+      return whenReady(key(), (value) => value !== null && value !== undefined && value !== before.value);
+    },
+  };
+}

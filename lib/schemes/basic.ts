@@ -1,0 +1,109 @@
+import { AuthError } from '../errors.js';
+import type { MaybePromise } from '../session/store.js';
+import { LastSent, schemeHooks, whenReady, type AuthScheme } from './scheme.js';
+
+/** A user-id and a password (RFC 7617 §2). The user-id holds no colon, and neither holds control characters. */
+export interface BasicCredentials {
+  username: string;
+  password: string;
+}
+
+/**
+ * The Basic scheme (RFC 7617), in UTF-8.
+ *
+ * @param credentials One pair; several, which are tried in their order after a 401, and of which the one that was
+ *   accepted is used from then on; or a function, asked at every attempt and once more after a 401 (the call is sent again
+ *   if its answer has changed). A function that gives null or undefined lets the call go bare.
+ * @throws TypeError for anything else. A user-id with a colon or a control character rejects the call with
+ *   ERR_AUTH_INVALID_CREDENTIAL.
+ */
+export function basic(
+  credentials: BasicCredentials | readonly BasicCredentials[] | (() => MaybePromise<BasicCredentials | null | undefined>),
+): AuthScheme {
+  if (typeof credentials === 'function') return fromFunction(credentials);
+  const list = Array.isArray(credentials) ? [...(credentials as readonly BasicCredentials[])] : [credentials as BasicCredentials];
+  if (list.length === 0) throw new TypeError('basic() takes credentials, but got an empty array');
+  list.forEach(assertShape);
+  return inOrder(list);
+}
+
+/** Each call begins with the pair that was last accepted, and walks on from there. */
+function inOrder(list: readonly BasicCredentials[]): AuthScheme {
+  let accepted = 0;
+  const calls = new WeakMap<object, { at: number; tried: number }>();
+  const scheme: AuthScheme = {
+    name: 'Basic',
+    authorize(request) {
+      const call = calls.get(request.exchange) ?? { at: accepted, tried: 1 };
+      calls.set(request.exchange, call);
+      const credentials = list[call.at];
+      if (credentials) request.headers.set('Authorization', encode(credentials));
+    },
+    onChallenge({ request }) {
+      const call = calls.get(request.exchange);
+      if (!call || call.tried >= list.length) return false;
+      call.at = (call.at + 1) % list.length;
+      call.tried++;
+      return true;
+    },
+  };
+  schemeHooks.set(scheme, {
+    challengesPerCall: list.length - 1,
+    answered(exchange, isUnauthorized) {
+      const call = calls.get(exchange);
+      if (call && !isUnauthorized) accepted = call.at;
+    },
+  });
+  return scheme;
+}
+
+function fromFunction(credentials: () => MaybePromise<BasicCredentials | null | undefined>): AuthScheme {
+  const sent = new LastSent<string>();
+  const header = (found: BasicCredentials | null | undefined): string | undefined => {
+    if (found === null || found === undefined) return undefined;
+    assertShape(found);
+    return encode(found);
+  };
+  return {
+    name: 'Basic',
+    authorize: (request) =>
+      whenReady(credentials(), (found) => {
+        const value = header(found);
+        if (value === undefined) return;
+        request.headers.set('Authorization', value);
+        sent.keep(request, value);
+      }),
+    onChallenge: ({ request }) =>
+      whenReady(credentials(), (found) => {
+        const value = header(found);
+        return value !== undefined && value !== sent.of(request)?.value;
+      }),
+  };
+}
+
+function encode({ username, password }: BasicCredentials): string {
+  // eslint-disable-next-line no-control-regex -- they are what is refused
+  refuse('username', /[\x00-\x1f\x7f:]/.test(username) || hasLoneSurrogate(username), 'a colon, a control character or half a character');
+  // eslint-disable-next-line no-control-regex -- they are what is refused
+  refuse('password', /[\x00-\x1f\x7f]/.test(password) || hasLoneSurrogate(password), 'a control character or half a character');
+  let binary = '';
+  for (const byte of new TextEncoder().encode(`${username}:${password}`)) binary += String.fromCharCode(byte);
+  return `Basic ${btoa(binary)}`;
+}
+
+function refuse(field: string, isWrong: boolean, what: string): void {
+  if (isWrong) throw new AuthError('ERR_AUTH_INVALID_CREDENTIAL', `basic(): the ${field} holds ${what} (RFC 7617 §2).`);
+}
+
+function hasLoneSurrogate(text: string): boolean {
+  return /\p{Surrogate}/u.test(text);
+}
+
+function assertShape(credentials: unknown): void {
+  const { username, password } = (credentials ?? {}) as Record<string, unknown>;
+  if (typeof username !== 'string' || typeof password !== 'string') {
+    throw new TypeError(
+      `basic() takes { username, password }, both strings, but got username: ${typeof username}, password: ${typeof password}`,
+    );
+  }
+}

@@ -1,0 +1,95 @@
+import type { Clock } from '../clock.js';
+import type { RefreshContext } from '../session/refresh.js';
+import { Session, type Carried } from '../session/session.js';
+import { memoryStore, type MaybePromise, type TokenStore } from '../session/store.js';
+import { readTokens, type TokenResponse, type Tokens } from '../session/tokens.js';
+import { plainClient } from '../wire/client.js';
+import { writeBearer, type BearerScheme } from './bearer-scheme.js';
+import { schemeHooks, whenReady } from './scheme.js';
+
+/** Options of a {@link bearer} with a session. */
+export interface BearerOptions {
+  /** Tokens to begin with; used only when the store holds nothing (a sign-out is something). */
+  tokens?: TokenResponse | undefined;
+  /** Where the session lives. @default memoryStore() */
+  store?: TokenStore | undefined;
+  /**
+   * Obtains tokens. Called with a refresh token or without one (cookies, client credentials), once for everybody. `null`:
+   * nobody is signed in. Throw a RefreshRejectedError when the refresh token is dead; other errors are judged by status and
+   * RFC 6749 §5.2 code, and tried again with backoff, at most three times within `refreshTimeoutMs`.
+   */
+  refresh?: ((context: RefreshContext) => MaybePromise<TokenResponse | null>) | undefined;
+  /**
+   * In ms before the token expires: from then on the next call starts a refresh in the background, and is sent with the
+   * token there is. At most half the lifetime. @default a tenth of the lifetime, at most 60 000
+   */
+  refreshAheadMs?: number | undefined;
+  /** In ms, for all tries of one refresh together; then whoever waits gets ERR_AUTH_REFRESH_FAILED. @default 10 000 */
+  refreshTimeoutMs?: number | undefined;
+}
+
+export function bearerSession(options: BearerOptions, initial: Tokens | undefined, clock: Clock): BearerScheme {
+  const session = new Session(
+    {
+      initial,
+      store: options.store ?? memoryStore(),
+      refresh: options.refresh,
+      refreshAheadMs: options.refreshAheadMs,
+      refreshTimeoutMs: options.refreshTimeoutMs ?? 10_000,
+      plainClient,
+    },
+    clock,
+  );
+  const calls = new WeakMap<object, { turn: number; carried: Carried | undefined }>();
+  const callOf = (exchange: object): { turn: number; carried: Carried | undefined } => {
+    let call = calls.get(exchange);
+    if (!call) {
+      call = { turn: session.turn, carried: undefined };
+      calls.set(exchange, call);
+    }
+    return call;
+  };
+  const read = (tokens: TokenResponse, from: string, previous?: Tokens | null): Tokens =>
+    readTokens(tokens, from, clock.now(), 'earlier', previous);
+
+  const scheme: BearerScheme = {
+    name: 'Bearer',
+    credentialHeaders: ['Authorization'],
+    authorize(request) {
+      const call = callOf(request.exchange);
+      return whenReady(session.credential(call.turn, () => request.client), (carried) => {
+        call.carried = carried;
+        if (carried) writeBearer(request, carried.accessToken);
+      });
+    },
+    onChallenge({ request }) {
+      const { turn, carried } = callOf(request.exchange);
+      return session.challenged(turn, carried, () => request.client);
+    },
+    signIn: async (tokens) => {
+      await session.change('signed-in', read(tokens, 'signIn()'), 'other');
+    },
+    update: async (tokens) => {
+      await session.change('signed-in', read(tokens, 'update()', session.tokens), 'same');
+    },
+    signOut: () => session.change('signed-out', null, 'other'),
+    refresh: () => session.refresh(),
+    getAccessToken: () => session.token(),
+    getSnapshot: () => session.snapshot(),
+    subscribe: (listener) => session.subscribe(listener),
+  };
+  schemeHooks.set(scheme, {
+    begin(exchange) {
+      if (session.isCallingRefresh) return 'bypass';
+      callOf(exchange);
+      return 'join';
+    },
+    answered(exchange, isUnauthorized) {
+      const carried = calls.get(exchange)?.carried;
+      if (carried) session.answered(carried.generation, isUnauthorized);
+    },
+    isRefreshUseless: () => session.isRefreshUseless,
+    join: (tell, client) => session.join(tell, client),
+  });
+  return scheme;
+}

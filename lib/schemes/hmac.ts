@@ -1,0 +1,127 @@
+import { AuthError } from '../errors.js';
+import type { MaybePromise } from '../session/store.js';
+import { assertHeader } from '../wire/header-values.js';
+import { hasher, toBase64, toHex, type Hash } from './hash.js';
+import { whenReady, type AuthRequest, type AuthScheme } from './scheme.js';
+
+/** Options of {@link hmac}. */
+export interface HmacOptions {
+  /** Who signs; sent as it is. */
+  keyId: string;
+  /** The shared secret; a string counts as UTF-8. A function is asked at every attempt, and after a 401 once more. */
+  secret: string | Uint8Array | (() => MaybePromise<string | Uint8Array>);
+  /** @default 'SHA-256' */
+  hash?: Hash | undefined;
+  /** How the signature is written. @default 'hex' */
+  encoding?: 'hex' | 'base64' | undefined;
+  /** Names of the headers. @default X-API-Key, X-Timestamp (whole seconds), X-Signature */
+  headers?: { keyId?: string | undefined; timestamp?: string | undefined; signature?: string | undefined } | undefined;
+  /** What is signed. @default `METHOD \n path?query \n timestamp \n hex(hash(body))` */
+  stringToSign?:
+    | ((parts: { method: string; path: string; timestamp: string; bodyHash: string; request: AuthRequest }) => string)
+    | undefined;
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+type Sign = (data: Bytes) => MaybePromise<Bytes>;
+
+const encoder = new TextEncoder();
+/** Signed longer ago than this, by the time as it is known now: the refusal may have been for the time. */
+const STALE_MS = 5_000;
+
+/**
+ * Signs method, path, query, time and body with a shared secret (HMAC, RFC 2104), afresh at every attempt. The time follows
+ * the server's clock where its Date header shows that it differs. A 401 is answered by signing again only if the secret
+ * or the known time has changed since.
+ *
+ * @throws TypeError for wrong options. A call with a stream or multipart form is rejected with
+ *   ERR_AUTH_BODY_NOT_SIGNABLE, before anything is sent.
+ */
+export function hmac(options: HmacOptions): AuthScheme {
+  const { keyId, secret, hash = 'SHA-256', encoding = 'hex', stringToSign = defaultStringToSign } = options;
+  assertOptions(options);
+  const names = {
+    keyId: options.headers?.keyId ?? 'X-API-Key',
+    timestamp: options.headers?.timestamp ?? 'X-Timestamp',
+    signature: options.headers?.signature ?? 'X-Signature',
+  };
+  const { digest, signer } = hasher(hash);
+  const write = encoding === 'hex' ? toHex : toBase64;
+  const sent = new WeakMap<object, { secret: string | Uint8Array; signedAt: number }>();
+  let known: { secret: string | Uint8Array; sign: MaybePromise<Sign> } | undefined;
+
+  const signerFor = (value: string | Uint8Array): MaybePromise<Sign> => {
+    if (!known || !isSame(known.secret, value)) known = { secret: snapshot(value), sign: signer(bytesOf(value)) };
+    return known.sign;
+  };
+
+  return {
+    name: 'HMAC',
+    credentialHeaders: Object.values(names),
+    async authorize(request) {
+      const value = typeof secret === 'function' ? await secret() : secret;
+      const body = await request.body.bytes();
+      if (!body) throw notSignable();
+      const signedAt = request.now;
+      const timestamp = String(Math.floor(signedAt / 1000));
+      const bodyHash = toHex(await digest(body));
+      const path = request.url.pathname + request.url.search;
+      const text = stringToSign({ method: request.method, path, timestamp, bodyHash, request });
+      const sign = await signerFor(value);
+      const signature = await sign(encoder.encode(text));
+      assertHeader(names.keyId, keyId);
+      request.headers.set(names.keyId, keyId);
+      request.headers.set(names.timestamp, timestamp);
+      request.headers.set(names.signature, write(signature));
+      sent.set(request.exchange, { secret: snapshot(value), signedAt });
+    },
+    onChallenge({ request }) {
+      const before = sent.get(request.exchange);
+      if (!before) return false;
+      if (Math.abs(request.now - before.signedAt) > STALE_MS) return true;
+      return typeof secret === 'function' && whenReady(secret(), (value) => !isSame(before.secret, value));
+    },
+  };
+}
+
+function defaultStringToSign(parts: { method: string; path: string; timestamp: string; bodyHash: string }): string {
+  return `${parts.method}\n${parts.path}\n${parts.timestamp}\n${parts.bodyHash}`;
+}
+
+export function notSignable(): AuthError {
+  return new AuthError(
+    'ERR_AUTH_BODY_NOT_SIGNABLE',
+    'A stream or a multipart form has no bytes that could be signed before it is sent. Send a Buffer, a string or a Blob, ' +
+      "or leave this call out with attachAuth: { credentials: 'omit' }.",
+  );
+}
+
+function assertOptions(options: HmacOptions): void {
+  const { keyId, secret, hash, encoding } = options;
+  if (typeof keyId !== 'string' || keyId === '') throw new TypeError(`hmac(): keyId takes a non-empty string, but got ${typeof keyId}`);
+  if (typeof secret !== 'string' && typeof secret !== 'function' && !ArrayBuffer.isView(secret)) {
+    throw new TypeError(`hmac(): secret takes a string, bytes or a function, but got ${typeof secret}`);
+  }
+  if (hash !== undefined && !['SHA-256', 'SHA-384', 'SHA-512'].includes(hash)) {
+    throw new TypeError(`hmac(): hash takes SHA-256, SHA-384 or SHA-512, but got ${String(hash)}`);
+  }
+  if (encoding !== undefined && encoding !== 'hex' && encoding !== 'base64') {
+    throw new TypeError(`hmac(): encoding takes hex or base64, but got ${String(encoding)}`);
+  }
+}
+
+function bytesOf(secret: unknown): Bytes {
+  if (typeof secret === 'string') return encoder.encode(secret);
+  if (ArrayBuffer.isView(secret)) return new Uint8Array(secret.buffer as ArrayBuffer, secret.byteOffset, secret.byteLength).slice();
+  throw new AuthError('ERR_AUTH_INVALID_CREDENTIAL', `hmac(): secret() must give a string or bytes, but gave ${typeof secret}.`);
+}
+
+/** Bytes may be wiped or written over by their owner. */
+function snapshot(secret: string | Uint8Array): string | Uint8Array {
+  return typeof secret === 'string' ? secret : bytesOf(secret);
+}
+
+function isSame(one: string | Uint8Array, other: string | Uint8Array): boolean {
+  if (typeof one === 'string' || typeof other === 'string') return one === other;
+  return one.length === other.length && one.every((byte, index) => byte === other[index]);
+}

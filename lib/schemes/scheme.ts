@@ -1,0 +1,95 @@
+import type { AxiosInstance, AxiosRequestHeaders, AxiosResponse } from 'axios';
+import type { Tell } from '../events.js';
+import type { MaybePromise } from '../session/store.js';
+import type { RequestBody } from '../wire/body.js';
+import type { Challenge } from '../wire/challenge.js';
+
+/** How requests are authenticated: the port that basic, bearer, signed and every other scheme fills. */
+export interface AuthScheme {
+  /** As in `Authorization: <name> …`; used in messages and events. */
+  readonly name: string;
+  /** Headers that hold credentials, besides whatever `authorize` wrote: dropped on a redirect to another origin. */
+  readonly credentialHeaders?: readonly string[] | undefined;
+  /**
+   * Called before every attempt of every call to an origin of ours, once URL, headers and body are final. It writes
+   * headers; what it writes goes on a copy, is checked, and counts as a credential. What it throws rejects the call.
+   */
+  authorize(request: AuthRequest): MaybePromise<void>;
+  /**
+   * Called after a refusal (a 401), once a call: true if sending again may succeed. Left out: the 401 stands.
+   * What it throws rejects the call.
+   */
+  onChallenge?(challenge: AuthChallenge): MaybePromise<boolean>;
+}
+
+/** One attempt, as a scheme sees it. */
+export interface AuthRequest {
+  /** Upper case. */
+  readonly method: string;
+  /** As it will be sent: base, path, serialized params. A URL that stays relative reads as `http://localhost/…`. */
+  readonly url: URL;
+  /** This attempt's own. `set()` checks the raw value and throws ERR_AUTH_INVALID_CREDENTIAL. */
+  readonly headers: AxiosRequestHeaders;
+  /** After `transformRequest`. */
+  readonly body: RequestBody;
+  /** 1 for the first attempt of a call. */
+  readonly attempt: number;
+  /** Ends with the caller's signal, the deadline and detach(); made when first asked for. */
+  readonly signal: AbortSignal;
+  /** Epoch ms, corrected by what the server's Date headers taught. */
+  readonly now: number;
+  /** This instance's defaults, no interceptors; never meets gate or session; its errors keep no body. */
+  readonly client: AxiosInstance;
+  /** One for each call, the same for all its attempts: a WeakMap key. */
+  readonly exchange: object;
+}
+
+/** A refusal, as a scheme sees it. */
+export interface AuthChallenge {
+  readonly request: AuthRequest;
+  readonly response: AxiosResponse;
+  /** What WWW-Authenticate says (RFC 9110 §11.6.1); empty where it is missing, malformed or hidden by CORS. */
+  readonly challenges: readonly Challenge[];
+}
+
+/** What schemes of this package say and hear beyond the port. */
+export interface SchemeHooks {
+  /** A call begins. `bypass`: it was made inside `refresh()`, and must not wait for it. */
+  begin?(exchange: object): 'join' | 'bypass';
+  /** An answer to an attempt of ours. */
+  answered?(exchange: object, isUnauthorized: boolean): void;
+  /** Whether the breaker keeps the session from refreshing. */
+  isRefreshUseless?(): boolean;
+  /** An instance is attached; returns the way out. */
+  join?(tell: Tell, client: () => AxiosInstance): () => void;
+  /** How many refusals of one call it can answer, where that is more than one: a list of credentials. */
+  readonly challengesPerCall?: number;
+}
+
+export const schemeHooks = new WeakMap<AuthScheme, SchemeHooks>();
+
+/**
+ * For schemes whose credential is a function: what was sent is kept for each call, and after a 401 the function is asked
+ * once more: the call is sent again only if the value has changed.
+ */
+export class LastSent<T> {
+  readonly #sent = new WeakMap<object, { value: T }>();
+
+  keep(request: AuthRequest, value: T): void {
+    this.#sent.set(request.exchange, { value });
+  }
+
+  /** undefined: nothing of ours was sent. */
+  of(request: AuthRequest): { value: T } | undefined {
+    return this.#sent.get(request.exchange);
+  }
+}
+
+/** Goes on at once with a value, later with a promise: a scheme that need not wait costs no microtask. */
+export function whenReady<T, R>(value: MaybePromise<T>, then: (value: T) => R): MaybePromise<R> {
+  return isPromise(value) ? value.then(then) : then(value);
+}
+
+export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+}

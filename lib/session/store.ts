@@ -1,0 +1,77 @@
+import type { Tokens } from './tokens.js';
+
+/** A value, or a promise of it. */
+export type MaybePromise<T> = T | Promise<T>;
+
+/**
+ * One session as it is stored. `generation` grows with every write, `epoch` whenever the principal changes (sign-in and
+ * sign-out). `tokens: null` is a sign-out that every holder of the store must see: a tombstone, not a deletion.
+ */
+export interface StoredSession {
+  readonly version: 1;
+  readonly generation: number;
+  readonly epoch: number;
+  readonly tokens: Tokens | null;
+}
+
+/** Where a session lives: memory, a file, the browser's storage, a database. */
+export interface TokenStore {
+  /** What is stored now; undefined: nothing ever was. */
+  load(): MaybePromise<StoredSession | undefined>;
+  /** Stores `next` only while the stored generation is still `expected` (undefined: nothing stored); false otherwise. */
+  compareAndSet(expected: number | undefined, next: StoredSession): MaybePromise<boolean>;
+  /** Runs `work` while no other holder of this store (tab, process, machine) runs theirs. */
+  exclusive?<T>(work: () => Promise<T>, options: { signal: AbortSignal }): Promise<T>;
+  /** Calls `onChange` as a hint that another holder may have changed what is stored. Returns the way to stop. */
+  subscribe?(onChange: () => void): () => void;
+}
+
+/** A store that lasts as long as the page or process. Schemes that are given the same one share the session and its refresh. */
+export function memoryStore(): TokenStore {
+  let stored: StoredSession | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  const listeners = new Set<() => void>();
+  return {
+    load: () => stored,
+    compareAndSet(expected, next) {
+      if (stored?.generation !== expected) return false;
+      stored = next;
+      for (const listener of listeners) listener();
+      return true;
+    },
+    exclusive(work) {
+      const mine = last.then(work, work);
+      last = mine.catch(() => undefined);
+      return mine;
+    },
+    subscribe(onChange) {
+      listeners.add(onChange);
+      return () => listeners.delete(onChange);
+    },
+  };
+}
+
+/** What a store gave back, if it is a session of ours; undefined for anything else. */
+export function readStored(value: unknown): StoredSession | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { version, generation, epoch, tokens } = value as Record<string, unknown>;
+  if (version !== 1 || !isCount(generation) || !isCount(epoch)) return undefined;
+  if (tokens === null) return { version, generation, epoch, tokens };
+  if (typeof tokens !== 'object') return undefined;
+  const { accessToken, refreshToken, expiresAt } = tokens as Record<string, unknown>;
+  if (typeof accessToken !== 'string' || accessToken === '') return undefined;
+  return {
+    version,
+    generation,
+    epoch,
+    tokens: {
+      accessToken,
+      ...(typeof refreshToken === 'string' && { refreshToken }),
+      ...(typeof expiresAt === 'number' && Number.isFinite(expiresAt) && { expiresAt }),
+    },
+  };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}

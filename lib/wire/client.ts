@@ -1,0 +1,23 @@
+import { Axios, create, type AxiosInstance } from 'axios';
+import { withoutRequestSecrets } from '../errors.js';
+
+/** An instance's defaults as they are now, and nothing else of it: what goes through here meets no gate and no session. */
+export function clientOf(instance: AxiosInstance): AxiosInstance {
+  return discreet(create(instance.defaults as Parameters<typeof create>[0]));
+}
+
+/** For a refresh that no instance asked for. */
+export function plainClient(): AxiosInstance {
+  return discreet(create());
+}
+
+/** No interceptors and no defaults: it sends what is final already. */
+export function bareAxios(): Axios {
+  return new Axios({});
+}
+
+/** A refresh carries the refresh token in its body, and its errors end in logs. */
+function discreet(client: AxiosInstance): AxiosInstance {
+  client.interceptors.response.use(undefined, (error: unknown) => Promise.reject(withoutRequestSecrets(error) as Error));
+  return client;
+}

@@ -1,0 +1,144 @@
+import { AxiosError, type AxiosAdapter, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import { AuthError } from '../errors.js';
+import { isReplayable } from '../recovery/replayable.js';
+import { headerOf } from './answer.js';
+import { fullUrl, resolveUrl } from './origin.js';
+
+const MOST_REDIRECTS = 20;
+
+/** Answers that a redirect fetched from another origin. */
+const fetchedElsewhere = new WeakSet<AxiosResponse>();
+
+/**
+ * http adapter: credentials stay behind when a redirect leaves the origin. axios drops Authorization alone, and before
+ * 1.21.1 not towards a sub-domain.
+ */
+export function guardRedirects(copy: InternalAxiosRequestConfig, origin: string, credentialHeaders: readonly string[]): void {
+  const theirs = copy.beforeRedirect;
+  copy.beforeRedirect = (options, ...details) => {
+    if (originOf(options.href) !== origin) {
+      const headers = options.headers as Record<string, unknown>;
+      for (const name of Object.keys(headers)) {
+        if (credentialHeaders.includes(name.toLowerCase())) Reflect.deleteProperty(headers, name);
+      }
+    }
+    theirs?.(options, ...details);
+  };
+}
+
+/** fetch adapter: it hands redirects to fetch, which knows of no credential but Authorization. */
+export function isFollowedHere(copy: InternalAxiosRequestConfig, credentialHeaders: readonly string[]): boolean {
+  const redirect = (copy.fetchOptions as { redirect?: unknown } | undefined)?.redirect;
+  if (copy.maxRedirects === 0 || (redirect !== undefined && redirect !== 'follow')) return false;
+  // A browser shows nobody where a redirect leads; there Authorization may go on, since fetch drops it at the border.
+  return canSeeRedirects() || credentialHeaders.some((name) => name !== 'authorization');
+}
+
+/** Follows redirects as the Fetch standard does (§4.4), and leaves the credentials behind at the border. */
+export async function followRedirects(
+  copy: InternalAxiosRequestConfig,
+  adapter: AxiosAdapter,
+  origin: string,
+  credentialHeaders: readonly string[],
+): Promise<AxiosResponse> {
+  const hop = { ...copy, fetchOptions: { ...(copy.fetchOptions as object | undefined), redirect: 'manual' as const } };
+  let hasLeft = false;
+  for (let hops = 0; ; hops++) {
+    const outcome = await answered(adapter, hop);
+    const { response } = outcome;
+    if (response?.status === 0) throw redirectInBrowser(copy);
+    if (response && hasLeft) fetchedElsewhere.add(response);
+    const location = response && isRedirect(response.status) ? headerOf(response, 'location') : undefined;
+    if (!response || location === undefined) return outcome.settle();
+    if (hops >= (copy.maxRedirects ?? MOST_REDIRECTS)) {
+      throw new AxiosError('Maximum number of redirects exceeded', AxiosError.ERR_FR_TOO_MANY_REDIRECTS, copy, undefined, response);
+    }
+    const next = parse(location, hop);
+    const becomesGet = changesToGet(response.status, hop.method ?? 'get');
+    if (!next || (!becomesGet && !isReplayable(hop.data))) return outcome.settle();
+    prepare(hop, next, becomesGet);
+    if (next.origin !== origin || hasLeft) {
+      hasLeft = true;
+      for (const name of [...credentialHeaders, 'authorization', 'cookie', 'proxy-authorization']) hop.headers.delete(name);
+    }
+  }
+}
+
+/** Whether a redirect took the call to another origin: then the answer says nothing about our credentials. */
+export function wasFetchedElsewhere(response: AxiosResponse, origin: string): boolean {
+  if (fetchedElsewhere.has(response)) return true;
+  const { responseURL, res } = (response.request ?? {}) as { responseURL?: unknown; res?: { responseUrl?: unknown } };
+  const finalUrl = typeof responseURL === 'string' && responseURL !== '' ? responseURL : res?.responseUrl;
+  return typeof finalUrl === 'string' && originOf(finalUrl) !== origin;
+}
+
+interface HopOutcome {
+  readonly response: AxiosResponse | undefined;
+  settle(): AxiosResponse;
+}
+
+/** Whatever validateStatus makes of a redirect, it is looked at first. */
+async function answered(adapter: AxiosAdapter, hop: InternalAxiosRequestConfig): Promise<HopOutcome> {
+  try {
+    const response = await adapter(hop);
+    return { response, settle: () => response };
+  } catch (error) {
+    return {
+      response: (error as { response?: AxiosResponse } | undefined)?.response,
+      settle: () => {
+        throw error;
+      },
+    };
+  }
+}
+
+function prepare(hop: InternalAxiosRequestConfig, next: URL, becomesGet: boolean): void {
+  hop.url = next.href;
+  delete hop.baseURL;
+  delete hop.params;
+  if (!becomesGet) return;
+  hop.method = 'get';
+  hop.data = undefined;
+  for (const name of ['content-type', 'content-length', 'content-encoding', 'content-language', 'content-location']) {
+    hop.headers.delete(name);
+  }
+}
+
+function changesToGet(status: number, method: string): boolean {
+  const upper = method.toUpperCase();
+  return status === 303 ? upper !== 'GET' && upper !== 'HEAD' : (status === 301 || status === 302) && upper === 'POST';
+}
+
+function isRedirect(status: number): boolean {
+  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
+}
+
+function parse(location: string, from: InternalAxiosRequestConfig): URL | undefined {
+  try {
+    const next = new URL(location, resolveUrl(fullUrl(from)));
+    return next.protocol === 'http:' || next.protocol === 'https:' ? next : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function redirectInBrowser(config: InternalAxiosRequestConfig): AuthError {
+  return new AuthError(
+    'ERR_AUTH_FOREIGN_ORIGIN',
+    'The server answered with a redirect. A browser does not show where it leads and would take the credentials along, so it ' +
+      'was not followed. Call the final URL, or send the credential in Authorization.',
+    { config },
+  );
+}
+
+function canSeeRedirects(): boolean {
+  return typeof (globalThis as { process?: { versions?: { node?: unknown } } }).process?.versions?.node === 'string';
+}
+
+function originOf(url: unknown): string | undefined {
+  try {
+    return new URL(String(url)).origin;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,80 @@
+import type { AxiosError, AxiosRequestHeaders, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import { hide } from '../errors.js';
+import type { ResolvedAdapter } from './adapter.js';
+import { followRedirects, guardRedirects, isFollowedHere } from './redirects.js';
+
+/** One attempt that is ready to leave. */
+export interface Departure {
+  /** The call's own config: what its answer or error will carry. It is never written to. */
+  readonly config: InternalAxiosRequestConfig;
+  /** This attempt's own headers, credentials included. */
+  readonly headers: AxiosRequestHeaders;
+  /** Lower-case names of the headers that no other origin may see. */
+  readonly credentialHeaders: readonly string[];
+  /** The URL that was signed, where a scheme has looked at it. */
+  readonly url: URL | undefined;
+  readonly origin: string;
+  readonly adapter: ResolvedAdapter;
+}
+
+/** Gives the real adapter a copy that carries the credentials, and gives what comes back the call's own config. */
+export async function send(departure: Departure): Promise<AxiosResponse> {
+  const { config, adapter, credentialHeaders } = departure;
+  const copy = copyConfig(departure);
+  const hasCredentials = credentialHeaders.length > 0;
+  if (hasCredentials && adapter.transport === 'http') guardRedirects(copy, departure.origin, credentialHeaders);
+  try {
+    const response =
+      hasCredentials && adapter.transport === 'fetch' && isFollowedHere(copy, credentialHeaders)
+        ? await followRedirects(copy, adapter.send, departure.origin, credentialHeaders)
+        : await adapter.send(copy);
+    return withOwnConfig(response, config);
+  } catch (error) {
+    throw errorWithOwnConfig(error, departure);
+  }
+}
+
+function copyConfig({ config, headers, url, adapter }: Departure): InternalAxiosRequestConfig {
+  const copy = Object.assign(Object.create(Object.getPrototypeOf(config) as object | null) as InternalAxiosRequestConfig, config);
+  copy.headers = headers;
+  copy.adapter = adapter.send;
+  // ECONNABORTED means a timeout and a browser's abort alike.
+  if (config.timeout && adapter.transport !== 'fetch') copy.transitional = { ...config.transitional, clarifyTimeoutError: true };
+  if (url && adapter.transport !== 'custom') {
+    copy.url = url.href;
+    delete copy.baseURL;
+    delete copy.params;
+  }
+  return copy;
+}
+
+function withOwnConfig(response: AxiosResponse, config: InternalAxiosRequestConfig): AxiosResponse {
+  response.config = config;
+  // The socket behind it remembers the header block that it sent.
+  if (response.request !== undefined) hide(response, 'request', response.request);
+  return response;
+}
+
+function errorWithOwnConfig(error: unknown, { config, adapter }: Departure): unknown {
+  if (typeof error !== 'object' || error === null) return error;
+  const failure = error as Partial<AxiosError> & { config?: unknown };
+  if ('config' in failure) failure.config = config;
+  if (failure.request !== undefined) hide(failure, 'request', failure.request);
+  if (failure.response) withOwnConfig(failure.response, config);
+  const isClarified = failure.code === 'ETIMEDOUT' && failure.cause === undefined && adapter.transport !== 'fetch';
+  if (isClarified && config.transitional?.clarifyTimeoutError !== true) failure.code = 'ECONNABORTED';
+  return error;
+}
+
+/** Ends a refused answer that nobody will read: it holds its socket, and with few sockets starves the refresh. */
+export function discard(data: unknown): void {
+  if (typeof data !== 'object' || data === null) return;
+  const stream = data as { destroy?: unknown; cancel?: unknown; on?: unknown };
+  if (typeof stream.destroy === 'function') {
+    // Destroyed before its end it complains, to nobody.
+    if (typeof stream.on === 'function') stream.on('error', () => undefined);
+    stream.destroy();
+  } else if (typeof stream.cancel === 'function') {
+    void Promise.resolve(stream.cancel()).catch(() => undefined);
+  }
+}

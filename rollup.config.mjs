@@ -1,0 +1,40 @@
+import { readdirSync } from 'node:fs';
+import typescript from '@rollup/plugin-typescript';
+import { dts } from 'rollup-plugin-dts';
+
+// One entry for the core, and one for each integration: file path = subpath.
+const input = Object.fromEntries([
+  ['index', 'lib/index.ts'],
+  ...readdirSync('lib/integrations').map((file) => [file.replace(/\.tsx?$/, ''), `lib/integrations/${file}`]),
+]);
+
+const external = (id) => !id.startsWith('.') && !id.startsWith('/');
+
+// One graph for all entries: shared code lands in chunks, or the error classes would exist several times.
+const output = (format, extension) => ({
+  dir: 'dist',
+  format,
+  entryFileNames: `[name].${extension}`,
+  chunkFileNames: `chunks/[name]-[hash].${extension}`,
+  sourcemap: false,
+  exports: 'named',
+  generatedCode: 'es2015',
+});
+
+const types = (extension) => ({
+  input,
+  external,
+  plugins: [dts({ tsconfig: 'tsconfig.build.json' })],
+  output: { ...output('es', extension), chunkFileNames: `chunks/[name]-[hash].${extension}` },
+});
+
+export default [
+  {
+    input,
+    external,
+    plugins: [typescript({ tsconfig: 'tsconfig.build.json', noEmitOnError: true, compilerOptions: { removeComments: true } })],
+    output: [output('es', 'mjs'), output('cjs', 'cjs')],
+  },
+  types('d.mts'),
+  types('d.cts'),
+];
