@@ -6,7 +6,25 @@ const config: Config = {
   testMatch: ['**/*.test.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: {
-    '^.+\\.ts$': ['ts-jest', { tsconfig: { module: 'CommonJS', moduleResolution: 'Bundler', target: 'ES2022', esModuleInterop: true, isolatedModules: true, verbatimModuleSyntax: false, allowImportingTsExtensions: false, lib: ['ES2022', 'DOM', 'DOM.Iterable'], types: ['node', 'jest'], strict: true, noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true } }],
+    '^.+\\.ts$': [
+      'ts-jest',
+      {
+        tsconfig: {
+          module: 'CommonJS',
+          moduleResolution: 'Bundler',
+          target: 'ES2022',
+          esModuleInterop: true,
+          isolatedModules: true,
+          verbatimModuleSyntax: false,
+          allowImportingTsExtensions: false,
+          lib: ['ES2022', 'DOM', 'DOM.Iterable'],
+          types: ['node', 'jest'],
+          strict: true,
+          noUncheckedIndexedAccess: true,
+          exactOptionalPropertyTypes: true,
+        },
+      },
+    ],
   },
   collectCoverageFrom: ['lib/**/*.ts', '!lib/index.ts'],
 };

@@ -21,20 +21,20 @@ const output = (format, extension) => ({
   generatedCode: 'es2015',
 });
 
-const types = (extension) => ({
-  input,
-  external,
-  plugins: [dts({ tsconfig: 'tsconfig.build.json' })],
-  output: { ...output('es', extension), chunkFileNames: `chunks/[name]-[hash].${extension}` },
-});
-
 export default [
   {
     input,
     external,
-    plugins: [typescript({ tsconfig: 'tsconfig.build.json', noEmitOnError: true, compilerOptions: { removeComments: true } })],
+    plugins: [
+      typescript({ tsconfig: 'tsconfig.build.json', noEmitOnError: true, compilerOptions: { removeComments: true } }),
+    ],
     output: [output('es', 'mjs'), output('cjs', 'cjs')],
   },
-  types('d.mts'),
-  types('d.cts'),
+  // ESM and CommonJS consumers resolve types apart: one declaration for each.
+  {
+    input,
+    external,
+    plugins: [dts({ tsconfig: 'tsconfig.build.json' })],
+    output: [output('es', 'd.mts'), output('es', 'd.cts')],
+  },
 ];

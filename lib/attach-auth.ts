@@ -3,7 +3,8 @@ import { Attachment } from './attachment.js';
 import { systemClock, type Clock } from './clock.js';
 import { requestInterceptor } from './interceptors/request.js';
 import { responseInterceptor } from './interceptors/response.js';
-import { resolveOptions, type AttachAuthOptions } from './options.js';
+import type { AttachAuthOptions } from './options.js';
+import { resolveOptions } from './policy.js';
 
 /** What {@link attachAuth} gives back. */
 export interface AuthHandle {
@@ -31,27 +32,36 @@ const ATTACHED = Symbol.for('axios-attach-auth.attached');
 export function attachAuth(instance: AxiosInstance, options: AttachAuthOptions): AuthHandle;
 /** @internal */
 export function attachAuth(instance: AxiosInstance, options: AttachAuthOptions, clock: Clock): AuthHandle;
-export function attachAuth(instance: AxiosInstance, options: AttachAuthOptions, clock: Clock = systemClock): AuthHandle {
-  const given = instance as AxiosInstance | null | undefined;
-  if (typeof given?.interceptors?.request?.use !== 'function') {
+export function attachAuth(
+  instance: AxiosInstance,
+  options: AttachAuthOptions,
+  clock: Clock = systemClock,
+): AuthHandle {
+  const { interceptors } = (instance as Partial<AxiosInstance> | null) ?? {};
+  if (typeof (interceptors as Partial<typeof interceptors> | undefined)?.request?.use !== 'function' || !interceptors) {
     throw new TypeError('attachAuth: the first argument takes an axios instance, as axios.create() makes one');
   }
-  const marks = instance.interceptors as unknown as Record<symbol, unknown>;
+  const marks = interceptors as unknown as Record<symbol, unknown>;
   if (marks[ATTACHED] === true) {
     throw new TypeError('attachAuth: this instance is attached already; call detach() of its handle first');
   }
   const attachment = new Attachment(instance, resolveOptions(options), clock);
   const { fulfilled, rejected } = responseInterceptor(attachment);
-  const requestId = instance.interceptors.request.use(requestInterceptor(attachment), undefined, { synchronous: true });
-  const responseId = instance.interceptors.response.use(fulfilled, rejected);
+  const requestId = interceptors.request.use(requestInterceptor(attachment), rethrow, { synchronous: true });
+  const responseId = interceptors.response.use(fulfilled, rejected);
   Object.defineProperty(marks, ATTACHED, { value: true, configurable: true });
   return {
     detach() {
       if (attachment.isDetached) return;
-      instance.interceptors.request.eject(requestId);
-      instance.interceptors.response.eject(responseId);
+      interceptors.request.eject(requestId);
+      interceptors.response.eject(responseId);
       Reflect.deleteProperty(marks, ATTACHED);
       attachment.detach();
     },
   };
+}
+
+/** Before 1.21 axios calls this handler of a synchronous chain whether it is there or not. */
+function rethrow(error: unknown): never {
+  throw error;
 }

@@ -2,10 +2,10 @@ import type { Axios, AxiosInstance, AxiosResponse } from 'axios';
 import type { Clock } from './clock.js';
 import { AuthError } from './errors.js';
 import { teller, type Tell } from './events.js';
-import type { Policy } from './options.js';
+import { RETRY_DEFAULTS, type Policy } from './policy.js';
 import { RetryBudget } from './recovery/budget.js';
 import { parseHttpDate } from './recovery/http-date.js';
-import { schemeHooks, type SchemeHooks } from './schemes/scheme.js';
+import { hooksOf, type SchemeHooks } from './schemes/scheme.js';
 import { Gate } from './traffic/gate.js';
 import { headerOf } from './wire/answer.js';
 import { bareAxios, clientOf } from './wire/client.js';
@@ -13,6 +13,12 @@ import { Destinations } from './wire/origin.js';
 
 /** A Date header has whole seconds and took its time to arrive: less than this is no difference. */
 const LEAST_SKEW_MS = 2_000;
+
+/** As axios keeps it. */
+export interface ResponseHandler {
+  readonly fulfilled: ((value: unknown) => unknown) | null | undefined;
+  readonly rejected: ((error: unknown) => unknown) | null | undefined;
+}
 
 /** What one attachAuth() keeps for its instance, until detach(). */
 export class Attachment {
@@ -36,9 +42,11 @@ export class Attachment {
     this.policy = policy;
     this.clock = clock;
     this.tell = teller(policy.onEvent, () => clock.now());
-    this.hooks = schemeHooks.get(policy.scheme) ?? {};
+    this.hooks = hooksOf(policy.scheme);
     this.destinations = new Destinations(policy.origins, () => instance.defaults.baseURL);
-    this.gate = policy.throttle ? new Gate(clock, this.tell, policy.throttle.maxQueued) : undefined;
+    this.gate = policy.throttle
+      ? new Gate(clock, this.tell, policy.throttle.maxQueued, policy.retry || RETRY_DEFAULTS)
+      : undefined;
     this.#leaveScheme = this.hooks.join?.(this.tell, () => this.client()) ?? (() => undefined);
   }
 
@@ -52,11 +60,11 @@ export class Attachment {
   }
 
   /** The handlers of the instance's response chain that run before `own`. */
-  responseHandlersBefore(own: unknown): { fulfilled: unknown; rejected: unknown }[] {
-    const before: { fulfilled: unknown; rejected: unknown }[] = [];
+  responseHandlersBefore(own: unknown): ResponseHandler[] {
+    const before: ResponseHandler[] = [];
     let isBefore = true;
     const { response } = this.#instance.interceptors as unknown as {
-      response: { forEach(visit: (handler: { fulfilled: unknown; rejected: unknown }) => void): void };
+      response: { forEach(visit: (handler: ResponseHandler) => void): void };
     };
     response.forEach((handler) => {
       if (handler.fulfilled === own) isBefore = false;

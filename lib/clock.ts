@@ -30,19 +30,32 @@ export const systemClock: Clock = {
 const SLICE_MS = 10_000;
 
 /**
- * Runs `run` once `delayMs` have passed on either clock: after eight hours of sleep the wall knows, after the wall
- * was set back the monotonic clock does. Infinity never comes, but unless `idle` it holds the process.
+ * Ms since now, by whichever clock has gone further: after eight hours of sleep the wall knows, after the wall was set back
+ * the monotonic clock does.
  */
+export function stopwatch(clock: Clock): () => number {
+  const wall = clock.now();
+  const monotonic = clock.monotonic();
+  return () => Math.max(clock.now() - wall, clock.monotonic() - monotonic);
+}
+
+/** Runs `run` once `delayMs` have passed on a stopwatch. Infinity never comes, but unless `idle` it holds the process. */
 export function alarm(clock: Clock, delayMs: number, run: () => void, hold?: 'idle'): Cancel {
-  const wallAtStart = clock.now();
-  const monotonicAtStart = clock.monotonic();
-  let cancel: Cancel = () => undefined;
-  const arm = (): void => {
-    const passedMs = Math.max(clock.now() - wallAtStart, clock.monotonic() - monotonicAtStart);
-    if (passedMs >= delayMs) run();
-    else cancel = clock.after(Math.min(delayMs - passedMs, SLICE_MS), arm, hold);
+  const passedMs = stopwatch(clock);
+  let cancel: Cancel;
+  const arm = (leftMs: number): void => {
+    cancel = clock.after(
+      Math.min(Math.max(leftMs, 0), SLICE_MS),
+      () => {
+        const left = delayMs - passedMs();
+        if (left <= 0) run();
+        // A rest too small for the clock to show would never pass.
+        else arm(Math.max(left, 1));
+      },
+      hold,
+    );
   };
-  cancel = clock.after(Math.min(Math.max(delayMs, 0), SLICE_MS), arm, hold);
+  arm(delayMs);
   return () => {
     cancel();
   };

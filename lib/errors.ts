@@ -35,11 +35,13 @@ export class AuthError extends AxiosError {
   constructor(
     code: AuthErrorCode,
     message: string,
-    about: { config?: InternalAxiosRequestConfig | undefined; response?: AxiosResponse | undefined; cause?: unknown } = {},
+    cause?: unknown,
+    config?: InternalAxiosRequestConfig,
+    response?: AxiosResponse,
   ) {
-    super(message, code, about.config, undefined, about.response);
+    super(message, code, config, undefined, response);
     this.name = 'AuthError';
-    if (about.cause !== undefined) hide(this, 'cause', about.cause);
+    if (cause !== undefined) hide(this, 'cause', cause);
   }
 
   /**
@@ -47,18 +49,14 @@ export class AuthError extends AxiosError {
    * @internal
    */
   about(config: InternalAxiosRequestConfig | undefined, response: AxiosResponse | undefined): AuthError {
-    return new AuthError(this.code, this.message, {
-      config,
-      response: this.response ?? response,
-      cause: this.cause,
-    });
+    return new AuthError(this.code, this.message, this.cause, config, response);
   }
 }
 Object.defineProperty(AuthError.prototype, BRAND, { value: true });
 
 /** True for an {@link AuthError}, also one of another copy of this package. */
 export function isAuthError(value: unknown): value is AuthError {
-  return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[BRAND] === true;
+  return (value as Record<symbol, unknown> | null | undefined)?.[BRAND] === true;
 }
 
 /**
@@ -67,56 +65,34 @@ export function isAuthError(value: unknown): value is AuthError {
  */
 export class RefreshRejectedError extends Error {
   override readonly name = 'RefreshRejectedError' as const;
-
-  constructor(message = 'The refresh token was rejected', options?: { cause?: unknown }) {
-    super(message);
-    if (options?.cause !== undefined) hide(this, 'cause', options.cause);
-  }
 }
 
 /** Sets a property that inspectors and serializers pass over. */
 export function hide(target: object, key: string, value: unknown): void {
-  try {
-    // Without a prototype: one that somebody polluted must not turn this into an accessor.
-    Object.defineProperty(target, key, { __proto__: null, value, enumerable: false, writable: true, configurable: true } as PropertyDescriptor);
-  } catch {
-    // Frozen by somebody else: then it stays as it is.
-  }
+  // Without a prototype: one that somebody polluted must not turn this into an accessor. Frozen targets stay as they are.
+  Reflect.defineProperty(target, key, {
+    __proto__: null,
+    value,
+    enumerable: false,
+    writable: true,
+    configurable: true,
+  } as PropertyDescriptor);
 }
-
-/** Names that hold a secret in a request to a token endpoint. */
-const SECRET_HEADERS = new Set(['authorization', 'cookie', 'dpop', 'proxy-authorization']);
 
 /**
- * Takes what a request carried out of an AxiosError: body, auth and credential headers. Errors of a refresh end in logs,
- * and its body is the refresh token itself.
+ * Leaves of an AxiosError's request only where it went. Errors of a refresh end in logs, and what its request carried is
+ * the refresh token itself.
  */
 export function withoutRequestSecrets(error: unknown): unknown {
-  for (let at = error, depth = 0; typeof at === 'object' && at !== null && depth < 8; depth++) {
-    const suspect = at as { isAxiosError?: unknown; config?: unknown; request?: unknown; response?: unknown; cause?: unknown };
-    if (suspect.isAxiosError === true && !isAuthError(suspect)) scrub(suspect);
-    at = suspect.cause;
+  let at = error as AxiosError | null | undefined;
+  for (let depth = 0; typeof at === 'object' && at !== null && depth < 8; depth++) {
+    const { method, baseURL, url } = at.config ?? {};
+    for (const holder of at.isAxiosError ? [at, at.response] : []) {
+      if (!holder) continue;
+      Object.assign(holder, { config: { method, baseURL, url, headers: {} } });
+      hide(holder, 'request', holder.request);
+    }
+    at = at.cause as typeof at;
   }
   return error;
-}
-
-function scrub(error: { config?: unknown; request?: unknown; response?: unknown }): void {
-  if ('request' in error) hide(error, 'request', error.request);
-  const config = error.config;
-  if (typeof config !== 'object' || config === null) return;
-  const bare = bareConfig(config as InternalAxiosRequestConfig);
-  error.config = bare;
-  const response = error.response as { config?: unknown; request?: unknown } | undefined;
-  if (typeof response === 'object') {
-    response.config = bare;
-    hide(response, 'request', response.request);
-  }
-}
-
-function bareConfig(config: InternalAxiosRequestConfig): object {
-  const headers: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries((config as { headers?: object }).headers ?? {})) {
-    if (!SECRET_HEADERS.has(name.toLowerCase())) headers[name] = value;
-  }
-  return { ...config, headers, data: undefined, auth: undefined, params: undefined };
 }

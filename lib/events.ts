@@ -29,7 +29,7 @@ export const tellNobody: Tell = () => undefined;
 export function teller(listener: ((event: AuthEvent) => unknown) | undefined, now: () => number): Tell {
   if (!listener) return tellNobody;
   return (happening) => {
-    const event = { at: now(), ...happening } as AuthEvent;
+    const event = { at: now(), ...happening };
     queueMicrotask(() => {
       try {
         void Promise.resolve(listener(event)).catch(() => undefined);

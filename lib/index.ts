@@ -1,11 +1,5 @@
 export { attachAuth, type AuthHandle } from './attach-auth.js';
-export type {
-  AttachAuthOptions,
-  RequestAuthOptions,
-  RetryFailure,
-  RetryOptions,
-  ThrottleOptions,
-} from './options.js';
+export type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions, ThrottleOptions } from './options.js';
 
 export type { AuthChallenge, AuthRequest, AuthScheme } from './schemes/scheme.js';
 export { basic, type BasicCredentials } from './schemes/basic.js';

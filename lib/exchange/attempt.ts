@@ -1,25 +1,106 @@
 import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
-import type { Attachment } from '../attachment.js';
-import type { Outcome } from '../recovery/decide.js';
-import { isThrottling } from '../recovery/decide.js';
-import { parseRetryAfter } from '../recovery/retry-after.js';
-import { headerLines, headerOf } from '../wire/answer.js';
-import { parseChallenges } from '../wire/challenge.js';
+import { detached, type Attachment } from '../attachment.js';
 import { AuthError } from '../errors.js';
-import type { Destination } from '../wire/origin.js';
-import { fullUrl, resolveUrl } from '../wire/origin.js';
-import { wasFetchedElsewhere } from '../wire/redirects.js';
-import type { RequestView } from '../wire/request-view.js';
+import { isPromise } from '../schemes/scheme.js';
+import { resolveAdapter } from '../wire/adapter.js';
+import { copyHeaders, writtenHeaders } from '../wire/header-values.js';
+import { fullUrl, resolveUrl, type Destination } from '../wire/origin.js';
+import type { Gate } from '../traffic/gate.js';
+import { RequestView } from '../wire/request-view.js';
+import { send } from '../wire/wire.js';
+import type { Attempt, Call } from './call.js';
+import { isThrottled, readAnswer, readError } from './outcome.js';
 
-/** One attempt that has come to an end. */
-export interface Attempt {
-  readonly outcome: Outcome;
-  readonly view: RequestView;
-  /** The scheme has had its say: a 401 is about our credentials. */
-  readonly isAuthorized: boolean;
-  readonly origin: string;
-  readonly response: AxiosResponse | undefined;
-  readonly error: unknown;
+type Config = InternalAxiosRequestConfig;
+
+/** Stands where the adapter was: what comes before an attempt, the attempt, and what it taught. */
+export async function attempt(call: Call, config: Config): Promise<AxiosResponse> {
+  const { attachment, waiting } = call;
+  if (attachment.isDetached) throw detached();
+  waiting.assertInTime();
+  const destination = attachment.destinations.of(config);
+  const { origin } = destination;
+  const isAuthorized = call.policy.credentials === 'attach' && mayAuthorize(config, destination, attachment);
+  waiting.principalOf = isAuthorized ? call.key : undefined;
+  const view = await prepare(call, config, origin, isAuthorized);
+  const { credentialHeaders: named } = attachment.policy.scheme;
+  const credentialHeaders = isAuthorized ? writtenHeaders(config.headers, view.headers, named) : [];
+  const adapter = resolveAdapter(config, call.adapters);
+  if (++call.attempts === 1) attachment.budget(origin).countCall(attachment.clock.monotonic());
+  const made: Attempt = {
+    view,
+    origin,
+    isAuthorized,
+    outcome: { kind: 'final' },
+    response: undefined,
+    error: undefined,
+    isDecided: false,
+  };
+  call.last = made;
+  try {
+    const response = await send({
+      config,
+      headers: view.headers,
+      credentialHeaders,
+      url: view.seenUrl,
+      origin,
+      adapter,
+    });
+    learn(call, made, response);
+    return response;
+  } catch (error) {
+    const { response } = (error ?? {}) as Partial<AxiosError>;
+    made.error = error;
+    if (response) learn(call, made, response);
+    else made.outcome = readError(error);
+    throw error;
+  }
+}
+
+/** Waits for the gate and lets the scheme write its headers: once more if the gate has closed while it did. */
+async function prepare(call: Call, config: Config, origin: string, isAuthorized: boolean): Promise<RequestView> {
+  const { attachment, waiting } = call;
+  const { gate } = attachment;
+  for (;;) {
+    const view = new RequestView(config, copyHeaders(config.headers), call.attempts + 1, call);
+    if (gate && !gate.isCalm) await passGate(call, gate, view, origin);
+    const authorizing = isAuthorized ? attachment.policy.scheme.authorize(view) : undefined;
+    if (!isPromise(authorizing)) return view;
+    await waiting.race(authorizing);
+    waiting.rest();
+    if (!gate || gate.isCalm || !gate.isClosed(gateKeys(attachment, view, origin))) return view;
+  }
+}
+
+async function passGate(call: Call, gate: Gate, view: RequestView, origin: string): Promise<void> {
+  const { attachment, waiting, policy } = call;
+  for (;;) {
+    const longestMs = Math.min(waiting.remainingMs, policy.retry ? policy.retry.maxRetryAfterMs : Infinity);
+    const ticket = gate.enter(gateKeys(attachment, view, origin), longestMs);
+    if (!ticket) return;
+    if (ticket.refusal) {
+      call.comeBackIn(ticket.opensInMs);
+      throw ticket.refusal;
+    }
+    await waiting.race(ticket.turn, ticket.leave);
+  }
+}
+
+/** The narrower limit first, then the one it may be part of. */
+function gateKeys({ policy: { throttle } }: Attachment, view: RequestView, origin: string): readonly [string, string?] {
+  return throttle && throttle.keyOf ? [throttle.keyOf(view)] : [origin + view.url.pathname, origin];
+}
+
+function learn({ attachment, key }: Call, made: Attempt, response: AxiosResponse): void {
+  const { view, origin, isAuthorized } = made;
+  const outcome = readAnswer(response, origin, attachment);
+  made.response = response;
+  made.outcome = outcome;
+  if (outcome.kind !== 'answer') return;
+  attachment.learnTime(response);
+  if (isAuthorized) attachment.hooks.answered?.(key, outcome.isUnauthorized);
+  if (isThrottled(outcome) && !attachment.isDetached)
+    attachment.gate?.close(gateKeys(attachment, view, origin), outcome.retryAfterMs);
 }
 
 /**
@@ -27,71 +108,35 @@ export interface Attempt {
  * leads to somebody else.
  * @throws AuthError where the call must not be sent at all.
  */
-export function mayAuthorize(config: InternalAxiosRequestConfig, destination: Destination, attachment: Attachment): boolean {
+export function mayAuthorize(
+  config: InternalAxiosRequestConfig,
+  { kind, origin, isSecure }: Destination,
+  { policy }: Attachment,
+): boolean {
   if (bringsItsOwn(config)) return false;
-  const { foreignOrigin, scheme } = attachment.policy;
-  if (destination.kind === 'unknown') {
+  if (kind === 'unknown') {
     throw new AuthError(
       'ERR_AUTH_FOREIGN_ORIGIN',
-      `Nothing says whether ${destination.origin} may receive credentials: the instance has no baseURL. Set baseURL, or name ` +
-        `it in attachAuth's origins: ['${destination.origin}'].`,
+      `Nothing says that ${origin} may receive credentials: set the instance's baseURL, or attachAuth's origins: ['${origin}'].`,
     );
   }
-  if (destination.kind === 'foreign') {
-    if (foreignOrigin === 'send-bare') return false;
-    throw new AuthError('ERR_AUTH_FOREIGN_ORIGIN', `${destination.origin} is none of the origins that may receive credentials, and foreignOrigin is 'refuse'.`);
+  if (kind === 'foreign') {
+    if (policy.foreignOrigin !== 'refuse') return false;
+    throw new AuthError(
+      'ERR_AUTH_FOREIGN_ORIGIN',
+      `${origin} is none of the origins that may receive credentials (foreignOrigin: 'refuse').`,
+    );
   }
-  if (destination.isSecure) return true;
+  if (isSecure) return true;
   throw new AuthError(
     'ERR_AUTH_INSECURE',
-    `${scheme.name} credentials would travel to ${destination.origin} unencrypted. Use https, or allow it with allowInsecure.`,
+    `${policy.scheme.name} credentials must not go to ${origin} unencrypted: use https, or allowInsecure.`,
   );
 }
 
 function bringsItsOwn(config: InternalAxiosRequestConfig): boolean {
-  if (Object.hasOwn(config, 'auth') && config.auth) return true;
-  const authorization = config.headers.get('Authorization');
-  if (authorization !== undefined && authorization !== null && authorization !== false && authorization !== '') return true;
+  if ((Object.hasOwn(config, 'auth') && config.auth) || config.headers.get('Authorization')) return true;
   if (!config.url?.includes('@') && !config.baseURL?.includes('@')) return false;
   const { username, password } = resolveUrl(fullUrl(config));
-  return username !== '' || password !== '';
-}
-
-/** What an answer means for the call. */
-export function readAnswer(response: AxiosResponse, origin: string, attachment: Attachment): Outcome {
-  const { status } = response;
-  const { isUnauthorized = refusesCredentials } = attachment.policy;
-  const isRefusal = isUnauthorized(response);
-  if (status < 400 && !isRefusal) return { kind: 'answer', status, isUnauthorized: false, retryAfterMs: undefined };
-  if (wasFetchedElsewhere(response, origin)) return { kind: 'final' };
-  const age = headerOf(response, 'age');
-  const retryAfterMs = parseRetryAfter(headerOf(response, 'retry-after'), {
-    now: attachment.clock.now(),
-    date: age === undefined ? headerOf(response, 'date') : undefined,
-  });
-  return { kind: 'answer', status, isUnauthorized: isRefusal, retryAfterMs };
-}
-
-/** A 401, unless its challenge says that the token is good but not enough: then another token of the kind changes nothing. */
-function refusesCredentials(response: AxiosResponse): boolean {
-  if (response.status !== 401) return false;
-  const challenges = parseChallenges(headerLines(response, 'www-authenticate'));
-  return !challenges.some(({ params }) => params['error'] === 'insufficient_scope');
-}
-
-export function isThrottled(outcome: Outcome): boolean {
-  return outcome.kind === 'answer' && !outcome.isUnauthorized && isThrottling(outcome.status, outcome.retryAfterMs);
-}
-
-/** Nothing that sending again could change: the caller's own doing, a wrong option, a certificate. */
-const FINAL_CODES =
-  /^(?:ERR_CANCELED|ECONNABORTED|ERR_BAD_OPTION|ERR_BAD_OPTION_VALUE|ERR_BAD_REQUEST|ERR_INVALID_URL|ERR_NOT_SUPPORT|ERR_DEPRECATED|ERR_FORM_DATA_\w+|ERR_FR_\w+|ERR_AUTH_\w+|ERR_TLS_\w+|ERR_SSL_\w+|CERT_\w+|\w*SELF_SIGNED_CERT\w*|UNABLE_TO_\w+|EPROTO)$/;
-
-/** What an error without an answer means for the call. */
-export function readError(error: unknown): Outcome {
-  const { isAxiosError, code, message } = (error ?? {}) as Partial<AxiosError>;
-  if (isAxiosError !== true) return { kind: 'final' };
-  if (code === 'ETIMEDOUT') return { kind: 'timeout' };
-  if (code === 'ERR_BAD_RESPONSE') return { kind: message === 'stream has been aborted' ? 'network' : 'final' };
-  return { kind: code !== undefined && FINAL_CODES.test(code) ? 'final' : 'network' };
+  return username + password !== '';
 }

@@ -1,86 +1,68 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import type { Attachment } from '../attachment.js';
-import { alarm } from '../clock.js';
+import { alarm, stopwatch, type Cancel } from '../clock.js';
 import { AuthError } from '../errors.js';
 import { watchCaller } from '../wire/caller.js';
 
 /** How one call waits: every wait ends with the caller's signal, the deadline and detach(), and leaves nothing behind. */
 export class Waiting {
+  /** Ms spent waiting so far. */
+  waitedMs = 0;
+  /** Whose signal and cancelToken end the waits. */
+  config: InternalAxiosRequestConfig | undefined;
+  /** The exchange's key, where its scheme has a say: then the wait ends with its principal, too. */
+  principalOf: object | undefined;
   readonly #attachment: Attachment;
   readonly #deadlineMs: number;
-  readonly #wallAtStart: number;
-  readonly #monotonicAtStart: number;
-  #config: InternalAxiosRequestConfig | undefined;
+  readonly #passedMs: () => number;
   #controller: AbortController | undefined;
-  #stopSignal: (() => void) | undefined;
-  #waitedMs = 0;
+  #stopSignal: Cancel | undefined;
 
   constructor(attachment: Attachment, deadlineMs: number) {
-    const { clock } = attachment;
     this.#attachment = attachment;
     this.#deadlineMs = deadlineMs;
-    this.#wallAtStart = clock.now();
-    this.#monotonicAtStart = clock.monotonic();
+    this.#passedMs = stopwatch(attachment.clock);
   }
 
-  /** Whose signal and cancelToken end the waits from here on. */
-  follow(config: InternalAxiosRequestConfig): void {
-    this.#config = config;
-  }
-
-  get waitedMs(): number {
-    return this.#waitedMs;
-  }
-
-  /** Until the deadline, by whichever clock has gone further. */
+  /** Until the deadline. */
   get remainingMs(): number {
-    const { clock } = this.#attachment;
-    return this.#deadlineMs - Math.max(clock.now() - this.#wallAtStart, clock.monotonic() - this.#monotonicAtStart);
+    return this.#deadlineMs - this.#passedMs();
   }
 
-  /** What `work` comes to, unless the wait is ended first; `leave` is called then. */
-  async race<T>(work: Promise<T>, leave?: () => void): Promise<T> {
+  /** @throws AuthError ERR_AUTH_DEADLINE once it has passed. */
+  assertInTime(): void {
+    if (this.remainingMs <= 0) throw this.#tooLate();
+  }
+
+  /** What `work` comes to, unless the wait is ended first; `leave` is called in any case. */
+  async race<T>(work: Promise<T>, leave?: Cancel): Promise<T> {
     const { clock } = this.#attachment;
     const from = clock.monotonic();
+    let stop: Cancel | undefined;
     try {
       return await new Promise<T>((resolve, reject) => {
-        const stop = this.#onEnd((error) => {
-          stop();
-          leave?.();
-          reject(error as Error);
-        });
-        work.then(
-          (value) => {
-            stop();
-            resolve(value);
-          },
-          (error: unknown) => {
-            stop();
-            reject(error as Error);
-          },
-        );
+        work.then(resolve, reject);
+        stop = this.#onEnd(reject);
       });
     } finally {
-      this.#waitedMs += clock.monotonic() - from;
+      stop?.();
+      leave?.();
+      this.waitedMs += clock.monotonic() - from;
     }
   }
 
   sleep(delayMs: number): Promise<void> {
-    let cancel = (): void => undefined;
+    let cancel: Cancel | undefined;
     const asleep = new Promise<void>((resolve) => {
       cancel = alarm(this.#attachment.clock, delayMs, resolve);
     });
-    return this.race(asleep, () => {
-      cancel();
-    });
+    return this.race(asleep, cancel);
   }
 
   /** A signal that ends when a wait would; it listens only until `rest()`. */
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    const controller = this.#controller;
+    const controller = (this.#controller ??= new AbortController());
     this.#stopSignal ??= this.#onEnd((error) => {
-      this.rest();
       controller.abort(error);
     });
     return controller.signal;
@@ -92,30 +74,25 @@ export class Waiting {
     this.#stopSignal = undefined;
   }
 
-  #onEnd(interrupt: (error: unknown) => void): () => void {
-    const stops: (() => void)[] = [];
-    let isOver = false;
-    const end = (error: unknown): void => {
-      if (isOver) return;
-      isOver = true;
-      // A microtask later the way out is known to everybody, also where the caller had cancelled before.
-      queueMicrotask(() => {
-        interrupt(error);
-      });
-    };
-    stops.push(alarm(this.#attachment.clock, this.remainingMs, () => {
-      end(deadlinePassed(this.#deadlineMs));
-    }));
-    stops.push(this.#attachment.whileWaiting(end));
-    const unwatch = this.#config && watchCaller(this.#config, end);
-    if (unwatch) stops.push(unwatch);
+  #onEnd(end: (error: unknown) => void): Cancel {
+    const { clock } = this.#attachment;
+    const stops = [
+      alarm(clock, this.remainingMs, () => {
+        end(this.#tooLate());
+      }),
+      this.#attachment.whileWaiting(end),
+      this.config && watchCaller(this.config, end),
+      this.principalOf && this.#attachment.hooks.whileSamePrincipal?.(this.principalOf, end),
+    ];
     return () => {
-      isOver = true;
-      for (const stop of stops.splice(0)) stop();
+      for (const stop of stops) stop?.();
     };
   }
-}
 
-export function deadlinePassed(deadlineMs: number): AuthError {
-  return new AuthError('ERR_AUTH_DEADLINE', `The call's deadline of ${String(deadlineMs)} ms passed before it could be sent (deadlineMs).`);
+  #tooLate(): AuthError {
+    return new AuthError(
+      'ERR_AUTH_DEADLINE',
+      `The deadline of ${String(this.#deadlineMs)} ms passed before the call could be sent (deadlineMs).`,
+    );
+  }
 }

@@ -71,7 +71,8 @@ async function assertPrivate(handle: FileHandle): Promise<void> {
   if (!isFile) throw refused('is no regular file');
   if (process.platform === 'win32') return;
   if (process.getuid && uid !== process.getuid()) throw refused('belongs to another user');
-  if ((mode & 0o077) !== 0) throw refused(`can be read or written by others (mode ${(mode & 0o777).toString(8)}); chmod it to 600`);
+  if ((mode & 0o077) !== 0)
+    throw refused(`can be read or written by others (mode ${(mode & 0o777).toString(8)}); chmod it to 600`);
 }
 
 async function stateOf(handle: FileHandle): Promise<{ mode: number; uid: number; isFile: boolean }> {
@@ -130,5 +131,7 @@ function parse(text: string): unknown {
 }
 
 function refused(why: string): Error {
-  return Object.assign(new Error(`fileStore(): the file ${why}, so it is not trusted with a session.`), { code: 'EUNSAFE' });
+  return Object.assign(new Error(`fileStore(): the file ${why}, so it is not trusted with a session.`), {
+    code: 'EUNSAFE',
+  });
 }

@@ -1,8 +1,8 @@
-import type { AxiosAdapter, InternalAxiosRequestConfig } from 'axios';
+import type { InternalAxiosRequestConfig } from 'axios';
 import type { Attachment } from '../attachment.js';
 import { Exchange } from '../exchange/exchange.js';
 import { exchanges } from '../exchange/report.js';
-import { resolveCall } from '../options.js';
+import { resolveCall } from '../policy.js';
 
 /**
  * Begins the exchange and puts it where the adapter was. It is synchronous: axios then runs the chain without a promise
@@ -11,7 +11,7 @@ import { resolveCall } from '../options.js';
 export function requestInterceptor(attachment: Attachment) {
   return (config: InternalAxiosRequestConfig): InternalAxiosRequestConfig => {
     // A config that went through here before (a retry layer sends it again): the wire must not wrap itself.
-    const earlier = typeof config.adapter === 'function' ? exchanges.get(config.adapter as AxiosAdapter) : undefined;
+    const earlier = typeof config.adapter === 'function' ? exchanges.get(config.adapter) : undefined;
     const adapters = earlier instanceof Exchange ? earlier.adapters : config.adapter;
     const leaveAlone = (): InternalAxiosRequestConfig => {
       if (earlier && adapters) config.adapter = adapters;
@@ -20,7 +20,7 @@ export function requestInterceptor(attachment: Attachment) {
     const own = Object.hasOwn(config, 'attachAuth') ? config.attachAuth : undefined;
     if (own === false) return leaveAlone();
     const exchange = new Exchange(attachment, resolveCall(own, attachment.policy), adapters);
-    if (attachment.hooks.begin?.(exchange) === 'bypass') return leaveAlone();
+    if (attachment.hooks.begin?.(exchange.key) === 'bypass') return leaveAlone();
     config.adapter = exchange.wire;
     return config;
   };

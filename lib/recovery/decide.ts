@@ -14,7 +14,12 @@ export type SettleReason =
 
 /** What came of one attempt. `final`: nothing that sending again could change (cancelled, refused by us, a wrong option). */
 export type Outcome =
-  | { readonly kind: 'answer'; readonly status: number; readonly isUnauthorized: boolean; readonly retryAfterMs: number | undefined }
+  | {
+      readonly kind: 'answer';
+      readonly status: number;
+      readonly isUnauthorized: boolean;
+      readonly retryAfterMs: number | undefined;
+    }
   | { readonly kind: 'network' | 'timeout' }
   | { readonly kind: 'final' };
 
@@ -51,7 +56,12 @@ export interface RetryPolicy {
 
 export type Decision =
   /** Hand on what there is. `challenge`: the scheme should hear of the 401 all the same, for the calls to come. */
-  | { readonly kind: 'settle'; readonly reason?: SettleReason; readonly retryAfterMs?: number; readonly challenge?: true }
+  | {
+      readonly kind: 'settle';
+      readonly reason?: SettleReason;
+      readonly retryAfterMs?: number;
+      readonly challenge?: true;
+    }
   | { readonly kind: 'reauthorize' }
   | { readonly kind: 'wait'; readonly delayMs: number; readonly reason: RetryReason; readonly retryAfterMs?: number };
 
@@ -64,7 +74,8 @@ export function decide(
   chance: number,
 ): Decision {
   if (outcome.kind === 'final') return { kind: 'settle' };
-  if (outcome.kind === 'answer' && outcome.isUnauthorized && call.isAuthorized) return afterUnauthorized(progress, call);
+  if (outcome.kind === 'answer' && outcome.isUnauthorized && call.isAuthorized)
+    return afterUnauthorized(progress, call);
   if (!policy) return { kind: 'settle' };
   const decision = afterFailure(outcome, progress, call, policy, chance);
   const wish = isFailure(outcome) ? call.shouldRetry?.(decision.kind === 'wait') : undefined;
@@ -104,7 +115,7 @@ function afterFailure(
   // A 429 says that the server did not act; a 503 does not.
   if (status !== 429) {
     if (!policy.statuses.has(status)) return { kind: 'settle' };
-    if (!call.isIdempotent) return { kind: 'settle', reason: 'not-idempotent' };
+    if (!call.isIdempotent) return { kind: 'settle', reason: 'not-idempotent', ...asked(retryAfterMs) };
   }
   if (isThrottled ? throttles >= policy.maxThrottledAttempts : errors >= policy.maxAttempts) {
     return { kind: 'settle', reason: 'attempts-exhausted', ...asked(retryAfterMs) };

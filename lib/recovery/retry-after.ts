@@ -22,8 +22,8 @@ export function parseRetryAfter(
   const text = trimOws(value);
   const whole = readOne(text, now, options.date);
   if (whole !== undefined || !text.includes(',')) return whole;
-  // A list of dates cannot be split at commas, but every member of it has exactly one.
-  const members = text.includes('GMT') ? text.split(/(?<=GMT),/) : text.split(',');
+  // Most forms of a date have a comma of their own, behind the day of the week.
+  const members = text.match(/[ \t]*(?:[A-Za-z]{3,9},)?[^,]*/g) ?? [];
   const read = members.map((member) => readOne(trimOws(member), now, options.date)).filter((ms) => ms !== undefined);
   return read.length === 0 ? undefined : Math.max(...read);
 }
@@ -34,7 +34,8 @@ function readOne(text: string, now: number, date: string | undefined): number | 
   }
   const until = parseHttpDate(text, now);
   if (until === undefined) return undefined;
-  const servedAt = date === undefined ? undefined : parseHttpDate(trimOws(date), now);
+  const isRead = date !== undefined && date.length <= LONGEST_TEXT;
+  const servedAt = isRead ? parseHttpDate(trimOws(date), now) : undefined;
   return Math.max(0, until - (servedAt ?? now));
 }
 

@@ -1,4 +1,4 @@
-import { assertHeader } from '../wire/header-values.js';
+import { assertHeader, isHeaderName } from '../wire/header-values.js';
 import type { MaybePromise } from '../session/store.js';
 import { LastSent, whenReady, type AuthScheme } from './scheme.js';
 
@@ -15,9 +15,12 @@ export function apiKey(
   options: { header?: string | undefined } = {},
 ): AuthScheme {
   const header = options.header ?? 'X-API-Key';
-  if (typeof key !== 'string' && typeof key !== 'function') throw new TypeError(`apiKey() takes a string or a function, but got ${typeof key}`);
-  if (typeof header !== 'string' || !/^[\w!#$%&'*+\-.^`|~]+$/.test(header)) {
-    throw new TypeError(`apiKey(): header takes the name of a header (RFC 9110 §5.1), but got ${String(header)}`);
+  if (typeof key !== 'string' && typeof key !== 'function')
+    throw new TypeError(`apiKey() takes a string or a function, but got ${typeof key}`);
+  if (!isHeaderName(header)) {
+    throw new TypeError(
+      `apiKey(): header takes the name of a header (RFC 9110 §5.1), but got ${String(header)}`,
+    );
   }
   const sent = new LastSent<string>();
   const current = (): MaybePromise<string | null | undefined> => (typeof key === 'function' ? key() : key);

@@ -1,12 +1,15 @@
 import { AuthError } from '../errors.js';
 import type { MaybePromise } from '../session/store.js';
-import { LastSent, schemeHooks, whenReady, type AuthScheme } from './scheme.js';
+import { LastSent, withHooks, whenReady, type AuthScheme } from './scheme.js';
 
 /** A user-id and a password (RFC 7617 §2). The user-id holds no colon, and neither holds control characters. */
 export interface BasicCredentials {
   username: string;
   password: string;
 }
+
+// eslint-disable-next-line no-control-regex -- they are what is refused
+const CONTROL = /[\x00-\x1f\x7f]/;
 
 /**
  * The Basic scheme (RFC 7617), in UTF-8.
@@ -18,10 +21,13 @@ export interface BasicCredentials {
  *   ERR_AUTH_INVALID_CREDENTIAL.
  */
 export function basic(
-  credentials: BasicCredentials | readonly BasicCredentials[] | (() => MaybePromise<BasicCredentials | null | undefined>),
+  credentials:
+    BasicCredentials | readonly BasicCredentials[] | (() => MaybePromise<BasicCredentials | null | undefined>),
 ): AuthScheme {
   if (typeof credentials === 'function') return fromFunction(credentials);
-  const list = Array.isArray(credentials) ? [...(credentials as readonly BasicCredentials[])] : [credentials as BasicCredentials];
+  const list = Array.isArray(credentials)
+    ? [...(credentials as readonly BasicCredentials[])]
+    : [credentials as BasicCredentials];
   if (list.length === 0) throw new TypeError('basic() takes credentials, but got an empty array');
   list.forEach(assertShape);
   return inOrder(list);
@@ -47,14 +53,13 @@ function inOrder(list: readonly BasicCredentials[]): AuthScheme {
       return true;
     },
   };
-  schemeHooks.set(scheme, {
-    challengesPerCall: list.length - 1,
+  return withHooks(scheme, {
+    challengesPerCall: Math.max(1, list.length - 1),
     answered(exchange, isUnauthorized) {
       const call = calls.get(exchange);
       if (call && !isUnauthorized) accepted = call.at;
     },
   });
-  return scheme;
 }
 
 function fromFunction(credentials: () => MaybePromise<BasicCredentials | null | undefined>): AuthScheme {
@@ -82,21 +87,20 @@ function fromFunction(credentials: () => MaybePromise<BasicCredentials | null | 
 }
 
 function encode({ username, password }: BasicCredentials): string {
-  // eslint-disable-next-line no-control-regex -- they are what is refused
-  refuse('username', /[\x00-\x1f\x7f:]/.test(username) || hasLoneSurrogate(username), 'a colon, a control character or half a character');
-  // eslint-disable-next-line no-control-regex -- they are what is refused
-  refuse('password', /[\x00-\x1f\x7f]/.test(password) || hasLoneSurrogate(password), 'a control character or half a character');
+  refuse('username', CONTROL.test(username) || username.includes(':'), username);
+  refuse('password', CONTROL.test(password), password);
+
   let binary = '';
   for (const byte of new TextEncoder().encode(`${username}:${password}`)) binary += String.fromCharCode(byte);
   return `Basic ${btoa(binary)}`;
 }
 
-function refuse(field: string, isWrong: boolean, what: string): void {
-  if (isWrong) throw new AuthError('ERR_AUTH_INVALID_CREDENTIAL', `basic(): the ${field} holds ${what} (RFC 7617 §2).`);
-}
-
-function hasLoneSurrogate(text: string): boolean {
-  return /\p{Surrogate}/u.test(text);
+function refuse(field: string, isWrong: boolean, value: string): void {
+  if (!isWrong && !/\p{Surrogate}/u.test(value)) return;
+  throw new AuthError(
+    'ERR_AUTH_INVALID_CREDENTIAL',
+    `basic(): the ${field} holds a ${field === 'username' ? 'colon, a ' : ''}control character or half a character (RFC 7617 §2).`,
+  );
 }
 
 function assertShape(credentials: unknown): void {

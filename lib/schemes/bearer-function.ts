@@ -23,7 +23,9 @@ export function bearerFunction(source: () => MaybePromise<Token>): BearerScheme 
     });
   const notHere = (what: string): Promise<never> =>
     Promise.reject(
-      new TypeError(`${what} needs a session, but this bearer() reads its token from a function. Give it { tokens, refresh } instead.`),
+      new TypeError(
+        `${what} needs a session, but this bearer() reads its token from a function. Give it { tokens, refresh } instead.`,
+      ),
     );
   return {
     name: 'Bearer',

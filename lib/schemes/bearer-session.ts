@@ -5,7 +5,7 @@ import { memoryStore, type MaybePromise, type TokenStore } from '../session/stor
 import { readTokens, type TokenResponse, type Tokens } from '../session/tokens.js';
 import { plainClient } from '../wire/client.js';
 import { writeBearer, type BearerScheme } from './bearer-scheme.js';
-import { schemeHooks, whenReady } from './scheme.js';
+import { withHooks, whenReady } from './scheme.js';
 
 /** Options of a {@link bearer} with a session. */
 export interface BearerOptions {
@@ -43,10 +43,7 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
   const calls = new WeakMap<object, { turn: number; carried: Carried | undefined }>();
   const callOf = (exchange: object): { turn: number; carried: Carried | undefined } => {
     let call = calls.get(exchange);
-    if (!call) {
-      call = { turn: session.turn, carried: undefined };
-      calls.set(exchange, call);
-    }
+    if (!call) calls.set(exchange, (call = { turn: session.ledger.turn, carried: undefined }));
     return call;
   };
   const read = (tokens: TokenResponse, from: string, previous?: Tokens | null): Tokens =>
@@ -57,28 +54,35 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     credentialHeaders: ['Authorization'],
     authorize(request) {
       const call = callOf(request.exchange);
-      return whenReady(session.credential(call.turn, () => request.client), (carried) => {
-        call.carried = carried;
-        if (carried) writeBearer(request, carried.accessToken);
-      });
+      return whenReady(
+        session.credential(call.turn, () => request.client),
+        (carried) => {
+          call.carried = carried;
+          if (carried) writeBearer(request, carried.accessToken);
+        },
+      );
     },
     onChallenge({ request }) {
       const { turn, carried } = callOf(request.exchange);
       return session.challenged(turn, carried, () => request.client);
     },
     signIn: async (tokens) => {
-      await session.change('signed-in', read(tokens, 'signIn()'), 'other');
+      await session.change('principal', read(tokens, 'signIn()'));
     },
     update: async (tokens) => {
-      await session.change('signed-in', read(tokens, 'update()', session.tokens), 'same');
+      // Only the store knows the refresh token that stays.
+      const { turn } = session.ledger;
+      await session.ledger.ready();
+      if (turn !== session.ledger.turn) return;
+      await session.change('updated', read(tokens, 'update()', session.ledger.tokens));
     },
-    signOut: () => session.change('signed-out', null, 'other'),
+    signOut: () => session.change('principal', null),
     refresh: () => session.refresh(),
     getAccessToken: () => session.token(),
     getSnapshot: () => session.snapshot(),
-    subscribe: (listener) => session.subscribe(listener),
+    subscribe: (listener) => session.audience.subscribe(listener),
   };
-  schemeHooks.set(scheme, {
+  return withHooks(scheme, {
     begin(exchange) {
       if (session.isCallingRefresh) return 'bypass';
       callOf(exchange);
@@ -88,8 +92,8 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
       const carried = calls.get(exchange)?.carried;
       if (carried) session.answered(carried.generation, isUnauthorized);
     },
+    whileSamePrincipal: (exchange, end) => session.whileSamePrincipal(callOf(exchange).turn, end),
     isRefreshUseless: () => session.isRefreshUseless,
-    join: (tell, client) => session.join(tell, client),
+    join: (tell, client) => session.audience.join(tell, client),
   });
-  return scheme;
 }

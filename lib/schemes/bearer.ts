@@ -26,20 +26,32 @@ export function bearer(
 ): BearerScheme {
   if (typeof source === 'function') return bearerFunction(source);
   if (typeof source === 'string') return bearerSession({}, { accessToken: source }, clock);
-  if (typeof source !== 'object' || source === null) {
-    throw new TypeError(`bearer() takes a token, a function or options, but got ${source === null ? 'null' : typeof source}`);
+  const given: unknown = source;
+  if (typeof given !== 'object' || given === null) {
+    throw new TypeError(
+      `bearer() takes a token, a function or options, but got ${given === null ? 'null' : typeof given}`,
+    );
   }
   assertOptions(source);
-  return bearerSession(source, source.tokens && readTokens(source.tokens, 'bearer(): tokens', clock.now(), 'earlier'), clock);
+  return bearerSession(
+    source,
+    source.tokens === undefined ? undefined : readTokens(source.tokens, 'bearer(): tokens', clock.now(), 'earlier'),
+    clock,
+  );
 }
 
 function assertOptions(options: BearerOptions): void {
   const { store, refresh, refreshAheadMs, refreshTimeoutMs } = options;
   const wrong = (option: string, takes: string, got: unknown): never => {
-    throw new TypeError(`bearer(): ${option} takes ${takes}, but got ${typeof got === 'number' ? String(got) : typeof got}`);
+    throw new TypeError(
+      `bearer(): ${option} takes ${takes}, but got ${typeof got === 'number' ? String(got) : typeof got}`,
+    );
   };
   if (refresh !== undefined && typeof refresh !== 'function') wrong('refresh', 'a function', refresh);
-  if (store !== undefined && (typeof (store as Partial<TokenStore> | null)?.load !== 'function' || typeof store.compareAndSet !== 'function')) {
+  if (
+    store !== undefined &&
+    (typeof (store as Partial<TokenStore> | null)?.load !== 'function' || typeof store.compareAndSet !== 'function')
+  ) {
     wrong('store', 'a TokenStore with load() and compareAndSet()', store);
   }
   if (refreshAheadMs !== undefined && !(typeof refreshAheadMs === 'number' && refreshAheadMs >= 0)) {

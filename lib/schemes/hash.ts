@@ -12,9 +12,9 @@ interface NodeCrypto {
 
 /** Hashes and signs: with node:crypto where there is one, since WebCrypto takes fifty times as long there. */
 export interface Hasher {
-  digest(data: Bytes): MaybePromise<Bytes>;
+  digest: (data: Bytes) => MaybePromise<Bytes>;
   /** Makes the function that signs with one secret, whose key is imported once. */
-  signer(secret: Bytes): MaybePromise<(data: Bytes) => MaybePromise<Bytes>>;
+  signer: (secret: Bytes) => MaybePromise<(data: Bytes) => MaybePromise<Bytes>>;
 }
 
 export function hasher(hash: Hash): Hasher {

@@ -1,6 +1,6 @@
 import { AuthError } from '../errors.js';
 import type { MaybePromise } from '../session/store.js';
-import { assertHeader } from '../wire/header-values.js';
+import { assertHeader, isHeaderName } from '../wire/header-values.js';
 import { hasher, toBase64, toHex, type Hash } from './hash.js';
 import { whenReady, type AuthRequest, type AuthScheme } from './scheme.js';
 
@@ -38,8 +38,8 @@ const STALE_MS = 5_000;
  *   ERR_AUTH_BODY_NOT_SIGNABLE, before anything is sent.
  */
 export function hmac(options: HmacOptions): AuthScheme {
-  const { keyId, secret, hash = 'SHA-256', encoding = 'hex', stringToSign = defaultStringToSign } = options;
   assertOptions(options);
+  const { keyId, secret, hash = 'SHA-256', encoding = 'hex', stringToSign = defaultStringToSign } = options;
   const names = {
     keyId: options.headers?.keyId ?? 'X-API-Key',
     timestamp: options.headers?.timestamp ?? 'X-Timestamp',
@@ -97,23 +97,37 @@ export function notSignable(): AuthError {
 }
 
 function assertOptions(options: HmacOptions): void {
-  const { keyId, secret, hash, encoding } = options;
-  if (typeof keyId !== 'string' || keyId === '') throw new TypeError(`hmac(): keyId takes a non-empty string, but got ${typeof keyId}`);
+  const given: unknown = options;
+  if (typeof given !== 'object' || given === null) throw new TypeError('hmac() takes { keyId, secret }');
+  const { keyId, secret, hash, encoding, stringToSign, headers = {} } = options;
+  if (typeof keyId !== 'string' || keyId === '')
+    throw new TypeError(`hmac(): keyId takes a non-empty string, but got ${typeof keyId}`);
   if (typeof secret !== 'string' && typeof secret !== 'function' && !ArrayBuffer.isView(secret)) {
     throw new TypeError(`hmac(): secret takes a string, bytes or a function, but got ${typeof secret}`);
   }
   if (hash !== undefined && !['SHA-256', 'SHA-384', 'SHA-512'].includes(hash)) {
-    throw new TypeError(`hmac(): hash takes SHA-256, SHA-384 or SHA-512, but got ${String(hash)}`);
+    throw new TypeError(`hmac(): hash takes SHA-256, SHA-384 or SHA-512, but got ${hash}`);
   }
-  if (encoding !== undefined && encoding !== 'hex' && encoding !== 'base64') {
-    throw new TypeError(`hmac(): encoding takes hex or base64, but got ${String(encoding)}`);
+  if (encoding !== undefined && !['hex', 'base64'].includes(encoding)) {
+    throw new TypeError(`hmac(): encoding takes hex or base64, but got ${encoding}`);
+  }
+  if (stringToSign !== undefined && typeof stringToSign !== 'function') {
+    throw new TypeError(`hmac(): stringToSign takes a function, but got ${typeof stringToSign}`);
+  }
+  for (const [key, name] of Object.entries(headers)) {
+    if (name !== undefined && !isHeaderName(name))
+      throw new TypeError(`hmac(): headers.${key} takes the name of a header, but got ${name}`);
   }
 }
 
 function bytesOf(secret: unknown): Bytes {
   if (typeof secret === 'string') return encoder.encode(secret);
-  if (ArrayBuffer.isView(secret)) return new Uint8Array(secret.buffer as ArrayBuffer, secret.byteOffset, secret.byteLength).slice();
-  throw new AuthError('ERR_AUTH_INVALID_CREDENTIAL', `hmac(): secret() must give a string or bytes, but gave ${typeof secret}.`);
+  if (ArrayBuffer.isView(secret))
+    return new Uint8Array(secret.buffer as ArrayBuffer, secret.byteOffset, secret.byteLength).slice();
+  throw new AuthError(
+    'ERR_AUTH_INVALID_CREDENTIAL',
+    `hmac(): secret() must give a string or bytes, but gave ${typeof secret}.`,
+  );
 }
 
 /** Bytes may be wiped or written over by their owner. */

@@ -62,11 +62,22 @@ export interface SchemeHooks {
   isRefreshUseless?(): boolean;
   /** An instance is attached; returns the way out. */
   join?(tell: Tell, client: () => AxiosInstance): () => void;
+  /** Has `end` called when the principal of the call signs out or another signs in, at once if that has happened. */
+  whileSamePrincipal?(exchange: object, end: (error: unknown) => void): () => void;
   /** How many refusals of one call it can answer, where that is more than one: a list of credentials. */
   readonly challengesPerCall?: number;
 }
 
-export const schemeHooks = new WeakMap<AuthScheme, SchemeHooks>();
+/** On the scheme itself, so that `{ ...bearer(…), authorize }` keeps them. */
+const HOOKS = Symbol.for('axios-attach-auth.hooks');
+
+export function withHooks<S extends AuthScheme>(scheme: S, hooks: SchemeHooks): S {
+  return Object.assign(scheme, { [HOOKS]: hooks });
+}
+
+export function hooksOf(scheme: AuthScheme): SchemeHooks {
+  return (scheme as { [HOOKS]?: SchemeHooks })[HOOKS] ?? {};
+}
 
 /**
  * For schemes whose credential is a function: what was sent is kept for each call, and after a 401 the function is asked

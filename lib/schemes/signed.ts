@@ -15,13 +15,23 @@ export function signed(
   sign: (request: AuthRequest) => MaybePromise<Record<string, string>>,
   options: { name?: string | undefined; credentialHeaders?: readonly string[] | undefined } = {},
 ): AuthScheme {
-  if (typeof sign !== 'function') throw new TypeError(`signed() takes a function that gives headers, but got ${typeof sign}`);
+  if (typeof sign !== 'function')
+    throw new TypeError(`signed() takes a function that gives headers, but got ${typeof sign}`);
+  const { credentialHeaders } = options;
+  if (credentialHeaders !== undefined && !Array.isArray(credentialHeaders)) {
+    throw new TypeError('signed(): credentialHeaders takes an array of names');
+  }
   return {
     name: options.name ?? 'Signed',
-    credentialHeaders: options.credentialHeaders,
+    credentialHeaders,
     async authorize(request) {
-      const headers = await sign(request);
-      for (const [name, value] of Object.entries(headers)) request.headers.set(name, value);
+      const headers: unknown = await sign(request);
+      if (typeof headers !== 'object' || headers === null) {
+        throw new TypeError(
+          `signed(): the function must give headers, but gave ${headers === null ? 'null' : typeof headers}`,
+        );
+      }
+      for (const [name, value] of Object.entries(headers)) request.headers.set(name, value as string);
     },
   };
 }

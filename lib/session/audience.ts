@@ -1,7 +1,5 @@
 import type { AxiosInstance } from 'axios';
-import type { Tell } from '../events.js';
-import type { LedgerStatus } from './ledger.js';
-import type { Tokens } from './tokens.js';
+import type { Happening, Tell } from '../events.js';
 
 /** What a session looks like from outside. The object stays the same until something in it changes. */
 export interface SessionSnapshot {
@@ -17,32 +15,27 @@ export interface SessionSnapshot {
 /** Lends an instance without interceptors to a refresh. */
 export type LendClient = () => AxiosInstance;
 
-/** Who follows a session: the instances it serves, which hear events, and the listeners of `subscribe`. */
+/** Who follows a session: the instances it serves, which hear its events, and the listeners of `subscribe`. */
 export class Audience {
+  snapshot: SessionSnapshot = { status: 'unknown', refreshing: false, expiresAt: undefined, generation: 0 };
   readonly #instances = new Map<Tell, LendClient>();
   readonly #listeners = new Set<() => void>();
-  readonly #watch: () => () => void;
+  readonly #watch: () => (() => void) | undefined;
   #stopWatching: (() => void) | undefined;
-  #snapshot: SessionSnapshot = { status: 'unknown', refreshing: false, expiresAt: undefined, generation: 0 };
 
-  /** `watch` begins to follow the store; it is called while anybody is here. */
-  constructor(watch: () => () => void) {
+  /** `watch` begins to follow the store; that goes on while anybody is here. */
+  constructor(watch: () => (() => void) | undefined) {
     this.#watch = watch;
-  }
-
-  get snapshot(): SessionSnapshot {
-    return this.#snapshot;
   }
 
   /** The client of the instance that joined first. */
   get client(): LendClient | undefined {
-    for (const lend of this.#instances.values()) return lend;
-    return undefined;
+    return [...this.#instances.values()][0];
   }
 
-  readonly tell: Tell = (happening) => {
+  tell(happening: Happening): void {
     for (const tell of this.#instances.keys()) tell(happening);
-  };
+  }
 
   join(tell: Tell, client: LendClient): () => void {
     this.#instances.set(tell, client);
@@ -58,16 +51,9 @@ export class Audience {
     return this.#entered(() => this.#listeners.delete(entry));
   }
 
-  publish(status: LedgerStatus, refreshing: boolean, tokens: Tokens | null, generation: number): void {
-    const next: SessionSnapshot = {
-      status: status === 'vacant' ? 'signed-out' : status,
-      refreshing,
-      expiresAt: tokens?.expiresAt,
-      generation,
-    };
-    const keys = Object.keys(next) as (keyof SessionSnapshot)[];
-    if (keys.every((key) => next[key] === this.#snapshot[key])) return;
-    this.#snapshot = next;
+  publish(next: SessionSnapshot): void {
+    if (JSON.stringify(next) === JSON.stringify(this.snapshot)) return;
+    this.snapshot = next;
     for (const listener of this.#listeners) queueMicrotask(listener);
   }
 

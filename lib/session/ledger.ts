@@ -1,90 +1,77 @@
-import type { Clock } from '../clock.js';
+import { alarm, type Clock } from '../clock.js';
 import type { Tell } from '../events.js';
-import type { GuardedStore } from './guarded-store.js';
-import type { MaybePromise, StoredSession } from './store.js';
+import { readStored, type MaybePromise, type StoredSession, type TokenStore } from './store.js';
 import type { Tokens } from './tokens.js';
 
 /** `vacant`: nothing was ever stored, so a refresh may be asked once who is signed in. */
 export type LedgerStatus = 'unknown' | 'vacant' | 'signed-in' | 'signed-out' | 'expired';
 
+/**
+ * What is being entered. `refreshed` and `expired` is what this holder found out: the store has it first, and gives way to
+ * whoever was earlier there. `initial` is in memory at once, and gives way to anything stored. `updated` is the same principal's news from the app, and gives way to another principal.
+ * `principal` is another principal or nobody, and gives way to nothing.
+ */
+export type Entry = 'refreshed' | 'expired' | 'initial' | 'updated' | 'principal';
+
+const STORE_TIME_LIMIT_MS = 2_000;
 const WRITE_TRIES = 20;
 
 /**
- * What this holder knows of the session, and its dealings with the store. Memory changes first and at once, the store
- * follows by compare-and-set; a store that fails is reported, and memory goes on alone.
+ * What this holder knows of the session, and its dealings with the store. A store that throws, hangs or holds something
+ * else is reported as degraded, and memory goes on alone.
  */
 export class Ledger {
-  readonly #store: GuardedStore;
+  status: LedgerStatus = 'unknown';
+  tokens: Tokens | null = null;
+  generation = 0;
+  /** How often the principal changed as seen from here; a call that began in another turn is never sent again. */
+  turn = 0;
+  lifetimeMs = Infinity;
+  readonly #store: TokenStore;
   readonly #clock: Clock;
   readonly #tell: Tell;
-  readonly #initial: Tokens | undefined;
   readonly #changed: (what: 'tokens' | 'principal') => void;
-  #status: LedgerStatus = 'unknown';
-  #tokens: Tokens | null = null;
-  #generation = 0;
+  readonly #initial: Tokens | undefined;
   #epoch = 0;
-  /** How often the principal changed as seen from here; a call that began in another turn is never sent again. */
-  #turn = 0;
+  #obtainedAt = 0;
   /** The generation last seen in the store: what a write expects to replace. */
   #inStore: number | undefined;
-  /** Memory is ahead of the store, by newer tokens of the same principal or by another one, and must not be overrun by it. */
-  #ahead: 'same' | 'other' | undefined;
+  /** Memory has what the store has not, and must not be overrun by it. */
+  #unwritten: 'initial' | 'updated' | 'principal' | undefined;
   #loading: Promise<void> | undefined;
-  /** Monotonic instants by which the token has come of age, whatever the wall clock says. */
-  #obtainedAt = 0;
-  #lifetimeMs = Infinity;
+  #writing: Promise<void> | undefined;
 
-  constructor(about: {
-    store: GuardedStore;
-    clock: Clock;
-    tell: Tell;
-    initial: Tokens | undefined;
-    changed: (what: 'tokens' | 'principal') => void;
-  }) {
-    this.#store = about.store;
-    this.#clock = about.clock;
-    this.#tell = about.tell;
-    this.#initial = about.initial;
-    this.#changed = about.changed;
-  }
-
-  get status(): LedgerStatus {
-    return this.#status;
-  }
-  get tokens(): Tokens | null {
-    return this.#tokens;
-  }
-  get generation(): number {
-    return this.#generation;
-  }
-  get turn(): number {
-    return this.#turn;
+  constructor(
+    store: TokenStore,
+    clock: Clock,
+    tell: Tell,
+    initial: Tokens | undefined,
+    changed: (what: 'tokens' | 'principal') => void,
+  ) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#tell = tell;
+    this.#initial = initial;
+    this.#changed = changed;
   }
 
   /** Ms until the access token expires, by whichever clock says less; Infinity where nothing is known. */
   get remainingMs(): number {
-    const { expiresAt } = this.#tokens ?? {};
-    if (expiresAt === undefined) return Infinity;
-    const byAge = this.#lifetimeMs - (this.#clock.monotonic() - this.#obtainedAt);
-    return Math.min(expiresAt - this.#clock.now(), byAge);
-  }
-  get lifetimeMs(): number {
-    return this.#lifetimeMs;
+    const byAge = this.lifetimeMs - (this.#clock.monotonic() - this.#obtainedAt);
+    return Math.min((this.tokens?.expiresAt ?? Infinity) - this.#clock.now(), byAge);
   }
 
   /** Reads the store if nobody has yet; at once where the store answers at once. */
   ready(): MaybePromise<void> {
-    if (this.#status !== 'unknown') return;
-    if (this.#loading) return this.#loading;
-    const found = this.#store.load();
+    if (this.status !== 'unknown' || this.#loading) return this.#loading;
+    const found = this.#ask('load', () => this.#store.load());
     if (!(found instanceof Promise)) {
       this.#open(found);
       return;
     }
-    this.#loading = found.then((stored) => {
+    this.#loading = found.then((value) => {
       this.#loading = undefined;
-      if (this.#status === 'unknown') this.#open(stored);
-      else this.#inStore = stored?.generation;
+      this.#open(value);
     });
     return this.#loading;
   }
@@ -92,122 +79,157 @@ export class Ledger {
   /** Reads the store again, and takes over what another holder has written since. */
   async reload(): Promise<void> {
     await this.ready();
-    if (this.#ahead) await this.#write(this.#turn);
-    else this.#adopt(await this.#store.load());
+    // Our own write is news to us, too, where the store tells of it.
+    if (this.#writing) await this.#writing;
+    else if (this.#unwritten) await this.#write(this.#unwritten, this.status, this.tokens);
+    else this.#adopt(await this.#load());
   }
 
-  /** A change that the app asked for: memory has it when this returns, the store when the promise settles. */
-  change(status: 'signed-in' | 'signed-out', tokens: Tokens | null, principal: 'same' | 'other'): Promise<void> {
-    if (principal === 'other') this.#turn++;
-    this.#set(status, tokens, this.#generation + 1, this.#epoch + (principal === 'other' ? 1 : 0));
-    if (this.#ahead !== 'other') this.#ahead = principal;
-    this.#changed(principal === 'other' ? 'principal' : 'tokens');
-    return this.#write(this.#turn);
+  /** Enters a change; `initial`, `updated` and `principal` are in memory when this returns, in the store when the promise settles. */
+  enter(entry: Entry, tokens: Tokens | null): Promise<void> {
+    const status = entry === 'expired' ? entry : tokens ? 'signed-in' : 'signed-out';
+    if (entry !== 'refreshed' && entry !== 'expired') {
+      if (entry === 'principal') {
+        this.turn++;
+        this.#epoch++;
+      }
+      this.#unwritten = this.#unwritten === 'principal' ? 'principal' : entry;
+      this.#set(status, tokens, this.generation + 1);
+      this.#changed(entry === 'principal' ? 'principal' : 'tokens');
+    }
+    return this.#write(entry, status, tokens);
   }
 
-  /** Told that nobody is signed in: nothing is written, since nothing was stored. */
+  /** Told that nobody is signed in. Nothing is written, since nothing was stored. */
   leaveVacant(): void {
-    if (this.#status !== 'vacant') return;
-    this.#status = 'signed-out';
-    this.#changed('tokens');
+    if (this.status === 'vacant') this.status = 'signed-out';
   }
 
-  /** Writes refreshed tokens, unless the principal has changed or another holder was first; then its tokens are taken. */
-  commit(tokens: Tokens, turn: number): Promise<void> {
-    return this.#replace('signed-in', tokens, turn);
+  async #write(entry: Entry, status: LedgerStatus, tokens: Tokens | null): Promise<void> {
+    const writing = (this.#writing = this.#bring(entry, status, tokens));
+    await writing;
+    if (this.#writing === writing) this.#writing = undefined;
   }
 
-  /** Ends the session whose refresh token was refused, unless another holder has newer tokens. */
-  expire(turn: number): Promise<void> {
-    return this.#replace('expired', null, turn);
-  }
-
-  /** The store first, then memory: for what this holder found out, and others may know better. */
-  async #replace(status: 'signed-in' | 'expired', tokens: Tokens | null, turn: number): Promise<void> {
-    for (let tries = 0; tries < WRITE_TRIES && turn === this.#turn; tries++) {
-      const next = this.#record(tokens);
-      const isWritten = await this.#store.compareAndSet(this.#inStore, next);
-      if (turn !== this.#turn) return;
+  /** Brings the store and memory together; a later change takes over, and what cannot be written now is tried again later. */
+  async #bring(entry: Entry, status: LedgerStatus, tokens: Tokens | null): Promise<void> {
+    const { turn } = this;
+    const isFound = entry === 'refreshed' || entry === 'expired';
+    const isOutdated = (): boolean => turn !== this.turn || (!isFound && tokens !== this.tokens);
+    await this.#loading;
+    for (let tries = 0; tries < WRITE_TRIES && !isOutdated(); tries++) {
+      const generation = Math.max(this.generation + Number(isFound), (this.#inStore ?? 0) + 1);
+      const next: StoredSession = { version: 1, generation, epoch: this.#epoch, tokens };
+      const isWritten = await this.#ask('write', () => this.#store.compareAndSet(this.#inStore, next));
+      if (isWritten === true) this.#inStore = generation;
+      if (isOutdated()) return;
       if (isWritten !== false) {
-        if (isWritten === true) this.#inStore = next.generation;
-        this.#ahead = isWritten === 'failed' ? 'same' : undefined;
-        this.#set(status, tokens, next.generation, next.epoch);
+        this.#unwritten = isWritten ? undefined : (this.#unwritten ?? 'updated');
+        this.#set(status, tokens, generation);
         this.#changed('tokens');
         return;
       }
-      const before = this.#generation;
-      this.#adopt(await this.#store.load());
-      if (this.#generation !== before) return;
+      const latest = await this.#load();
+      if (!latest || isOutdated()) continue;
+      if (this.#unwritten === 'principal') {
+        this.#epoch = Math.max(this.#epoch, latest.epoch + 1);
+      } else if (this.#unwritten === 'initial') {
+        // Its generation was ours alone, so what is stored may bear the same number.
+        this.#unwritten = undefined;
+        this.generation = latest.generation - 1;
+        this.#adopt(latest);
+        return;
+      } else if (isFound || latest.epoch > this.#epoch) {
+        const before = this.generation;
+        this.#unwritten = undefined;
+        this.#adopt(latest);
+        if (before !== this.generation) return;
+      }
     }
-    if (turn !== this.#turn) return;
-    // A store that refuses every write and shows nothing newer is broken: memory goes on alone.
-    this.#tell({ type: 'store-degraded', reason: 'write: refused again and again; the session goes on in memory' });
-    this.#ahead = 'same';
-    this.#set(status, tokens, this.#generation + 1, this.#epoch);
+    if (isOutdated()) return;
+    // A store that refuses every write and shows nothing newer is broken.
+    this.#degrade('write', { name: 'refused again and again' });
+    this.#unwritten ??= 'updated';
+    this.#set(status, tokens, this.generation + 1);
     this.#changed('tokens');
   }
 
-  #record(tokens: Tokens | null): StoredSession {
-    return { version: 1, generation: Math.max(this.#generation, this.#inStore ?? 0) + 1, epoch: this.#epoch, tokens };
-  }
-
-  #open(stored: StoredSession | undefined): void {
-    this.#inStore = stored?.generation;
-    if (stored) {
-      this.#set(stored.tokens ? 'signed-in' : 'signed-out', stored.tokens, stored.generation, stored.epoch);
-    } else if (this.#initial) {
-      this.#set('signed-in', this.#initial, 1, 0);
-      this.#ahead = 'same';
-      void this.#write(this.#turn);
-    } else {
-      this.#status = 'vacant';
-    }
+  #open(value: unknown): void {
+    if (this.status !== 'unknown') return;
+    const stored = this.#read(value);
+    if (stored) this.#take(stored);
+    else if (this.#initial) void this.enter('initial', this.#initial);
+    else this.status = 'vacant';
     this.#changed('tokens');
   }
 
   #adopt(stored: StoredSession | undefined): void {
-    this.#inStore = stored?.generation;
-    if (this.#ahead || !stored || stored.generation <= this.#generation) return;
+    if (this.#unwritten || !stored || stored.generation <= this.generation) return;
     const isOther = stored.epoch !== this.#epoch;
-    if (isOther) this.#turn++;
-    this.#set(stored.tokens ? 'signed-in' : 'signed-out', stored.tokens, stored.generation, stored.epoch);
-    if (isOther || !stored.tokens) this.#tell({ type: stored.tokens ? 'signed-in' : 'signed-out', generation: stored.generation });
+    if (isOther) this.turn++;
+    this.#take(stored);
+    if (isOther || !stored.tokens)
+      this.#tell({ type: stored.tokens ? 'signed-in' : 'signed-out', generation: this.generation });
     this.#changed(isOther ? 'principal' : 'tokens');
   }
 
-  #set(status: LedgerStatus, tokens: Tokens | null, generation: number, epoch: number): void {
-    this.#status = status;
-    this.#tokens = tokens;
-    this.#generation = generation;
+  #take({ tokens, generation, epoch }: StoredSession): void {
     this.#epoch = epoch;
-    this.#obtainedAt = this.#clock.monotonic();
-    this.#lifetimeMs = tokens?.expiresAt === undefined ? Infinity : tokens.expiresAt - this.#clock.now();
+    this.#set(tokens ? 'signed-in' : 'signed-out', tokens, generation);
   }
 
-  /** Brings the store up to memory; a later change takes over, and what cannot be written now is tried again later. */
-  async #write(turn: number): Promise<void> {
-    await this.#loading;
-    for (let tries = 0; tries < WRITE_TRIES && turn === this.#turn && this.#ahead; tries++) {
-      const tokens = this.#tokens;
-      const next = { ...this.#record(tokens), generation: Math.max(this.#generation, (this.#inStore ?? 0) + 1) };
-      const isWritten = await this.#store.compareAndSet(this.#inStore, next);
-      if (isWritten === 'failed') return;
-      if (isWritten) {
-        this.#inStore = next.generation;
-        if (turn !== this.#turn || tokens !== this.#tokens) continue;
-        this.#generation = next.generation;
-        this.#ahead = undefined;
-        return;
-      }
-      const latest = await this.#store.load();
-      this.#inStore = latest?.generation;
-      if (turn !== this.#turn || !latest || latest.epoch < this.#epoch) continue;
-      if (this.#ahead === 'other') this.#epoch = latest.epoch + 1;
-      else if (latest.epoch > this.#epoch) {
-        // Somebody signed out or in elsewhere: that wins over newer tokens of the principal before.
-        this.#ahead = undefined;
-        this.#adopt(latest);
-      }
+  #set(status: LedgerStatus, tokens: Tokens | null, generation: number): void {
+    if (this.tokens !== tokens) {
+      this.#obtainedAt = this.#clock.monotonic();
+      this.lifetimeMs = (tokens?.expiresAt ?? Infinity) - this.#clock.now();
     }
+    this.status = status;
+    this.tokens = tokens;
+    this.generation = generation;
+  }
+
+  async #load(): Promise<StoredSession | undefined> {
+    return this.#read(await this.#ask('load', () => this.#store.load()));
+  }
+
+  #read(value: unknown): StoredSession | undefined {
+    const stored = readStored(value);
+    if (value !== undefined && !stored) this.#degrade('load', { name: 'not a session of version 1' });
+    this.#inStore = stored?.generation;
+    return stored;
+  }
+
+  /** undefined where the store fails: at once if it answers at once. */
+  #ask<T>(what: string, question: () => MaybePromise<T>): MaybePromise<T | undefined> {
+    const failed = (error: unknown): undefined => {
+      this.#degrade(what, error);
+      return undefined;
+    };
+    try {
+      const answer = question();
+      if (typeof (answer as { then?: unknown } | undefined)?.then !== 'function') return answer;
+      return new Promise((resolve) => {
+        const cancel = alarm(this.#clock, STORE_TIME_LIMIT_MS, () => {
+          failed({ name: 'no answer within 2 s' });
+          resolve(undefined);
+        });
+        void Promise.resolve(answer)
+          .catch(failed)
+          .then((value) => {
+            cancel();
+            resolve(value);
+          });
+      });
+    } catch (error) {
+      failed(error);
+      return undefined;
+    }
+  }
+
+  #degrade(what: string, error: unknown): void {
+    // The message of a store's own error could hold anything; its name and code do not.
+    const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
+    const detail = [name, code].filter((part) => typeof part === 'string').join(' ');
+    this.#tell({ type: 'store-degraded', reason: `${what}: ${detail}; the session goes on in memory` });
   }
 }

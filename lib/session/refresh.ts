@@ -1,14 +1,12 @@
 import type { AxiosInstance } from 'axios';
-import { alarm, type Clock } from '../clock.js';
-import { AuthError, withoutRequestSecrets } from '../errors.js';
+import { alarm, type Cancel, type Clock } from '../clock.js';
+import { AuthError, RefreshRejectedError, withoutRequestSecrets } from '../errors.js';
 import type { Tell } from '../events.js';
 import { parseRetryAfter } from '../recovery/retry-after.js';
-import type { MaybePromise } from './store.js';
+import type { Ledger } from './ledger.js';
+import type { MaybePromise, TokenStore } from './store.js';
 import { isBearerToken, readTokens, type TokenResponse, type Tokens } from './tokens.js';
 import { judge, type Verdict } from './verdict.js';
-
-/** Why tokens are asked for. `missing`: nothing is stored; `rejected`: a 401; `manual`: the app called `refresh()`. */
-export type RefreshReason = 'missing' | 'expiring' | 'rejected' | 'manual';
 
 /** What a `refresh` function is given. */
 export interface RefreshContext {
@@ -16,7 +14,8 @@ export interface RefreshContext {
   readonly refreshToken: string | undefined;
   /** The tokens that are to be replaced. */
   readonly tokens: Tokens | undefined;
-  readonly reason: RefreshReason;
+  /** Why. `missing`: nothing is stored; `rejected`: a 401; `manual`: the app called `refresh()`. */
+  readonly reason: 'missing' | 'expiring' | 'rejected' | 'manual';
   /**
    * The instance's defaults without interceptors: a refresh through it cannot wait for itself. Its errors keep no body.
    * For `manual` that of the first instance attached, else a plain one.
@@ -29,121 +28,201 @@ export interface RefreshContext {
 /** Obtains tokens. `null`: nobody is signed in. Throw a RefreshRejectedError when the refresh token is dead. */
 export type Refresh = (context: RefreshContext) => MaybePromise<TokenResponse | null>;
 
-/** How a refresh ended. */
-export type RefreshOutcome =
-  | { kind: 'tokens'; tokens: Tokens }
-  | { kind: 'ended'; cause: unknown; code: string }
-  | { kind: 'failed'; error: AuthError; retryAfterMs: number | undefined };
+export interface FlightPlan {
+  readonly clock: Clock;
+  readonly ledger: Ledger;
+  readonly store: TokenStore;
+  readonly refresh: Refresh;
+  readonly reason: RefreshContext['reason'];
+  readonly client: () => AxiosInstance;
+  readonly timeoutMs: number;
+  /** A refresh token that was refused for good: it is never sent again. */
+  readonly deadRefreshToken: string | undefined;
+  readonly tell: Tell;
+  /** Runs the synchronous part of `refresh()`: calls begun there belong to it. */
+  readonly during: <T>(work: () => T) => T;
+  /** The refresh is over, and nobody has been told yet. */
+  readonly over: (error: AuthError | undefined, retryAfterMs: number | undefined) => void;
+}
+
+/** One refresh, shared by everybody who waits for it. */
+export interface Flight {
+  /** Resolves when waiting calls may go on; rejects with an AuthError that each of them makes its own. */
+  readonly landing: Promise<void>;
+  /** The waiters go on with what there is now, or fail; what the refresh still brings is dropped. */
+  abandon(error?: AuthError): void;
+}
 
 const TRIES = 3;
 const BASE_DELAY_MS = 500;
 
-interface Attempt {
-  readonly clock: Clock;
-  readonly refresh: Refresh;
-  readonly context: RefreshContext;
-  /** Ms that are left of the time limit, all tries and waits together. */
-  readonly limitMs: number;
-  readonly timeoutMs: number;
-  readonly generation: number;
-  readonly tell: Tell;
-  /** Marks the synchronous part of `refresh()`: calls begun there belong to the refresh and must not wait for it. */
-  readonly during: <T>(work: () => T) => T;
-  /** A refresh that answered after its time: what it brought may still count. */
-  readonly late: (tokens: Tokens) => void;
-}
-
-/** Asks `refresh` for tokens, up to three times inside the time limit, and says how it ended. It never rejects. */
-export async function obtainTokens(attempt: Attempt): Promise<RefreshOutcome> {
-  const { clock, tell, generation } = attempt;
-  const endsAt = clock.monotonic() + attempt.limitMs;
-  for (let tries = 1; ; tries++) {
-    const leftMs = endsAt - clock.monotonic();
-    const result = await ask(attempt, leftMs);
-    if (result.kind !== 'rejected') return result;
-    const verdict = judge(result.error);
-    const retryAfterMs = parseRetryAfter(verdict.retryAfter, { now: clock.now(), ...(verdict.date !== undefined && { date: verdict.date }) });
-    const delayMs = Math.max(retryAfterMs ?? 0, clock.random() * BASE_DELAY_MS * 2 ** (tries - 1));
-    const willRetry =
-      verdict.kind === 'transient' && tries < TRIES && delayMs < endsAt - clock.monotonic() && !attempt.context.signal.aborted;
-    tell({ type: 'refresh-failed', generation, code: verdict.code, ...(verdict.status !== undefined && { status: verdict.status }), willRetry });
-    if (verdict.kind === 'terminal') return { kind: 'ended', cause: result.error, code: verdict.code };
-    if (!willRetry) return failed(attempt, verdict, result.error, retryAfterMs);
-    await pause(clock, delayMs, attempt.context.signal);
-  }
-}
-
-type Answer = RefreshOutcome | { kind: 'rejected'; error: unknown };
-
-function ask(attempt: Attempt, leftMs: number): Promise<Answer> {
-  const { clock, context } = attempt;
-  return new Promise((resolve) => {
-    let isLate = false;
-    const cancel = alarm(clock, leftMs, () => {
-      isLate = true;
-      attempt.tell({ type: 'refresh-failed', generation: attempt.generation, code: 'timeout', willRetry: false });
-      resolve({ kind: 'failed', error: tookTooLong(attempt.timeoutMs), retryAfterMs: undefined });
-    }, 'idle');
-    const settle = (answer: Answer): void => {
-      cancel();
-      if (!isLate) resolve(answer);
-      else if (answer.kind === 'tokens') attempt.late(answer.tokens);
+/** Lock, read again, ask, write, unlock, and only then let the waiters go on. */
+export function takeOff(plan: FlightPlan): Flight {
+  const { clock, ledger, store, timeoutMs, tell } = plan;
+  const { turn, generation } = ledger;
+  const controller = new AbortController();
+  let isOver = false;
+  let stopPause: Cancel | undefined;
+  let settle!: (error?: AuthError, retryAfterMs?: number) => void;
+  const landing = new Promise<void>((resolve, reject) => {
+    settle = (error, retryAfterMs) => {
+      if (isOver) return;
+      isOver = true;
+      stopLimit();
+      stopPause?.();
+      plan.over(error, retryAfterMs);
+      if (!error) resolve();
+      else {
+        reject(error);
+        controller.abort();
+      }
     };
-    let pending: Promise<unknown>;
-    try {
-      pending = Promise.resolve(attempt.during(() => attempt.refresh(context)));
-    } catch (error) {
-      pending = Promise.reject(error as Error);
-    }
-    pending.then(
-      (answer) => {
-        settle(answer === null ? { kind: 'ended', cause: undefined, code: 'null' } : read(attempt, answer));
-      },
-      (error: unknown) => {
-        settle({ kind: 'rejected', error: withoutRequestSecrets(error) });
-      },
-    );
   });
-}
+  // Nobody may be waiting: that is no unhandled rejection.
+  const landed = landing.catch(() => undefined);
+  const endsAt = clock.monotonic() + timeoutMs;
+  const stopLimit = alarm(
+    clock,
+    timeoutMs,
+    () => {
+      tell({ type: 'refresh-failed', generation, code: 'timeout', willRetry: false });
+      settle(tookTooLong(timeoutMs));
+    },
+    'idle',
+  );
 
-function read(attempt: Attempt, answer: unknown): Answer {
-  const { clock, context, generation, tell } = attempt;
-  try {
-    const tokens = readTokens(answer, 'refresh()', clock.now(), 'just now', context.tokens);
-    if (!isBearerToken(tokens.accessToken)) throw new TypeError('refresh(): the access token has characters that no header may carry (RFC 6750 §2.1)');
-    return { kind: 'tokens', tokens };
-  } catch (error) {
-    tell({ type: 'refresh-failed', generation, code: 'nonsense', willRetry: false });
-    const message = `The refresh brought no usable token. ${(error as Error).message}`;
-    return { kind: 'failed', error: new AuthError('ERR_AUTH_REFRESH_FAILED', message, { cause: error }), retryAfterMs: undefined };
+  /** A question of its own: what was false before an await may be true after it. */
+  const hasEnded = (): boolean => isOver;
+  const hasMoved = (): boolean =>
+    ledger.turn !== turn || (ledger.generation !== generation && ledger.status !== 'expired');
+  /** Somebody else was first, and what they brought can be used. */
+  const isOvertaken = (): boolean => hasMoved() && (!ledger.tokens || ledger.remainingMs > 0);
+
+  async function work(): Promise<void> {
+    await ledger.reload();
+    if (isOver || isOvertaken()) return;
+    const tokens = ledger.tokens ?? undefined;
+    const refreshToken = tokens?.refreshToken;
+    tell({ type: 'refreshing', generation: ledger.generation });
+    for (let tries = 1; ; tries++) {
+      let answer: TokenResponse | null;
+      try {
+        if (refreshToken !== undefined && refreshToken === plan.deadRefreshToken)
+          throw new RefreshRejectedError('It was refused before');
+        const context = { refreshToken, tokens, reason: plan.reason, client: plan.client(), signal: controller.signal };
+        answer = await plan.during(() => plan.refresh(context));
+        if (answer === null) throw new RefreshRejectedError('refresh() gave null');
+      } catch (error) {
+        if (hasEnded() || (await failed(tries, withoutRequestSecrets(error)))) return;
+        continue;
+      }
+      return arrived(answer, tokens);
+    }
   }
+
+  /** Late is better than never: what arrives after the time limit counts if nothing else has happened since. */
+  async function arrived(answer: TokenResponse, before: Tokens | undefined): Promise<void> {
+    let tokens: Tokens | undefined;
+    try {
+      tokens = readTokens(answer, 'refresh()', clock.now(), 'just now', before);
+      const problem = problemWith(tokens, before);
+      if (problem) throw new TypeError(`refresh() brought an access token that ${problem}`);
+      if (hasMoved()) return;
+      await ledger.enter('refreshed', tokens);
+      if (ledger.turn === turn) tell({ type: 'refreshed', generation: ledger.generation });
+    } catch (cause) {
+      // Asking again could spend a rotated refresh token twice; the one that came along must not be lost.
+      const rotated = tokens?.refreshToken;
+      if (before && rotated !== undefined && rotated !== before.refreshToken && !hasMoved()) {
+        await ledger.enter('refreshed', { ...before, refreshToken: rotated });
+      }
+      tell({ type: 'refresh-failed', generation, code: 'nonsense', willRetry: false });
+      settle(refreshFailed(`it brought no usable token. ${(cause as Error).message}`, cause));
+    }
+  }
+
+  function problemWith(tokens: Tokens, before: Tokens | undefined): string | undefined {
+    if (!isBearerToken(tokens.accessToken)) return 'no header may carry (RFC 6750 §2.1)';
+    if (plan.reason === 'rejected' && tokens.accessToken === before?.accessToken) return 'the server had just refused';
+    return (tokens.expiresAt ?? Infinity) <= clock.now()
+      ? 'has already expired: expiresIn is in seconds, expiresAt in epoch ms'
+      : undefined;
+  }
+
+  /** True: that was the last try. */
+  async function failed(tries: number, cause: unknown): Promise<boolean> {
+    const verdict = judge(cause);
+    const { kind, code, status, date } = verdict;
+    const retryAfterMs = parseRetryAfter(verdict.retryAfter, { now: clock.now(), date });
+    const delayMs = Math.max(retryAfterMs ?? 0, clock.random() * BASE_DELAY_MS * 2 ** (tries - 1));
+    const willRetry = kind === 'transient' && tries < TRIES && delayMs < endsAt - clock.monotonic();
+    tell({ type: 'refresh-failed', generation, code, ...(status !== undefined && { status }), willRetry });
+    if (kind === 'terminal') await ended(cause);
+    else if (willRetry) {
+      await Promise.race([
+        landed,
+        new Promise<void>((resolve) => (stopPause = alarm(clock, delayMs, resolve, 'idle'))),
+      ]);
+      return isOver;
+    } else settle(refreshFailed(reasonOf(verdict), cause), retryAfterMs);
+    return true;
+  }
+
+  /** The refresh token is dead, unless another holder of the store has a newer one. */
+  async function ended(cause: unknown): Promise<void> {
+    await ledger.reload();
+    if (isOver || isOvertaken()) return;
+    if (ledger.tokens) {
+      await ledger.enter('expired', null);
+      if (hasEnded() || isOvertaken()) return;
+      tell({ type: 'session-expired', generation: ledger.generation });
+    } else ledger.leaveVacant();
+    if (plan.reason !== 'missing') settle(sessionExpired(cause));
+  }
+
+  // The lock is held no longer than anybody waits; compare-and-set guards what comes after.
+  const alone = (): Promise<void> => (isOver ? landed : Promise.race([work(), landed]));
+  const run = async (): Promise<void> =>
+    store.exclusive ? store.exclusive(alone, { signal: controller.signal }) : alone();
+  run().then(
+    () => {
+      settle();
+    },
+    (cause: unknown) => {
+      settle(refreshFailed("the store's lock could not be had.", cause));
+    },
+  );
+  return {
+    landing,
+    abandon(error) {
+      settle(error);
+      controller.abort();
+    },
+  };
 }
 
-function failed(attempt: Attempt, verdict: Verdict, cause: unknown, retryAfterMs: number | undefined): RefreshOutcome {
-  const what = verdict.status === undefined ? verdict.code : `status ${String(verdict.status)}, ${verdict.code}`;
-  const message =
-    verdict.kind === 'configuration'
-      ? `The token endpoint refused this client (${what}). The session is kept; check the client's registration.`
-      : `The refresh failed (${what}). The session is kept, and a later call will try again.`;
-  return { kind: 'failed', error: new AuthError('ERR_AUTH_REFRESH_FAILED', message, { cause }), retryAfterMs };
-}
-
-function tookTooLong(timeoutMs: number): AuthError {
+export function sessionExpired(cause?: unknown): AuthError {
   return new AuthError(
-    'ERR_AUTH_REFRESH_FAILED',
-    `refresh() did not settle within ${String(timeoutMs)} ms (refreshTimeoutMs). If it calls through the attached instance ` +
-      'it waits for itself: use the `client` that it is given, or mark the call with `attachAuth: false`.',
+    'ERR_AUTH_SESSION_EXPIRED',
+    'The session has ended: its refresh token was refused. Sign in again (signIn).',
+    cause,
   );
 }
 
-function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      cancel();
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const cancel = alarm(clock, delayMs, done, 'idle');
-    signal.addEventListener('abort', done);
-  });
+function refreshFailed(why: string, cause?: unknown): AuthError {
+  return new AuthError('ERR_AUTH_REFRESH_FAILED', `The refresh failed, the session is kept: ${why}`, cause);
+}
+
+function reasonOf({ kind, status, code }: Verdict): string {
+  const what = status === undefined ? code : `${String(status)} ${code}`;
+  return kind === 'configuration'
+    ? `the token endpoint refuses this client (${what}).`
+    : `${what}. A later call tries again.`;
+}
+
+function tookTooLong(timeoutMs: number): AuthError {
+  return refreshFailed(
+    `no answer within ${String(timeoutMs)} ms (refreshTimeoutMs). A refresh() that calls through the attached instance waits ` +
+      'for itself: let it use the `client` it is given, or mark its call with `attachAuth: false`.',
+  );
 }

@@ -1,4 +1,4 @@
-import type { Tokens } from './tokens.js';
+import { own, type Tokens } from './tokens.js';
 
 /** A value, or a promise of it. */
 export type MaybePromise<T> = T | Promise<T>;
@@ -53,25 +53,10 @@ export function memoryStore(): TokenStore {
 
 /** What a store gave back, if it is a session of ours; undefined for anything else. */
 export function readStored(value: unknown): StoredSession | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { version, generation, epoch, tokens } = value as Record<string, unknown>;
-  if (version !== 1 || !isCount(generation) || !isCount(epoch)) return undefined;
-  if (tokens === null) return { version, generation, epoch, tokens };
-  if (typeof tokens !== 'object') return undefined;
-  const { accessToken, refreshToken, expiresAt } = tokens as Record<string, unknown>;
-  if (typeof accessToken !== 'string' || accessToken === '') return undefined;
-  return {
-    version,
-    generation,
-    epoch,
-    tokens: {
-      accessToken,
-      ...(typeof refreshToken === 'string' && { refreshToken }),
-      ...(typeof expiresAt === 'number' && Number.isFinite(expiresAt) && { expiresAt }),
-    },
-  };
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+  const [generation, epoch, tokens] = ['generation', 'epoch', 'tokens'].map((key) => own(value, key));
+  if (own(value, 'version') !== 1 || !Number.isSafeInteger(generation) || !Number.isSafeInteger(epoch))
+    return undefined;
+  const accessToken = own(tokens, 'accessToken');
+  if (typeof accessToken !== 'string' && (value as StoredSession).tokens !== null) return undefined;
+  return value as StoredSession;
 }

@@ -26,15 +26,15 @@ export type TokenResponse =
       readonly [extra: string]: unknown;
     };
 
+/** Whether an answer's tokens were issued for this very request, or may be older. */
+export type Issued = 'just now' | 'earlier';
+
 const HUNDRED_YEARS_MS = 100 * 365.25 * 86_400_000;
 
 /** RFC 6750 §2.1 asks for b64token; real tokens hold `|` and `:` too, so: visible ASCII. */
-export function isBearerToken(value: string): boolean {
-  return /^[\x21-\x7e]+$/.test(value);
+export function isBearerToken(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value);
 }
-
-/** Whether an answer's tokens were issued for this very request, or may be older. */
-export type Issued = 'just now' | 'earlier';
 
 /**
  * Reads a token response. Without a refresh token the previous one stays (RFC 6749 §6).
@@ -47,46 +47,46 @@ export function readTokens(
   issued: Issued,
   previous?: Tokens | null,
 ): Tokens {
-  if (typeof answer !== 'object' || answer === null) {
-    throw new TypeError(`${from} takes tokens such as { accessToken, refreshToken, expiresIn }, but got ${kindOf(answer)}`);
-  }
   const accessToken = own(answer, 'accessToken') ?? own(answer, 'access_token');
-  if (typeof accessToken !== 'string' || accessToken === '') {
-    throw new TypeError(`${from}: accessToken (or access_token) must be a non-empty string, but is ${kindOf(accessToken)}`);
-  }
-  const refreshToken = own(answer, 'refreshToken') ?? own(answer, 'refresh_token') ?? previous?.refreshToken;
-  if (refreshToken !== undefined && (typeof refreshToken !== 'string' || refreshToken === '')) {
-    throw new TypeError(`${from}: refreshToken (or refresh_token) must be a non-empty string, but is ${kindOf(refreshToken)}`);
-  }
-  const expiresAt = readExpiry(answer, from, now) ?? jwtExpiry(accessToken, now, issued);
+  const refreshToken = own(answer, 'refreshToken') ?? own(answer, 'refresh_token') ?? own(previous, 'refreshToken');
+  const needString = (value: unknown, camel: string, snake: string): void => {
+    if (typeof value === 'string' && value !== '') return;
+    const got = value === '' ? 'an empty string' : value === null ? 'null' : typeof value;
+    throw new TypeError(`${from}: ${camel} (or ${snake}) must be a non-empty string, but is ${got}`);
+  };
+  needString(accessToken, 'accessToken', 'access_token');
+  if (refreshToken !== undefined) needString(refreshToken, 'refreshToken', 'refresh_token');
+  const expiresAt = readExpiry(answer, from, now) ?? jwtExpiry(accessToken as string, now, issued);
   return {
-    accessToken,
-    ...(refreshToken !== undefined && { refreshToken }),
-    ...(expiresAt !== undefined && { expiresAt }),
+    accessToken: accessToken as string,
+    ...(refreshToken !== undefined && { refreshToken: refreshToken as string }),
+    ...(expiresAt !== undefined && { expiresAt: Math.min(expiresAt, now + HUNDRED_YEARS_MS) }),
   };
 }
 
-function readExpiry(answer: object, from: string, now: number): number | undefined {
+function readExpiry(answer: unknown, from: string, now: number): number | undefined {
   const expiresIn = own(answer, 'expiresIn') ?? own(answer, 'expires_in');
-  const lifetimeMs = typeof expiresIn === 'string' && expiresIn.trim() !== '' ? Number(expiresIn) * 1000 : Number(expiresIn ?? NaN) * 1000;
-  if (!Number.isNaN(lifetimeMs)) return now + Math.min(Math.max(lifetimeMs, 0), HUNDRED_YEARS_MS);
+  const isNumeric = typeof expiresIn === 'string' && /^\s*-?\d+(?:\.\d+)?(?:e\d+)?\s*$/i.test(expiresIn);
+  const lifetimeMs = (typeof expiresIn === 'number' || isNumeric ? Number(expiresIn) : NaN) * 1000;
+  if (!Number.isNaN(lifetimeMs)) return now + Math.max(lifetimeMs, 0);
   const expiresAt = own(answer, 'expiresAt');
   if (typeof expiresAt !== 'number' || !Number.isFinite(expiresAt)) return undefined;
   if (expiresAt > 1e9 && expiresAt < 1e11 && now > 1e11) {
     throw new TypeError(`${from}: expiresAt takes epoch milliseconds, but ${String(expiresAt)} looks like seconds`);
   }
-  return Math.min(expiresAt, now + HUNDRED_YEARS_MS);
+  return expiresAt;
 }
 
 /** When a JWT ends by this machine's clock (RFC 7519 §4.1.4). */
 function jwtExpiry(token: string, now: number, issued: Issued): number | undefined {
-  const parts = token.length < 16_384 ? token.split('.', 4) : [];
-  if (parts.length !== 3) return undefined;
+  // What is longer is no JWT of a sensible size, and ends in the middle of its payload.
+  const [, payload = '', signature, extra] = token.slice(0, 16_384).split('.', 4);
+  if (signature === undefined || extra !== undefined) return undefined;
   try {
-    const claims: unknown = JSON.parse(atob((parts[1] ?? '').replace(/-/g, '+').replace(/_/g, '/')));
-    const exp = own(claims as object, 'exp');
-    const iat = own(claims as object, 'iat');
-    if (typeof exp !== 'number' || !Number.isFinite(exp)) return undefined;
+    const claims: unknown = JSON.parse(atob(payload.replace(/-/g, '+').replace(/_/g, '/')));
+    const exp = own(claims, 'exp');
+    const iat = own(claims, 'iat');
+    if (typeof exp !== 'number') return undefined;
     // Clocks differ, lifetimes do not: a token issued a moment ago lives from now on.
     return issued === 'just now' && typeof iat === 'number' && exp > iat ? now + (exp - iat) * 1000 : exp * 1000;
   } catch {
@@ -94,13 +94,8 @@ function jwtExpiry(token: string, now: number, issued: Issued): number | undefin
   }
 }
 
-function own(holder: object, key: string): unknown {
-  return Object.hasOwn(holder, key) ? ((holder as Record<string, unknown>)[key] ?? undefined) : undefined;
-}
-
-/** Names what was given without showing it. */
-function kindOf(value: unknown): string {
-  if (value === null) return 'null';
-  if (value === '') return 'an empty string';
-  return Array.isArray(value) ? 'an array' : value === undefined ? 'undefined' : `a value of type ${typeof value}`;
+/** What an object itself says: neither null nor inherited, since Object.prototype may be polluted. */
+export function own(holder: unknown, key: string): unknown {
+  const isObject = typeof holder === 'object' && holder !== null;
+  return isObject && Object.hasOwn(holder, key) ? ((holder as Record<string, unknown>)[key] ?? undefined) : undefined;
 }

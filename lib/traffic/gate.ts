@@ -1,20 +1,23 @@
-import { alarm, type Cancel, type Clock } from '../clock.js';
+import { alarm, stopwatch, type Cancel, type Clock } from '../clock.js';
+import { AuthError } from '../errors.js';
 import type { Tell } from '../events.js';
+import { equalJitter, type Backoff } from '../recovery/backoff.js';
 
-/** A place in the queue of a closed key. */
+/** A place in the queue of a closed key; or, with a `refusal`, why there is none. */
 export interface Ticket {
-  /** Resolves when the key has opened and it is this call's turn. */
+  readonly opensInMs: number;
+  readonly refusal?: AuthError;
+  /** Resolves when the key opens. */
   readonly turn: Promise<void>;
   /** Gives the place up. */
-  leave(): void;
+  readonly leave: Cancel;
 }
 
-/** Why a call may not even queue. */
-export type GateRefusal = { readonly kind: 'too-long' | 'queue-full'; readonly opensInMs: number };
-
 interface Lane {
-  /** Monotonic instant before which nothing is sent; only the server's words move it, and only onwards. */
-  opensAt: number;
+  /** Ms until something is sent again; only the server's words change it, and only to more. */
+  opensInMs: () => number;
+  /** Refusals in a row that came without a Retry-After. */
+  strikes: number;
   readonly queue: Set<() => void>;
   cancel: Cancel | undefined;
 }
@@ -27,12 +30,14 @@ export class Gate {
   readonly #clock: Clock;
   readonly #tell: Tell;
   readonly #maxQueued: number;
+  readonly #backoff: Backoff;
   readonly #lanes = new Map<string, Lane>();
 
-  constructor(clock: Clock, tell: Tell, maxQueued: number) {
+  constructor(clock: Clock, tell: Tell, maxQueued: number, backoff: Backoff) {
     this.#clock = clock;
     this.#tell = tell;
     this.#maxQueued = maxQueued;
+    this.#backoff = backoff;
   }
 
   /** Nothing is closed: nobody needs to know a call's key. */
@@ -40,63 +45,76 @@ export class Gate {
     return this.#lanes.size === 0;
   }
 
-  /** undefined: go now. Otherwise a place in the queue, or the reason why there is none. `keys` are looked up in turn. */
-  enter(keys: readonly string[], longestWaitMs: number): Ticket | GateRefusal | undefined {
-    for (const key of keys) {
-      const lane = this.#lanes.get(key);
-      if (!lane) continue;
-      const opensInMs = lane.opensAt - this.#clock.monotonic();
-      if (opensInMs <= 0) continue;
-      if (opensInMs > longestWaitMs) return { kind: 'too-long', opensInMs };
-      if (lane.queue.size >= this.#maxQueued) return { kind: 'queue-full', opensInMs };
-      return queueIn(lane);
-    }
-    return undefined;
+  isClosed(keys: readonly (string | undefined)[]): boolean {
+    return this.#closed(keys) !== undefined;
   }
 
-  /** The server refused a call of `key` and asks for `delayMs`. A second key of `shared` that is refused meanwhile closes that. */
-  close(key: string, shared: string | undefined, delayMs: number): void {
-    const now = this.#clock.monotonic();
+  /** undefined: go now. */
+  enter(keys: readonly (string | undefined)[], longestWaitMs: number): Ticket | undefined {
+    const lane = this.#closed(keys);
+    if (!lane) return undefined;
+    const opensInMs = lane.opensInMs();
+    const refusal =
+      opensInMs > longestWaitMs ? throttled(opensInMs) : lane.queue.size >= this.#maxQueued ? queueFull() : undefined;
+    let go = (): void => undefined;
+    const turn = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    if (!refusal) lane.queue.add(go);
+    return { opensInMs, turn, leave: () => lane.queue.delete(go), ...(refusal && { refusal }) };
+  }
+
+  /** The server refused a call of `key`. A second key of `shared` that is refused meanwhile closes that, too. */
+  close([key, shared]: readonly [string, string?], retryAfterMs: number | undefined): void {
     const isShared =
-      shared !== undefined && [...this.#lanes].some(([other, lane]) => other !== key && isPartOf(other, shared) && lane.opensAt > now);
-    for (const closing of isShared ? [key, shared] : [key]) this.#closeLane(closing, now + delayMs);
-  }
-
-  #closeLane(key: string, opensAt: number): void {
-    const lane = this.#lanes.get(key) ?? { opensAt: -Infinity, queue: new Set(), cancel: undefined };
-    this.#lanes.set(key, lane);
-    if (opensAt <= lane.opensAt) return;
-    lane.opensAt = opensAt;
-    lane.cancel?.();
-    const delayMs = opensAt - this.#clock.monotonic();
-    this.#tell({ type: 'throttled', key, resumesAt: this.#clock.now() + delayMs, waiting: lane.queue.size });
-    lane.cancel = alarm(this.#clock, delayMs, () => {
-      this.#open(key, lane);
-    }, 'idle');
-  }
-
-  #open(key: string, lane: Lane): void {
-    this.#lanes.delete(key);
-    this.#tell({ type: 'resumed', key });
-    for (const go of lane.queue) go();
+      shared !== undefined &&
+      [...this.#lanes.keys()].some((other) => other !== key && (other === shared || other.startsWith(`${shared}/`)));
+    this.#close(key, retryAfterMs);
+    if (isShared) this.#close(shared, retryAfterMs);
   }
 
   /** Forgets everything; who waits must have been told already. */
   dispose(): void {
-    for (const lane of this.#lanes.values()) lane.cancel?.();
+    for (const { cancel } of this.#lanes.values()) cancel?.();
     this.#lanes.clear();
+  }
+
+  #closed(keys: readonly (string | undefined)[]): Lane | undefined {
+    return keys.map((key) => this.#lanes.get(key ?? '')).find((lane) => lane);
+  }
+
+  #close(key: string, retryAfterMs: number | undefined): void {
+    const clock = this.#clock;
+    const lane = this.#lanes.get(key) ?? { opensInMs: () => 0, strikes: 0, queue: new Set(), cancel: undefined };
+    this.#lanes.set(key, lane);
+    const delayMs =
+      retryAfterMs !== undefined && retryAfterMs > 0
+        ? retryAfterMs
+        : equalJitter(this.#backoff, ++lane.strikes, clock.random());
+    if (delayMs <= lane.opensInMs()) return;
+    const passedMs = stopwatch(clock);
+    lane.opensInMs = () => delayMs - passedMs();
+    lane.cancel?.();
+    this.#tell({ type: 'throttled', key, resumesAt: Math.round(clock.now() + delayMs), waiting: lane.queue.size });
+    const open = (): void => {
+      this.#lanes.delete(key);
+      this.#tell({ type: 'resumed', key });
+      for (const go of lane.queue) go();
+    };
+    lane.cancel = alarm(clock, delayMs, open, 'idle');
   }
 }
 
-function queueIn(lane: Lane): Ticket {
-  let go: () => void = () => undefined;
-  const turn = new Promise<void>((resolve) => {
-    go = resolve;
-  });
-  lane.queue.add(go);
-  return { turn, leave: () => lane.queue.delete(go) };
+function throttled(opensInMs: number): AuthError {
+  return new AuthError(
+    'ERR_AUTH_THROTTLED',
+    `The server asked for ${String(Math.ceil(opensInMs / 1000))} s of silence, longer than this call may wait: it was not sent (retryAt).`,
+  );
 }
 
-function isPartOf(key: string, origin: string): boolean {
-  return key === origin || key.startsWith(`${origin}/`);
+function queueFull(): AuthError {
+  return new AuthError(
+    'ERR_AUTH_QUEUE_FULL',
+    'As many calls as throttle.maxQueued allows are waiting for this server already.',
+  );
 }

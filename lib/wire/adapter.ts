@@ -11,7 +11,10 @@ export interface ResolvedAdapter {
 const transports = new WeakMap<AxiosAdapter, Transport>();
 
 /** Finds the adapter that axios would choose. @throws AxiosError where none fits. */
-export function resolveAdapter(config: InternalAxiosRequestConfig, chosen: InternalAxiosRequestConfig['adapter']): ResolvedAdapter {
+export function resolveAdapter(
+  config: InternalAxiosRequestConfig,
+  chosen: InternalAxiosRequestConfig['adapter'],
+): ResolvedAdapter {
   // The second argument is younger than the oldest axios of the range, and not typed in any.
   const send = (getAdapter as (adapters: typeof chosen, config: InternalAxiosRequestConfig) => AxiosAdapter)(
     chosen ?? ['xhr', 'http', 'fetch'],

@@ -1,22 +1,17 @@
 import type { AxiosResponse } from 'axios';
 
-/** A response header by its name in any case; several lines of one name are joined by commas. */
+/** The lines of a response header, by its lower-case name; headers may be AxiosHeaders or what a mock made of them. */
+export function headersOf(response: AxiosResponse, name: string): string[] {
+  const { headers = {} } = response as { headers?: Record<string, unknown> };
+  const value = headers[name] ?? headers[Object.keys(headers).find((key) => key.toLowerCase() === name) ?? ''];
+  return [value]
+    .flat()
+    .filter((line) => line !== undefined && line !== null && typeof line !== 'function')
+    .map(String);
+}
+
+/** The same in one line, as RFC 9110 §5.3 joins them. */
 export function headerOf(response: AxiosResponse, name: string): string | undefined {
-  const lines = headerLines(response, name);
-  return lines.length === 0 ? undefined : lines.join(', ');
-}
-
-/** The same, line by line where the adapter kept them apart. */
-export function headerLines(response: AxiosResponse, name: string): string[] {
-  const headers = response.headers as unknown;
-  if (typeof headers !== 'object' || headers === null) return [];
-  const get = (headers as { get?: unknown }).get;
-  const value: unknown = typeof get === 'function' ? get.call(headers, name) : lookUp(headers, name);
-  const lines = Array.isArray(value) ? (value as unknown[]) : [value];
-  return lines.filter((line) => typeof line === 'string' || typeof line === 'number').map(String);
-}
-
-function lookUp(headers: object, name: string): unknown {
-  const key = Object.keys(headers).find((candidate) => candidate.toLowerCase() === name);
-  return key === undefined ? undefined : (headers as Record<string, unknown>)[key];
+  const lines = headersOf(response, name);
+  return lines.length > 0 ? lines.join(', ') : undefined;
 }

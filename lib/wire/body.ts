@@ -24,7 +24,8 @@ function reader(data: unknown): (() => Promise<Uint8Array<ArrayBuffer>>) | undef
   if (typeof data !== 'object' || data === null) return () => Promise.resolve(encoder.encode(String(data)));
   const tag = Object.prototype.toString.call(data);
   if (tag === '[object ArrayBuffer]') return () => Promise.resolve(new Uint8Array(data as ArrayBuffer));
-  if (tag === '[object URLSearchParams]') return () => Promise.resolve(encoder.encode((data as URLSearchParams).toString()));
+  if (tag === '[object URLSearchParams]')
+    return () => Promise.resolve(encoder.encode((data as URLSearchParams).toString()));
   if (tag === '[object Blob]' || tag === '[object File]') {
     return async () => new Uint8Array(await (data as Blob).arrayBuffer());
   }

@@ -14,7 +14,10 @@ interface Subscribable {
  * Calls `interrupt` with a CanceledError when the caller cancels, at once if it has already. axios listens only while its
  * adapter runs, so every wait of ours listens for itself. Returns the way to stop.
  */
-export function watchCaller(config: InternalAxiosRequestConfig, interrupt: (error: unknown) => void): (() => void) | undefined {
+export function watchCaller(
+  config: InternalAxiosRequestConfig,
+  interrupt: (error: unknown) => void,
+): (() => void) | undefined {
   const { signal, cancelToken } = config as Cancellable;
   if (!signal && !cancelToken) return undefined;
   const token = cancelToken as unknown as Subscribable | undefined;
@@ -35,5 +38,8 @@ export function watchCaller(config: InternalAxiosRequestConfig, interrupt: (erro
 
 function canceled(config: InternalAxiosRequestConfig): unknown {
   // Its arguments differ from what the types say, in every axios: message, config.
-  return new (CanceledError as unknown as new (message: undefined, config: InternalAxiosRequestConfig) => Error)(undefined, config);
+  return new (CanceledError as unknown as new (message: undefined, config: InternalAxiosRequestConfig) => Error)(
+    undefined,
+    config,
+  );
 }

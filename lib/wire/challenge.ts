@@ -24,7 +24,9 @@ const GAP = /[ \t,]*/y;
  */
 export function parseChallenges(wwwAuthenticate: string | readonly string[] | undefined): Challenge[] {
   const headers: readonly unknown[] = Array.isArray(wwwAuthenticate) ? wwwAuthenticate : [wwwAuthenticate];
-  return headers.flatMap((header) => (typeof header === 'string' && header.length <= LONGEST_HEADER ? parseHeader(header) : []));
+  return headers.flatMap((header) =>
+    typeof header === 'string' && header.length <= LONGEST_HEADER ? parseHeader(header) : [],
+  );
 }
 
 function parseHeader(text: string): Challenge[] {

@@ -18,6 +18,6 @@ export function bareAxios(): Axios {
 
 /** A refresh carries the refresh token in its body, and its errors end in logs. */
 function discreet(client: AxiosInstance): AxiosInstance {
-  client.interceptors.response.use(undefined, (error: unknown) => Promise.reject(withoutRequestSecrets(error) as Error));
+  client.interceptors.response.use(undefined, (error: unknown) => Promise.reject(withoutRequestSecrets(error)));
   return client;
 }

@@ -22,7 +22,7 @@ export function copyHeaders(headers: AxiosRequestHeaders): AxiosRequestHeaders {
 }
 
 function checkingPrototype(prototype: Prototype): Prototype {
-  const set = prototype.set as (this: unknown, ...args: unknown[]) => unknown;
+  const { set } = prototype as unknown as { set: (this: unknown, ...args: unknown[]) => unknown };
   return Object.create(prototype, {
     set: {
       configurable: true,
@@ -40,31 +40,29 @@ function checkingPrototype(prototype: Prototype): Prototype {
   }) as Prototype;
 }
 
-/** @throws AuthError ERR_AUTH_INVALID_CREDENTIAL that names the header and the place, never the value. */
+/** @throws AuthError ERR_AUTH_INVALID_CREDENTIAL that names the header, never the value. */
 export function assertHeader(name: string, value: unknown): void {
-  if (!NAME.test(name.trim())) {
-    throw new AuthError('ERR_AUTH_INVALID_CREDENTIAL', 'A scheme wrote a header whose name is no token (RFC 9110 §5.6.2).');
-  }
-  if (value === null || value === undefined || typeof value === 'boolean') return;
-  for (const one of Array.isArray(value) ? (value as unknown[]) : [value]) {
-    const text = String(one);
-    if (VALUE.test(text)) continue;
-    const place = [...text].findIndex((character) => !VALUE.test(character));
-    throw new AuthError(
-      'ERR_AUTH_INVALID_CREDENTIAL',
-      `The value for the header ${name} has a character that no header may carry, at position ${String(place)} ` +
-        '(RFC 9110 §5.5). axios would delete it and send the rest. Look for a line break at the end of a secret that was read from a file.',
-    );
-  }
+  const isName = isHeaderName(name);
+  if (isName && [value].flat().every((one) => VALUE.test(String(one)))) return;
+  throw new AuthError(
+    'ERR_AUTH_INVALID_CREDENTIAL',
+    `The credential for the header ${isName ? name : 'with a name that is none'} has a character that no header may carry (RFC 9110 §5.5). ` +
+      'Look for a line break at the end of a secret that was read from a file.',
+  );
 }
 
-/** The names of the headers that a scheme wrote, checked also where it did not use `set`. */
-export function writtenHeaders(before: AxiosRequestHeaders, after: AxiosRequestHeaders): string[] {
-  const written: string[] = [];
-  for (const name of Object.keys(after)) {
-    if (before[name] === after[name]) continue;
-    assertHeader(name, after[name]);
-    written.push(name.toLowerCase());
-  }
-  return written;
+/** Lower-case names of the headers that a scheme wrote, or says to be credentials; checked also where it did not use `set`. */
+export function writtenHeaders(
+  before: AxiosRequestHeaders,
+  after: AxiosRequestHeaders,
+  named: readonly string[] = [],
+): string[] {
+  const written = Object.keys(after).filter((name) => before[name] !== after[name]);
+  for (const name of written) assertHeader(name, after[name]);
+  return [...written, ...named].map((name) => name.toLowerCase());
+}
+
+/** A token of RFC 9110 §5.6.2. */
+export function isHeaderName(name: unknown): boolean {
+  return typeof name === 'string' && NAME.test(name);
 }

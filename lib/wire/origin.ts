@@ -1,7 +1,11 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 
 /** Where a call goes. `relative`: nobody can say which host will be asked (a mock, or a page's own). */
-export type Destination = { readonly kind: 'own' | 'foreign' | 'unknown'; readonly origin: string; readonly isSecure: boolean };
+export type Destination = {
+  readonly kind: 'own' | 'foreign' | 'unknown';
+  readonly origin: string;
+  readonly isSecure: boolean;
+};
 
 export interface OriginPolicy {
   readonly origins: ReadonlySet<string> | '*' | undefined;
@@ -36,7 +40,12 @@ export class Destinations {
   of(config: InternalAxiosRequestConfig): Destination {
     const { baseURL, url = '' } = config;
     // A relative URL behind a plain base cannot leave the base's authority: no URL needs to be parsed.
-    if (baseURL !== undefined && PLAIN_BASE.test(baseURL) && (config.allowAbsoluteUrls === false || !ABSOLUTE.test(url)) && !hasSocketPath(config)) {
+    if (
+      baseURL !== undefined &&
+      PLAIN_BASE.test(baseURL) &&
+      (config.allowAbsoluteUrls === false || !ABSOLUTE.test(url)) &&
+      !hasSocketPath(config)
+    ) {
       if (baseURL !== this.#base || this.#defaultBase() !== this.#ownBase) {
         this.#base = baseURL;
         this.#baseDestination = this.#judge(baseURL);
@@ -51,10 +60,12 @@ export class Destinations {
   /** The same for a URL that is already whole, as of a redirect. */
   #judge(fullUrl: string): Destination {
     const page = pageUrl();
-    if (page === undefined && !isAbsolute(fullUrl)) return { kind: 'own', origin: new URL(PLACEHOLDER).origin, isSecure: true };
+    if (page === undefined && !isAbsolute(fullUrl))
+      return { kind: 'own', origin: new URL(PLACEHOLDER).origin, isSecure: true };
     const url = parse(fullUrl, page);
     // What no URL can be made of reaches no server: the adapter will say so.
-    if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) return { kind: 'foreign', origin: 'null', isSecure: true };
+    if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:'))
+      return { kind: 'foreign', origin: 'null', isSecure: true };
     return { kind: this.#kindOf(url.origin, page), origin: url.origin, isSecure: this.#isSecure(url) };
   }
 

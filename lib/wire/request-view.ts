@@ -3,11 +3,11 @@ import { bodyView, type RequestBody } from './body.js';
 
 /** What a view asks of the call it shows; each is asked only when a scheme looks. */
 export interface ViewSource {
-  readonly url: (config: InternalAxiosRequestConfig) => URL;
-  readonly signal: () => AbortSignal;
-  readonly now: () => number;
-  readonly client: () => AxiosInstance;
-  readonly exchange: object;
+  urlOf(config: InternalAxiosRequestConfig): URL;
+  readonly signal: AbortSignal;
+  readonly now: number;
+  readonly client: AxiosInstance;
+  readonly key: object;
 }
 
 /** One attempt as a scheme sees it. Everything is read when asked for: most schemes look at next to nothing. */
@@ -29,7 +29,7 @@ export class RequestView {
   }
 
   get url(): URL {
-    return (this.#url ??= this.#source.url(this.#config));
+    return (this.#url ??= this.#source.urlOf(this.#config));
   }
   /** The URL that a scheme has looked at, and perhaps signed: then it is this one that must be sent. */
   get seenUrl(): URL | undefined {
@@ -39,15 +39,15 @@ export class RequestView {
     return (this.#body ??= bodyView(this.#config.data));
   }
   get signal(): AbortSignal {
-    return this.#source.signal();
+    return this.#source.signal;
   }
   get now(): number {
-    return this.#source.now();
+    return this.#source.now;
   }
   get client(): AxiosInstance {
-    return this.#source.client();
+    return this.#source.client;
   }
   get exchange(): object {
-    return this.#source.exchange;
+    return this.#source.key;
   }
 }

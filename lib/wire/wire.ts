@@ -35,11 +35,15 @@ export async function send(departure: Departure): Promise<AxiosResponse> {
 }
 
 function copyConfig({ config, headers, url, adapter }: Departure): InternalAxiosRequestConfig {
-  const copy = Object.assign(Object.create(Object.getPrototypeOf(config) as object | null) as InternalAxiosRequestConfig, config);
+  const copy = Object.assign(
+    Object.create(Object.getPrototypeOf(config) as object | null) as InternalAxiosRequestConfig,
+    config,
+  );
   copy.headers = headers;
   copy.adapter = adapter.send;
   // ECONNABORTED means a timeout and a browser's abort alike.
-  if (config.timeout && adapter.transport !== 'fetch') copy.transitional = { ...config.transitional, clarifyTimeoutError: true };
+  if (adapter.transport === 'custom' || (config.timeout && adapter.transport !== 'fetch'))
+    copy.transitional = { ...config.transitional, clarifyTimeoutError: true };
   if (url && adapter.transport !== 'custom') {
     copy.url = url.href;
     delete copy.baseURL;
@@ -55,26 +59,40 @@ function withOwnConfig(response: AxiosResponse, config: InternalAxiosRequestConf
   return response;
 }
 
+const timeouts = new WeakSet();
+
+/** Whether an error is a timeout, whatever code its caller is to see. */
+export function isTimeout(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && timeouts.has(error);
+}
+
 function errorWithOwnConfig(error: unknown, { config, adapter }: Departure): unknown {
   if (typeof error !== 'object' || error === null) return error;
   const failure = error as Partial<AxiosError> & { config?: unknown };
   if ('config' in failure) failure.config = config;
   if (failure.request !== undefined) hide(failure, 'request', failure.request);
   if (failure.response) withOwnConfig(failure.response, config);
-  const isClarified = failure.code === 'ETIMEDOUT' && failure.cause === undefined && adapter.transport !== 'fetch';
-  if (isClarified && config.transitional?.clarifyTimeoutError !== true) failure.code = 'ECONNABORTED';
+  if (failure.code !== 'ETIMEDOUT') return error;
+  timeouts.add(failure);
+  const isClarified = (failure.message ?? '').startsWith('timeout') || failure.message === config.timeoutErrorMessage;
+  const isAsked = adapter.transport === 'fetch' || config.transitional?.clarifyTimeoutError === true;
+  if (isClarified && !isAsked) failure.code = 'ECONNABORTED';
   return error;
 }
 
 /** Ends a refused answer that nobody will read: it holds its socket, and with few sockets starves the refresh. */
 export function discard(data: unknown): void {
   if (typeof data !== 'object' || data === null) return;
-  const stream = data as { destroy?: unknown; cancel?: unknown; on?: unknown };
+  const stream = data as Partial<{
+    on: (event: string, listener: () => void) => void;
+    destroy: () => void;
+    cancel: () => Promise<void>;
+  }>;
   if (typeof stream.destroy === 'function') {
     // Destroyed before its end it complains, to nobody.
-    if (typeof stream.on === 'function') stream.on('error', () => undefined);
+    stream.on?.('error', () => undefined);
     stream.destroy();
   } else if (typeof stream.cancel === 'function') {
-    void Promise.resolve(stream.cancel()).catch(() => undefined);
+    void stream.cancel().catch(() => undefined);
   }
 }

@@ -1,0 +1,38 @@
+import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { Attachment } from '../attachment.js';
+import type { CallPolicy } from '../policy.js';
+import type { Outcome, SettleReason } from '../recovery/decide.js';
+import type { RequestView, ViewSource } from '../wire/request-view.js';
+import type { Waiting } from './waiting.js';
+
+/** One attempt: what was sent, and what came of it. */
+export interface Attempt {
+  readonly view: RequestView;
+  readonly origin: string;
+  /** The scheme has had its say: a 401 is about our credentials. */
+  readonly isAuthorized: boolean;
+  outcome: Outcome;
+  response: AxiosResponse | undefined;
+  error: unknown;
+  isDecided: boolean;
+}
+
+/** What an exchange knows, for the steps that work on it: the attempt and what follows it. */
+export interface Call extends ViewSource {
+  readonly attachment: Attachment;
+  readonly policy: CallPolicy;
+  readonly adapters: InternalAxiosRequestConfig['adapter'];
+  readonly waiting: Waiting;
+  /** The config that axios first handed to the wire: later attempts get merged copies, which lose what axios does not know. */
+  config: InternalAxiosRequestConfig | undefined;
+  last: Attempt | undefined;
+  attempts: number;
+  /** Attempts that failed, by what the limits count; a 401 is in neither. */
+  errors: number;
+  throttles: number;
+  challenges: number;
+  isRefreshed: boolean;
+  reason: SettleReason | undefined;
+  /** Notes what the server asked for, if it did. */
+  comeBackIn(delayMs: number | undefined): void;
+}

@@ -1,0 +1,46 @@
+import type { AxiosError, AxiosResponse } from 'axios';
+import type { Attachment } from '../attachment.js';
+import { isThrottling, type Outcome } from '../recovery/decide.js';
+import { parseRetryAfter } from '../recovery/retry-after.js';
+import { headerOf, headersOf } from '../wire/answer.js';
+import { parseChallenges } from '../wire/challenge.js';
+import { wasFetchedElsewhere } from '../wire/redirects.js';
+import { isTimeout } from '../wire/wire.js';
+
+/** What an answer means for the call. */
+export function readAnswer(response: AxiosResponse, origin: string, { policy, clock }: Attachment): Outcome {
+  const { status } = response;
+  const isUnauthorized = policy.isUnauthorized
+    ? policy.isUnauthorized(response)
+    : status === 401 && !isScopeMissing(response);
+  const answer = { kind: 'answer', status, isUnauthorized, retryAfterMs: undefined } as const;
+  if (status < 400 && !isUnauthorized) return answer;
+  if (wasFetchedElsewhere(response, origin)) return { kind: 'final' };
+  const date = headerOf(response, 'age') === undefined ? headerOf(response, 'date') : undefined;
+  return { ...answer, retryAfterMs: parseRetryAfter(headerOf(response, 'retry-after'), { now: clock.now(), date }) };
+}
+
+/** The token is good but not enough (RFC 6750 §3.1): another one of the kind changes nothing. */
+function isScopeMissing(response: AxiosResponse): boolean {
+  return challengesOf(response).some(({ params }) => params['error'] === 'insufficient_scope');
+}
+
+export function challengesOf(response: AxiosResponse): ReturnType<typeof parseChallenges> {
+  return parseChallenges(headersOf(response, 'www-authenticate'));
+}
+
+export function isThrottled(outcome: Outcome): boolean {
+  return outcome.kind === 'answer' && !outcome.isUnauthorized && isThrottling(outcome.status, outcome.retryAfterMs);
+}
+
+/** Nothing that sending again could change: the caller's own doing, a wrong option, a certificate. */
+const FINAL_CODE =
+  /^(?:ECONNABORTED|ERR_(?:CANCELED|BAD_OPTION.*|BAD_REQUEST|INVALID_URL|NOT_SUPPORT|DEPRECATED|FORM_DATA.*|FR_.*|AUTH_.*|TLS_.*|SSL_.*)|CERT_.*|.*SELF_SIGNED_CERT.*|UNABLE_TO_.*|EPROTO)$/;
+
+/** What an error without an answer means for the call. */
+export function readError(error: unknown): Outcome {
+  const { isAxiosError, code = '', message } = (error ?? {}) as Partial<AxiosError>;
+  if (isTimeout(error) && isAxiosError) return { kind: 'timeout' };
+  const isFinal = code === 'ERR_BAD_RESPONSE' ? message !== 'stream has been aborted' : FINAL_CODE.test(code);
+  return { kind: isFinal || !isAxiosError ? 'final' : 'network' };
+}

@@ -1,0 +1,126 @@
+import type { AxiosError, AxiosResponse } from 'axios';
+import { isAuthError, type AuthErrorCode } from '../errors.js';
+import { decide, type Circumstances, type Decision, type SettleReason } from '../recovery/decide.js';
+import { isReplayable } from '../recovery/replayable.js';
+import { isPromise } from '../schemes/scheme.js';
+import { discard } from '../wire/wire.js';
+import type { Attempt, Call } from './call.js';
+import { challengesOf, isThrottled } from './outcome.js';
+
+/** Decides what follows the last attempt, and waits if it has to; true: the call is ready to be sent again. */
+export async function nextStep(call: Call): Promise<boolean> {
+  const { attachment, last, waiting } = call;
+  // Decided on before: what ended the call since came before another attempt was made.
+  if (!last || last.isDecided || attachment.isDetached) return false;
+  last.isDecided = true;
+  const decision = decideOn(call, last);
+  if (decision.kind === 'reauthorize') return reauthorize(call, last);
+  call.comeBackIn(decision.retryAfterMs);
+  if (decision.kind === 'settle') {
+    call.reason = decision.reason;
+    // This call cannot be sent again, but the next one should not meet the same dead token.
+    if (decision.challenge) void (async () => challenge(call, last))().catch(() => undefined);
+    return false;
+  }
+  const { delayMs, reason } = decision;
+  if (reason !== 'throttled' && !attachment.budget(last.origin).take(attachment.clock.monotonic())) {
+    call.reason = 'retry-budget';
+    return false;
+  }
+  discard(last.response?.data);
+  attachment.tell({ type: 'retry', ...sentAgain(call, last), delayMs: Math.round(delayMs), reason });
+  await waiting.sleep(delayMs);
+  return true;
+}
+
+const WITHHELD: Partial<Record<AuthErrorCode, SettleReason>> = {
+  ERR_AUTH_DEADLINE: 'deadline',
+  ERR_AUTH_THROTTLED: 'retry-after-too-long',
+  ERR_AUTH_QUEUE_FULL: 'attempts-exhausted',
+};
+
+/** Sends the call once more, as it was. undefined: deadline or gate kept it here, and the answer before stands. */
+export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResponse> | undefined> {
+  const { config } = call;
+  if (!config) return undefined;
+  // What transformRequest made of the body is final; a second time it would encode it twice.
+  const sending = call.attachment.resender.request({ ...config, transformRequest: [(data: unknown) => data] });
+  const [result] = await Promise.allSettled([sending]);
+  if (result.status === 'fulfilled') {
+    result.value.config = config;
+    return result;
+  }
+  const error = result.reason as Partial<AxiosError> | null;
+  const reason = isAuthError(error) ? WITHHELD[error.code] : undefined;
+  if (reason) {
+    call.reason = reason;
+    return undefined;
+  }
+  if (error?.config) error.config = config;
+  return result;
+}
+
+function decideOn(call: Call, last: Attempt): Decision {
+  const { attachment, policy, waiting } = call;
+  const { outcome } = last;
+  if (isThrottled(outcome)) call.throttles++;
+  else if (outcome.kind !== 'answer' || !outcome.isUnauthorized || !last.isAuthorized) call.errors++;
+  const progress = {
+    errors: call.errors,
+    throttles: call.throttles,
+    isReauthorized: call.challenges >= (attachment.hooks.challengesPerCall ?? 1),
+    remainingMs: waiting.remainingMs,
+  };
+  return decide(outcome, progress, circumstances(call, last), policy.retry, attachment.clock.random());
+}
+
+function circumstances(call: Call, last: Attempt): Circumstances {
+  const { shouldRetry, retry, isIdempotent } = call.policy;
+  const { view, response, error } = last;
+  const hasKey = Boolean(view.headers.get('Idempotency-Key'));
+  return {
+    isAuthorized: last.isAuthorized,
+    isReplayable: isReplayable(call.config?.data),
+    isIdempotent: isIdempotent || hasKey || (retry !== false && retry.methods.has(view.method)),
+    shouldRetry:
+      shouldRetry &&
+      ((willRetry) =>
+        shouldRetry({
+          ...sentAgain(call, last),
+          attempt: call.attempts,
+          ...(response && { status: response.status }),
+          ...(error !== undefined && { error: error as AxiosError }),
+          willRetry,
+        })),
+  };
+}
+
+async function reauthorize(call: Call, last: Attempt): Promise<boolean> {
+  const { attachment, waiting } = call;
+  call.challenges++;
+  let isWorthIt = challenge(call, last);
+  if (isPromise(isWorthIt)) {
+    discard(last.response?.data);
+    isWorthIt = await waiting.race(isWorthIt);
+  }
+  waiting.rest();
+  if (!isWorthIt) {
+    if (attachment.hooks.isRefreshUseless?.()) call.reason = 'refresh-breaker';
+    return false;
+  }
+  discard(last.response?.data);
+  call.isRefreshed = true;
+  attachment.tell({ type: 'replay', ...sentAgain(call, last) });
+  return true;
+}
+
+function challenge({ attachment }: Call, { view, response }: Attempt): boolean | Promise<boolean> {
+  const { scheme } = attachment.policy;
+  if (!scheme.onChallenge || !response) return false;
+  return scheme.onChallenge({ request: view, response, challenges: challengesOf(response) });
+}
+
+/** What events say of a call that is sent again: its URL without query and user-info. */
+function sentAgain(call: Call, { view }: Attempt): { method: string; url: string; attempt: number } {
+  return { method: view.method, url: view.url.origin + view.url.pathname, attempt: call.attempts + 1 };
+}

@@ -1,0 +1,186 @@
+import type { AxiosResponse } from 'axios';
+import type { AuthEvent } from './events.js';
+import type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions } from './options.js';
+import type { RetryPolicy } from './recovery/decide.js';
+import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
+import type { OriginPolicy } from './wire/origin.js';
+
+/** What holds for one call, with every default in its place. */
+export interface CallPolicy {
+  readonly retry: RetryPolicy | false;
+  readonly shouldRetry: ((failure: RetryFailure) => boolean | undefined) | undefined;
+  readonly deadlineMs: number;
+  readonly credentials: 'attach' | 'omit';
+  readonly isIdempotent: boolean;
+}
+
+/** What holds for an instance, and so for each call that says nothing else. */
+export interface Policy extends CallPolicy {
+  readonly scheme: AuthScheme;
+  readonly throttle:
+    { readonly keyOf: ((request: AuthRequest) => string) | undefined; readonly maxQueued: number } | false;
+  readonly origins: OriginPolicy;
+  readonly foreignOrigin: 'send-bare' | 'refuse';
+  readonly isUnauthorized: ((response: AxiosResponse) => boolean) | undefined;
+  readonly onEvent: ((event: AuthEvent) => void) | undefined;
+}
+
+export const RETRY_DEFAULTS: RetryPolicy = {
+  maxAttempts: 4,
+  maxThrottledAttempts: 6,
+  statuses: new Set([408, 500, 502, 503, 504]),
+  methods: new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY']),
+  baseDelayMs: 500,
+  maxDelayMs: 20_000,
+  maxRetryAfterMs: 60_000,
+};
+
+/** Checks all options and fills in the defaults. @throws TypeError that names the option, what it got and what it takes. */
+export function resolveOptions(options: AttachAuthOptions): Policy {
+  check(isObject(options), 'options', 'an object with a scheme', options);
+  const {
+    scheme,
+    throttle = {},
+    foreignOrigin = 'send-bare',
+    isUnauthorized,
+    onEvent,
+    origins,
+    allowInsecure = false,
+  } = options;
+  check(
+    isObject(scheme) && typeof scheme.authorize === 'function',
+    'scheme',
+    'basic(), bearer(), … or an object with authorize()',
+    // A token that was given in its place is not repeated here.
+    typeof scheme === 'string' ? 'a string' : scheme,
+  );
+  const { credentialHeaders = [] } = scheme;
+  check(Array.isArray(credentialHeaders), 'scheme.credentialHeaders', 'an array of names', credentialHeaders);
+  checkFunctions({ 'scheme.onChallenge': (scheme as { onChallenge?: unknown }).onChallenge });
+  check(throttle === false || isObject(throttle), 'throttle', 'an object or false', throttle);
+  check(['send-bare', 'refuse'].includes(foreignOrigin), 'foreignOrigin', "'send-bare' or 'refuse'", foreignOrigin);
+  checkFunctions({ isUnauthorized, onEvent });
+  if (throttle) checkFunctions({ 'throttle.keyOf': throttle.keyOf });
+  return {
+    ...resolveRetry(options.retry, { retry: RETRY_DEFAULTS, shouldRetry: undefined }, 'retry'),
+    scheme,
+    throttle: throttle && {
+      keyOf: throttle.keyOf,
+      maxQueued: atLeast(0, throttle.maxQueued, Infinity, 'throttle.maxQueued'),
+    },
+    origins: {
+      origins: origins === undefined || origins === '*' ? origins : originSet(origins, 'origins', "'*' or "),
+      allowInsecure:
+        typeof allowInsecure === 'boolean' ? allowInsecure : originSet(allowInsecure, 'allowInsecure', 'a boolean or '),
+    },
+    foreignOrigin,
+    isUnauthorized,
+    deadlineMs: atLeast(0, options.deadlineMs, 120_000, 'deadlineMs'),
+    credentials: 'attach',
+    isIdempotent: false,
+    onEvent,
+  };
+}
+
+/** What holds for one call. @throws TypeError as {@link resolveOptions} does, naming `attachAuth`. */
+export function resolveCall(own: RequestAuthOptions | undefined, policy: Policy): CallPolicy {
+  if (own === undefined) return policy;
+  check(isObject(own), 'attachAuth', 'an object or false', own);
+  const { credentials = 'attach', idempotent = false } = own;
+  check(['attach', 'omit'].includes(credentials), 'attachAuth.credentials', "'attach' or 'omit'", credentials);
+  check(typeof idempotent === 'boolean', 'attachAuth.idempotent', 'a boolean', idempotent);
+  return {
+    ...resolveRetry(own.retry, policy, 'attachAuth.retry'),
+    deadlineMs: atLeast(0, own.deadlineMs, policy.deadlineMs, 'attachAuth.deadlineMs'),
+    credentials,
+    isIdempotent: idempotent,
+  };
+}
+
+function resolveRetry(
+  given: RetryOptions | false | undefined,
+  over: Pick<CallPolicy, 'retry' | 'shouldRetry'>,
+  name: string,
+): Pick<CallPolicy, 'retry' | 'shouldRetry'> {
+  if (given === undefined) return { retry: over.retry, shouldRetry: over.shouldRetry };
+  if (given === false) return { retry: false, shouldRetry: undefined };
+  check(isObject(given), name, 'an object or false', given);
+  const { statuses, methods, shouldRetry } = given;
+  const byDefault = over.retry || RETRY_DEFAULTS;
+  check(
+    statuses === undefined || (Array.isArray(statuses) && statuses.every(isStatus)),
+    `${name}.statuses`,
+    'an array of statuses, 100 to 599',
+    statuses,
+  );
+  check(
+    methods === undefined || (Array.isArray(methods) && methods.every((method) => typeof method === 'string')),
+    `${name}.methods`,
+    'an array of methods',
+    methods,
+  );
+  checkFunctions({ [`${name}.shouldRetry`]: shouldRetry });
+  const numbers = { ...byDefault };
+  for (const key of ['maxAttempts', 'maxThrottledAttempts', 'baseDelayMs', 'maxDelayMs', 'maxRetryAfterMs'] as const) {
+    Object.assign(numbers, {
+      [key]: atLeast(key.endsWith('s') && !key.endsWith('Ms') ? 1 : 0, given[key], byDefault[key], `${name}.${key}`),
+    });
+  }
+  return {
+    retry: {
+      ...numbers,
+      statuses: statuses ? new Set(statuses) : byDefault.statuses,
+      methods: methods ? new Set(methods.map((method) => method.toUpperCase())) : byDefault.methods,
+    },
+    shouldRetry: shouldRetry ?? over.shouldRetry,
+  };
+}
+
+function originSet(given: unknown, name: string, or: string): ReadonlySet<string> {
+  const takes = `${or}origins such as ['https://api.example.com']`;
+  check(Array.isArray(given), name, takes, given);
+  return new Set(
+    given.map((origin: unknown) => {
+      let url: URL | undefined;
+      try {
+        url = new URL(String(origin));
+      } catch {
+        // Said below.
+      }
+      check(url !== undefined && /^https?:[/]{2}[^/@]+[/]?$/.test(url.href), name, takes, origin);
+      return url.origin;
+    }),
+  );
+}
+
+function atLeast(least: number, value: unknown, byDefault: number, name: string): number {
+  if (value === undefined) return byDefault;
+  check(typeof value === 'number' && value >= least, name, `a number, ${String(least)} or more`, value);
+  return value;
+}
+
+function checkFunctions(given: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(given))
+    check(value === undefined || typeof value === 'function', name, 'a function', value);
+}
+
+function isStatus(status: unknown): boolean {
+  return Number.isInteger(status) && (status as number) >= 100 && (status as number) <= 599;
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
+}
+
+function check(isRight: boolean, name: string, takes: string, got: unknown): asserts isRight {
+  if (isRight) return;
+  const shown =
+    typeof got === 'string'
+      ? JSON.stringify(got)
+      : Array.isArray(got)
+        ? 'an array'
+        : isObject(got)
+          ? 'an object'
+          : String(got);
+  throw new TypeError(`attachAuth: ${name} takes ${takes}, but got ${shown}`);
+}
