@@ -1,0 +1,189 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, posix, sep } from 'node:path';
+import ts from 'typescript';
+
+const LIB = join(__dirname, '../lib');
+
+/**
+ * What stands above what: imports lead to the same part, or further down. A part is a folder of lib/ or a file beside the
+ * folders; those of one floor may know each other where it says so.
+ */
+const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: true }[] = [
+  { parts: ['index'] },
+  { parts: ['integrations'] },
+  { parts: ['attach-auth'] },
+  { parts: ['interceptors'] },
+  { parts: ['exchange', 'attachment'], isOpen: true },
+  { parts: ['options', 'policy'], isOpen: true },
+  { parts: ['schemes'] },
+  { parts: ['session'] },
+  { parts: ['recovery', 'traffic', 'wire'], isOpen: true },
+  { parts: ['clock', 'events', 'errors'], isOpen: true },
+];
+const AXIOS_AT_RUN_TIME = /^(?:wire\/|errors\.ts$|attach-auth\.ts$)/;
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly isType: boolean;
+}
+interface Module {
+  readonly path: string;
+  readonly source: ts.SourceFile;
+  readonly imports: readonly Import[];
+}
+
+const modules = readdirSync(LIB, { recursive: true, encoding: 'utf8' })
+  .filter((path) => /\.tsx?$/.test(path))
+  .map((path) => read(path.split(sep).join('/')))
+  .sort((one, other) => one.path.localeCompare(other.path));
+const paths = new Set(modules.map(({ path }) => path));
+const imports = modules.flatMap((module) => module.imports);
+const inner = imports.filter(({ to }) => paths.has(to));
+
+function read(path: string): Module {
+  const source = ts.createSourceFile(path, readFileSync(join(LIB, path), 'utf8'), ts.ScriptTarget.Latest, true);
+  const found: Import[] = [];
+  visit(source, (node) => {
+    const specifier = specifierOf(node);
+    if (specifier !== undefined) found.push({ from: path, to: resolve(path, specifier), isType: isTypeOnly(node) });
+  });
+  return { path, source, imports: found };
+}
+
+/** What a node imports from, in every way that TypeScript has. */
+function specifierOf(node: ts.Node): string | undefined {
+  let specifier: ts.Node | undefined;
+  if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) specifier = node.moduleSpecifier;
+  else if (ts.isExternalModuleReference(node)) specifier = node.expression;
+  else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) specifier = node.argument.literal;
+  else if (ts.isCallExpression(node) && /^(?:import|require)$/.test(node.expression.getText()))
+    specifier = node.arguments[0];
+  return specifier && ts.isStringLiteralLike(specifier) ? specifier.text : undefined;
+}
+
+/** `import type`; what `import { type … }` leaves behind is an import at run time. */
+function isTypeOnly(node: ts.Node): boolean {
+  if (ts.isImportTypeNode(node)) return true;
+  if (ts.isExportDeclaration(node)) return node.isTypeOnly;
+  return ts.isImportDeclaration(node) && node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+}
+
+function resolve(from: string, specifier: string): string {
+  return specifier.startsWith('.') ? posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts') : specifier;
+}
+
+function visit(node: ts.Node, look: (node: ts.Node) => void): void {
+  look(node);
+  ts.forEachChild(node, (child) => {
+    visit(child, look);
+  });
+}
+
+const partOf = (path: string): string => path.replace(/(?:\/.*|\.tsx?)$/, '');
+const floorOf = (path: string): number => FLOORS.findIndex(({ parts }) => parts.includes(partOf(path)));
+const shown = (list: readonly Import[]): string[] => list.map(({ from, to }) => `${from} → ${to}`);
+
+test('the whole of lib/ is looked at', () => {
+  expect([...paths]).toEqual(expect.arrayContaining(['index.ts', 'attach-auth.ts', 'clock.ts', 'errors.ts']));
+  expect(inner.length).toBeGreaterThan(modules.length);
+});
+
+test('every part of lib/ has its floor', () => {
+  expect([...paths].filter((path) => floorOf(path) < 0)).toEqual([]);
+});
+
+test('every relative import leads to a file of lib/', () => {
+  expect(shown(imports.filter(({ to }) => !paths.has(to) && /^\.|\.ts$/.test(to)))).toEqual([]);
+});
+
+test('imports go down only, those of types included', () => {
+  const isAllowed = ({ from, to }: Import): boolean => {
+    if (partOf(from) === partOf(to)) return true;
+    const [floor, other] = [floorOf(from), floorOf(to)];
+    return floor === other ? FLOORS[floor]?.isOpen === true : floor < other;
+  };
+  expect(shown(inner.filter((each) => !isAllowed(each)))).toEqual([]);
+});
+
+test('no imports go round in a circle, those of types included', () => {
+  const state = new Map<string, 'open' | 'done'>();
+  const circles: string[] = [];
+  const walk = (path: string, way: readonly string[]): void => {
+    if (state.get(path) === 'done') return;
+    if (state.get(path) === 'open') {
+      circles.push([...way.slice(way.indexOf(path)), path].join(' → '));
+      return;
+    }
+    state.set(path, 'open');
+    for (const { to } of inner.filter(({ from }) => from === path)) walk(to, [...way, path]);
+    state.set(path, 'done');
+  };
+  for (const path of paths) walk(path, []);
+  expect(circles).toEqual([]);
+});
+
+test('the core imports no integration, and no integration imports an interceptor', () => {
+  const isIntegration = (path: string): boolean => partOf(path) === 'integrations';
+  expect(shown(inner.filter(({ from, to }) => isIntegration(to) && !isIntegration(from)))).toEqual([]);
+  expect(
+    shown(
+      inner.filter(
+        ({ from, to }) => isIntegration(from) && /^(?:index|interceptors|exchange|attachment)$/.test(partOf(to)),
+      ),
+    ),
+  ).toEqual([]);
+});
+
+test('axios is there at run time where wire/, errors.ts and attach-auth.ts say so; elsewhere only its types are', () => {
+  const values = imports.filter(({ to, isType }) => /^axios(?:\/|$)/.test(to) && !isType);
+  expect(values.length).toBeGreaterThan(0);
+  expect(shown(values.filter(({ from }) => !AXIOS_AT_RUN_TIME.test(from)))).toEqual([]);
+});
+
+test('the core needs no package but axios, and nothing of Node', () => {
+  const foreign = imports.filter(({ from, to }) => !paths.has(to) && partOf(from) !== 'integrations');
+  expect(new Set(foreign.map(({ to }) => to))).toEqual(new Set(['axios']));
+});
+
+test('time, chance and timers are read in clock.ts alone', () => {
+  const global = /^(?:(?:globalThis|window|self)\.)?/;
+  const sources = new RegExp(
+    `${global.source}(?:Date\\.now|Math\\.random|performance\\.now|performance\\.timeOrigin|process\\.(?:hrtime|uptime)|AbortSignal\\.timeout|` +
+      'setTimeout|setInterval|setImmediate|requestAnimationFrame|requestIdleCallback)$',
+  );
+  const found = modules.flatMap(({ path, source }) => {
+    const places: string[] = [];
+    visit(source, (node) => {
+      const isNow = (ts.isNewExpression(node) || ts.isCallExpression(node)) && node.expression.getText() === 'Date';
+      const isUnset = isNow && (ts.isCallExpression(node) || (node.arguments?.length ?? 0) === 0);
+      const isSource = (ts.isPropertyAccessExpression(node) || isFreeIdentifier(node)) && sources.test(node.getText());
+      if (isUnset || isSource) places.push(`${path}: ${node.getText()}`);
+    });
+    return places;
+  });
+  expect(found.some((place) => place.startsWith('clock.ts: '))).toBe(true);
+  expect(found.filter((place) => !place.startsWith('clock.ts: '))).toEqual([]);
+});
+
+/** A name that stands for itself: neither a member of something nor a key. */
+function isFreeIdentifier(node: ts.Node): boolean {
+  if (!ts.isIdentifier(node)) return false;
+  const { parent } = node;
+  if (ts.isPropertyAccessExpression(parent)) return parent.expression === node;
+  return (
+    !ts.isPropertyAssignment(parent) &&
+    !ts.isMethodDeclaration(parent) &&
+    !ts.isPropertySignature(parent) &&
+    !ts.isMethodSignature(parent)
+  );
+}
+
+test('names are exported one by one: there is no `export *`', () => {
+  const stars = modules.filter(({ source }) =>
+    source.statements.some(
+      (each) => ts.isExportDeclaration(each) && (!each.exportClause || ts.isNamespaceExport(each.exportClause)),
+    ),
+  );
+  expect(stars.map(({ path }) => path)).toEqual([]);
+});

@@ -1,0 +1,580 @@
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import axios, {
+  type AxiosAdapter,
+  type AxiosError,
+  type AxiosRequestConfig,
+  type InternalAxiosRequestConfig,
+} from 'axios';
+import {
+  apiKey,
+  attachAuth,
+  bearer,
+  exchangeOf,
+  signed,
+  type AttachAuthOptions,
+  type AuthError,
+  type AuthScheme,
+} from '../lib/index.js';
+import { failureOf, inTurn, listenIn, onlyFor, servers } from './support/answers.js';
+import { reply, type Recorder } from './support/serve.js';
+
+const start = servers();
+const adapters = ['http', 'fetch'] as const;
+
+const CANARY = 'canary-5bd1f0c6';
+
+interface Places {
+  readonly own: Recorder;
+  readonly foreign: Recorder;
+  /** All that the foreign origin has received, byte for byte. */
+  readonly heard: () => string;
+}
+
+async function places(): Promise<Places> {
+  const own = await start(inTurn(200));
+  const foreign = await start(inTurn(200));
+  return { own, foreign, heard: listenIn(foreign) };
+}
+
+function client(defaults: AxiosRequestConfig, options: Partial<AttachAuthOptions> = {}) {
+  const api = axios.create(defaults);
+  const handle = attachAuth(api, { scheme: bearer(CANARY), retry: false, ...options });
+  return { api, handle };
+}
+
+/** An adapter that answers 200 and remembers what it was given. */
+function pretend(status = 200): {
+  adapter: AxiosAdapter;
+  sent: InternalAxiosRequestConfig[];
+  credentials: () => unknown[];
+} {
+  const sent: InternalAxiosRequestConfig[] = [];
+  return {
+    sent,
+    credentials: () => sent.map(({ headers }) => headers.get('Authorization')),
+    adapter: (config) => {
+      sent.push(config);
+      return Promise.resolve({ status, statusText: '', headers: {}, config, data: {} });
+    },
+  };
+}
+
+/** Ways to write a URL that may lead to `there`, for somebody who reads it otherwise than the one who sends it. */
+function spellings(there: string, own: string): string[] {
+  const host = there.replace('http://', '');
+  const home = own.replace('http://', '');
+  return [
+    `http://${host}/x`,
+    `HTTP://${host}/x`,
+    `hTtP://${host}/x`,
+    `//${host}/x`,
+    `///${host}/x`,
+    `////${host}/x`,
+    `\\\\${host}\\x`,
+    `/\\${host}/x`,
+    `\\/${host}/x`,
+    `http:${host}/x`,
+    `http:/${host}/x`,
+    `http:///${host}/x`,
+    `http:\\\\${host}\\x`,
+    `http:/\\${host}/x`,
+    `http:\\/${host}/x`,
+    ` http://${host}/x`,
+    `\thttp://${host}/x`,
+    `\nhttp://${host}/x`,
+    `\u0000http://${host}/x`,
+    `\u00a0http://${host}/x`,
+    `ht\ttp://${host}/x`,
+    `http\n://${host}/x`,
+    `http:/\t/${host}/x`,
+    `\t//${host}/x`,
+    `/\t/${host}/x`,
+    ` //${host}/x`,
+    `http://${home}@${host}/x`,
+    `http://${home}\\@${host}/x`,
+    `http://${home}%40@${host}/x`,
+    `http://${host}#@${home}/x`,
+    `http://${host}?@${home}/x`,
+    `http://${host}\\@${home}/x`,
+    `http://user:pass@${host}/x`,
+    `http://@${host}/x`,
+    `http://:@${host}/x`,
+    `@${host}/x`,
+    `:80@${host}/x`,
+    `.${host}/x`,
+    `..//${host}/x`,
+    `.//${host}/x`,
+    `/..//${host}/x`,
+    `?//${host}/x`,
+    `#//${host}/x`,
+    `%2f%2f${host}/x`,
+    `http://127.1:${host.split(':')[1] ?? ''}/x`,
+    `http://2130706433:${host.split(':')[1] ?? ''}/x`,
+    `http://0x7f.1:${host.split(':')[1] ?? ''}/x`,
+    `http://127.0.0.1.:${host.split(':')[1] ?? ''}/x`,
+    `http://１２７.0.0.1:${host.split(':')[1] ?? ''}/x`,
+    `http://localhost:${host.split(':')[1] ?? ''}/x`,
+    `https://${host}/x`,
+    `ftp://${host}/x`,
+    `file://${host}/x`,
+    `blob:http://${host}/x`,
+    `javascript://${host}/x`,
+    `data:text/plain,http://${host}/x`,
+  ];
+}
+
+const ways: [way: string, config: (url: string, own: string) => AxiosRequestConfig][] = [
+  ['as its URL', (url, own) => ({ baseURL: own, url })],
+  ['as its URL behind a base with a slash', (url, own) => ({ baseURL: `${own}/`, url })],
+  ['as its URL, absolute URLs forbidden', (url, own) => ({ baseURL: own, url, allowAbsoluteUrls: false })],
+  ['as its baseURL', (baseURL) => ({ baseURL, url: '/y' })],
+  ['as its baseURL, without a URL', (baseURL) => ({ baseURL })],
+  ['as its baseURL and its URL', (baseURL) => ({ baseURL, url: baseURL })],
+];
+
+describe.each(adapters)('over the %s adapter', (adapter) => {
+  test.each(ways)(
+    'no spelling of a foreign origin that a call has %s takes a credential there',
+    async (_way, config) => {
+      const { own, foreign, heard } = await places();
+      const { api } = client({ baseURL: own.origin, adapter });
+      for (const spelling of spellings(foreign.origin, own.origin)) {
+        await api.request(config(spelling, own.origin)).catch(() => undefined);
+        expect([spelling, heard().includes(CANARY)]).toEqual([spelling, false]);
+      }
+    },
+  );
+
+  test('those spellings do lead to the foreign origin', async () => {
+    const { own, foreign } = await places();
+    const { api } = client({ baseURL: own.origin, adapter });
+    for (const spelling of spellings(foreign.origin, own.origin)) await api.get(spelling).catch(() => undefined);
+    expect(foreign.seen.length).toBeGreaterThan(8);
+    expect(own.seen.length).toBeGreaterThan(8);
+    expect(own.seen.every((seen) => seen.headers.authorization === `Bearer ${CANARY}`)).toBe(true);
+  });
+
+  test('an absolute URL of another origin goes bare', async () => {
+    const { own, foreign, heard } = await places();
+    const { api } = client({ baseURL: own.origin, adapter });
+    await api.get(`${foreign.origin}/x`);
+    expect(foreign.seen.map((seen) => seen.headers.authorization)).toEqual([undefined]);
+    expect(heard()).not.toContain(CANARY);
+  });
+
+  test('another port, another host name of the same server and user-info make another origin', async () => {
+    const { own, foreign } = await places();
+    const { api } = client({ baseURL: own.origin, adapter });
+    const port = new URL(own.origin).port;
+    await api.get(foreign.origin);
+    await api.get(`http://localhost:${port}/`).catch(() => undefined);
+    await api.get(`http://127.0.0.2:${port}/`).catch(() => undefined);
+    expect([...own.seen, ...foreign.seen].map((seen) => seen.headers.authorization).filter(Boolean)).toEqual([]);
+  });
+
+  test.each([
+    ['in full', (own: string) => `${own}/x`],
+    ['in upper case', (own: string) => `${own.toUpperCase()}/x`],
+    ['with an IPv4 address in short', (own: string) => `${own.replace('127.0.0.1', '127.1')}/x`],
+    ['with an IPv4 address as a number', (own: string) => `${own.replace('127.0.0.1', '0x7f000001')}/x`],
+    ['with tabs in it', (own: string) => `${own.replace('127', '1\t27')}/x`],
+    ['by a path alone', () => '/x'],
+    ['by a path without a slash', () => 'x'],
+  ])('the own origin written %s gets credentials', async (_how, url) => {
+    const { own } = await places();
+    const { api } = client({ baseURL: own.origin, adapter });
+    await api.get(url(own.origin));
+    expect(own.seen.map((seen) => [seen.url, seen.headers.authorization])).toEqual([['/x', `Bearer ${CANARY}`]]);
+  });
+
+  test('with allowAbsoluteUrls false an absolute URL is a path of the own origin', async () => {
+    const { own, foreign, heard } = await places();
+    const { api } = client({ baseURL: own.origin, adapter, allowAbsoluteUrls: false });
+    await api.get(`${foreign.origin}/x`);
+    expect(own.seen.map((seen) => [seen.url, seen.headers.authorization])).toEqual([
+      [`/${foreign.origin}/x`, `Bearer ${CANARY}`],
+    ]);
+    expect(heard()).toBe('');
+  });
+
+  test('a baseURL of one call does not make its origin an own one', async () => {
+    const { own, foreign, heard } = await places();
+    const { api } = client({ baseURL: own.origin, adapter });
+    await api.get('/x', { baseURL: foreign.origin });
+    await api.get('/x');
+    expect(foreign.seen).toHaveLength(1);
+    expect(heard()).not.toContain(CANARY);
+    expect(own.seen[0]?.headers.authorization).toBe(`Bearer ${CANARY}`);
+  });
+
+  test('a baseURL that is changed later is read at the call', async () => {
+    const { own, foreign, heard } = await places();
+    const { api } = client({ baseURL: own.origin, adapter });
+    await api.get('/1');
+    api.defaults.baseURL = foreign.origin;
+    await api.get('/2');
+    await api.get(`${own.origin}/3`);
+    api.defaults.baseURL = own.origin;
+    await api.get('/4');
+    await api.get(`${foreign.origin}/5`);
+    expect(own.seen.map((seen) => [seen.url, seen.headers.authorization])).toEqual([
+      ['/1', `Bearer ${CANARY}`],
+      ['/3', undefined],
+      ['/4', `Bearer ${CANARY}`],
+    ]);
+    expect(foreign.seen.map((seen) => [seen.url, seen.headers.authorization])).toEqual([
+      ['/2', `Bearer ${CANARY}`],
+      ['/5', undefined],
+    ]);
+    expect(heard().split(CANARY)).toHaveLength(2);
+  });
+
+  test('without a baseURL an absolute URL is refused, and the error names the option', async () => {
+    const { own } = await places();
+    const heard = listenIn(own);
+    const { api } = client({ adapter });
+    const error = (await failureOf(api.get(`${own.origin}/x?secret=1`))) as AuthError;
+    expect(error).toMatchObject({
+      code: 'ERR_AUTH_FOREIGN_ORIGIN',
+      isAxiosError: true,
+      config: { url: `${own.origin}/x?secret=1` },
+    });
+    expect(error.message).toContain(`origins: ['${own.origin}']`);
+    expect(exchangeOf(error)).toMatchObject({ attempts: 0 });
+    expect(heard()).toBe('');
+  });
+
+  test('without a baseURL a call that carries nothing of ours still goes', async () => {
+    const { own } = await places();
+    const { api } = client({ adapter });
+    await api.get(`${own.origin}/1`, { attachAuth: { credentials: 'omit' } });
+    await api.get(`${own.origin}/2`, { attachAuth: false });
+    await api.get(`${own.origin}/3`, { headers: { Authorization: 'Own 1' } });
+    await api.get(`${own.origin}/4`, { auth: { username: 'u', password: 'p' } });
+    expect(own.seen.map((seen) => seen.headers.authorization)).toEqual([undefined, undefined, 'Own 1', 'Basic dTpw']);
+  });
+
+  test('origins takes the place of the baseURL', async () => {
+    const { own, foreign } = await places();
+    const listed = await start(inTurn(200));
+    const { api } = client({ baseURL: own.origin, adapter }, { origins: [foreign.origin, `${listed.origin}/`] });
+    await api.get('/x');
+    await api.get(`${foreign.origin}/x`);
+    await api.get(`${listed.origin.toUpperCase()}/x`);
+    const got = [own, foreign, listed].map(({ seen }) => seen[0]?.headers.authorization);
+    expect(got).toEqual([undefined, `Bearer ${CANARY}`, `Bearer ${CANARY}`]);
+  });
+
+  test("origins '*' trusts any origin", async () => {
+    const { own, foreign } = await places();
+    const { api } = client({ adapter }, { origins: '*' });
+    await api.get(`${own.origin}/x`);
+    await api.get(`${foreign.origin}/x`);
+    expect([own, foreign].map(({ seen }) => seen[0]?.headers.authorization)).toEqual([
+      `Bearer ${CANARY}`,
+      `Bearer ${CANARY}`,
+    ]);
+  });
+
+  test("foreignOrigin 'refuse' rejects a call to another origin unsent, and lets the own ones go", async () => {
+    const { own, foreign, heard } = await places();
+    const { api } = client({ baseURL: own.origin, adapter }, { foreignOrigin: 'refuse' });
+    const error = (await failureOf(api.get(`${foreign.origin}/x`))) as AuthError;
+    expect(error.code).toBe('ERR_AUTH_FOREIGN_ORIGIN');
+    expect(error.message).toContain(foreign.origin);
+    expect(exchangeOf(error)).toMatchObject({ attempts: 0 });
+    expect(heard()).toBe('');
+    await api.get('/x');
+    expect(own.seen).toHaveLength(1);
+  });
+
+  test('a 401 of another origin refreshes nothing', async () => {
+    const { own } = await places();
+    const foreign = await start(inTurn(401));
+    const refresh = jest.fn(() => ({ accessToken: `${CANARY}-2` }));
+    const events: string[] = [];
+    const { api } = client(
+      { baseURL: own.origin, adapter },
+      {
+        scheme: bearer({ tokens: { accessToken: CANARY, refreshToken: 'r' }, refresh }),
+        retry: {},
+        onEvent: ({ type }) => events.push(type),
+      },
+    );
+    const error = (await failureOf(api.get(foreign.origin))) as AxiosError;
+    expect(error.response?.status).toBe(401);
+    expect(error.code).toBe('ERR_BAD_REQUEST');
+    expect(exchangeOf(error)).toMatchObject({ attempts: 1, refreshed: false });
+    expect(refresh).not.toHaveBeenCalled();
+    expect(events).toEqual([]);
+    await api.get('/x');
+    expect(own.seen[0]?.headers.authorization).toBe(`Bearer ${CANARY}`);
+  });
+
+  test('a 429 of another origin keeps no call of ours waiting', async () => {
+    const { own } = await places();
+    const foreign = await start(inTurn([429, { 'Retry-After': '3000' }]));
+    const { api } = client({ baseURL: own.origin, adapter }, { retry: {} });
+    await Promise.all([failureOf(api.get(`${foreign.origin}/1`)), failureOf(api.get(`${foreign.origin}/2`))]);
+    const answer = await api.get('/1');
+    expect(exchangeOf(answer)).toEqual({ attempts: 1, refreshed: false, waitedMs: 0 });
+  });
+
+  describe('a call that brings its own', () => {
+    const theirs: [what: string, config: (own: string) => AxiosRequestConfig, credential: string][] = [
+      ['Authorization', () => ({ url: '/x', headers: { Authorization: 'Own 1' } }), 'Own 1'],
+      ['authorization in lower case', () => ({ url: '/x', headers: { authorization: 'Own 2' } }), 'Own 2'],
+      ['auth', () => ({ url: '/x', auth: { username: 'u', password: 'p' } }), 'Basic dTpw'],
+    ];
+    const fromUrl: typeof theirs = [
+      ['user-info in its URL', (own) => ({ url: `${own.replace('://', '://u:p@')}/x` }), 'Basic dTpw'],
+      ['user-info in its baseURL', (own) => ({ baseURL: own.replace('://', '://u:p@'), url: '/x' }), 'Basic dTpw'],
+    ];
+
+    // Not every axios of the range takes user-info over fetch: what plain axios comes to is what is due.
+    test.each([...theirs, ...fromUrl])('%s keeps it, and its 401 is its own', async (_what, config, credential) => {
+      const server = await start(inTurn(401));
+      const plain = (await failureOf(
+        axios.request({ baseURL: server.origin, adapter, ...config(server.origin) }),
+      )) as AxiosError;
+      const refresh = jest.fn(() => ({ accessToken: `${CANARY}-2` }));
+      const scheme = bearer({ tokens: { accessToken: CANARY, refreshToken: 'r' }, refresh });
+      const { api } = client({ baseURL: server.origin, adapter }, { scheme });
+      const error = (await failureOf(api.request(config(server.origin)))) as AxiosError;
+      expect(error.response?.status).toBe(plain.response?.status);
+      expect(exchangeOf(error)).toMatchObject({ attempts: 1, refreshed: false });
+      expect(refresh).not.toHaveBeenCalled();
+      const due = plain.response ? [credential, credential] : [];
+      expect(server.seen.map((seen) => seen.headers.authorization)).toEqual(due);
+    });
+
+    test.each(theirs)('%s is tried again after a 503', async (_what, config, credential) => {
+      const server = await start(inTurn(503, 200));
+      const { api } = client({ baseURL: server.origin, adapter }, { retry: { baseDelayMs: 1 } });
+      const answer = await api.request(config(server.origin));
+      expect(exchangeOf(answer)).toMatchObject({ attempts: 2 });
+      expect(server.seen.map((seen) => seen.headers.authorization)).toEqual([credential, credential]);
+    });
+  });
+
+  test("an Authorization in the instance's defaults is the caller's own too", async () => {
+    const { own } = await places();
+    const { api } = client({ baseURL: own.origin, adapter, headers: { Authorization: 'Own 3' } });
+    await api.get('/x');
+    expect(own.seen[0]?.headers.authorization).toBe('Own 3');
+  });
+
+  test('an API key that the caller brings is kept', async () => {
+    const { own } = await places();
+    const { api } = client({ baseURL: own.origin, adapter }, { scheme: apiKey(CANARY) });
+    await api.get('/x', { headers: { 'x-api-key': 'own' } });
+    await api.get('/x');
+    expect(own.seen.map((seen) => seen.headers['x-api-key'])).toEqual(['own', CANARY]);
+  });
+});
+
+test('a URL that stays relative counts as own, and reads as localhost', async () => {
+  const { adapter, credentials } = pretend();
+  const urls: string[] = [];
+  const scheme: AuthScheme = signed(({ url }) => {
+    urls.push(url.href);
+    return { Authorization: 'Signed 1' };
+  });
+  const { api } = client({ adapter }, { scheme });
+  await api.get('/users', { params: { q: 'a b' } });
+  await api.get('users');
+  await api.get('/users', { baseURL: '/api' });
+  expect(urls).toEqual(['http://localhost/users?q=a+b', 'http://localhost/users', 'http://localhost/api/users']);
+  expect(credentials()).toEqual(['Signed 1', 'Signed 1', 'Signed 1']);
+});
+
+test.each([
+  '//evil.example/x',
+  '\\\\evil.example/x',
+  '/\\evil.example/x',
+  'https://evil.example/x',
+  '\t//evil.example/x',
+  ' \n/\\evil.example/x',
+])('over a mock %j is another origin', async (url) => {
+  const { adapter, credentials } = pretend();
+  const { api } = client({ adapter }, { origins: ['https://api.example.com'] });
+  await api.get(url);
+  expect(credentials()).toEqual([undefined]);
+});
+
+test.each([
+  ['https://api.example.com:443', 'https://API.example.com/x'],
+  ['https://api.example.com', 'https://api.example.com:443/x'],
+  ['https://api.example.com/', 'HTTPS://api.EXAMPLE.com:0443/x'],
+  // A backslash ends the host, as everybody reads it who follows the URL standard.
+  ['https://api.example.com', 'https://api.example.com\\@evil.example/x'],
+  ['https://bücher.example', 'https://xn--bcher-kva.example/x'],
+  ['https://xn--bcher-kva.example', 'https://BÜCHER.example/x'],
+  ['http://localhost:80', 'http://LOCALHOST/x'],
+  ['http://[::1]:8080', 'http://[0:0:0:0:0:0:0:1]:8080/x'],
+])('of the origin %s is %s', async (origin, url) => {
+  const listed = pretend();
+  await client({ adapter: listed.adapter }, { origins: [origin] }).api.get(url);
+  const based = pretend();
+  await client({ adapter: based.adapter, baseURL: origin }).api.get(url);
+  expect([...listed.credentials(), ...based.credentials()]).toEqual([`Bearer ${CANARY}`, `Bearer ${CANARY}`]);
+});
+
+test.each([
+  'https://api.example.com.evil.example/x',
+  'https://api.example.com@evil.example/x',
+  'https://evil.example/https://api.example.com/x',
+  'https://evil.example#https://api.example.com',
+  'https://sub.api.example.com/x',
+  'https://example.com/x',
+  'https://api.example.com:8443/x',
+  'https://api.example.com./x',
+  'https://apiXexample.com/x',
+  'http://api.example.com/x',
+  'wss://api.example.com/x',
+  'https://api.еxample.com/x',
+])('not of the origin https://api.example.com is %s', async (url) => {
+  const { adapter, credentials } = pretend();
+  const { api } = client({ adapter, baseURL: 'https://api.example.com' });
+  await api.get(url);
+  expect(credentials()).toEqual([undefined]);
+});
+
+describe('credentials over plain http', () => {
+  test.each([
+    'http://api.example.com',
+    'http://10.0.0.5',
+    'http://192.168.1.1:3000',
+    'http://0.0.0.0:3000',
+    'http://[::2]',
+    'http://128.0.0.1',
+    'http://localhost.evil.example',
+    'http://127.0.0.1.evil.example',
+    'http://evil-localhost',
+    'http://localhost@evil.example',
+  ])('to %s are refused, unsent', async (baseURL) => {
+    const { adapter, sent } = pretend();
+    const { api } = client({ adapter, baseURL }, { origins: '*' });
+    const error = (await failureOf(
+      api.get('/x', baseURL.includes('@') ? { baseURL: 'http://evil.example' } : {}),
+    )) as AuthError;
+    expect(error.code).toBe('ERR_AUTH_INSECURE');
+    expect(error.message).toContain('allowInsecure');
+    expect(JSON.stringify(error)).not.toContain(CANARY);
+    expect(exchangeOf(error)).toMatchObject({ attempts: 0 });
+    expect(sent).toEqual([]);
+  });
+
+  test.each([
+    'http://localhost',
+    'http://LOCALHOST:3000',
+    'http://localhost.',
+    'http://api.localhost',
+    'http://127.0.0.1:8080',
+    'http://127.1.2.3',
+    'http://0x7f.1',
+    'http://[::1]:8080',
+  ])('to %s are allowed: that is loopback', async (baseURL) => {
+    const { adapter, credentials } = pretend();
+    await client({ adapter, baseURL }).api.get('/x');
+    expect(credentials()).toEqual([`Bearer ${CANARY}`]);
+  });
+
+  test('are allowed anywhere with allowInsecure true', async () => {
+    const { adapter, credentials } = pretend();
+    await client({ adapter, baseURL: 'http://10.0.0.5' }, { allowInsecure: true }).api.get('/x');
+    expect(credentials()).toEqual([`Bearer ${CANARY}`]);
+  });
+
+  test('are allowed to the origins that allowInsecure names, and to no other', async () => {
+    const { adapter, sent } = pretend();
+    const { api } = client({ adapter }, { origins: '*', allowInsecure: ['http://10.0.0.5:8080'] });
+    await api.get('http://10.0.0.5:8080/x');
+    await expect(api.get('http://10.0.0.5/x')).rejects.toMatchObject({ code: 'ERR_AUTH_INSECURE' });
+    await expect(api.get('http://10.0.0.6:8080/x')).rejects.toMatchObject({ code: 'ERR_AUTH_INSECURE' });
+    expect(sent).toHaveLength(1);
+  });
+
+  test('are no matter where none are sent', async () => {
+    const { adapter, credentials } = pretend();
+    const { api } = client({ adapter, baseURL: 'http://10.0.0.5' });
+    await api.get('/x', { attachAuth: { credentials: 'omit' } });
+    await api.get('http://10.0.0.6/x');
+    await api.get('/x', { headers: { Authorization: 'Own 1' } });
+    expect(credentials()).toEqual([undefined, undefined, 'Own 1']);
+  });
+
+  test('over https go to any host', async () => {
+    const { adapter, credentials } = pretend();
+    await client({ adapter, baseURL: 'https://10.0.0.5' }).api.get('/x');
+    expect(credentials()).toEqual([`Bearer ${CANARY}`]);
+  });
+});
+
+describe('a unix socket', () => {
+  const path = join(tmpdir(), `attach-auth-${randomUUID().slice(0, 8)}.sock`);
+  const seen: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    seen.push(request.headers.authorization);
+    reply(response, 200);
+  });
+  beforeAll(() => new Promise<void>((resolve) => server.listen(path, resolve)));
+  beforeEach(() => seen.splice(0));
+  afterAll(
+    () =>
+      new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      }),
+  );
+
+  test('gets no credential, whatever the URL says', async () => {
+    const { api } = client({ baseURL: 'http://localhost', adapter: 'http' });
+    await api.get('/x', { socketPath: path });
+    await api.get('http://localhost/x', { socketPath: path });
+    await client({ baseURL: 'http://localhost', adapter: 'http', socketPath: path }).api.get('/x');
+    expect(seen).toEqual([undefined, undefined, undefined]);
+  });
+
+  test("gets them where origins is '*'", async () => {
+    const { api } = client({ baseURL: 'http://localhost', adapter: 'http', socketPath: path }, { origins: '*' });
+    await api.get('/x');
+    expect(seen).toEqual([`Bearer ${CANARY}`]);
+  });
+});
+
+test('a late change of the URL in an interceptor is what the origin is judged by', async () => {
+  const { own, foreign, heard } = await places();
+  for (const order of ['before', 'after']) {
+    const api = axios.create({ baseURL: own.origin, adapter: 'http' });
+    const astray = (config: InternalAxiosRequestConfig): InternalAxiosRequestConfig => ({
+      ...config,
+      baseURL: foreign.origin,
+      url: `/${order}`,
+    });
+    if (order === 'before') api.interceptors.request.use(astray);
+    attachAuth(api, { scheme: bearer(CANARY), retry: false });
+    if (order === 'after') api.interceptors.request.use(astray);
+    await api.get('/x');
+  }
+  expect(foreign.seen.map((seen) => seen.url)).toEqual(['/before', '/after']);
+  expect(heard()).not.toContain(CANARY);
+});
+
+test('a dead token is replayed at its own origin only', async () => {
+  const own = await start(onlyFor(`${CANARY}-2`));
+  const { foreign, heard } = await places();
+  const scheme = bearer({
+    tokens: { accessToken: CANARY, refreshToken: 'r' },
+    refresh: () => ({ accessToken: `${CANARY}-2` }),
+  });
+  const { api } = client({ baseURL: own.origin, adapter: 'http' }, { scheme });
+  await Promise.all([api.get('/1'), api.get(`${foreign.origin}/2`), api.get('/3')]);
+  expect(own.seen.map((seen) => seen.headers.authorization).sort()).toEqual(
+    [CANARY, CANARY, `${CANARY}-2`, `${CANARY}-2`].map((token) => `Bearer ${token}`),
+  );
+  expect(heard()).not.toContain(CANARY);
+});

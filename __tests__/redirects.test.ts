@@ -1,0 +1,430 @@
+import axios, { type AxiosError, type AxiosRequestConfig } from 'axios';
+import {
+  apiKey,
+  attachAuth,
+  basic,
+  bearer,
+  exchangeOf,
+  hmac,
+  signed,
+  type AttachAuthOptions,
+  type AuthScheme,
+} from '../lib/index.js';
+import { failureOf, inTurn, listenIn, servers } from './support/answers.js';
+import { reply, type Handler, type Recorder } from './support/serve.js';
+
+const start = servers();
+const adapters = ['http', 'fetch'] as const;
+type Adapter = (typeof adapters)[number];
+
+const CANARY = 'canary-77ab91';
+const statuses = [301, 302, 303, 307, 308] as const;
+
+/** Schemes, and the headers that each of them fills. */
+const schemes: [name: string, make: () => AuthScheme, headers: string[]][] = [
+  ['bearer', () => bearer(CANARY), ['authorization']],
+  ['basic', () => basic({ username: 'user', password: CANARY }), ['authorization']],
+  ['apiKey', () => apiKey(CANARY), ['x-api-key']],
+  ['apiKey in a header of its own', () => apiKey(CANARY, { header: 'X-Shop-Key' }), ['x-shop-key']],
+  ['hmac', () => hmac({ keyId: CANARY, secret: 's' }), ['x-api-key', 'x-timestamp', 'x-signature']],
+  [
+    'signed',
+    () => signed(() => ({ 'X-Id': CANARY, 'X-Proof': `${CANARY}-2`, Authorization: `Own ${CANARY}` })),
+    ['x-id', 'x-proof', 'authorization'],
+  ],
+  [
+    'a scheme that only names its header, and writes it past set()',
+    () => ({
+      name: 'Odd',
+      credentialHeaders: ['X-Odd'],
+      authorize({ headers }) {
+        headers['X-Odd'] = CANARY;
+        headers['x-second'] = CANARY;
+      },
+    }),
+    ['x-odd', 'x-second'],
+  ],
+];
+
+const redirect =
+  (status: number, location: string): Handler =>
+  (_, response) => {
+    response.writeHead(status, { Location: location });
+    response.end();
+  };
+
+/** Answers by path. */
+const routes =
+  (table: Record<string, Handler>): Handler =>
+  (seen, response, request) => {
+    const [path = ''] = seen.url.split('?');
+    const handler = table[path];
+    if (handler) return handler(seen, response, request);
+    reply(response, 200, { path });
+  };
+
+function client(
+  server: Recorder,
+  adapter: Adapter,
+  scheme: AuthScheme,
+  options: Partial<AttachAuthOptions> = {},
+  defaults: AxiosRequestConfig = {},
+) {
+  const api = axios.create({ baseURL: server.origin, adapter, ...defaults });
+  attachAuth(api, { scheme, retry: { baseDelayMs: 1 }, ...options });
+  return api;
+}
+
+const sent = (server: Recorder, name: string): unknown[] => server.seen.map((seen) => seen.headers[name]);
+
+describe.each(adapters)('over the %s adapter', (adapter) => {
+  describe.each(statuses)('a %i', (status) => {
+    test.each(schemes)('to another port takes none of the credentials of %s along', async (_name, make, headers) => {
+      const foreign = await start(inTurn(200));
+      const heard = listenIn(foreign);
+      const own = await start(redirect(status, `${foreign.origin}/there?token=no`));
+      const answer = await client(own, adapter, make()).get('/here', { headers: { 'X-Trace': 'kept' } });
+      expect(answer.status).toBe(200);
+      for (const name of headers) {
+        expect(sent(own, name)).toEqual([expect.any(String)]);
+        expect(sent(foreign, name)).toEqual([undefined]);
+      }
+      expect(sent(foreign, 'x-trace')).toEqual(['kept']);
+      expect(heard()).not.toContain(CANARY);
+      expect(heard()).not.toContain(Buffer.from(`user:${CANARY}`).toString('base64'));
+    });
+
+    test.each(schemes)('to the same origin keeps the credentials of %s', async (_name, make, headers) => {
+      const own = await start(routes({ '/here': redirect(status, '/there') }));
+      const answer = await client(own, adapter, make()).get('/here');
+      expect(answer.data).toEqual({ path: '/there' });
+      for (const name of headers) {
+        const [first, second] = sent(own, name);
+        expect([name, first]).toEqual([name, expect.any(String)]);
+        expect([name, second]).toEqual([name, first]);
+      }
+      expect(exchangeOf(answer)).toMatchObject({ attempts: 1 });
+    });
+
+    test('sends a body on as the status demands', async () => {
+      const foreign = await start(inTurn(200));
+      const heard = listenIn(foreign);
+      const own = await start(redirect(status, foreign.origin));
+      await client(own, adapter, apiKey(CANARY)).post('/here', { a: 1 });
+      const [seen] = foreign.seen;
+      const keeps = status === 307 || status === 308;
+      expect([seen?.method, seen?.body.toString()]).toEqual(keeps ? ['POST', '{"a":1}'] : ['GET', '']);
+      expect(heard()).not.toContain(CANARY);
+    });
+  });
+
+  test('credentials stay behind at the border of a chain, wherever it lies', async () => {
+    const far = await start(inTurn(200));
+    const foreign = await start(routes({ '/3': redirect(307, `${far.origin}/4`) }));
+    const heard = [listenIn(foreign), listenIn(far)];
+    const own = await start(routes({ '/1': redirect(302, '/2'), '/2': redirect(301, `${foreign.origin}/3`) }));
+    const answer = await client(own, adapter, apiKey(CANARY)).get('/1');
+    expect(answer.data).toEqual({ answer: 1 });
+    expect(sent(own, 'x-api-key')).toEqual([CANARY, CANARY]);
+    expect(heard.map((bytes) => bytes().includes(CANARY))).toEqual([false, false]);
+    expect([foreign.seen.length, far.seen.length]).toEqual([1, 1]);
+  });
+
+  test('a chain that comes home from abroad comes home without credentials', async () => {
+    let home = '';
+    const foreign = await start((seen, response, request) => redirect(302, `${home}/3`)(seen, response, request));
+    const own = await start(routes({ '/1': redirect(302, `${foreign.origin}/2`) }));
+    home = own.origin;
+    await client(own, adapter, apiKey(CANARY)).get('/1');
+    expect(own.seen.map((seen) => [seen.url, seen.headers['x-api-key']])).toEqual([
+      ['/1', CANARY],
+      ['/3', undefined],
+    ]);
+  });
+
+  test('credentials that were left behind are back on the next call', async () => {
+    const foreign = await start(inTurn(200));
+    const own = await start(routes({ '/away': redirect(302, foreign.origin) }));
+    const api = client(own, adapter, apiKey(CANARY));
+    await api.get('/away');
+    await api.get('/here');
+    expect(sent(own, 'x-api-key')).toEqual([CANARY, CANARY]);
+  });
+
+  test('another listed origin is another origin all the same', async () => {
+    const listed = await start(inTurn(200));
+    const own = await start(redirect(302, listed.origin));
+    await client(own, adapter, apiKey(CANARY), { origins: [own.origin, listed.origin] }).get('/');
+    expect(sent(listed, 'x-api-key')).toEqual([undefined]);
+  });
+
+  test('another spelling of the same origin is the same origin', async () => {
+    const own = await start(
+      routes({
+        '/here': (seen, response, request) =>
+          redirect(302, `HTTP://127.1:${new URL(own.origin).port}/there`)(seen, response, request),
+      }),
+    );
+    await client(own, adapter, apiKey(CANARY)).get('/here');
+    expect(sent(own, 'x-api-key')).toEqual([CANARY, CANARY]);
+  });
+
+  test.each([
+    ['//', (foreign: string) => foreign.replace('http:', '')],
+    ['backslashes', (foreign: string) => foreign.replace('http:', '').replace('//', '\\\\')],
+    ['own user-info', (foreign: string) => foreign.replace('://', '://127.0.0.1@')],
+    ['upper case', (foreign: string) => foreign.toUpperCase()],
+  ])('a Location with %s leads abroad too', async (_what, location) => {
+    const foreign = await start(inTurn(200));
+    const heard = listenIn(foreign);
+    const own = await start(redirect(302, location(foreign.origin)));
+    const api = client(own, adapter, apiKey(CANARY), { retry: false });
+    await api.get('/').catch(() => undefined);
+    expect(heard()).not.toContain(CANARY);
+  });
+
+  test("the call's params are not put on the redirect's URL", async () => {
+    const own = await start(routes({ '/here': redirect(302, '/there?z=2') }));
+    await client(own, adapter, bearer(CANARY)).get('/here', { params: { q: 1 } });
+    expect(own.seen.map((seen) => seen.url)).toEqual(['/here?q=1', '/there?z=2']);
+  });
+
+  test('a relative Location is read against the URL that it came from', async () => {
+    const own = await start(routes({ '/a/b/c': redirect(302, '../d') }));
+    await client(own, adapter, hmac({ keyId: 'k', secret: 's' })).get('/b/c', { baseURL: `${own.origin}/a` });
+    expect(own.seen.map((seen) => seen.url)).toEqual(['/a/b/c', '/a/d']);
+  });
+
+  test('a 401 behind a redirect within the origin refreshes, and the call begins anew', async () => {
+    const own = await start(
+      routes({
+        '/here': redirect(302, '/there'),
+        '/there': (seen, response) => {
+          reply(response, seen.headers.authorization === 'Bearer fresh' ? 200 : 401);
+        },
+      }),
+    );
+    const scheme = bearer({
+      tokens: { accessToken: 'dead', refreshToken: 'r' },
+      refresh: () => ({ accessToken: 'fresh' }),
+    });
+    const answer = await client(own, adapter, scheme).post('/here');
+    expect(answer.status).toBe(200);
+    expect(own.seen.map((seen) => [seen.url, seen.headers.authorization])).toEqual([
+      ['/here', 'Bearer dead'],
+      ['/there', 'Bearer dead'],
+      ['/here', 'Bearer fresh'],
+      ['/there', 'Bearer fresh'],
+    ]);
+    expect(exchangeOf(answer)).toMatchObject({ attempts: 2, refreshed: true });
+  });
+
+  test.each([
+    ['401', 401, {}],
+    ['429', 429, { 'Retry-After': '3000' }],
+    ['503', 503, {}],
+    ['503 with Retry-After', 503, { 'Retry-After': '3000' }],
+  ] as const)(
+    'a %s that a redirect fetched from elsewhere refreshes and throttles nothing',
+    async (_what, status, headers) => {
+      const foreign = await start(inTurn([status, headers]));
+      const own = await start(routes({ '/away': redirect(302, `${foreign.origin}/away`) }));
+      const refresh = jest.fn(() => ({ accessToken: 'fresh' }));
+      const events: string[] = [];
+      const scheme = bearer({ tokens: { accessToken: CANARY, refreshToken: 'r' }, refresh });
+      const api = client(own, adapter, scheme, { onEvent: ({ type }) => events.push(type) });
+      for (let call = 0; call < 2; call++) {
+        const error = (await failureOf(api.get('/away'))) as AxiosError;
+        expect(error.response?.status).toBe(status);
+        expect(exchangeOf(error)).toEqual({ attempts: 1, refreshed: false, waitedMs: 0 });
+      }
+      expect(exchangeOf(await api.get('/here'))).toEqual({ attempts: 1, refreshed: false, waitedMs: 0 });
+      expect(refresh).not.toHaveBeenCalled();
+      expect(events).toEqual([]);
+      expect(sent(own, 'authorization')).toEqual([`Bearer ${CANARY}`, `Bearer ${CANARY}`, `Bearer ${CANARY}`]);
+    },
+  );
+
+  test('a redirect without a Location is the answer', async () => {
+    const own = await start(inTurn(302));
+    const error = (await failureOf(client(own, adapter, apiKey(CANARY)).get('/'))) as AxiosError;
+    expect(error.response?.status).toBe(302);
+    expect(own.seen).toHaveLength(1);
+  });
+
+  test('redirects without end come to ERR_FR_TOO_MANY_REDIRECTS, and are not begun anew', async () => {
+    const own = await start(redirect(302, '/'));
+    const error = (await failureOf(client(own, adapter, apiKey(CANARY)).get('/'))) as AxiosError;
+    expect(error.code).toBe('ERR_FR_TOO_MANY_REDIRECTS');
+    expect(exchangeOf(error)).toMatchObject({ attempts: 1 });
+    expect(own.seen.length).toBeLessThan(25);
+  });
+
+  test('maxRedirects is respected', async () => {
+    const own = await start(redirect(302, '/'));
+    const error = (await failureOf(client(own, adapter, apiKey(CANARY)).get('/', { maxRedirects: 2 }))) as AxiosError;
+    expect(error.code).toBe('ERR_FR_TOO_MANY_REDIRECTS');
+    expect(own.seen).toHaveLength(3);
+  });
+
+  test('with maxRedirects 0 the redirect itself is the answer', async () => {
+    const foreign = await start(inTurn(200));
+    const own = await start(redirect(302, foreign.origin));
+    const api = client(own, adapter, apiKey(CANARY));
+    const error = (await failureOf(api.get('/', { maxRedirects: 0 }))) as AxiosError;
+    expect(error.response?.status).toBe(302);
+    expect(error.response?.headers['location']).toBe(foreign.origin);
+    const answer = await api.get('/', { maxRedirects: 0, validateStatus: (status) => status < 400 });
+    expect(answer.status).toBe(302);
+    expect(foreign.seen).toEqual([]);
+    expect(own.seen).toHaveLength(2);
+  });
+
+  test('whatever validateStatus makes of a redirect, it is followed', async () => {
+    const own = await start(routes({ '/here': redirect(302, '/there') }));
+    const answer = await client(own, adapter, apiKey(CANARY)).get('/here', { validateStatus: () => true });
+    expect(answer.data).toEqual({ path: '/there' });
+  });
+
+  test('a bare call is redirected as ever', async () => {
+    const foreign = await start(inTurn(200));
+    const own = await start(routes({ '/away': redirect(302, foreign.origin), '/here': redirect(302, '/there') }));
+    const api = client(own, adapter, apiKey(CANARY));
+    await api.get('/away', { attachAuth: { credentials: 'omit' } });
+    await api.get('/here', { attachAuth: false });
+    expect(own.seen.map((seen) => seen.url)).toEqual(['/away', '/here', '/there']);
+    expect([...sent(own, 'x-api-key'), ...sent(foreign, 'x-api-key')].filter(Boolean)).toEqual([]);
+  });
+
+  test("a caller's own Authorization stays behind as plain axios leaves it", async () => {
+    const foreign = await start(inTurn(200));
+    const own = await start(redirect(302, foreign.origin));
+    await client(own, adapter, apiKey(CANARY)).get('/', { headers: { Authorization: `Own ${CANARY}` } });
+    expect(sent(own, 'authorization')).toEqual([`Own ${CANARY}`]);
+    expect(sent(foreign, 'authorization')).toEqual([undefined]);
+  });
+});
+
+describe('over the http adapter', () => {
+  test('a sub-domain is another origin', async () => {
+    const sub = await start(inTurn(200));
+    const heard = listenIn(sub);
+    const own = await start(redirect(302, `http://sub.localhost:${new URL(sub.origin).port}/`));
+    const lookup = (
+      _host: string,
+      _options: object,
+      found: (error: null, address: string, family: 4) => void,
+    ): void => {
+      found(null, '127.0.0.1', 4);
+    };
+    for (const scheme of [bearer(CANARY), apiKey(CANARY)]) {
+      const api = axios.create({ baseURL: `http://localhost:${new URL(own.origin).port}`, adapter: 'http', lookup });
+      attachAuth(api, { scheme });
+      await api.get('/');
+    }
+    expect([sub.seen.length, heard().includes(CANARY)]).toEqual([2, false]);
+    expect(own.seen.map((seen) => seen.headers.authorization ?? seen.headers['x-api-key'])).toEqual([
+      `Bearer ${CANARY}`,
+      CANARY,
+    ]);
+  });
+
+  test("the caller's own beforeRedirect runs at every hop, and sees no credential at the border", async () => {
+    const foreign = await start(inTurn(200));
+    const own = await start(routes({ '/1': redirect(302, '/2'), '/2': redirect(302, `${foreign.origin}/3`) }));
+    const hops: unknown[] = [];
+    const beforeRedirect: NonNullable<AxiosRequestConfig['beforeRedirect']> = (options, details) => {
+      const { href, headers } = options as { href: string; headers: Record<string, string> };
+      hops.push([href, details.statusCode, Object.keys(headers).some((name) => name.toLowerCase() === 'x-api-key')]);
+      headers['X-Hop'] = String(hops.length);
+    };
+    const config = { beforeRedirect };
+    await client(own, 'http', apiKey(CANARY)).get('/1', config);
+    expect(hops).toEqual([
+      [`${own.origin}/2`, 302, true],
+      [`${foreign.origin}/3`, 302, false],
+    ]);
+    expect(sent(foreign, 'x-hop')).toEqual(['2']);
+    expect(config.beforeRedirect).toBe(beforeRedirect);
+  });
+
+  test("the caller's own beforeRedirect can stop the call", async () => {
+    const foreign = await start(inTurn(200));
+    const own = await start(redirect(302, foreign.origin));
+    const beforeRedirect = (): never => {
+      throw new Error('not there');
+    };
+    const error = await failureOf(client(own, 'http', apiKey(CANARY), { retry: false }).get('/', { beforeRedirect }));
+    expect(error.message).toContain('not there');
+    expect(foreign.seen).toEqual([]);
+  });
+
+  test("the instance's own beforeRedirect runs after a replay as before it", async () => {
+    const own = await start(
+      routes({
+        '/here': redirect(302, '/there'),
+        '/there': inTurn(401, 503, 200),
+      }),
+    );
+    let hops = 0;
+    const scheme = bearer({
+      tokens: { accessToken: 'dead', refreshToken: 'r' },
+      refresh: () => ({ accessToken: 'fresh' }),
+    });
+    const api = client(
+      own,
+      'http',
+      scheme,
+      {},
+      {
+        beforeRedirect: () => {
+          hops++;
+        },
+      },
+    );
+    await api.get('/here');
+    expect(hops).toBe(3);
+  });
+});
+
+describe('over the fetch adapter', () => {
+  test("fetchOptions.redirect 'manual' leaves the redirect to the caller", async () => {
+    const foreign = await start(inTurn(200));
+    const own = await start(redirect(302, foreign.origin));
+    const api = client(own, 'fetch', apiKey(CANARY));
+    const error = (await failureOf(api.get('/', { fetchOptions: { redirect: 'manual' } }))) as AxiosError;
+    expect(error.response?.status).toBe(302);
+    expect(foreign.seen).toEqual([]);
+  });
+
+  test("fetchOptions.redirect 'error' makes a redirect an error", async () => {
+    const foreign = await start(inTurn(200));
+    const own = await start(redirect(302, foreign.origin));
+    const api = client(own, 'fetch', apiKey(CANARY), { retry: false });
+    const error = (await failureOf(api.get('/', { fetchOptions: { redirect: 'error' } }))) as AxiosError;
+    expect([error.code, error.response]).toEqual(['ERR_NETWORK', undefined]);
+    expect(foreign.seen).toEqual([]);
+  });
+
+  test("fetchOptions.redirect 'follow' changes nothing", async () => {
+    const foreign = await start(inTurn(200));
+    const heard = listenIn(foreign);
+    const own = await start(redirect(302, foreign.origin));
+    await client(own, 'fetch', apiKey(CANARY)).get('/', { fetchOptions: { redirect: 'follow' } });
+    expect([foreign.seen.length, heard().includes(CANARY)]).toEqual([1, false]);
+  });
+
+  test('a stream that a 307 asks for again is not sent again', async () => {
+    const own = await start(routes({ '/here': redirect(307, '/there') }));
+    const data = new Blob(['once only']).stream();
+    const error = (await failureOf(client(own, 'fetch', apiKey(CANARY)).post('/here', data))) as AxiosError;
+    expect(error.response?.status).toBe(307);
+    expect(own.seen).toHaveLength(1);
+  });
+
+  test('a Location that is no http URL is not followed', async () => {
+    const own = await start(redirect(302, 'ftp://127.0.0.1/x'));
+    const error = (await failureOf(client(own, 'fetch', apiKey(CANARY)).get('/'))) as AxiosError;
+    expect(error.response?.status).toBe(302);
+  });
+});

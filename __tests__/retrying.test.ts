@@ -1,0 +1,819 @@
+import { Readable } from 'node:stream';
+import type { AxiosError, AxiosRequestConfig } from 'axios';
+import { exchangeOf, type RetryFailure } from '../lib/index.js';
+import { reasonOf, Stage, told, tooMany, underway, type Reply } from './support/stage.js';
+import { MORNING } from './support/virtual-clock.js';
+
+// A machine that is busy with other things is no reason to fail.
+jest.setTimeout(60_000);
+
+const times = <T>(count: number, make: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_, index) => make(index));
+
+/** Ms between the answers to a path and the sends that followed them. */
+function waits(stage: Stage, path: string): number[] {
+  const sent = stage.to(path);
+  const latencyMs = Number(stage.latencyMs);
+  return sent.slice(1).map(({ at }, index) => at - (sent[index]!.at + latencyMs));
+}
+
+// F49 F98
+describe('a 429', () => {
+  test.each([0, 0.001, 0.5, 0.999])('is never answered earlier than Retry-After asks (chance %d)', async (chance) => {
+    const { stage } = Stage.with({});
+    stage.clock.chance = chance;
+    for (const seconds of [1, 2, 7, 30, 59]) {
+      const path = `/after/${String(seconds)}`;
+      stage.script(path, tooMany(seconds));
+      expect(await stage.outcome(stage.api.get(path))).toMatchObject({ status: 200, attempts: 2 });
+      const [waited] = waits(stage, path);
+      expect(waited).toBeGreaterThanOrEqual(seconds * 1_000);
+      expect(waited).toBeLessThanOrEqual(seconds * 1_000 + Math.max(seconds * 100, 250));
+    }
+  });
+
+  test('is tried again for every method', async () => {
+    for (const method of ['GET', 'POST', 'PATCH', 'DELETE']) {
+      const { stage } = Stage.with({});
+      stage.script('/item', tooMany(1));
+      expect(await stage.outcome(stage.api.request({ url: '/item', method }))).toMatchObject({
+        status: 200,
+        attempts: 2,
+      });
+    }
+  });
+
+  test.each([
+    ['IMF-fixdate', 'Mon, 23 Nov 2026 08:00:40 GMT'],
+    ['RFC 850', 'Monday, 23-Nov-26 08:00:40 GMT'],
+    ['asctime', 'Mon Nov 23 08:00:40 2026'],
+  ])('with a date (%s) is measured against the Date of the answer, whatever the clock here says', async (_, date) => {
+    for (const skewMs of [-3_600_000, 0, 3_600_000]) {
+      const { stage } = Stage.with({});
+      stage.clock.setWall(MORNING + skewMs);
+      stage.script('/item', { status: 429, headers: { 'Retry-After': date, Date: 'Mon, 23 Nov 2026 08:00:10 GMT' } });
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+      expect(waits(stage, '/item')[0]).toBeGreaterThanOrEqual(30_000);
+      expect(waits(stage, '/item')[0]).toBeLessThanOrEqual(33_000);
+    }
+  });
+
+  test('with a date and no Date is measured against the clock here', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/item', { status: 429, headers: { 'Retry-After': 'Mon, 23 Nov 2026 08:00:40 GMT' } });
+    await stage.outcome(stage.api.get('/item'));
+    expect(stage.to('/item')[1]?.at).toBeGreaterThanOrEqual(40_000);
+  });
+
+  test.each([
+    ['no Retry-After', undefined],
+    ['a malformed one', 'soon'],
+    ['a negative one', '-1'],
+    ['an exponent', '1e3'],
+    ['0', '0'],
+    ['a date in the past', 'Mon, 23 Nov 2020 08:00:00 GMT'],
+  ])('with %s is answered with backoff, at least half a step', async (_, retryAfter) => {
+    for (const chance of [0, 0.999]) {
+      const { stage } = Stage.with({});
+      stage.clock.chance = chance;
+      stage.script('/item', ...times(5, () => tooMany(retryAfter)));
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 6 });
+      waits(stage, '/item').forEach((waited, failures) => {
+        expect(waited).toBeGreaterThanOrEqual(250 * 2 ** failures);
+        expect(waited).toBeLessThanOrEqual(500 * 2 ** failures);
+      });
+    }
+  });
+
+  test('that asks for more than maxRetryAfterMs settles at once, with the instant to come back at', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/item', tooMany(61));
+    const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
+    expect(error).toMatchObject({ name: 'AxiosError', code: 'ERR_BAD_REQUEST', response: { status: 429 } });
+    expect(exchangeOf(error)).toEqual({
+      attempts: 1,
+      refreshed: false,
+      waitedMs: 0,
+      retryAt: MORNING + 10 + 61_000,
+      reason: 'retry-after-too-long',
+    });
+    expect(stage.clock.monotonic()).toBe(10);
+  });
+
+  test('may ask for as much as maxRetryAfterMs allows', async () => {
+    const { stage } = Stage.with({ attach: { retry: { maxRetryAfterMs: 600_000 }, deadlineMs: 3_600_000 } });
+    stage.script('/item', tooMany(600), tooMany(601));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
+      status: 429,
+      attempts: 2,
+      reason: 'retry-after-too-long',
+    });
+  });
+
+  test('that asks for more than the deadline leaves settles at once', async () => {
+    const { stage } = Stage.with({ attach: { deadlineMs: 20_000 } });
+    stage.script('/item', tooMany(30));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
+      status: 429,
+      attempts: 1,
+      reason: 'deadline',
+      retryAt: MORNING + 10 + 30_000,
+    });
+    expect(stage.clock.monotonic()).toBe(10);
+  });
+
+  test('five times in a row is answered by a sixth send', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/item', ...times(5, () => tooMany(2)));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 6 });
+    expect(waits(stage, '/item').every((waited) => waited >= 2_000)).toBe(true);
+  });
+
+  test('six times in a row is handed on', async () => {
+    const { stage } = Stage.with({});
+    stage.always('/item', tooMany(2));
+    const outcome = await stage.outcome(stage.api.get('/item'));
+    expect(outcome).toMatchObject({ status: 429, code: 'ERR_BAD_REQUEST', attempts: 6, reason: 'attempts-exhausted' });
+    expect(outcome.retryAt).toBe(Math.round(stage.clock.now() + 2_000));
+  });
+
+  test.each([1, 2, 3])('is tried as often as maxThrottledAttempts says: %i', async (maxThrottledAttempts) => {
+    const { stage } = Stage.with({ attach: { retry: { maxThrottledAttempts } } });
+    stage.always('/item', tooMany(1));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 429, attempts: maxThrottledAttempts });
+  });
+
+  test('does not count as an error, nor an error as a 429', async () => {
+    const { stage } = Stage.with({});
+    stage.clock.chance = 0.5;
+    stage.script('/item', tooMany(1), 503, tooMany(1), 503, tooMany(1), 503, tooMany(1), tooMany(1));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 9 });
+  });
+});
+
+// F103
+describe('a 503 with Retry-After', () => {
+  test('is waited for as long as it asks, as often as a 429', async () => {
+    const { stage } = Stage.with({});
+    const busy: Reply = { status: 503, headers: { 'Retry-After': '3' } };
+    stage.script('/item', ...times(5, () => busy));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 6 });
+    expect(waits(stage, '/item').every((waited) => waited >= 3_000)).toBe(true);
+  });
+
+  test('of 0, for ever, is given up like any other, with a pause before every send', async () => {
+    const { stage } = Stage.with({});
+    stage.clock.chance = 0;
+    stage.always('/item', { status: 503, headers: { 'Retry-After': '0' } });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
+      status: 503,
+      attempts: 6,
+      reason: 'attempts-exhausted',
+    });
+    waits(stage, '/item').forEach((waited, failures) => {
+      expect(waited).toBeGreaterThanOrEqual(250 * 2 ** failures);
+    });
+  });
+
+  test('does not say that the server has not acted: a POST is not sent again', async () => {
+    const { stage } = Stage.with({});
+    stage.always('/item', { status: 503, headers: { 'Retry-After': '3' } });
+    expect(await stage.outcome(stage.api.post('/item'))).toMatchObject({
+      status: 503,
+      attempts: 1,
+      reason: 'not-idempotent',
+    });
+  });
+});
+
+// F63 F99 F105
+describe('the gate', () => {
+  test('other calls to a refused path wait for it, and none is sent before its instant', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/busy', tooMany(20));
+    const calls = [underway(stage.api.get('/busy'))];
+    await stage.clock.advance(10);
+    for (let made = 0; made < 50; made++) {
+      calls.push(underway(stage.api.get(`/busy?n=${String(made)}`)), underway(stage.api.post('/busy')));
+      await stage.clock.advance(100);
+    }
+    const outcomes = await stage.outcomes(calls);
+    expect(outcomes.every(({ status }) => status === 200)).toBe(true);
+    expect(outcomes.slice(1).every(({ attempts }) => attempts === 1)).toBe(true);
+    const [refused, ...others] = stage.to('/busy');
+    expect(refused?.at).toBe(0);
+    expect(Math.min(...others.map(({ at }) => at))).toBeGreaterThanOrEqual(20_010);
+    expect(outcomes[1]?.waitedMs).toBeGreaterThanOrEqual(20_000);
+  });
+
+  test('a thousand calls refused together send nothing before their instant', async () => {
+    const { stage } = Stage.with({});
+    stage.always('/busy', ({ at }) => (at < 30_000 ? tooMany(30) : 200));
+    const calls = times(1_000, () => underway(stage.api.get('/busy')));
+    await stage.clock.advance(10);
+    calls.push(...times(100, () => underway(stage.api.get('/busy'))));
+    expect((await stage.outcomes(calls)).every(({ status }) => status === 200)).toBe(true);
+    expect(stage.to('/busy').filter(({ at }) => at > 0 && at < 30_010)).toEqual([]);
+    expect(stage.to('/busy')).toHaveLength(2_100);
+  });
+
+  test('those who wait go in the order in which they came', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/busy', tooMany(5));
+    const calls = [underway(stage.api.get('/busy'))];
+    for (let made = 0; made < 20; made++) {
+      await stage.clock.advance(50);
+      calls.push(underway(stage.api.get('/busy', { headers: { 'X-Call': String(made) } })));
+    }
+    await stage.settled(calls);
+    const order = stage.to('/busy').map(({ call }) => call);
+    expect(order.filter((call) => call !== undefined)).toEqual(times(20, String));
+  });
+
+  test('other paths go on until a second path is refused; then the origin waits', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/one', tooMany(20));
+    const calls = [underway(stage.api.get('/one'))];
+    await stage.clock.advance(10);
+    expect(await stage.outcome(stage.api.get('/two'))).toMatchObject({ status: 200, waitedMs: 0 });
+    stage.script('/three', tooMany(30));
+    calls.push(underway(stage.api.get('/three')));
+    await stage.clock.advance(20);
+    calls.push(underway(stage.api.get('/two', { headers: { 'X-Call': 'held' } })));
+    await stage.settled(calls);
+    expect(stage.to('held')[0]?.at).toBeGreaterThanOrEqual(30_030);
+    expect(await stage.outcome(stage.api.get('/two'))).toMatchObject({ status: 200, waitedMs: 0 });
+  });
+
+  test('two paths refused one after the other say nothing about the origin', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/one', tooMany(2));
+    await stage.outcome(stage.api.get('/one'));
+    stage.script('/two', tooMany(20));
+    const call = underway(stage.api.get('/two'));
+    await stage.clock.advance(100);
+    expect(await stage.outcome(stage.api.get('/three'))).toMatchObject({ status: 200, waitedMs: 0 });
+    await stage.outcome(call);
+  });
+
+  test('another origin is none of its business', async () => {
+    const { stage } = Stage.with({ attach: { origins: '*' } });
+    stage.script('/one', tooMany(20));
+    stage.script('/two', tooMany(20));
+    const calls = [underway(stage.api.get('/one')), underway(stage.api.get('/two'))];
+    await stage.clock.advance(100);
+    expect(await stage.outcome(stage.api.get('https://other.example/one'))).toMatchObject({ status: 200, waitedMs: 0 });
+    await stage.settled(calls);
+  });
+
+  test('keyOf names what a call counts against', async () => {
+    const { stage } = Stage.with({
+      attach: { throttle: { keyOf: ({ method, url }) => `${method} ${url.pathname.split('/')[1] ?? ''}` } },
+    });
+    stage.script('/users/1', tooMany(20));
+    const calls = [underway(stage.api.get('/users/1'))];
+    await stage.clock.advance(10);
+    calls.push(underway(stage.api.get('/users/2')));
+    expect(await stage.outcome(stage.api.post('/users/2'))).toMatchObject({ status: 200, waitedMs: 0 });
+    expect(await stage.outcome(stage.api.get('/orders/2'))).toMatchObject({ status: 200, waitedMs: 0 });
+    await stage.settled(calls);
+    expect(stage.to('/users/2').find(({ method }) => method === 'GET')?.at).toBeGreaterThanOrEqual(20_010);
+    expect(stage.heard('throttled')).toMatchObject([{ key: 'GET users' }]);
+  });
+
+  test('a call that may not wait that long is rejected unsent, with the instant to come back at', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/busy', tooMany(600));
+    await stage.outcome(stage.api.get('/busy'));
+    await stage.clock.advance(1_000);
+    const error = reasonOf(await stage.clock.until(stage.api.get('/busy')));
+    expect(error).toMatchObject({ name: 'AuthError', code: 'ERR_AUTH_THROTTLED', config: { url: '/busy' } });
+    expect(error.response).toBeUndefined();
+    expect(exchangeOf(error)).toMatchObject({ attempts: 0, waitedMs: 0, retryAt: MORNING + 10 + 600_000 });
+    expect(stage.to('/busy')).toHaveLength(1);
+    expect(stage.clock.monotonic()).toBe(1_010);
+    await stage.clock.advance(600_000);
+    expect(await stage.outcome(stage.api.get('/busy'))).toMatchObject({ status: 200 });
+  });
+
+  test('a call whose deadline comes first is rejected unsent too', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/busy', tooMany(30));
+    const first = underway(stage.api.get('/busy'));
+    await stage.clock.advance(10);
+    expect(await stage.outcome(stage.api.get('/busy', { attachAuth: { deadlineMs: 29_000 } }))).toMatchObject({
+      code: 'ERR_AUTH_THROTTLED',
+      attempts: 0,
+    });
+    expect(stage.clock.monotonic()).toBe(10);
+    expect(await stage.outcome(first)).toMatchObject({ status: 200 });
+  });
+
+  test('a call that was sent before, and may not wait that long, keeps the answer that it has', async () => {
+    const { stage } = Stage.with({ attach: { deadlineMs: 60_000 } });
+    stage.script('/busy', tooMany(5));
+    const first = underway(stage.api.get('/busy'));
+    await stage.clock.advance(100);
+    stage.script('/busy', tooMany(300));
+    stage.latencyMs = 1;
+    stage.always('/busy', { status: 200, afterMs: 1 });
+    const second = underway(stage.api.get('/busy', { attachAuth: { retry: { maxRetryAfterMs: 600_000 } } }));
+    expect(await stage.outcome(first)).toMatchObject({ status: 429, attempts: 1, reason: 'retry-after-too-long' });
+    await stage.outcome(second);
+  });
+
+  test('maxQueued bounds who may wait for one key', async () => {
+    const { stage } = Stage.with({ attach: { throttle: { maxQueued: 3 } } });
+    stage.script('/busy', tooMany(10));
+    const first = underway(stage.api.get('/busy'));
+    await stage.clock.advance(10);
+    const others = times(5, () => underway(stage.api.get('/busy')));
+    await stage.clock.settle();
+    const errors = (await stage.settled(others.slice(3))).map(reasonOf);
+    expect(stage.clock.monotonic()).toBe(10);
+    for (const error of errors)
+      expect(told({ status: 'rejected', reason: error })).toMatchObject({ code: 'ERR_AUTH_QUEUE_FULL', attempts: 0 });
+    expect((await stage.outcomes([first, ...others.slice(0, 3)])).map(({ status }) => status)).toEqual([
+      200, 200, 200, 200,
+    ]);
+  });
+
+  test('a place in the queue is free again when its call is aborted', async () => {
+    const { stage } = Stage.with({ attach: { throttle: { maxQueued: 1 } } });
+    stage.script('/busy', tooMany(10));
+    const first = underway(stage.api.get('/busy'));
+    await stage.clock.advance(10);
+    const controller = new AbortController();
+    const second = underway(stage.api.get('/busy', { signal: controller.signal }));
+    await stage.clock.settle();
+    expect(await stage.outcome(stage.api.get('/busy'))).toMatchObject({ code: 'ERR_AUTH_QUEUE_FULL' });
+    controller.abort();
+    expect(await stage.outcome(second)).toMatchObject({ code: 'ERR_CANCELED' });
+    expect((await stage.outcomes([first, stage.api.get('/busy')])).map(({ status }) => status)).toEqual([200, 200]);
+  });
+
+  test('a call whose path closes while its scheme takes its time has one place in the queue', async () => {
+    const { stage } = Stage.with({ attach: { throttle: { maxQueued: 1 } }, expiresIn: 100 });
+    stage.script('/busy', { ...tooMany(5), afterMs: 30 });
+    const first = underway(stage.api.get('/busy'));
+    await stage.clock.settle();
+    stage.clock.sleepMachine(101_000);
+    const second = underway(stage.api.get('/busy'));
+    expect(await stage.outcomes([first, second])).toMatchObject([{ status: 200 }, { status: 200 }]);
+  });
+
+  test('throttle: false leaves every call to itself', async () => {
+    const { stage } = Stage.with({ attach: { throttle: false } });
+    stage.script('/busy', tooMany(20));
+    const first = underway(stage.api.get('/busy'));
+    await stage.clock.advance(10);
+    expect(await stage.outcome(stage.api.get('/busy'))).toMatchObject({ status: 200, waitedMs: 0 });
+    expect(await stage.outcome(first)).toMatchObject({ status: 200, attempts: 2 });
+    expect(waits(stage, '/busy')).toHaveLength(2);
+    expect(stage.heard('throttled')).toEqual([]);
+  });
+
+  test('says when it closes and when it opens', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/busy', tooMany(20));
+    await stage.outcome(stage.api.get('/busy?secret=1'));
+    const key = 'https://api.example.com/busy';
+    expect(stage.heard('throttled')).toEqual([
+      { type: 'throttled', at: MORNING + 10, key, resumesAt: MORNING + 10 + 20_000, waiting: 0 },
+    ]);
+    expect(stage.heard('resumed')).toEqual([{ type: 'resumed', at: MORNING + 10 + 20_000, key }]);
+  });
+
+  test('calls without credentials wait at it too', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/open/busy', tooMany(20));
+    const first = underway(stage.api.get('/open/busy'));
+    await stage.clock.advance(10);
+    const second = underway(stage.api.get('/open/busy', { attachAuth: { credentials: 'omit' } }));
+    expect(await stage.outcome(stage.api.get('/open/busy', { attachAuth: false }))).toEqual({ status: 200 });
+    await stage.settled([first, second]);
+    expect(stage.to('/open/busy').filter(({ at }) => at > 10 && at < 20_010)).toEqual([]);
+  });
+});
+
+// F52
+describe('errors', () => {
+  const idempotent = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'];
+  const others = ['POST', 'PATCH'];
+  const failures: [string, Reply, object][] = [
+    ...[408, 500, 502, 503, 504].map((status): [string, Reply, object] => [String(status), { status }, { status }]),
+    ['a reset', { fault: 'reset' }, { code: 'ECONNRESET' }],
+    ['a refused connection', { fault: 'refused' }, { code: 'ECONNREFUSED' }],
+    ['ERR_NETWORK', { fault: 'reset', code: 'ERR_NETWORK' }, { code: 'ERR_NETWORK' }],
+    ['a timeout', { fault: 'silence' }, { code: 'ECONNABORTED' }],
+  ];
+
+  test.each(failures)('%s is tried again for idempotent methods, three times', async (_, reply, outcome) => {
+    for (const method of idempotent) {
+      const { stage } = Stage.with({ defaults: { timeout: 1_000 } });
+      stage.script('/item', reply, reply, reply);
+      expect(await stage.outcome(stage.api.request({ url: '/item', method }))).toMatchObject({
+        status: 200,
+        attempts: 4,
+      });
+      stage.always('/item', reply);
+      expect(await stage.outcome(stage.api.request({ url: '/item', method }))).toMatchObject({
+        ...outcome,
+        attempts: 4,
+        reason: 'attempts-exhausted',
+      });
+    }
+  });
+
+  test.each(failures)('%s is handed on at once for other methods', async (_, reply, outcome) => {
+    for (const method of others) {
+      const { stage } = Stage.with({ defaults: { timeout: 1_000 } });
+      stage.script('/item', reply);
+      const settled = await stage.outcome(stage.api.request({ url: '/item', method, data: { a: 1 } }));
+      expect(settled).toMatchObject({ ...outcome, attempts: 1, reason: 'not-idempotent' });
+    }
+  });
+
+  test.each<[string, AxiosRequestConfig]>([
+    ['an Idempotency-Key', { headers: { 'Idempotency-Key': 'k1' } }],
+    ['idempotent: true', { attachAuth: { idempotent: true } }],
+    ['its method among methods', { attachAuth: { retry: { methods: ['post'] } } }],
+  ])('a POST with %s is tried again', async (_, config) => {
+    for (const [, reply] of failures) {
+      const { stage } = Stage.with({ defaults: { timeout: 1_000 } });
+      stage.script('/item', reply);
+      expect(await stage.outcome(stage.api.post('/item', { a: 1 }, config))).toMatchObject({
+        status: 200,
+        attempts: 2,
+      });
+      expect(stage.calls.map(({ body }) => body)).toEqual(['{"a":1}', '{"a":1}']);
+      expect(stage.calls[1]?.headers['Idempotency-Key']).toBe(stage.calls[0]?.headers['Idempotency-Key']);
+    }
+  });
+
+  test.each([
+    ...[400, 403, 404, 409, 410, 422, 501, 505].map((status): [string, Reply] => [String(status), { status }]),
+    ...['ERR_CANCELED', 'ERR_BAD_OPTION', 'ERR_INVALID_URL', 'ERR_BAD_REQUEST', 'CERT_HAS_EXPIRED', 'ECONNABORTED'].map(
+      (code): [string, Reply] => [code, { fault: 'refused', code }],
+    ),
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', { fault: 'refused', code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }] as [string, Reply],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', { fault: 'refused', code: 'ERR_TLS_CERT_ALTNAME_INVALID' }] as [string, Reply],
+  ])('%s is never tried again', async (_, reply) => {
+    const { stage } = Stage.with({});
+    stage.always('/item', reply);
+    const outcome = await stage.outcome(stage.api.get('/item'));
+    expect(outcome).toMatchObject({ attempts: 1 });
+    expect(outcome.reason).toBeUndefined();
+    expect(stage.calls).toHaveLength(1);
+  });
+
+  test('what is waited between them is anything up to the step, which doubles', async () => {
+    for (const chance of [0, 0.25, 0.999]) {
+      const { stage } = Stage.with({ attach: { retry: { maxAttempts: 10, maxDelayMs: 3_000 } } });
+      stage.clock.chance = chance;
+      stage.always('/item', 500);
+      await stage.outcome(stage.api.get('/item'));
+      const steps = [500, 1_000, 2_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000];
+      waits(stage, '/item').forEach((waited, failures) => {
+        expect(waited).toBeGreaterThanOrEqual(steps[failures]! * chance);
+        expect(waited).toBeLessThanOrEqual(steps[failures]! * chance + 1);
+      });
+      expect(stage.to('/item')).toHaveLength(10);
+    }
+  });
+
+  test('a timeout keeps the code that the caller knows it by', async () => {
+    for (const clarifyTimeoutError of [false, true]) {
+      const { stage } = Stage.with({ defaults: { timeout: 1_000, transitional: { clarifyTimeoutError } } });
+      stage.always('/item', { fault: 'silence' });
+      const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
+      expect(error.code).toBe(clarifyTimeoutError ? 'ETIMEDOUT' : 'ECONNABORTED');
+      expect(exchangeOf(error)).toMatchObject({ attempts: 4 });
+      expect(error.config?.transitional?.clarifyTimeoutError).toBe(clarifyTimeoutError);
+      expect(stage.heard('retry')).toMatchObject(times(3, () => ({ reason: 'timeout' })));
+    }
+  });
+
+  test('the error of the last attempt is handed on, with its answer', async () => {
+    const { stage } = Stage.with({ attach: { retry: { maxAttempts: 2 } } });
+    stage.script('/item', { fault: 'reset' }, { status: 503, data: { nth: 2 } });
+    const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
+    expect(error).toMatchObject({
+      name: 'AxiosError',
+      code: 'ERR_BAD_RESPONSE',
+      response: { status: 503, data: { nth: 2 } },
+    });
+  });
+
+  test('a stream is not sent twice, whatever the failure', async () => {
+    for (const [, reply, outcome] of failures) {
+      const { stage } = Stage.with({ defaults: { timeout: 1_000 } });
+      stage.script('/item', reply);
+      expect(await stage.outcome(stage.api.put('/item', Readable.from(['a'])))).toMatchObject({
+        ...outcome,
+        attempts: 1,
+        reason: 'body-not-replayable',
+      });
+    }
+  });
+});
+
+describe('options of sending again', () => {
+  test.each([1, 2, 7])('maxAttempts counts sends: %i', async (maxAttempts) => {
+    const { stage } = Stage.with({ attach: { retry: { maxAttempts } } });
+    stage.always('/item', 503);
+    const outcome = await stage.outcome(stage.api.get('/item'));
+    expect(outcome).toMatchObject({ status: 503, attempts: maxAttempts, reason: 'attempts-exhausted' });
+  });
+
+  test('statuses and methods replace the defaults', async () => {
+    const { stage } = Stage.with({ attach: { retry: { statuses: [418], methods: ['POST'] } } });
+    stage.script('/item', 418);
+    expect(await stage.outcome(stage.api.post('/item'))).toMatchObject({ status: 200, attempts: 2 });
+    stage.script('/item', 503, 418);
+    expect(await stage.outcome(stage.api.post('/item'))).toMatchObject({ status: 503, attempts: 1 });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
+      status: 418,
+      attempts: 1,
+      reason: 'not-idempotent',
+    });
+  });
+
+  test('retry: false sends nothing again', async () => {
+    for (const reply of [503, tooMany(1), { fault: 'reset' } as Reply]) {
+      const { stage } = Stage.with({ attach: { retry: false } });
+      stage.always('/item', reply);
+      const outcome = await stage.outcome(stage.api.get('/item'));
+      expect(outcome.attempts).toBe(1);
+      expect(stage.calls).toHaveLength(1);
+    }
+  });
+
+  test('a call has its own over those of the instance, field by field', async () => {
+    const { stage } = Stage.with({ attach: { retry: { maxAttempts: 2, baseDelayMs: 100 } } });
+    stage.clock.chance = 0.5;
+    stage.always('/item', 503);
+    await stage.outcome(stage.api.get('/item', { attachAuth: { retry: { maxAttempts: 3 } } }));
+    expect(waits(stage, '/item')).toEqual([50, 100]);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ attempts: 2 });
+    expect(await stage.outcome(stage.api.get('/item', { attachAuth: { retry: false } }))).toMatchObject({
+      attempts: 1,
+    });
+    expect(await stage.outcome(stage.api.get('/item', { attachAuth: { retry: undefined } }))).toMatchObject({
+      attempts: 2,
+    });
+  });
+
+  test('a call may be sent again where the instance says never', async () => {
+    const { stage } = Stage.with({ attach: { retry: false } });
+    stage.always('/item', 503);
+    expect(await stage.outcome(stage.api.get('/item', { attachAuth: { retry: {} } }))).toMatchObject({ attempts: 4 });
+  });
+
+  test.each<[string, unknown]>([
+    ['attachAuth', 'no'],
+    ['attachAuth.credentials', { credentials: 'none' }],
+    ['attachAuth.idempotent', { idempotent: 'yes' }],
+    ['attachAuth.deadlineMs', { deadlineMs: -1 }],
+    ['attachAuth.retry', { retry: true }],
+    ['attachAuth.retry.maxAttempts', { retry: { maxAttempts: 0 } }],
+    ['attachAuth.retry.statuses', { retry: { statuses: ['503'] } }],
+  ])('a wrong option of a call rejects it with a TypeError that names %s', async (name, attachAuth) => {
+    const { stage } = Stage.with({});
+    const settled = await stage.clock.until(stage.api.get('/item', { attachAuth } as AxiosRequestConfig));
+    expect(reasonOf(settled)).toBeInstanceOf(TypeError);
+    expect(reasonOf(settled).message).toContain(name);
+    expect(stage.calls).toEqual([]);
+  });
+});
+
+describe('shouldRetry', () => {
+  test('has the last word: true for what would be handed on, false for what would be tried again', async () => {
+    const { stage } = Stage.with({
+      attach: { retry: { shouldRetry: ({ status }) => status === 500 || status === 409 } },
+    });
+    stage.clock.chance = 0.5;
+    stage.script('/a', 500, 409);
+    expect(await stage.outcome(stage.api.post('/a'))).toMatchObject({ status: 200, attempts: 3 });
+    stage.script('/b', 503);
+    expect(await stage.outcome(stage.api.get('/b'))).toMatchObject({ status: 503, attempts: 1 });
+    stage.script('/c', tooMany(1));
+    expect(await stage.outcome(stage.api.get('/c'))).toMatchObject({ status: 429, attempts: 1 });
+  });
+
+  test('is told what happened and what was decided, without the query', async () => {
+    const seen: RetryFailure[] = [];
+    const { stage } = Stage.with({
+      attach: {
+        retry: {
+          shouldRetry: (failure) => {
+            seen.push(failure);
+            return undefined;
+          },
+        },
+      },
+    });
+    stage.clock.chance = 0.5;
+    stage.script('/item', 503, { fault: 'reset' }, 404);
+    expect(await stage.outcome(stage.api.get('/item?token=1', { params: { key: 2 } }))).toMatchObject({
+      status: 404,
+      attempts: 3,
+    });
+    const url = 'https://api.example.com/item';
+    expect(seen).toMatchObject([
+      { method: 'GET', url, attempt: 1, status: 503, willRetry: true, error: { response: { status: 503 } } },
+      { method: 'GET', url, attempt: 2, willRetry: true, error: { code: 'ECONNRESET' } },
+      { method: 'GET', url, attempt: 3, status: 404, willRetry: false },
+    ]);
+    expect(seen[1]?.status).toBeUndefined();
+  });
+
+  test('goes beyond no limit: attempts, time and body hold', async () => {
+    const shouldRetry = (): boolean => true;
+    const { stage } = Stage.with({ attach: { retry: { shouldRetry, maxAttempts: 3 } } });
+    stage.always('/item', 500);
+    expect(await stage.outcome(stage.api.post('/item'))).toMatchObject({ attempts: 3, reason: 'attempts-exhausted' });
+    expect(await stage.outcome(stage.api.post('/item', Readable.from(['a'])))).toMatchObject({
+      attempts: 1,
+      reason: 'body-not-replayable',
+    });
+    stage.always('/busy', tooMany(61));
+    expect(await stage.outcome(stage.api.get('/busy'))).toMatchObject({ attempts: 1, reason: 'retry-after-too-long' });
+    stage.clock.chance = 0.999;
+    const outcome = await stage.outcome(stage.api.get('/item', { attachAuth: { deadlineMs: 1_000 } }));
+    expect(outcome).toMatchObject({ status: 500, reason: 'deadline' });
+  });
+
+  test('is asked about no success and no 401 of ours', async () => {
+    const seen: RetryFailure[] = [];
+    const { stage } = Stage.with({
+      tokens: (endpoint) => endpoint.issueDead(),
+      attach: { retry: { shouldRetry: (failure) => void seen.push(failure) } },
+    });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+    expect(seen).toEqual([]);
+  });
+
+  test('of a call goes before that of the instance', async () => {
+    const { stage } = Stage.with({ attach: { retry: { shouldRetry: () => false } } });
+    stage.script('/item', 503);
+    const own = { attachAuth: { retry: { shouldRetry: () => true } } };
+    expect(await stage.outcome(stage.api.get('/item', own))).toMatchObject({ status: 200, attempts: 2 });
+  });
+});
+
+// F101
+describe('the retry budget', () => {
+  test('an outage is multiplied by 1.1 at most', async () => {
+    const { stage } = Stage.with({});
+    stage.always('/item', 503);
+    const calls: Promise<unknown>[] = [];
+    for (let made = 0; made < 1_000; made++) {
+      calls.push(underway(stage.api.get('/item')));
+      await stage.clock.advance(20);
+    }
+    const outcomes = await stage.outcomes(calls);
+    expect(stage.calls.length).toBeGreaterThan(1_000);
+    expect(stage.calls.length).toBeLessThanOrEqual(1_100 + 10);
+    expect(outcomes.every(({ status }) => status === 503)).toBe(true);
+    expect(outcomes.at(-1)).toMatchObject({ attempts: 1, reason: 'retry-budget' });
+  });
+
+  test('single faults are always retried', async () => {
+    const { stage } = Stage.with({});
+    for (let made = 0; made < 20; made++) {
+      stage.script('/item', 503);
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+      await stage.clock.advance(5_000);
+    }
+  });
+
+  test('counts neither replays after a 401 nor those after a 429', async () => {
+    const { stage } = Stage.with({});
+    stage.always('/busy', ({ at }) => (at < 1_000 ? tooMany(1) : 200));
+    expect((await stage.outcomes(times(100, () => stage.api.get('/busy')))).every(({ status }) => status === 200)).toBe(
+      true,
+    );
+    stage.tokens.revokeAll();
+    expect((await stage.outcomes(times(100, () => stage.api.get('/item')))).every(({ status }) => status === 200)).toBe(
+      true,
+    );
+    stage.script('/item', 503);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+  });
+
+  test('is one for each origin', async () => {
+    const { stage } = Stage.with({ attach: { origins: '*' } });
+    stage.always('/item', ({ origin }) => (origin === 'https://api.example.com' ? 503 : 200));
+    await stage.settled(times(100, () => stage.api.get('/item')));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ reason: 'retry-budget' });
+    stage.script('/other', 503);
+    expect(await stage.outcome(stage.api.get('https://other.example/other'))).toMatchObject({
+      status: 200,
+      attempts: 2,
+    });
+  });
+});
+
+describe('exchangeOf()', () => {
+  test('tells how a call went', async () => {
+    const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    expect(await stage.outcome(stage.api.get('/item'))).toEqual({
+      status: 200,
+      attempts: 2,
+      refreshed: true,
+      waitedMs: 50,
+    });
+    expect(await stage.outcome(stage.api.get('/item'))).toEqual({
+      status: 200,
+      attempts: 1,
+      refreshed: false,
+      waitedMs: 0,
+    });
+    stage.clock.chance = 0.5;
+    stage.script('/item', 503, 503);
+    expect(await stage.outcome(stage.api.get('/item'))).toEqual({
+      status: 200,
+      attempts: 3,
+      refreshed: false,
+      waitedMs: 750,
+    });
+    stage.script('/item', tooMany(1));
+    expect((await stage.outcome(stage.api.get('/item'))).waitedMs).toBeGreaterThanOrEqual(1_000);
+    expect(await stage.outcome(stage.api.get('/status/404'))).toEqual({
+      status: 404,
+      code: 'ERR_BAD_REQUEST',
+      attempts: 1,
+      refreshed: false,
+      waitedMs: 0,
+    });
+  });
+
+  test('knows nothing of what this package was not involved in', async () => {
+    const { stage } = Stage.with({});
+    const [settled] = await stage.settled([stage.instance().get('/open/item')]);
+    const [left] = await stage.settled([stage.api.get('/open/item', { attachAuth: false })]);
+    expect(settled).toMatchObject({ status: 'fulfilled' });
+    expect(left).toMatchObject({ status: 'fulfilled' });
+    for (const thing of [
+      settled,
+      left,
+      undefined,
+      null,
+      1,
+      'a',
+      {},
+      { config: null },
+      { config: {} },
+      new Error('a'),
+    ]) {
+      expect(exchangeOf(thing)).toBeUndefined();
+    }
+    expect(exchangeOf((settled as PromiseFulfilledResult<unknown>).value)).toBeUndefined();
+    expect(exchangeOf((left as PromiseFulfilledResult<unknown>).value)).toBeUndefined();
+  });
+});
+
+describe('events', () => {
+  test('tell of every send that follows another, without query and user-info', async () => {
+    const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    stage.clock.chance = 0.5;
+    stage.script('/item', 503, { status: 401 }, { fault: 'reset' });
+    await stage.outcome(stage.api.get('/item?token=secret', { params: { key: 'secret' } }));
+    const url = 'https://api.example.com/item';
+    expect(stage.events.filter(({ type }) => type === 'retry' || type === 'replay')).toEqual([
+      { type: 'retry', at: MORNING + 10, method: 'GET', url, attempt: 2, delayMs: 250, reason: 'status' },
+      { type: 'replay', at: MORNING + 320, method: 'GET', url, attempt: 3 },
+      { type: 'retry', at: MORNING + 330, method: 'GET', url, attempt: 4, delayMs: 500, reason: 'network' },
+    ]);
+    stage.script('/mine', 503);
+    await stage.outcome(stage.api.get('https://me:secret@api.example.com/mine?token=secret#secret'));
+    expect(stage.heard('retry').at(-1)).toMatchObject({ url: 'https://api.example.com/mine' });
+    expect(JSON.stringify(stage.events)).not.toContain('secret');
+  });
+
+  test('name a 429 throttled, and what the listener throws changes nothing', async () => {
+    for (const listener of [
+      () => {
+        throw new Error('listener');
+      },
+      () => Promise.reject(new Error('listener')),
+    ]) {
+      const { stage } = Stage.with({ attach: { onEvent: listener } });
+      stage.script('/item', tooMany(1), 503);
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 3 });
+    }
+    const { stage } = Stage.with({});
+    stage.script('/item', tooMany(1));
+    await stage.outcome(stage.api.get('/item'));
+    expect(stage.heard('retry')).toMatchObject([{ attempt: 2, reason: 'throttled' }]);
+  });
+
+  test('a caller finds the answer of the server in what it is rejected with', async () => {
+    const { stage } = Stage.with({});
+    stage.always('/item', { status: 429, data: { detail: 'slow down' }, headers: { 'Retry-After': '90' } });
+    const error: AxiosError = reasonOf(await stage.clock.until(stage.api.get('/item')));
+    expect(error.response).toMatchObject({ status: 429, data: { detail: 'slow down' } });
+    expect(error.config?.url).toBe('/item');
+  });
+});

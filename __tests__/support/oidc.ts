@@ -1,0 +1,89 @@
+import { fork } from 'node:child_process';
+import { resolve as resolvePath } from 'node:path';
+
+const SERVER = resolvePath(__dirname, '../../examples/demo/oidc-server.mjs');
+
+/** One line of the provider's own log. */
+interface Entry {
+  readonly at: number;
+  readonly path: string;
+  readonly status: number;
+  readonly isRefresh: boolean;
+}
+
+export interface Minted {
+  readonly grantId: string;
+  readonly tokens: { access_token: string; refresh_token: string; expires_in: number };
+}
+
+/** oidc-provider in a process of its own: rotation, reuse detection, and no tolerance for clocks. */
+export interface Oidc {
+  readonly origin: string;
+  readonly client: { client_id: string; client_secret: string };
+  /** Tokens as a sign-in would have brought them; with `isDead` the access token is revoked. */
+  mint(about?: { isDead?: boolean }): Promise<Minted>;
+  killAccessToken(token: string | undefined): Promise<void>;
+  isGrantAlive(grantId: string): Promise<boolean>;
+  log(): Promise<{ entries: Entry[]; revoked: string[]; refused: string[] }>;
+  /** How many refreshes succeeded, as the provider counted them. */
+  refreshes(): Promise<number>;
+  clear(): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Message {
+  readonly ready?: Pick<Oidc, 'origin' | 'client'>;
+  readonly id?: number;
+  readonly answer?: unknown;
+  readonly error?: string;
+}
+
+interface Waiting {
+  resolve(answer: unknown): void;
+  reject(error: Error): void;
+}
+
+export async function startOidc(): Promise<Oidc> {
+  const child = fork(SERVER, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  }
+  const waiting = new Map<number, Waiting>();
+  const ready = await new Promise<Pick<Oidc, 'origin' | 'client'>>((resolve, reject) => {
+    child.on('message', ({ ready, id = 0, answer, error }: Message) => {
+      if (ready) resolve(ready);
+      else if (error === undefined) waiting.get(id)?.resolve(answer);
+      else waiting.get(id)?.reject(new Error(error));
+    });
+    child.once('exit', () => {
+      const ended = new Error(`oidc-provider has ended\n${said}`);
+      reject(ended);
+      for (const { reject: giveUp } of waiting.values()) giveUp(ended);
+    });
+  });
+  let asked = 0;
+  const ask = <T>(what: string, about?: object): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const id = ++asked;
+      waiting.set(id, { resolve, reject });
+      child.send({ id, ask: what, about });
+    });
+  const log = (): ReturnType<Oidc['log']> => ask('log');
+  return {
+    ...ready,
+    log,
+    mint: (about) => ask('mint', about),
+    killAccessToken: (token) => ask('killAccessToken', { token }),
+    isGrantAlive: (grantId) => ask('isGrantAlive', { grantId }),
+    refreshes: async () => (await log()).entries.filter(({ isRefresh }) => isRefresh).length,
+    clear: () => ask('clear'),
+    close: () =>
+      new Promise((resolve) => {
+        child.once('exit', () => {
+          resolve();
+        });
+        child.disconnect();
+      }),
+  };
+}

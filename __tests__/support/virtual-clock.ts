@@ -1,0 +1,155 @@
+import type { Cancel, Clock } from '../../lib/clock.js';
+
+/** The wall clock of every stage begins here. */
+export const MORNING = Date.UTC(2026, 10, 23, 8, 0, 0);
+
+interface Timer {
+  readonly dueAt: number;
+  readonly run: () => void;
+  readonly owner: 'library' | 'world';
+  readonly hold: 'idle' | undefined;
+}
+
+/**
+ * Time, chance and timers under a test's hand. Wall and monotonic time move together in `advance()` and apart in
+ * `sleepMachine()` and `setWall()`; timers follow the monotonic one, as those of an operating system do.
+ */
+export class VirtualClock implements Clock {
+  #wall = MORNING;
+  #monotonic = 0;
+  #state: number;
+  #isDriven = false;
+  readonly #timers = new Set<Timer>();
+  /** Those and some that have been cancelled, by the instant they are due. */
+  readonly #queue: Timer[] = [];
+  /** In place of the seeded sequence, where a test asks for the least or the greatest chance. */
+  chance: number | undefined;
+
+  constructor(seed = 1) {
+    this.#state = seed >>> 0;
+  }
+
+  readonly now = (): number => this.#wall;
+  readonly monotonic = (): number => this.#monotonic;
+
+  /** Mulberry32. */
+  readonly random = (): number => {
+    if (this.chance !== undefined) return this.chance;
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+
+  /** As Node's setTimeout: whole milliseconds, and never fewer than one. */
+  readonly after = (delayMs: number, run: () => void, hold?: 'idle'): Cancel => {
+    if (!Number.isFinite(delayMs) || delayMs >= 2 ** 31) throw new RangeError(`a timer of ${String(delayMs)} ms`);
+    return this.#add(Math.max(Math.trunc(delayMs), 1), run, 'library', hold);
+  };
+
+  /** A timer of the world around the library: answers on their way, people who press buttons. */
+  later(delayMs: number, run: () => void): Cancel {
+    return this.#add(delayMs, run, 'world', undefined);
+  }
+
+  /** A promise for the world. */
+  pass(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.later(delayMs, resolve));
+  }
+
+  /** How many timers of the library have neither run nor been cancelled. */
+  get pending(): number {
+    return this.#count(({ owner }) => owner === 'library');
+  }
+
+  /** Those among them that keep a process alive. */
+  get holding(): number {
+    return this.#count(({ owner, hold }) => owner === 'library' && hold !== 'idle');
+  }
+
+  /** Lets everything run that needs no time: every microtask, and what those began. */
+  async settle(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
+  /** Moves both clocks on, and runs what falls due in order; between two timers everything settles that can. */
+  advance(ms: number): Promise<void> {
+    return this.#drive(async () => {
+      const until = this.#monotonic + ms;
+      await this.settle();
+      for (let next = this.#next(until); next; next = this.#next(until)) await this.#fire(next);
+      this.#move(until - this.#monotonic);
+    });
+  }
+
+  /** Moves on until `work` settles, and says how. @throws where that takes longer than `withinMs`. */
+  until<T>(work: Promise<T>, withinMs = 3_600_000): Promise<PromiseSettledResult<T>> {
+    let settled: PromiseSettledResult<T> | undefined;
+    void Promise.allSettled([work]).then(([result]) => {
+      settled = result;
+    });
+    return this.#drive(async () => {
+      const until = this.#monotonic + withinMs;
+      await this.settle();
+      while (!settled) {
+        const next = this.#next(until);
+        if (!next) throw new Error(`it did not settle within ${String(withinMs)} ms`);
+        await this.#fire(next);
+      }
+      return settled;
+    });
+  }
+
+  /** The lid is shut: the wall clock goes on, the machine and its timers stand still. */
+  sleepMachine(ms: number): void {
+    this.#wall += ms;
+  }
+
+  setWall(epochMs: number): void {
+    this.#wall = epochMs;
+  }
+
+  async #drive<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isDriven) throw new Error('somebody else is moving this clock');
+    this.#isDriven = true;
+    try {
+      return await work();
+    } finally {
+      this.#isDriven = false;
+    }
+  }
+
+  async #fire(timer: Timer): Promise<void> {
+    this.#move(Math.max(timer.dueAt - this.#monotonic, 0));
+    this.#timers.delete(timer);
+    timer.run();
+    await this.settle();
+  }
+
+  #move(ms: number): void {
+    this.#wall += ms;
+    this.#monotonic += ms;
+  }
+
+  #add(delayMs: number, run: () => void, owner: Timer['owner'], hold: 'idle' | undefined): Cancel {
+    const timer: Timer = { dueAt: this.#monotonic + Math.max(delayMs, 0), run, owner, hold };
+    this.#timers.add(timer);
+    let place = this.#queue.length;
+    while (place > 0 && this.#queue[place - 1]!.dueAt > timer.dueAt) place--;
+    this.#queue.splice(place, 0, timer);
+    return () => void this.#timers.delete(timer);
+  }
+
+  #next(until: number): Timer | undefined {
+    for (;;) {
+      const [next] = this.#queue;
+      if (next && this.#timers.has(next)) return next.dueAt <= until ? next : undefined;
+      if (!next) return undefined;
+      this.#queue.shift();
+    }
+  }
+
+  #count(counts: (timer: Timer) => boolean): number {
+    return [...this.#timers].filter(counts).length;
+  }
+}

@@ -1,0 +1,240 @@
+import fc from 'fast-check';
+import { readTokens } from '../lib/session/tokens.js';
+
+const NOW = Date.UTC(2026, 10, 23);
+const NOW_S = NOW / 1000;
+const HUNDRED_YEARS_MS = 100 * 365.25 * 86_400_000;
+const LAST_INSTANT = NOW + HUNDRED_YEARS_MS;
+
+const read = (answer: unknown, issued: 'just now' | 'earlier' = 'just now') =>
+  readTokens(answer, 'refresh()', NOW, issued);
+const expiryOf = (fields: object) => read({ accessToken: 'a', ...fields }).expiresAt;
+
+function jwt(claims: unknown): string {
+  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  return `${part({ alg: 'none' })}.${part(claims)}.signature`;
+}
+
+describe('both spellings of a token response are read', () => {
+  test.each<[string, object]>([
+    ['camel case', { accessToken: 'a', refreshToken: 'r', expiresIn: 60 }],
+    [
+      'RFC 6749 §5.1',
+      { access_token: 'a', refresh_token: 'r', expires_in: 60, token_type: 'Bearer', scope: 's', id_token: 'i' },
+    ],
+    [
+      'a mixture, in which camel case goes first',
+      { accessToken: 'a', access_token: 'x', refresh_token: 'r', expires_in: '60' },
+    ],
+    [
+      'null for what is not there',
+      { accessToken: null, access_token: 'a', refresh_token: 'r', expiresIn: null, expires_in: 60 },
+    ],
+  ])('%s', (_what, answer) => {
+    expect(read(answer)).toEqual({ accessToken: 'a', refreshToken: 'r', expiresAt: NOW + 60_000 });
+  });
+
+  test('and nothing else of it is kept', () => {
+    expect(Object.keys(read({ access_token: 'a', id_token: 'i', scope: 's', custom: 1 }))).toEqual(['accessToken']);
+  });
+});
+
+// F12
+describe('a response without a refresh token', () => {
+  const previous = { accessToken: 'before', refreshToken: 'kept', expiresAt: 1 };
+
+  test.each([{}, { refresh_token: undefined }, { refreshToken: null }])('keeps the previous one: %j', (fields) => {
+    expect(readTokens({ access_token: 'a', ...fields }, 'refresh()', NOW, 'just now', previous)).toEqual({
+      accessToken: 'a',
+      refreshToken: 'kept',
+    });
+  });
+
+  test('has none where there was none before', () => {
+    for (const before of [undefined, null, { accessToken: 'before' }]) {
+      expect(readTokens({ access_token: 'a' }, 'refresh()', NOW, 'just now', before)).toEqual({ accessToken: 'a' });
+    }
+  });
+
+  test('does not stand in for one that rotates', () => {
+    expect(
+      readTokens({ access_token: 'a', refresh_token: 'r' }, 'refresh()', NOW, 'just now', previous).refreshToken,
+    ).toBe('r');
+  });
+});
+
+// F97
+describe('a lifetime in seconds counts from now, and lies between 0 and a hundred years', () => {
+  test.each<[unknown, number | undefined]>([
+    [3600, NOW + 3_600_000],
+    ['3600', NOW + 3_600_000],
+    [' 3600 ', NOW + 3_600_000],
+    ['3600.5', NOW + 3_600_500],
+    [0.5, NOW + 500],
+    [0, NOW],
+    ['0', NOW],
+    [-1, NOW],
+    ['-1', NOW],
+    [-Infinity, NOW],
+    [1e99, LAST_INSTANT],
+    ['1e99', LAST_INSTANT],
+    [Infinity, LAST_INSTANT],
+    [Number.MAX_VALUE, LAST_INSTANT],
+    [undefined, undefined],
+    [null, undefined],
+    [NaN, undefined],
+    ['soon', undefined],
+    [{}, undefined],
+  ])('%p', (seconds, expiresAt) => {
+    expect(expiryOf({ expires_in: seconds })).toBe(expiresAt);
+    expect(expiryOf({ expiresIn: seconds })).toBe(expiresAt);
+  });
+});
+
+describe('an instant in epoch ms', () => {
+  test.each<[string, unknown, number | undefined]>([
+    ['is taken as it is', NOW + 5, NOW + 5],
+    ['may have passed', NOW - 5, NOW - 5],
+    ['may be 0', 0, 0],
+    ['lies within a hundred years', 1e99, LAST_INSTANT],
+    ['that is Infinity says nothing', Infinity, undefined],
+    ['that is NaN says nothing', NaN, undefined],
+    ['that is a string says nothing', String(NOW), undefined],
+    ['that is null says nothing', null, undefined],
+  ])('%s', (_what, expiresAt, expected) => {
+    expect(expiryOf({ expiresAt })).toBe(expected);
+  });
+
+  test.each([NOW_S, NOW_S + 3_600, NOW_S - 3_600])(
+    'that looks like seconds, %d, is an error that says so',
+    (expiresAt) => {
+      expect(() => expiryOf({ expiresAt })).toThrow(TypeError);
+      expect(() => expiryOf({ expiresAt })).toThrow(/expiresAt .*seconds/);
+    },
+  );
+
+  test('gives way to a lifetime', () => {
+    expect(expiryOf({ expiresIn: 60, expiresAt: NOW + 5 })).toBe(NOW + 60_000);
+    expect(expiryOf({ expiresIn: 'soon', expiresAt: NOW + 5 })).toBe(NOW + 5);
+  });
+});
+
+// F45
+describe('the exp of a JWT is read where nothing else says when it ends', () => {
+  const aheadS = NOW_S + 86_400;
+
+  test.each<[string, object, 'just now' | 'earlier', number | undefined]>([
+    ['without iat', { exp: NOW_S + 60 }, 'just now', NOW + 60_000],
+    [
+      'issued just now: its lifetime, whatever the clock of its issuer says',
+      { exp: aheadS + 60, iat: aheadS },
+      'just now',
+      NOW + 60_000,
+    ],
+    ['issued earlier: its instant', { exp: aheadS + 60, iat: aheadS }, 'earlier', (aheadS + 60) * 1000],
+    ['with an iat after its exp: its instant', { exp: NOW_S + 60, iat: NOW_S + 90 }, 'just now', NOW + 60_000],
+    ['with an iat that is its exp: its instant', { exp: aheadS, iat: aheadS }, 'just now', aheadS * 1000],
+    ['with an iat that is no number: its instant', { exp: NOW_S + 60, iat: String(NOW_S) }, 'just now', NOW + 60_000],
+    ['with claims beyond ASCII', { exp: NOW_S + 60, name: 'Zo\u00eb \u20ac \ud83d\ude00' }, 'just now', NOW + 60_000],
+    ['with a string for exp: nothing', { exp: String(NOW_S + 60) }, 'just now', undefined],
+    ['without exp: nothing', { iat: NOW_S }, 'just now', undefined],
+  ])('%s', (_what, claims, issued, expiresAt) => {
+    expect(read({ accessToken: jwt(claims) }, issued).expiresAt).toBe(expiresAt);
+  });
+
+  test('in the alphabet of base64url', () => {
+    const accessToken = jwt({ exp: NOW_S + 60, sub: '\u00ff?>\u00fe?>~' });
+    expect(accessToken).toMatch(/[.].*-.*_.*[.]|[.].*_.*-.*[.]/);
+    expect(read({ accessToken }).expiresAt).toBe(NOW + 60_000);
+  });
+
+  test('and gives way to a lifetime and to an instant', () => {
+    const accessToken = jwt({ exp: NOW_S + 60 });
+    expect(read({ accessToken, expiresIn: 5 }).expiresAt).toBe(NOW + 5_000);
+    expect(read({ accessToken, expiresAt: NOW + 7 }).expiresAt).toBe(NOW + 7);
+  });
+
+  test.each([
+    'opaque',
+    'a.b',
+    'a.b.c',
+    `a.${Buffer.from('{"exp":').toString('base64url')}.c`,
+    `a.${Buffer.from('null').toString('base64url')}.c`,
+    `a.${Buffer.from('"exp"').toString('base64url')}.c`,
+    `a.${Buffer.from('{"__proto__":{"exp":1}}').toString('base64url')}.c`,
+    `${jwt({ exp: NOW_S + 60 })}.d`,
+    jwt({ exp: NOW_S + 60, padding: 'x'.repeat(20_000) }),
+  ])('a token that is no JWT of a sensible size says nothing (case %#)', (accessToken) => {
+    expect(read({ accessToken })).toEqual({ accessToken });
+  });
+});
+
+describe('an answer that holds no tokens is a TypeError that names what is wrong, never a value', () => {
+  test.each<[RegExp, unknown]>([
+    [/accessToken/, undefined],
+    [/accessToken/, null],
+    [/accessToken/, 'SECRET'],
+    [/accessToken/, 42],
+    [/accessToken/, () => 'SECRET'],
+    [/accessToken/, []],
+    [/accessToken \(or access_token\)/, {}],
+    [/accessToken .*empty/, { accessToken: '' }],
+    [/accessToken .*string/, { accessToken: ['SECRET'] }],
+    [/accessToken .*string/, { accessToken: { token: 'SECRET' } }],
+    [/accessToken .*string.* number/, { access_token: 7 }],
+    [/accessToken .*string.* undefined/, { access_token: null, refresh_token: 'SECRET' }],
+    [/accessToken .*string.* undefined/, { error: 'invalid_grant', error_description: 'SECRET' }],
+    [/refreshToken \(or refresh_token\) .*string.* number/, { accessToken: 'SECRET', refreshToken: 7 }],
+    [/refreshToken .*empty/, { accessToken: 'SECRET', refresh_token: '' }],
+    [/refreshToken .*string/, { accessToken: 'SECRET', refresh_token: ['SECRET'] }],
+  ])('%p: %p', (message, answer) => {
+    expect(() => read(answer)).toThrow(TypeError);
+    expect(() => read(answer)).toThrow(/^refresh\(\)/);
+    expect(() => read(answer)).toThrow(message);
+    expect(() => read(answer)).not.toThrow(/SECRET/);
+  });
+});
+
+// F90
+test('what a prototype holds is not read', () => {
+  expect(() => read(Object.create({ accessToken: 'inherited' }))).toThrow(/is undefined/);
+  expect(() => read(JSON.parse('{"__proto__":{"accessToken":"planted"}}'))).toThrow(/is undefined/);
+  const planted = { accessToken: 'x', refreshToken: 'x', refresh_token: 'x', expiresIn: 1, expiresAt: 1, exp: 1 };
+  const polluted = Object.prototype as Record<string, unknown>;
+  Object.assign(polluted, planted);
+  try {
+    expect(JSON.stringify(read({ access_token: jwt({ sub: 'me' }) }))).toBe(
+      JSON.stringify({ accessToken: jwt({ sub: 'me' }) }),
+    );
+  } finally {
+    for (const key of Object.keys(planted)) Reflect.deleteProperty(polluted, key);
+  }
+});
+
+test('whatever JSON a server answers, it is read as tokens within bounds or refused with a TypeError', () => {
+  const field = fc.constantFrom(
+    'accessToken',
+    'access_token',
+    'refreshToken',
+    'refresh_token',
+    'expiresIn',
+    'expires_in',
+    'expiresAt',
+  );
+  const answer = fc.oneof(
+    fc.jsonValue(),
+    fc.dictionary(field, fc.oneof(fc.jsonValue(), fc.string(), fc.double()), { maxKeys: 7 }),
+  );
+  fc.assert(
+    fc.property(answer, fc.constantFrom('just now' as const, 'earlier' as const), (json, issued) => {
+      try {
+        const { accessToken, refreshToken, expiresAt = 0 } = read(json, issued);
+        expect(accessToken).toMatch(/./su);
+        expect(refreshToken).not.toBe('');
+        expect(expiresAt).toBeLessThanOrEqual(LAST_INSTANT);
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error;
+      }
+    }),
+  );
+});

@@ -1,0 +1,622 @@
+import { getEventListeners } from 'node:events';
+import axios, { type AxiosRequestConfig, type AxiosResponse, type CancelTokenSource } from 'axios';
+import { memoryStore, type AuthHandle, type AuthScheme, type BearerScheme, type TokenStore } from '../lib/index.js';
+import { reasonOf, Stage, told, TOKEN_PATH, tooMany, unauthorized, underway } from './support/stage.js';
+import { MORNING } from './support/virtual-clock.js';
+
+// A machine that is busy with other things is no reason to fail.
+jest.setTimeout(60_000);
+
+const times = <T>(count: number, make: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_, index) => make(index));
+
+/** A call in the middle of one wait. */
+interface Scene {
+  readonly stage: Stage;
+  readonly scheme: BearerScheme;
+  readonly handle: AuthHandle;
+  /** Makes the call that waits. */
+  readonly call: (config?: AxiosRequestConfig) => Promise<AxiosResponse>;
+  /** How long until it waits. */
+  readonly afterMs: number;
+  /** The status that it has been answered with by then. */
+  readonly answered: number | undefined;
+}
+
+function refreshing(): Scene {
+  const { stage, scheme, handle } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+  stage.refreshMs = 5_000;
+  return { stage, scheme, handle, call: (config) => stage.api.get('/item', config), afterMs: 1_000, answered: 401 };
+}
+
+function expired(): Scene {
+  const { stage, scheme, handle } = Stage.with({ tokens: (endpoint) => ({ ...endpoint.issueDead(), expires_in: 0 }) });
+  stage.refreshMs = 5_000;
+  return {
+    stage,
+    scheme,
+    handle,
+    call: (config) => stage.api.get('/item', config),
+    afterMs: 1_000,
+    answered: undefined,
+  };
+}
+
+function backingOff(): Scene {
+  const { stage, scheme, handle } = Stage.with({ attach: { retry: { baseDelayMs: 10_000 } } });
+  stage.clock.chance = 0.5;
+  stage.always('/item', ({ at }) => (at < 1_000 ? 503 : 200));
+  return { stage, scheme, handle, call: (config) => stage.api.get('/item', config), afterMs: 1_000, answered: 503 };
+}
+
+function throttled(): Scene {
+  const { stage, scheme, handle } = Stage.with({});
+  stage.always('/item', ({ at }) => (at < 1_000 ? tooMany(10) : 200));
+  return { stage, scheme, handle, call: (config) => stage.api.get('/item', config), afterMs: 1_000, answered: 429 };
+}
+
+function gated(): Scene {
+  const { stage, scheme, handle } = Stage.with({});
+  stage.script('/item', { ...tooMany(10), afterMs: 0 });
+  const call = async (config?: AxiosRequestConfig): Promise<AxiosResponse> => {
+    if (stage.calls.length === 0) {
+      void underway(stage.api.get('/item', { attachAuth: { retry: false } }));
+      await stage.clock.pass(10);
+    }
+    return stage.api.get('/item', config);
+  };
+  return { stage, scheme, handle, call, afterMs: 1_000, answered: undefined };
+}
+
+function authorizing(): Scene {
+  const stage = new Stage();
+  const session = stage.bearer({ tokens: stage.tokens.issue() });
+  const scheme: AuthScheme = {
+    ...session,
+    authorize: async (request) => {
+      await stage.clock.pass(5_000);
+      await session.authorize(request);
+    },
+  };
+  const handle = stage.attach({ scheme });
+  return {
+    stage,
+    scheme: session,
+    handle,
+    call: (config) => stage.api.get('/item', config),
+    afterMs: 1_000,
+    answered: undefined,
+  };
+}
+
+const scenes: [string, () => Scene][] = [
+  ['a refresh after its 401', refreshing],
+  ['a refresh before it is sent', expired],
+  ['the next attempt after a 503', backingOff],
+  ['the next attempt after a 429', throttled],
+  ['a throttled path', gated],
+  ['a scheme that takes its time', authorizing],
+];
+
+/** Nothing is left once everybody else has settled too. */
+async function leavesNothing({ stage, handle }: Scene): Promise<void> {
+  await stage.clock.advance(60_000);
+  expect(stage.clock.pending).toBe(0);
+  handle.detach();
+  expect(stage.clock.pending).toBe(0);
+}
+
+function listeners(signal: AbortSignal): number {
+  return getEventListeners(signal, 'abort').length;
+}
+
+function listenersOf({ token }: CancelTokenSource): number {
+  return (token as unknown as { _listeners?: unknown[] | null })._listeners?.length ?? 0;
+}
+
+// F57 F58 F59 F60
+describe.each(scenes)('a call that waits for %s', (_, scene) => {
+  test('ends at once when its signal does, and only that call', async () => {
+    const at = scene();
+    const { stage, call, afterMs, answered } = at;
+    const controller = new AbortController();
+    const calls = [
+      underway(call({ signal: controller.signal })),
+      underway(call()),
+      underway(call({ signal: new AbortController().signal })),
+    ];
+    await stage.clock.advance(afterMs);
+    controller.abort();
+    const settled = await stage.clock.until(calls[0]!);
+    expect(stage.clock.monotonic()).toBe(afterMs);
+    expect(told(settled)).toMatchObject({ code: 'ERR_CANCELED', attempts: answered === undefined ? 0 : 1 });
+    expect(axios.isCancel(reasonOf(settled))).toBe(true);
+    expect(listeners(controller.signal)).toBe(0);
+    expect(await stage.outcomes(calls.slice(1))).toMatchObject([{ status: 200 }, { status: 200 }]);
+    await leavesNothing(at);
+  });
+
+  test('ends at once when its CancelToken does, and only that call', async () => {
+    const at = scene();
+    const { stage, call, afterMs } = at;
+    const source = axios.CancelToken.source();
+    const calls = [underway(call({ cancelToken: source.token })), underway(call())];
+    await stage.clock.advance(afterMs);
+    source.cancel('enough');
+    const [settled] = await stage.settled([calls[0]!]);
+    expect(stage.clock.monotonic()).toBe(afterMs);
+    expect(reasonOf(settled!)).toMatchObject({ code: 'ERR_CANCELED', message: 'enough' });
+    expect(listenersOf(source)).toBe(0);
+    expect(await stage.outcome(calls[1]!)).toMatchObject({ status: 200 });
+    await leavesNothing(at);
+  });
+
+  test('that goes on leaves no listener on what could have ended it', async () => {
+    const at = scene();
+    const { stage, call, afterMs } = at;
+    const { signal } = new AbortController();
+    const source = axios.CancelToken.source();
+    const calls = [underway(call({ signal })), underway(call({ cancelToken: source.token }))];
+    await stage.clock.advance(afterMs);
+    expect([listeners(signal), listenersOf(source)]).toEqual([1, 1]);
+    expect(await stage.outcomes(calls)).toMatchObject([{ status: 200 }, { status: 200 }]);
+    expect([listeners(signal), listenersOf(source)]).toEqual([0, 0]);
+    await leavesNothing(at);
+  });
+
+  test('ends at once with detach()', async () => {
+    const at = scene();
+    const { stage, call, handle, afterMs, answered } = at;
+    const { signal } = new AbortController();
+    const calls = times(5, () => underway(call({ signal })));
+    await stage.clock.advance(afterMs);
+    handle.detach();
+    const settled = await stage.settled(calls);
+    expect(stage.clock.monotonic()).toBe(afterMs);
+    for (const one of settled) {
+      expect(reasonOf(one)).toMatchObject({ name: 'AuthError', code: 'ERR_AUTH_DETACHED' });
+      expect(reasonOf(one).response?.status).toBe(answered);
+    }
+    expect(listeners(signal)).toBe(0);
+    expect(stage.clock.holding).toBe(0);
+    const sent = stage.calls.length;
+    await leavesNothing(at);
+    expect(stage.calls).toHaveLength(sent);
+  });
+
+  test('ends at once when somebody signs out', async () => {
+    const at = scene();
+    const { stage, scheme, call, afterMs, answered } = at;
+    const { signal } = new AbortController();
+    const calls = times(5, () => underway(call({ signal })));
+    await stage.clock.advance(afterMs);
+    await scheme.signOut();
+    const settled = await stage.settled(calls);
+    expect(stage.clock.monotonic()).toBe(afterMs);
+    for (const one of settled) {
+      expect(reasonOf(one)).toMatchObject({ name: 'AuthError', code: 'ERR_AUTH_SESSION_CHANGED' });
+      expect(reasonOf(one).response?.status).toBe(answered);
+    }
+    expect(listeners(signal)).toBe(0);
+    await leavesNothing(at);
+  });
+
+  test('waits no longer than its deadline, and only that call', async () => {
+    const at = scene();
+    const { stage, call, answered } = at;
+    const calls = [underway(call({ attachAuth: { deadlineMs: 2_000 } })), underway(call())];
+    const outcome = await stage.outcome(calls[0]!);
+    expect(stage.clock.monotonic()).toBeLessThanOrEqual(2_010);
+    if (answered === undefined) {
+      expect(['ERR_AUTH_DEADLINE', 'ERR_AUTH_THROTTLED']).toContain(outcome.code);
+      expect(outcome.attempts).toBe(0);
+    } else {
+      expect(outcome).toMatchObject({ status: answered, attempts: 1, reason: 'deadline' });
+      expect(outcome.code).not.toMatch(/^ERR_AUTH/);
+    }
+    expect(await stage.outcome(calls[1]!)).toMatchObject({ status: 200 });
+    await leavesNothing(at);
+  });
+
+  test('holds the process, and lets it go when it has settled', async () => {
+    const at = scene();
+    const { stage, call, afterMs } = at;
+    const waiting = underway(call());
+    await stage.clock.advance(afterMs);
+    expect(stage.clock.holding).toBeGreaterThan(0);
+    expect(await stage.outcome(waiting)).toMatchObject({ status: 200 });
+    expect(stage.clock.holding).toBe(0);
+  });
+});
+
+describe('a call that was cancelled before it began', () => {
+  const cancelled: [string, () => AxiosRequestConfig][] = [
+    ['signal', () => ({ signal: AbortSignal.abort() })],
+    [
+      'CancelToken',
+      () => {
+        const source = axios.CancelToken.source();
+        source.cancel();
+        return { cancelToken: source.token };
+      },
+    ],
+  ];
+  test.each(cancelled)('is never sent, and starts no refresh (%s)', async (_, config) => {
+    for (const [, scene] of scenes.slice(0, 2)) {
+      const { stage, call } = scene();
+      expect(await stage.outcome(call(config()))).toMatchObject({ code: 'ERR_CANCELED' });
+      expect(stage.clock.monotonic()).toBe(0);
+      expect(stage.sent).toEqual([]);
+      expect(stage.clock.pending).toBe(0);
+    }
+  });
+
+  test.each(cancelled)('is never sent while others wait (%s)', async (_, config) => {
+    const { stage } = throttled();
+    const first = underway(stage.api.get('/item'));
+    await stage.clock.advance(1_000);
+    expect(await stage.outcome(stage.api.get('/item', config()))).toMatchObject({ code: 'ERR_CANCELED' });
+    expect(stage.clock.monotonic()).toBe(1_000);
+    expect(await stage.outcome(first)).toMatchObject({ status: 200 });
+  });
+});
+
+describe('one call through 401, refresh, 503 and 429', () => {
+  /** Sends at 0, 60, 320 and 1455 ms; each is on the wire for 10 ms. */
+  function adventure(deadlineMs?: number): {
+    stage: Stage;
+    scheme: BearerScheme;
+    handle: AuthHandle;
+    make: (config?: AxiosRequestConfig) => Promise<unknown>;
+  } {
+    const { stage, scheme, handle } = Stage.with({
+      tokens: (endpoint) => endpoint.issueDead(),
+      ...(deadlineMs !== undefined && { attach: { deadlineMs } }),
+    });
+    stage.clock.chance = 0.5;
+    stage.script('/item', unauthorized(), 503, tooMany(1));
+    return { stage, scheme, handle, make: (config) => underway(stage.api.get('/item', config)) };
+  }
+  const instants = [
+    0, 5, 10, 11, 30, 59, 60, 65, 70, 71, 200, 319, 320, 325, 330, 331, 700, 1_400, 1_455, 1_460, 1_465, 1_500,
+  ];
+  const isOnTheWire = (stage: Stage, at: number): boolean =>
+    stage.calls.some((sent) => sent.at <= at && at < sent.at + 10);
+
+  test('takes its time', async () => {
+    const { stage, make } = adventure();
+    expect(await stage.outcome(make())).toMatchObject({ status: 200, attempts: 4, refreshed: true });
+    expect(stage.to('/item').map(({ at }) => at)).toEqual([0, 60, 320, 1_455]);
+  });
+
+  test.each(instants)('ends when its caller aborts after %i ms', async (at) => {
+    for (const kind of ['signal', 'cancelToken'] as const) {
+      const { stage, handle, make } = adventure();
+      const controller = new AbortController();
+      const source = axios.CancelToken.source();
+      const call = make(kind === 'signal' ? { signal: controller.signal } : { cancelToken: source.token });
+      await stage.clock.advance(at);
+      const isOver = stage.to('/item').length === 4 && stage.clock.monotonic() >= 1_465;
+      controller.abort();
+      source.cancel();
+      const outcome = await stage.outcome(call);
+      expect(outcome.code ?? outcome.status).toBe(isOver ? 200 : 'ERR_CANCELED');
+      expect(stage.clock.monotonic()).toBe(at);
+      expect([listeners(controller.signal), listenersOf(source)]).toEqual([0, 0]);
+      await stage.clock.advance(10_000);
+      expect(stage.clock.pending).toBe(0);
+      handle.detach();
+    }
+  });
+
+  test.each(instants)('ends with detach() after %i ms, or with the answer that is on its way', async (at) => {
+    const { stage, handle, make } = adventure();
+    const call = make();
+    await stage.clock.advance(at);
+    const sent = stage.to('/item').length;
+    const isSettling = isOnTheWire(stage, at);
+    handle.detach();
+    const outcome = await stage.outcome(call);
+    expect(stage.to('/item')).toHaveLength(sent);
+    if (sent === 4) expect(outcome).toMatchObject({ status: 200 });
+    else if (isSettling)
+      expect(outcome).toMatchObject({
+        status: [401, 503, 429][sent - 1],
+        code: expect.stringMatching(/^ERR_BAD/) as string,
+      });
+    else {
+      expect(outcome).toMatchObject({ code: 'ERR_AUTH_DETACHED', status: [401, 503, 429][sent - 1] });
+      expect(stage.clock.monotonic()).toBe(at);
+    }
+    await stage.clock.advance(10_000);
+    expect(stage.clock.pending).toBe(0);
+  });
+
+  test.each(instants)('ends when somebody signs out after %i ms, unless a good answer is on its way', async (at) => {
+    const { stage, scheme, make } = adventure();
+    const call = make();
+    await stage.clock.advance(at);
+    const sent = stage.to('/item').length;
+    const isSettling = isOnTheWire(stage, at);
+    await scheme.signOut();
+    const outcome = await stage.outcome(call);
+    expect(stage.to('/item')).toHaveLength(sent);
+    expect(outcome.code ?? outcome.status).toBe(sent === 4 ? 200 : 'ERR_AUTH_SESSION_CHANGED');
+    if (!isSettling) expect(stage.clock.monotonic()).toBe(at);
+    await stage.clock.advance(10_000);
+    expect(stage.clock.pending).toBe(0);
+  });
+
+  test.each(instants.slice(1))('is not waiting any more after a deadline of %i ms', async (deadlineMs) => {
+    const { stage, make } = adventure(deadlineMs);
+    const outcome = await stage.outcome(make());
+    expect(stage.clock.monotonic()).toBeLessThanOrEqual(deadlineMs + 10);
+    expect(stage.to('/item').every(({ at }) => at < deadlineMs)).toBe(true);
+    const { attempts = 0 } = outcome;
+    expect(outcome).toMatchObject(
+      attempts === 4 ? { status: 200 } : { status: [401, 503, 429][attempts - 1], reason: 'deadline' },
+    );
+    expect(outcome.code ?? '').not.toMatch(/^ERR_AUTH/);
+    await stage.clock.advance(10_000);
+    expect(stage.clock.pending).toBe(0);
+  });
+});
+
+// F60
+describe('detach()', () => {
+  test('leaves what is on the wire to its own answer', async () => {
+    const { stage, handle } = Stage.with({});
+    stage.script('/bad', unauthorized());
+    stage.script('/busy', tooMany(1));
+    const calls = [
+      stage.api.get('/item'),
+      stage.api.get('/bad'),
+      stage.api.get('/busy'),
+      stage.api.get('/status/503'),
+    ].map(underway);
+    await stage.clock.advance(5);
+    handle.detach();
+    expect((await stage.outcomes(calls)).map(({ status, attempts }) => [status, attempts])).toEqual([
+      [200, 1],
+      [401, 1],
+      [429, 1],
+      [503, 1],
+    ]);
+    expect(stage.tokens.refreshes).toBe(0);
+    expect(stage.clock.pending).toBe(0);
+  });
+
+  test('leaves a plain instance, and the session to whoever shares it', async () => {
+    const { stage, scheme, handle } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    const other = stage.instance();
+    stage.attach({ scheme }, other);
+    const [mine, theirs] = [underway(stage.api.get('/item')), underway(other.get('/item'))];
+    await stage.clock.advance(20);
+    handle.detach();
+    expect(await stage.outcome(mine)).toMatchObject({ code: 'ERR_AUTH_DETACHED' });
+    expect(await stage.outcome(theirs)).toMatchObject({ status: 200, attempts: 2 });
+    expect(await stage.outcome(stage.api.get('/item'))).toEqual({ status: 401, code: 'ERR_BAD_REQUEST' });
+    expect(stage.calls.at(-1)?.token).toBeUndefined();
+  });
+
+  test('ten thousand times leaves no handler on the instance and no timer', () => {
+    const { stage, scheme, handle } = Stage.with({});
+    handle.detach();
+    for (let round = 0; round < 10_000; round++) stage.attach({ scheme }).detach();
+    for (const which of ['request', 'response'] as const) {
+      let live = 0;
+      (stage.api.interceptors[which] as unknown as { forEach: (visit: () => void) => void }).forEach(() => live++);
+      expect(live).toBe(0);
+    }
+    expect(stage.clock.pending).toBe(0);
+  });
+});
+
+// F61
+describe('many calls with one signal', () => {
+  test('leave nothing on it, however they end', async () => {
+    const controller = new AbortController();
+    const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    stage.clock.chance = 0.5;
+    stage.script('/item', 503, 503, tooMany(1));
+    const calls = times(200, () => underway(stage.api.get('/item', { signal: controller.signal })));
+    await stage.clock.advance(20);
+    expect(listeners(controller.signal)).toBeGreaterThan(100);
+    expect((await stage.outcomes(calls)).every(({ status }) => status === 200)).toBe(true);
+    expect(listeners(controller.signal)).toBe(0);
+    stage.tokens.revokeAll();
+    const others = times(200, () => underway(stage.api.get('/item', { signal: controller.signal })));
+    await stage.clock.advance(20);
+    controller.abort();
+    expect((await stage.outcomes(others)).every(({ code }) => code === 'ERR_CANCELED')).toBe(true);
+    expect(listeners(controller.signal)).toBe(0);
+    await stage.clock.advance(10_000);
+    expect(stage.clock.pending).toBe(0);
+  });
+});
+
+describe('what keeps a process alive', () => {
+  test('is no closed gate, no early refresh and no cool-down, but only a call that waits', async () => {
+    const { stage, scheme } = Stage.with({ expiresIn: 1_000 });
+    scheme.getSnapshot();
+    stage.script('/busy', tooMany(600));
+    expect(await stage.outcome(stage.api.get('/busy'))).toMatchObject({ status: 429 });
+    expect(stage.clock.holding).toBe(0);
+    stage.always(TOKEN_PATH, { fault: 'silence' });
+    await stage.clock.advance(960_000);
+    await stage.outcome(stage.api.get('/item'));
+    expect(stage.tokens.refreshes).toBe(1);
+    expect(stage.clock.holding).toBe(0);
+  });
+
+  test.each(['refresh', 'getAccessToken'] as const)('is %s() while somebody waits for it', async (what) => {
+    const { stage, scheme } = Stage.with({ tokens: (endpoint) => ({ ...endpoint.issue(), expires_in: 0 }) });
+    const waiting = underway<unknown>(scheme[what]());
+    await stage.clock.advance(10);
+    expect(stage.clock.holding).toBeGreaterThan(0);
+    await stage.clock.until(waiting);
+    expect(stage.clock.pending).toBe(0);
+  });
+});
+
+// F45 F46 F47 F48
+describe('time', () => {
+  const HOUR = 3_600_000;
+
+  test('a laptop that slept through a Retry-After sends soon after it wakes', async () => {
+    const { stage } = Stage.with({ attach: { deadlineMs: Infinity, retry: { maxRetryAfterMs: HOUR } } });
+    stage.script('/item', tooMany(3_600));
+    const call = underway(stage.api.get('/item'));
+    await stage.clock.advance(5_000);
+    stage.clock.sleepMachine(8 * HOUR);
+    expect(await stage.outcome(call)).toMatchObject({ status: 200 });
+    expect(stage.clock.monotonic()).toBeLessThan(66_000);
+  });
+
+  test('a laptop that slept through a deadline begins no attempt', async () => {
+    const { stage } = Stage.with({ attach: { deadlineMs: 2 * HOUR, retry: { maxRetryAfterMs: HOUR } } });
+    stage.script('/item', tooMany(3_600));
+    const call = underway(stage.api.get('/item'));
+    await stage.clock.advance(5_000);
+    stage.clock.sleepMachine(8 * HOUR);
+    expect(await stage.outcome(call)).toMatchObject({ status: 429, attempts: 1, reason: 'deadline' });
+    expect(stage.clock.monotonic()).toBeLessThan(66_000);
+  });
+
+  test('a laptop that slept does not send the token that expired meanwhile', async () => {
+    const { stage } = Stage.with({ expiresIn: 3_600 });
+    await stage.outcome(stage.api.get('/item'));
+    stage.clock.sleepMachine(8 * HOUR);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+    expect(stage.to('/item').map(({ token }) => token)).toEqual(['alice-a1', 'alice-a2']);
+  });
+
+  test('a wall clock set back makes no wait longer and no token younger', async () => {
+    const { stage } = Stage.with({ expiresIn: 100 });
+    stage.script('/item', tooMany(30));
+    const call = underway(stage.api.get('/item'));
+    await stage.clock.advance(5_000);
+    stage.clock.setWall(MORNING - 24 * HOUR);
+    expect(await stage.outcome(call)).toMatchObject({ status: 200 });
+    expect(stage.clock.monotonic()).toBeLessThanOrEqual(33_020);
+    await stage.clock.advance(70_000);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+    expect(stage.to('/item').at(-1)?.token).toBe('alice-a2');
+  });
+
+  test('a wall clock set back keeps no deadline and no refresh from ending', async () => {
+    const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    stage.always(TOKEN_PATH, { fault: 'silence' });
+    const calls = [
+      underway(stage.api.get('/item')),
+      underway(stage.api.get('/item', { attachAuth: { deadlineMs: 5_000 } })),
+    ];
+    await stage.clock.advance(100);
+    stage.clock.setWall(MORNING - 24 * HOUR);
+    await stage.settled([calls[1]!]);
+    expect(stage.clock.monotonic()).toBe(5_000);
+    expect(await stage.outcome(calls[0]!)).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
+    expect(stage.clock.monotonic()).toBe(10_010);
+  });
+
+  test('a wall clock set forward and back again does no harm', async () => {
+    const { stage } = Stage.with({ expiresIn: 3_600 });
+    await stage.outcome(stage.api.get('/item'));
+    stage.clock.setWall(MORNING + 24 * HOUR);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    stage.clock.setWall(MORNING + 10);
+    for (let made = 0; made < 10; made++) {
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+      await stage.clock.advance(1_000);
+    }
+    expect(stage.tokens.refreshes).toBeLessThanOrEqual(2);
+    expect(stage.tokens.reuses).toBe(0);
+  });
+
+  test('a clock that is a day off does not matter to a token that says how long it lives', async () => {
+    for (const skewMs of [-24 * HOUR, 24 * HOUR]) {
+      const stage = new Stage();
+      stage.clock.setWall(MORNING + skewMs);
+      stage.tokens.expiresIn = 100;
+      stage.attach({ scheme: stage.bearer({ tokens: stage.tokens.issue() }) });
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, waitedMs: 0 });
+      await stage.clock.advance(100_000);
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+      expect(stage.tokens.refreshes).toBe(1);
+    }
+  });
+
+  test('a wait of thirty days is no wait of a millisecond', async () => {
+    const { stage } = Stage.with({ attach: { deadlineMs: Infinity, retry: { maxRetryAfterMs: Infinity } } });
+    const days = 30 * 24 * HOUR;
+    stage.script('/item', tooMany(days / 1_000));
+    const call = underway(stage.api.get('/item'));
+    await stage.clock.advance(20_000);
+    stage.clock.sleepMachine(days - 400_000);
+    await stage.clock.advance(300_000);
+    expect(stage.to('/item')).toHaveLength(1);
+    expect(await stage.outcome(call)).toMatchObject({ status: 200, attempts: 2 });
+    expect(stage.clock.now() - MORNING).toBeGreaterThanOrEqual(days);
+  });
+
+  test.each([2 ** 31 - 1, 2 ** 31, 2 ** 53, Number.MAX_VALUE, Infinity])(
+    'a deadline of %d ms is far away',
+    async (deadlineMs) => {
+      const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead(), attach: { deadlineMs } });
+      stage.script('/busy', tooMany(60));
+      expect(await stage.outcomes([stage.api.get('/item'), stage.api.get('/busy')])).toMatchObject([
+        { status: 200, attempts: 2 },
+        { status: 200, attempts: 2 },
+      ]);
+      expect(stage.clock.pending).toBe(0);
+    },
+  );
+
+  test('a deadline of 0 ms sends nothing', async () => {
+    const { stage } = Stage.with({ attach: { deadlineMs: 0 } });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_DEADLINE', attempts: 0 });
+    expect(stage.sent).toEqual([]);
+  });
+});
+
+// F92
+describe('a store that takes its time', () => {
+  function slow(stage: Stage, ms: number): TokenStore {
+    const inner = memoryStore();
+    return {
+      load: async () => {
+        await stage.clock.pass(ms);
+        return inner.load();
+      },
+      compareAndSet: (expected, next) => inner.compareAndSet(expected, next),
+    };
+  }
+
+  test('is waited for, and the wait ends with the caller, the deadline and detach()', async () => {
+    const stage = new Stage();
+    const handle = stage.attach({ scheme: stage.bearer({ store: slow(stage, 1_000), tokens: stage.tokens.issue() }) });
+    const controller = new AbortController();
+    const calls = [
+      underway(stage.api.get('/item')),
+      underway(stage.api.get('/item', { signal: controller.signal })),
+      underway(stage.api.get('/item', { attachAuth: { deadlineMs: 500 } })),
+    ];
+    await stage.clock.advance(100);
+    controller.abort();
+    expect(await stage.outcome(calls[1]!)).toMatchObject({ code: 'ERR_CANCELED', attempts: 0 });
+    expect(stage.clock.monotonic()).toBe(100);
+    expect(await stage.outcome(calls[2]!)).toMatchObject({ code: 'ERR_AUTH_DEADLINE', attempts: 0 });
+    expect(stage.clock.monotonic()).toBe(500);
+    expect(await stage.outcome(calls[0]!)).toMatchObject({ status: 200, attempts: 1, waitedMs: 1_000 });
+    handle.detach();
+    expect(stage.clock.pending).toBe(0);
+  });
+
+  test('that never answers is given up, and the session goes on in memory', async () => {
+    const stage = new Stage();
+    stage.attach({ scheme: stage.bearer({ store: slow(stage, 1e8), tokens: stage.tokens.issue() }) });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+    expect(stage.clock.monotonic()).toBeLessThan(5_000);
+    expect(stage.heard('store-degraded').length).toBeGreaterThan(0);
+  });
+});
