@@ -1,0 +1,20 @@
+import express from 'express';
+import { listen } from './listen.mjs';
+import { flaky } from './routes/flaky.mjs';
+import { httpbin } from './routes/httpbin.mjs';
+import { limits } from './routes/limits.mjs';
+import { signatures } from './routes/signatures.mjs';
+import { Tokens } from './routes/tokens.mjs';
+
+/** The API that the scenarios call: httpbin's paths, and what httpbin cannot do. */
+export async function startApi() {
+  const tokens = new Tokens();
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('etag', false);
+  app.use(express.raw({ type: () => true }));
+  app.use(httpbin(), limits(), signatures(), tokens.routes(), flaky(tokens));
+  app.use((request, response) => response.status(404).json({ error: 'not found' }));
+  const { origin, log, close } = await listen(() => app);
+  return { origin, log, close, tokens };
+}

@@ -1,0 +1,87 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import Provider from 'oidc-provider';
+import { listen } from './listen.mjs';
+
+// Runs in a process of its own, and speaks with the one that forked it: { id, ask, about } in, { id, answer } or { id, error } out.
+
+const CLIENT = { client_id: 'demo', client_secret: randomBytes(24).toString('base64url') };
+const revoked = [];
+const refused = [];
+
+function createProvider(issuer) {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const provider = new Provider(issuer, {
+    clients: [
+      {
+        ...CLIENT,
+        grant_types: ['authorization_code', 'refresh_token'],
+        response_types: ['code'],
+        redirect_uris: ['https://app.example/callback'],
+        token_endpoint_auth_method: 'client_secret_basic',
+        id_token_signed_response_alg: 'ES256',
+      },
+    ],
+    jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'ES256' }] },
+    cookies: { keys: [randomBytes(24).toString('base64url')] },
+    features: { devInteractions: { enabled: false } },
+    interactions: { url: () => '/not-here' },
+    findAccount: (ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
+    rotateRefreshToken: true,
+    clockTolerance: 0,
+    ttl: { AccessToken: 600, RefreshToken: 86_400, Grant: 86_400, IdToken: 600 },
+  });
+  provider.on('grant.success', ({ req, oidc }) => {
+    req.entry.isRefresh = oidc.params.grant_type === 'refresh_token';
+  });
+  provider.on('grant.error', (ctx, error) => refused.push(error.error));
+  provider.on('grant.revoked', (ctx, grantId) => revoked.push(grantId));
+  return provider;
+}
+
+let provider;
+const { origin, log } = await listen((issuer) => {
+  provider = createProvider(issuer);
+  return provider.callback();
+});
+
+const answers = {
+  /** Tokens as a sign-in in the browser would have brought them. `isDead`: the access token has been revoked since. */
+  async mint({ isDead = false } = {}) {
+    const accountId = 'ada';
+    const scope = 'openid offline_access';
+    const client = await provider.Client.find(CLIENT.client_id);
+    const grant = new provider.Grant({ clientId: client.clientId, accountId });
+    grant.addOIDCScope(scope);
+    const grantId = await grant.save();
+    const about = { client, accountId, grantId, scope, gty: 'authorization_code', expiresWithSession: false };
+    const accessToken = new provider.AccessToken(about);
+    const tokens = {
+      access_token: await accessToken.save(),
+      refresh_token: await new provider.RefreshToken({ ...about, authTime: Math.floor(Date.now() / 1000) }).save(),
+      expires_in: accessToken.expiration,
+    };
+    if (isDead) await accessToken.destroy();
+    return { grantId, tokens };
+  },
+  async killAccessToken({ token }) {
+    await (await provider.AccessToken.find(token))?.destroy();
+  },
+  async isGrantAlive({ grantId }) {
+    return (await provider.Grant.find(grantId)) !== undefined;
+  },
+  log: () => ({ entries: log.entries, revoked, refused }),
+  clear() {
+    log.clear();
+    revoked.length = refused.length = 0;
+  },
+};
+
+process.on('message', async ({ id, ask, about }) => {
+  try {
+    process.send({ id, answer: await answers[ask](about) });
+  } catch (error) {
+    process.send({ id, error: error.stack });
+  }
+});
+process.on('disconnect', () => process.exit());
+process.send({ ready: { origin, client: CLIENT } });

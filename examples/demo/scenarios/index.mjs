@@ -1,0 +1,29 @@
+import { challenge } from './challenge.mjs';
+import { basicAuth } from './basic.mjs';
+import { fallback } from './fallback.mjs';
+import { tokenFile } from './token-file.mjs';
+import { retries } from './retries.mjs';
+import { session } from './session.mjs';
+import { signatures } from './signatures.mjs';
+import { retryAfter, throttled } from './throttling.mjs';
+import { oneClient, oneClientOnHttpbin } from './one-client.mjs';
+import { rotation } from './rotation.mjs';
+
+/**
+ * Each: `name`, `title`, `promise`, `servedBy` (the servers it can do with) and `run(lab)`, which calls through the package and
+ * checks what the servers have logged.
+ */
+export const scenarios = [
+  challenge,
+  basicAuth,
+  fallback,
+  tokenFile,
+  retries,
+  session,
+  signatures,
+  retryAfter,
+  throttled,
+  oneClient,
+  oneClientOnHttpbin,
+  rotation,
+];
