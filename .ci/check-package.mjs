@@ -157,6 +157,14 @@ try {
     }
   }
 
+  // Last, since it takes away the axios that the checks before were about.
+  const oldest = /\d+\.\d+\.\d+/.exec(own.peerDependencies.axios)[0];
+  check(`it works with axios ${oldest}, as ESM and as CommonJS`, () => {
+    run('npm', ['install', `axios@${oldest}`, '--no-audit', '--no-fund', '--prefer-offline']);
+    run(process.execPath, ['use.mjs']);
+    run(process.execPath, ['use.cjs']);
+  });
+
   check('publint --strict', () => bin('publint', 'run', tarball, '--strict'));
   check('are the types wrong (node16 and bundler)', () =>
     bin('@arethetypeswrong/cli', tarball, '--profile', 'node16', '--no-definitely-typed', '--no-emoji', '--no-color'),

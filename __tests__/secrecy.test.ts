@@ -99,11 +99,6 @@ function json(thing: unknown): string {
   return unlessEndless(() => JSON.stringify(thing, once)) ?? '';
 }
 
-function isEndless(thing: unknown): boolean {
-  const { config } = (thing ?? {}) as { config?: { cancelToken?: { reason?: unknown } } };
-  return config?.cancelToken?.reason !== undefined && config.cancelToken.reason === thing;
-}
-
 /** What an error tracker walks: all enumerable properties, inherited ones too. */
 function everything(thing: unknown): string {
   const found: string[] = [];
@@ -342,6 +337,16 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
         'through plain axios',
         async ({ refreshToken }, token) =>
           (await axios.post<{ access_token: string }>(token, { refreshToken }, { adapter })).data,
+      ],
+      [
+        'through plain axios, and is wrapped by the app',
+        async ({ refreshToken }, token) => {
+          try {
+            return (await axios.post<{ access_token: string }>(token, { refreshToken }, { adapter })).data;
+          } catch (cause) {
+            throw new Error('could not refresh', { cause });
+          }
+        },
       ],
       [
         'and is wrapped by the app',

@@ -1,14 +1,15 @@
-import { Axios, create, type AxiosInstance } from 'axios';
+// `create` has a name of its own only in younger versions.
+import axios, { Axios, type AxiosInstance } from 'axios';
 import { withoutRequestSecrets } from '../errors.js';
 
 /** An instance's defaults as they are now, and nothing else of it: what goes through here meets no gate and no session. */
 export function clientOf(instance: AxiosInstance): AxiosInstance {
-  return discreet(create(instance.defaults as Parameters<typeof create>[0]));
+  return discreet(axios.create(instance.defaults as Parameters<typeof axios.create>[0]));
 }
 
 /** For a refresh that no instance asked for. */
 export function plainClient(): AxiosInstance {
-  return discreet(create());
+  return discreet(axios.create());
 }
 
 /** No interceptors and no defaults: it sends what is final already. */

@@ -1,6 +1,7 @@
 import type { AxiosError, AxiosRequestHeaders, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { hide } from '../errors.js';
 import type { ResolvedAdapter } from './adapter.js';
+import { fullUrl } from './origin.js';
 import { followRedirects, guardRedirects, isFollowedHere } from './redirects.js';
 
 /** One attempt that is ready to leave. */
@@ -44,10 +45,17 @@ function copyConfig({ config, headers, url, adapter }: Departure): InternalAxios
   // ECONNABORTED means a timeout and a browser's abort alike.
   if (adapter.transport === 'custom' || (config.timeout && adapter.transport !== 'fetch'))
     copy.transitional = { ...config.transitional, clarifyTimeoutError: true };
-  if (url && adapter.transport !== 'custom') {
-    copy.url = url.href;
+  if (adapter.transport === 'custom') return copy;
+  // axios 1.8.2 lets xhr and fetch go to an absolute URL that was forbidden; what was judged is what must be sent.
+  const sent = url?.href ?? (config.allowAbsoluteUrls === false ? fullUrl(config) : undefined);
+  if (sent !== undefined) {
+    copy.url = sent;
     delete copy.baseURL;
-    delete copy.params;
+    delete copy.allowAbsoluteUrls;
+    if (url) delete copy.params;
+  }
+  if (adapter.transport === 'fetch' && config.maxRedirects === 0) {
+    copy.fetchOptions = { ...(config.fetchOptions as object | undefined), redirect: 'manual' };
   }
   return copy;
 }
@@ -67,11 +75,16 @@ export function isTimeout(error: unknown): boolean {
 }
 
 function errorWithOwnConfig(error: unknown, { config, adapter }: Departure): unknown {
-  if (typeof error !== 'object' || error === null) return error;
-  const failure = error as Partial<AxiosError> & { config?: unknown };
-  if ('config' in failure) failure.config = config;
-  if (failure.request !== undefined) hide(failure, 'request', failure.request);
-  if (failure.response) withOwnConfig(failure.response, config);
+  const failure = error as Partial<AxiosError> | null;
+  if (typeof failure !== 'object' || failure === null) return error;
+  // The older fetch adapter wraps its own errors, whose config is the copy.
+  let at: Partial<AxiosError> | undefined = failure;
+  for (let depth = 0; typeof at === 'object' && depth < 8; depth++) {
+    if ('config' in at) Object.assign(at, { config });
+    if (at.request !== undefined) hide(at, 'request', at.request);
+    if (at.response) withOwnConfig(at.response, config);
+    at = at.cause as Partial<AxiosError> | undefined;
+  }
   if (failure.code !== 'ETIMEDOUT') return error;
   timeouts.add(failure);
   const isClarified = (failure.message ?? '').startsWith('timeout') || failure.message === config.timeoutErrorMessage;
