@@ -18,7 +18,7 @@ export function apiKey(
   if (typeof key !== 'string' && typeof key !== 'function')
     throw new TypeError(`apiKey() takes a string or a function, but got ${typeof key}`);
   if (!isHeaderName(header)) {
-    throw new TypeError(`apiKey(): header takes the name of a header (RFC 9110 §5.1), but got ${String(header)}`);
+    throw new TypeError(`apiKey(): header takes the name of a header (RFC 9110 §5.1), but got ${header}`);
   }
   const sent = new LastSent<string>();
   const current = (): MaybePromise<string | null | undefined> => (typeof key === 'function' ? key() : key);
