@@ -26,6 +26,7 @@ const config: Config = {
       },
     ],
   },
+  coverageThreshold: { global: { branches: 95, functions: 95, lines: 95, statements: 95 } },
   collectCoverageFrom: ['lib/**/*.ts', '!lib/index.ts'],
 };
 

@@ -612,6 +612,19 @@ describe('a store that takes its time', () => {
     expect(stage.clock.pending).toBe(0);
   });
 
+  test('is waited for no longer than until somebody signs out', async () => {
+    const stage = new Stage();
+    const scheme = stage.bearer({ store: slow(stage, 1_000), tokens: stage.tokens.issue() });
+    stage.attach({ scheme });
+    const call = underway(stage.api.get('/item'));
+    await stage.clock.advance(100);
+    const done = underway(scheme.signOut());
+    expect(await stage.outcome(call)).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED', attempts: 0 });
+    expect(stage.clock.monotonic()).toBe(100);
+    await stage.clock.until(done);
+    expect(await scheme.getAccessToken()).toBeUndefined();
+  });
+
   test('that never answers is given up, and the session goes on in memory', async () => {
     const stage = new Stage();
     stage.attach({ scheme: stage.bearer({ store: slow(stage, 1e8), tokens: stage.tokens.issue() }) });

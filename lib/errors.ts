@@ -89,10 +89,15 @@ export function withoutRequestSecrets(error: unknown): unknown {
     const { method, baseURL, url } = at.config ?? {};
     for (const holder of at.isAxiosError ? [at, at.response] : []) {
       if (!holder) continue;
-      Object.assign(holder, { config: { method, baseURL, url, headers: {} } });
+      Object.assign(holder, { config: { method, baseURL: whereTo(baseURL), url: whereTo(url), headers: {} } });
       hide(holder, 'request', holder.request);
     }
     at = at.cause as typeof at;
   }
   return error;
+}
+
+/** A URL without query and user-info. */
+function whereTo(url: string | undefined): string | undefined {
+  return url?.replace(/[?#].*/s, '').replace(/\/\/[^/]*@/, '//');
 }

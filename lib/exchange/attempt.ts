@@ -52,7 +52,8 @@ export async function attempt(call: Call, config: Config): Promise<AxiosResponse
     const { response } = (error ?? {}) as Partial<AxiosError>;
     made.error = error;
     if (response) learn(call, made, response);
-    else made.outcome = readError(error);
+    // What has no origin reaches no server, however often.
+    else if (origin !== 'null') made.outcome = readError(error);
     throw error;
   }
 }
@@ -64,10 +65,13 @@ async function prepare(call: Call, config: Config, origin: string, isAuthorized:
   for (;;) {
     const view = new RequestView(config, copyHeaders(config.headers), call.attempts + 1, call);
     if (gate && !gate.isCalm) await passGate(call, gate, view, origin);
-    const authorizing = isAuthorized ? attachment.policy.scheme.authorize(view) : undefined;
-    if (!isPromise(authorizing)) return view;
-    await waiting.race(authorizing);
-    waiting.rest();
+    try {
+      const authorizing = isAuthorized ? attachment.policy.scheme.authorize(view) : undefined;
+      if (!isPromise(authorizing)) return view;
+      await waiting.race(authorizing);
+    } finally {
+      waiting.rest();
+    }
     if (!gate || gate.isCalm || !gate.isClosed(gateKeys(attachment, view, origin))) return view;
   }
 }

@@ -3,7 +3,7 @@ import { isAuthError, type AuthErrorCode } from '../errors.js';
 import { decide, type Circumstances, type Decision, type SettleReason } from '../recovery/decide.js';
 import { isReplayable } from '../recovery/replayable.js';
 import { isPromise } from '../schemes/scheme.js';
-import { discard } from '../wire/wire.js';
+import { discard } from '../wire/discard.js';
 import type { Attempt, Call } from './call.js';
 import { challengesOf, isThrottled } from './outcome.js';
 
@@ -28,7 +28,8 @@ export async function nextStep(call: Call): Promise<boolean> {
     return false;
   }
   discard(last.response?.data);
-  attachment.tell({ type: 'retry', ...sentAgain(call, last), delayMs: Math.round(delayMs), reason });
+  if (attachment.policy.onEvent)
+    attachment.tell({ type: 'retry', ...sentAgain(call, last), delayMs: Math.round(delayMs), reason });
   await waiting.sleep(delayMs);
   return true;
 }
@@ -98,19 +99,23 @@ function circumstances(call: Call, last: Attempt): Circumstances {
 async function reauthorize(call: Call, last: Attempt): Promise<boolean> {
   const { attachment, waiting } = call;
   call.challenges++;
-  let isWorthIt = challenge(call, last);
-  if (isPromise(isWorthIt)) {
-    discard(last.response?.data);
-    isWorthIt = await waiting.race(isWorthIt);
+  let isWorthIt: boolean | Promise<boolean>;
+  try {
+    isWorthIt = challenge(call, last);
+    if (isPromise(isWorthIt)) {
+      discard(last.response?.data);
+      isWorthIt = await waiting.race(isWorthIt);
+    }
+  } finally {
+    waiting.rest();
   }
-  waiting.rest();
   if (!isWorthIt) {
     if (attachment.hooks.isRefreshUseless?.()) call.reason = 'refresh-breaker';
     return false;
   }
   discard(last.response?.data);
   call.isRefreshed = true;
-  attachment.tell({ type: 'replay', ...sentAgain(call, last) });
+  if (attachment.policy.onEvent) attachment.tell({ type: 'replay', ...sentAgain(call, last) });
   return true;
 }
 

@@ -36,6 +36,8 @@ export interface FlightPlan {
   readonly reason: RefreshContext['reason'];
   readonly client: () => AxiosInstance;
   readonly timeoutMs: number;
+  /** The access token can be used all the same: then the session does not end before it does. */
+  readonly isStillGood: () => boolean;
   /** A refresh token that was refused for good: it is never sent again. */
   readonly deadRefreshToken: string | undefined;
   readonly tell: Tell;
@@ -172,7 +174,7 @@ export function takeOff(plan: FlightPlan): Flight {
   async function ended(cause: unknown): Promise<void> {
     await ledger.reload();
     if (isOver || isOvertaken()) return;
-    if (ledger.tokens) {
+    if (ledger.tokens && !plan.isStillGood()) {
       await ledger.enter('expired', null);
       if (hasEnded() || isOvertaken()) return;
       tell({ type: 'session-expired', generation: ledger.generation });

@@ -47,6 +47,8 @@ export class Session {
   #accepted = -1;
   #refreshed = -1;
   #broken = -1;
+  /** Nothing comes after it: its refresh token was refused for good. */
+  #last = -1;
   /** Spreads the holders of one token, so that not all of them refresh at the same instant. */
   readonly #spread: number;
 
@@ -90,7 +92,8 @@ export class Session {
     if (refresh && ledger.lifetimeMs !== Infinity && !this.isRefreshUseless) {
       const { remainingMs } = ledger;
       if (remainingMs <= 0) return this.#fly('expiring', client).then(again);
-      if (remainingMs <= this.#aheadMs()) this.#fly('expiring', client).catch(() => undefined);
+      if (remainingMs <= this.#aheadMs() && generation !== this.#last)
+        this.#fly('expiring', client).catch(() => undefined);
     }
     return { accessToken: tokens.accessToken, generation };
   }
@@ -179,6 +182,8 @@ export class Session {
       reason,
       client,
       timeoutMs,
+      isStillGood: () =>
+        reason === 'expiring' && this.ledger.remainingMs > 0 && this.#refused !== this.ledger.generation,
       deadRefreshToken: this.#deadRefreshToken,
       tell: (happening) => {
         this.#tell(happening);
@@ -194,7 +199,10 @@ export class Session {
       over: (error, retryAfterMs) => {
         this.#flight = undefined;
         if (!error) this.#coolDown.end();
-        if (error?.code === 'ERR_AUTH_SESSION_EXPIRED') this.#deadRefreshToken = refreshToken;
+        if (error?.code === 'ERR_AUTH_SESSION_EXPIRED') {
+          this.#deadRefreshToken = refreshToken;
+          this.#last = this.ledger.generation;
+        }
         if (error?.code === 'ERR_AUTH_REFRESH_FAILED') {
           this.#refused = -1;
           this.#failure = error;

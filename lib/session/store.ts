@@ -54,9 +54,22 @@ export function memoryStore(): TokenStore {
 /** What a store gave back, if it is a session of ours; undefined for anything else. */
 export function readStored(value: unknown): StoredSession | undefined {
   const [generation, epoch, tokens] = ['generation', 'epoch', 'tokens'].map((key) => own(value, key));
-  if (own(value, 'version') !== 1 || !Number.isSafeInteger(generation) || !Number.isSafeInteger(epoch))
-    return undefined;
-  const accessToken = own(tokens, 'accessToken');
-  if (typeof accessToken !== 'string' && (value as StoredSession).tokens !== null) return undefined;
-  return value as StoredSession;
+  if (own(value, 'version') !== 1 || !isCount(generation) || !isCount(epoch)) return undefined;
+  if ((value as StoredSession).tokens === null) return { version: 1, generation, epoch, tokens: null };
+  const [accessToken, refreshToken, expiresAt] = ['accessToken', 'refreshToken', 'expiresAt'].map((key) =>
+    own(tokens, key),
+  );
+  if (typeof accessToken !== 'string' || accessToken === '') return undefined;
+  if (refreshToken !== undefined && typeof refreshToken !== 'string') return undefined;
+  if (expiresAt !== undefined && !Number.isFinite(expiresAt)) return undefined;
+  const read = {
+    accessToken,
+    ...(refreshToken && { refreshToken }),
+    ...(expiresAt !== undefined && { expiresAt: expiresAt as number }),
+  };
+  return { version: 1, generation, epoch, tokens: read };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -16,6 +16,12 @@ export type TokenResponse =
       expiresIn?: number | undefined;
       expiresAt?: number | undefined;
     }
+  // An interface has no index signature, and fits here.
+  | {
+      access_token: string;
+      refresh_token?: string | undefined;
+      expires_in?: number | string | undefined;
+    }
   | {
       access_token: string;
       refresh_token?: string | undefined;

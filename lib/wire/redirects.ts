@@ -2,6 +2,7 @@ import { AxiosError, type AxiosAdapter, type AxiosResponse, type InternalAxiosRe
 import { AuthError } from '../errors.js';
 import { isReplayable } from '../recovery/replayable.js';
 import { headerOf } from './answer.js';
+import { discard } from './discard.js';
 import { fullUrl, resolveUrl } from './origin.js';
 
 const MOST_REDIRECTS = 20;
@@ -9,25 +10,30 @@ const MOST_REDIRECTS = 20;
 /** Answers that a redirect fetched from another origin. */
 const fetchedElsewhere = new WeakSet<AxiosResponse>();
 
+export function cameFromElsewhere(response: AxiosResponse): void {
+  fetchedElsewhere.add(response);
+}
+
 /**
  * http adapter: credentials stay behind when a redirect leaves the origin. axios drops Authorization alone, and before
- * 1.21.1 not towards a sub-domain.
+ * 1.21.1 not towards a sub-domain. Returns whether one has left, be it to come back.
  */
 export function guardRedirects(
   copy: InternalAxiosRequestConfig,
   origin: string,
   credentialHeaders: readonly string[],
-): void {
+): () => boolean {
   const theirs = copy.beforeRedirect;
+  let hasLeft = false;
   copy.beforeRedirect = (options, ...details) => {
-    if (originOf(options.href) !== origin) {
-      const headers = options.headers as Record<string, unknown>;
-      for (const name of Object.keys(headers)) {
-        if (credentialHeaders.includes(name.toLowerCase())) Reflect.deleteProperty(headers, name);
-      }
+    hasLeft ||= originOf(options['href']) !== origin;
+    const headers = (options['headers'] ?? {}) as Record<string, unknown>;
+    for (const name of hasLeft ? Object.keys(headers) : []) {
+      if (credentialHeaders.includes(name.toLowerCase())) Reflect.deleteProperty(headers, name);
     }
     theirs?.(options, ...details);
   };
+  return () => hasLeft;
 }
 
 /** fetch adapter: it hands redirects to fetch, which knows of no credential but Authorization. */
@@ -66,6 +72,7 @@ export async function followRedirects(
     const next = parse(location, hop);
     const becomesGet = changesToGet(response.status, hop.method ?? 'get');
     if (!next || (!becomesGet && !isReplayable(hop.data))) return outcome.settle();
+    discard(response.data);
     prepare(hop, next, becomesGet);
     if (next.origin !== origin || hasLeft) {
       hasLeft = true;

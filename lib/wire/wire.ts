@@ -2,7 +2,7 @@ import type { AxiosError, AxiosRequestHeaders, AxiosResponse, InternalAxiosReque
 import { hide } from '../errors.js';
 import type { ResolvedAdapter } from './adapter.js';
 import { fullUrl } from './origin.js';
-import { followRedirects, guardRedirects, isFollowedHere } from './redirects.js';
+import { cameFromElsewhere, followRedirects, guardRedirects, isFollowedHere } from './redirects.js';
 
 /** One attempt that is ready to leave. */
 export interface Departure {
@@ -22,15 +22,20 @@ export interface Departure {
 export async function send(departure: Departure): Promise<AxiosResponse> {
   const { config, adapter, credentialHeaders } = departure;
   const copy = copyConfig(departure);
-  const hasCredentials = credentialHeaders.length > 0;
-  if (hasCredentials && adapter.transport === 'http') guardRedirects(copy, departure.origin, credentialHeaders);
+  const isFetch = adapter.transport === 'fetch';
+  // A function may be a wrapper around the http adapter, as a mock's passThrough() is.
+  const hasLeft =
+    credentialHeaders.length > 0 && !isFetch ? guardRedirects(copy, departure.origin, credentialHeaders) : undefined;
   try {
     const response =
-      hasCredentials && adapter.transport === 'fetch' && isFollowedHere(copy, credentialHeaders)
+      isFetch && isFollowedHere(copy, credentialHeaders)
         ? await followRedirects(copy, adapter.send, departure.origin, credentialHeaders)
         : await adapter.send(copy);
+    if (hasLeft?.()) cameFromElsewhere(response);
     return withOwnConfig(response, config);
   } catch (error) {
+    const { response } = (error ?? {}) as Partial<AxiosError>;
+    if (response && hasLeft?.()) cameFromElsewhere(response);
     throw errorWithOwnConfig(error, departure);
   }
 }
@@ -64,6 +69,10 @@ function withOwnConfig(response: AxiosResponse, config: InternalAxiosRequestConf
   response.config = config;
   // The socket behind it remembers the header block that it sent.
   if (response.request !== undefined) hide(response, 'request', response.request);
+  const data = response.data as Record<string, unknown> | null | undefined;
+  if (typeof data?.['pipe'] === 'function') {
+    for (const key of ['req', 'socket', 'client']) if (Object.hasOwn(data, key)) hide(data, key, data[key]);
+  }
   return response;
 }
 
@@ -91,21 +100,4 @@ function errorWithOwnConfig(error: unknown, { config, adapter }: Departure): unk
   const isAsked = adapter.transport === 'fetch' || config.transitional?.clarifyTimeoutError === true;
   if (isClarified && !isAsked) failure.code = 'ECONNABORTED';
   return error;
-}
-
-/** Ends a refused answer that nobody will read: it holds its socket, and with few sockets starves the refresh. */
-export function discard(data: unknown): void {
-  if (typeof data !== 'object' || data === null) return;
-  const stream = data as Partial<{
-    on: (event: string, listener: () => void) => void;
-    destroy: () => void;
-    cancel: () => Promise<void>;
-  }>;
-  if (typeof stream.destroy === 'function') {
-    // Destroyed before its end it complains, to nobody.
-    stream.on?.('error', () => undefined);
-    stream.destroy();
-  } else if (typeof stream.cancel === 'function') {
-    void stream.cancel().catch(() => undefined);
-  }
 }
