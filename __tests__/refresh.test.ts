@@ -453,6 +453,25 @@ describe('an early refresh', () => {
     expect(stage.reasons).toEqual(['expiring']);
   });
 
+  test('that is refused for good ends the session only when its token is no good any more', async () => {
+    const refresh = jest.fn(() => Promise.resolve(null));
+    const { stage, scheme } = Stage.with({ expiresIn: 1000, bearer: { refreshAheadMs: 30_000, refresh } });
+    scheme.getSnapshot();
+    await stage.clock.advance(975_000);
+    expect(await stage.outcomes(times(3, () => stage.api.get('/item')))).toMatchObject(
+      times(3, () => ({ status: 200 })),
+    );
+    await stage.clock.advance(1_000);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    expect(refresh).toHaveBeenCalledTimes(1);
+    expect(scheme.getSnapshot().status).toBe('signed-in');
+    await stage.clock.advance(30_000);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+    expect(refresh).toHaveBeenCalledTimes(1);
+    expect(scheme.getSnapshot().status).toBe('expired');
+    expect(stage.heard('session-expired')).toHaveLength(1);
+  });
+
   test.each([
     [100, 89_900, 91_100],
     [3_600, 3_539_900, 3_546_100],
