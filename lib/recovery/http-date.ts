@@ -26,11 +26,12 @@ export function parseHttpDate(text: string, now: number): number | undefined {
   return isPast ? instant(String(century - 100 + Number(old[3])), old[2], old[1], old.slice(4)) : read;
 }
 
-function instant(year = '', month = '', day = '', time: (string | undefined)[] = []): number | undefined {
-  const [hour = NaN, minute = NaN, second = NaN] = time.slice(0, 3).map(Number);
+/** The parts are digits already; what they say may still be no date. */
+function instant(year: unknown, month: unknown, day: unknown, time: readonly unknown[]): number | undefined {
+  const [hour, minute, second] = time.map(Number) as [number, number, number];
   // A leap second is the second before it.
   if (hour > 23 || minute > 59 || second > 60) return undefined;
-  const monthIndex = MONTHS.indexOf(month);
+  const monthIndex = MONTHS.indexOf(month as string);
   const at = Date.UTC(Number(year), monthIndex, Number(day), hour, minute, Math.min(second, 59));
   return new Date(at).getUTCMonth() === monthIndex && Number(day) > 0 ? at : undefined;
 }
