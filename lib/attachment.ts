@@ -59,6 +59,11 @@ export class Attachment {
     return clientOf(this.#instance);
   }
 
+  /** What schemes will know a call by: their own, where they remember something of it. */
+  newKey(): object {
+    return this.hooks.newKey?.() ?? {};
+  }
+
   /** The handlers of the instance's response chain that run before `own`. */
   responseHandlersBefore(own: unknown): ResponseHandler[] {
     const before: ResponseHandler[] = [];
@@ -90,6 +95,7 @@ export class Attachment {
   /** Learns how far the server's clock is off: from the first answer, and whenever one is refused. */
   learnTime(response: AxiosResponse): void {
     if (this.#skewMs !== undefined && response.status < 400) return;
+    this.#skewMs ??= 0;
     const date = headerOf(response, 'date');
     if (date === undefined || headerOf(response, 'age') !== undefined) return;
     const now = this.clock.now();

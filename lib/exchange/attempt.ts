@@ -2,78 +2,110 @@ import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axio
 import { detached, type Attachment } from '../attachment.js';
 import { AuthError } from '../errors.js';
 import { isPromise } from '../schemes/scheme.js';
+import type { MaybePromise } from '../session/store.js';
 import { resolveAdapter } from '../wire/adapter.js';
 import { copyHeaders, writtenHeaders } from '../wire/header-values.js';
 import { fullUrl, resolveUrl, type Destination } from '../wire/origin.js';
 import type { Gate } from '../traffic/gate.js';
 import { RequestView } from '../wire/request-view.js';
-import { send } from '../wire/wire.js';
-import type { Attempt, Call } from './call.js';
+import { Passage } from '../wire/wire.js';
+import { Attempt, type Call } from './call.js';
 import { isThrottled, readAnswer, readError } from './outcome.js';
 
 type Config = InternalAxiosRequestConfig;
 
 /** Stands where the adapter was: what comes before an attempt, the attempt, and what it taught. */
 export async function attempt(call: Call, config: Config): Promise<AxiosResponse> {
-  const { attachment, waiting } = call;
-  if (attachment.isDetached) throw detached();
-  waiting.assertInTime();
-  const destination = attachment.destinations.of(config);
-  const { origin } = destination;
-  const isAuthorized = call.policy.credentials === 'attach' && mayAuthorize(config, destination, attachment);
-  waiting.principalOf = isAuthorized ? call.key : undefined;
-  const view = await prepare(call, config, origin, isAuthorized);
-  const { credentialHeaders: named } = attachment.policy.scheme;
-  const credentialHeaders = isAuthorized ? writtenHeaders(config.headers, view.headers, named) : [];
-  const adapter = resolveAdapter(config, call.adapters);
-  if (++call.attempts === 1) attachment.budget(origin).countCall(attachment.clock.monotonic());
-  const made: Attempt = {
-    view,
-    origin,
-    isAuthorized,
-    outcome: { kind: 'final' },
-    response: undefined,
-    error: undefined,
-    isDecided: false,
-  };
-  call.last = made;
   try {
-    const response = await send({
-      config,
-      headers: view.headers,
-      credentialHeaders,
-      url: view.seenUrl,
-      origin,
-      adapter,
-    });
-    learn(call, made, response);
-    return response;
+    const { attachment, waiting } = call;
+    if (attachment.isDetached) throw detached();
+    waiting.assertInTime();
+    const destination = attachment.destinations.of(config);
+    const isAuthorized = call.policy.credentials === 'attach' && mayAuthorize(config, destination, attachment);
+    waiting.principalOf = isAuthorized ? call.key : undefined;
+    const preparing = prepare(call, config, destination.origin, isAuthorized);
+    const view = isPromise(preparing) ? await preparing : preparing;
+    const made = new Attempt(view, destination.origin, isAuthorized);
+    const passage = depart(call, config, made);
+    try {
+      const response = passage.received(await passage.send());
+      learn(call, made, response);
+      return response;
+    } catch (error) {
+      throw fail(call, made, passage.failed(error));
+    }
   } catch (error) {
-    const { response } = (error ?? {}) as Partial<AxiosError>;
-    made.error = error;
-    if (response) learn(call, made, response);
-    // What has no origin reaches no server, however often.
-    else if (origin !== 'null') made.outcome = readError(error);
-    throw error;
+    throw call.inContext(error);
   }
 }
 
-/** Waits for the gate and lets the scheme write its headers: once more if the gate has closed while it did. */
-async function prepare(call: Call, config: Config, origin: string, isAuthorized: boolean): Promise<RequestView> {
-  const { attachment, waiting } = call;
-  const { gate } = attachment;
+/** Waits for the gate and lets the scheme write its headers. What need not wait costs no promise. */
+function prepare(call: Call, config: Config, origin: string, isAuthorized: boolean): MaybePromise<RequestView> {
+  const { gate } = call.attachment;
+  if (gate && !gate.isCalm) return prepareInTurn(call, gate, config, origin, isAuthorized);
+  const view = viewOf(call, config);
+  const authorizing = isAuthorized ? authorize(call, view) : undefined;
+  return authorizing
+    ? authorizing.then(() =>
+        gate?.isClosed(gateKeys(call.attachment, view, origin))
+          ? prepareInTurn(call, gate, config, origin, isAuthorized)
+          : view,
+      )
+    : view;
+}
+
+/** Authorized afresh if the gate has closed meanwhile: a signature or a token may be too old by then. */
+async function prepareInTurn(
+  call: Call,
+  gate: Gate,
+  config: Config,
+  origin: string,
+  isAuthorized: boolean,
+): Promise<RequestView> {
   for (;;) {
-    const view = new RequestView(config, copyHeaders(config.headers), call.attempts + 1, call);
-    if (gate && !gate.isCalm) await passGate(call, gate, view, origin);
-    try {
-      const authorizing = isAuthorized ? attachment.policy.scheme.authorize(view) : undefined;
-      if (!isPromise(authorizing)) return view;
-      await waiting.race(authorizing);
-    } finally {
-      waiting.rest();
-    }
-    if (!gate || gate.isCalm || !gate.isClosed(gateKeys(attachment, view, origin))) return view;
+    const view = viewOf(call, config);
+    await passGate(call, gate, view, origin);
+    if (isAuthorized) await authorize(call, view);
+    if (!gate.isClosed(gateKeys(call.attachment, view, origin))) return view;
   }
+}
+
+function viewOf(call: Call, config: Config): RequestView {
+  return new RequestView(config, copyHeaders(config.headers), call.attempts + 1, call);
+}
+
+/** undefined: the scheme was ready at once. */
+function authorize({ attachment, waiting }: Call, view: RequestView): Promise<void> | undefined {
+  const authorizing = attachment.policy.scheme.authorize(view);
+  if (isPromise(authorizing))
+    return waiting.race(authorizing).finally(() => {
+      waiting.rest();
+    });
+  waiting.rest();
+  return undefined;
+}
+
+/** The call is ready to leave, and counts as an attempt from now on. */
+function depart(call: Call, config: Config, made: Attempt): Passage {
+  const { attachment } = call;
+  const { view, origin, isAuthorized } = made;
+  const { headers, seenUrl: url } = view;
+  const credentialHeaders = isAuthorized
+    ? writtenHeaders(config.headers, headers, attachment.policy.scheme.credentialHeaders)
+    : [];
+  const adapter = resolveAdapter(config, call.adapters);
+  if (++call.attempts === 1) attachment.budget(origin).countCall(call.waiting.beganAt);
+  call.last = made;
+  return new Passage({ config, headers, credentialHeaders, url, origin, adapter });
+}
+
+function fail(call: Call, made: Attempt, error: unknown): unknown {
+  const { response } = (error ?? {}) as Partial<AxiosError>;
+  made.error = error;
+  if (response) learn(call, made, response);
+  // What has no origin reaches no server, however often.
+  else if (made.origin !== 'null') made.outcome = readError(error);
+  return error;
 }
 
 async function passGate(call: Call, gate: Gate, view: RequestView, origin: string): Promise<void> {

@@ -6,15 +6,18 @@ import type { RequestView, ViewSource } from '../wire/request-view.js';
 import type { Waiting } from './waiting.js';
 
 /** One attempt: what was sent, and what came of it. */
-export interface Attempt {
-  readonly view: RequestView;
-  readonly origin: string;
-  /** The scheme has had its say: a 401 is about our credentials. */
-  readonly isAuthorized: boolean;
-  outcome: Outcome;
+export class Attempt {
+  outcome: Outcome = { kind: 'final' };
   response: AxiosResponse | undefined;
   error: unknown;
-  isDecided: boolean;
+  isDecided = false;
+
+  constructor(
+    readonly view: RequestView,
+    readonly origin: string,
+    /** The scheme has had its say: a 401 is about our credentials. */
+    readonly isAuthorized: boolean,
+  ) {}
 }
 
 /** What an exchange knows, for the steps that work on it: the attempt and what follows it. */
@@ -33,6 +36,8 @@ export interface Call extends ViewSource {
   challenges: number;
   isRefreshed: boolean;
   reason: SettleReason | undefined;
+  /** An error of ours leaves with the call's own config and the server's last answer. */
+  inContext(error: unknown): unknown;
   /** Notes what the server asked for, if it did. */
   comeBackIn(delayMs: number | undefined): void;
 }

@@ -7,7 +7,7 @@ import { resolveUrl } from '../wire/origin.js';
 import { attempt } from './attempt.js';
 import type { Attempt, Call } from './call.js';
 import { nextStep, resend } from './recovery.js';
-import { exchanges, type ExchangeReport, type Reporting } from './report.js';
+import { mark, type ExchangeReport, type Reporting } from './report.js';
 import { Waiting } from './waiting.js';
 
 type Config = InternalAxiosRequestConfig;
@@ -16,8 +16,6 @@ type Config = InternalAxiosRequestConfig;
 export class Exchange implements Reporting, Call {
   /** What stands in the call's config in place of its adapter. */
   readonly wire: AxiosAdapter;
-  /** What schemes know the call by. */
-  readonly key = {};
   readonly waiting: Waiting;
   config: Config | undefined;
   last: Attempt | undefined;
@@ -35,12 +33,14 @@ export class Exchange implements Reporting, Call {
     readonly attachment: Attachment,
     readonly policy: CallPolicy,
     readonly adapters: Config['adapter'],
+    /** What schemes know the call by. */
+    readonly key: object,
   ) {
     this.waiting = new Waiting(attachment, policy.deadlineMs);
     // Somebody sends a config of ours again after its call has settled (a retry layer, a button): that is a new call.
     this.wire = (config) =>
-      this.isDone ? new Exchange(attachment, policy, adapters).wire(config) : this.#send(config);
-    exchanges.set(this.wire, this);
+      this.isDone ? new Exchange(attachment, policy, adapters, attachment.newKey()).wire(config) : this.#send(config);
+    mark(this.wire, this);
   }
 
   /** True if the answer can be handed on without a second look. */
@@ -52,9 +52,10 @@ export class Exchange implements Reporting, Call {
   /** Decides what follows, and waits if it has to; true: send it again. The deadline ends a wait with the answer there is. */
   async next(): Promise<boolean> {
     try {
-      return await this.#withContext(nextStep(this));
+      return await nextStep(this);
     } catch (error) {
-      if (!isAuthError(error) || error.code !== 'ERR_AUTH_DEADLINE' || !this.last?.response) throw error;
+      if (!isAuthError(error) || error.code !== 'ERR_AUTH_DEADLINE' || !this.last?.response)
+        throw this.inContext(error);
       this.reason = 'deadline';
       return false;
     }
@@ -101,17 +102,12 @@ export class Exchange implements Reporting, Call {
     return this.attachment.client();
   }
 
-  #send(config: Config): Promise<AxiosResponse> {
-    this.waiting.config = this.config ??= config;
-    return this.#withContext(attempt(this, this.config));
+  inContext(error: unknown): unknown {
+    return isAuthError(error) && !error.config ? error.about(this.config, this.last?.response) : error;
   }
 
-  /** Errors of ours leave with the call's own config and the server's last answer. */
-  async #withContext<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await work;
-    } catch (error) {
-      throw isAuthError(error) && !error.config ? error.about(this.config, this.last?.response) : error;
-    }
+  #send(config: Config): Promise<AxiosResponse> {
+    this.waiting.config = this.config ??= config;
+    return attempt(this, this.config);
   }
 }

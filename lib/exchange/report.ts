@@ -20,13 +20,41 @@ export interface Reporting {
   report(): ExchangeReport;
 }
 
-export const exchanges = new WeakMap<AxiosAdapter, Reporting>();
+/** Constructs what it is given, so that a class above it can put a private field there. */
+// eslint-disable-next-line @typescript-eslint/no-extraneous-class -- what it returns is the point
+class Given {
+  constructor(wire: AxiosAdapter) {
+    return wire as never;
+  }
+}
+
+/** Private, since inspectors print the rest; and a WeakMap with an entry for every call would cost as much as the call's own work. */
+class Marked extends Given {
+  readonly #exchange: Reporting;
+
+  constructor(wire: AxiosAdapter, exchange: Reporting) {
+    super(wire);
+    this.#exchange = exchange;
+  }
+
+  static exchangeOf(wire: object): Reporting | undefined {
+    return #exchange in wire ? wire.#exchange : undefined;
+  }
+}
+
+/** A wire can be told for the exchange's from now on. */
+export function mark(wire: AxiosAdapter, exchange: Reporting): void {
+  new Marked(wire, exchange);
+}
+
+export function exchangeOfWire(adapter: unknown): Reporting | undefined {
+  return typeof adapter === 'function' ? Marked.exchangeOf(adapter) : undefined;
+}
 
 /** The exchange behind a config, a response or an error. */
 export function exchangeBehind(settled: unknown): Reporting | undefined {
   const { config } = (settled ?? {}) as { config?: { adapter?: unknown } | null };
-  const adapter = config?.adapter;
-  return typeof adapter === 'function' ? exchanges.get(adapter as AxiosAdapter) : undefined;
+  return exchangeOfWire(config?.adapter);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import type { Attachment } from '../attachment.js';
-import { alarm, stopwatch, type Cancel } from '../clock.js';
+import { alarm, type Cancel } from '../clock.js';
 import { AuthError } from '../errors.js';
 import { watchCaller } from '../wire/caller.js';
 
@@ -14,19 +14,23 @@ export class Waiting {
   principalOf: object | undefined;
   readonly #attachment: Attachment;
   readonly #deadlineMs: number;
-  readonly #passedMs: () => number;
+  /** Monotonic. */
+  readonly beganAt: number;
+  readonly #beganWallAt: number;
   #controller: AbortController | undefined;
   #stopSignal: Cancel | undefined;
 
   constructor(attachment: Attachment, deadlineMs: number) {
     this.#attachment = attachment;
     this.#deadlineMs = deadlineMs;
-    this.#passedMs = stopwatch(attachment.clock);
+    this.beganAt = attachment.clock.monotonic();
+    this.#beganWallAt = attachment.clock.now();
   }
 
   /** Until the deadline. */
   get remainingMs(): number {
-    return this.#deadlineMs - this.#passedMs();
+    const { clock } = this.#attachment;
+    return this.#deadlineMs - Math.max(clock.monotonic() - this.beganAt, clock.now() - this.#beganWallAt);
   }
 
   /** @throws AuthError ERR_AUTH_DEADLINE once it has passed. */

@@ -1,7 +1,7 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import type { Attachment } from '../attachment.js';
 import { Exchange } from '../exchange/exchange.js';
-import { exchanges } from '../exchange/report.js';
+import { exchangeOfWire } from '../exchange/report.js';
 import { resolveCall } from '../policy.js';
 
 /**
@@ -11,7 +11,7 @@ import { resolveCall } from '../policy.js';
 export function requestInterceptor(attachment: Attachment) {
   return (config: InternalAxiosRequestConfig): InternalAxiosRequestConfig => {
     // A config that went through here before (a retry layer sends it again): the wire must not wrap itself.
-    const earlier = typeof config.adapter === 'function' ? exchanges.get(config.adapter) : undefined;
+    const earlier = exchangeOfWire(config.adapter);
     const adapters = earlier instanceof Exchange ? earlier.adapters : config.adapter;
     const leaveAlone = (): InternalAxiosRequestConfig => {
       if (earlier && adapters) config.adapter = adapters;
@@ -19,9 +19,8 @@ export function requestInterceptor(attachment: Attachment) {
     };
     const own = Object.hasOwn(config, 'attachAuth') ? config.attachAuth : undefined;
     if (own === false) return leaveAlone();
-    const exchange = new Exchange(attachment, resolveCall(own, attachment.policy), adapters);
-    if (attachment.hooks.begin?.(exchange.key) === 'bypass') return leaveAlone();
-    config.adapter = exchange.wire;
+    if (attachment.hooks.isCallingRefresh?.()) return leaveAlone();
+    config.adapter = new Exchange(attachment, resolveCall(own, attachment.policy), adapters, attachment.newKey()).wire;
     return config;
   };
 }

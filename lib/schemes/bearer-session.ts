@@ -28,6 +28,32 @@ export interface BearerOptions {
   refreshTimeoutMs?: number | undefined;
 }
 
+/** One call as its session knows it: the key of its exchange. Private, since inspectors print the rest. */
+class SessionCall {
+  readonly #session: Session;
+  readonly #turn: number;
+  #carried: Carried | undefined;
+
+  constructor(session: Session) {
+    this.#session = session;
+    this.#turn = session.ledger.turn;
+  }
+
+  isOf(session: Session): boolean {
+    return this.#session === session;
+  }
+  /** Whose call it is: that of the principal who was signed in when it began. */
+  get turn(): number {
+    return this.#turn;
+  }
+  get carried(): Carried | undefined {
+    return this.#carried;
+  }
+  set carried(carried: Carried | undefined) {
+    this.#carried = carried;
+  }
+}
+
 export function bearerSession(options: BearerOptions, initial: Tokens | undefined, clock: Clock): BearerScheme {
   const session = new Session(
     {
@@ -40,10 +66,12 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     },
     clock,
   );
-  const calls = new WeakMap<object, { turn: number; carried: Carried | undefined }>();
-  const callOf = (exchange: object): { turn: number; carried: Carried | undefined } => {
-    let call = calls.get(exchange);
-    if (!call) calls.set(exchange, (call = { turn: session.ledger.turn, carried: undefined }));
+  /** Calls that did not begin here: somebody's own scheme hands its requests on. */
+  const strangers = new WeakMap<object, SessionCall>();
+  const callOf = (exchange: object): SessionCall => {
+    if (exchange instanceof SessionCall && exchange.isOf(session)) return exchange;
+    let call = strangers.get(exchange);
+    if (!call) strangers.set(exchange, (call = new SessionCall(session)));
     return call;
   };
   const read = (tokens: TokenResponse, from: string, previous?: Tokens | null): Tokens =>
@@ -83,13 +111,10 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     subscribe: (listener) => session.audience.subscribe(listener),
   };
   return withHooks(scheme, {
-    begin(exchange) {
-      if (session.isCallingRefresh) return 'bypass';
-      callOf(exchange);
-      return 'join';
-    },
+    isCallingRefresh: () => session.isCallingRefresh,
+    newKey: () => new SessionCall(session),
     answered(exchange, isUnauthorized) {
-      const carried = calls.get(exchange)?.carried;
+      const { carried } = callOf(exchange);
       if (carried) session.answered(carried.generation, isUnauthorized);
     },
     whileSamePrincipal: (exchange, end) => session.whileSamePrincipal(callOf(exchange).turn, end),

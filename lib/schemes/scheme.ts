@@ -54,8 +54,10 @@ export interface AuthChallenge {
 
 /** What schemes of this package say and hear beyond the port. */
 export interface SchemeHooks {
-  /** A call begins. `bypass`: it was made inside `refresh()`, and must not wait for it. */
-  begin?(exchange: object): 'join' | 'bypass';
+  /** A call that begins now was made inside `refresh()`, and must not wait for it. */
+  isCallingRefresh?(): boolean;
+  /** Makes the key that the scheme will know a new call by. */
+  newKey?(): object;
   /** An answer to an attempt of ours. */
   answered?(exchange: object, isUnauthorized: boolean): void;
   /** Whether the breaker keeps the session from refreshing. */

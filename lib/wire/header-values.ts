@@ -42,8 +42,12 @@ function checkingPrototype(prototype: Prototype): Prototype {
 
 /** @throws AuthError ERR_AUTH_INVALID_CREDENTIAL that names the header, never the value. */
 export function assertHeader(name: string, value: unknown): void {
-  const isName = isHeaderName(name);
-  if (isName && [value].flat().every((one) => VALUE.test(String(one)))) return;
+  const isName = NAME.test(name);
+  if (
+    isName &&
+    (typeof value === 'string' ? VALUE.test(value) : [value].flat().every((one) => VALUE.test(String(one))))
+  )
+    return;
   throw new AuthError(
     'ERR_AUTH_INVALID_CREDENTIAL',
     `The credential for the header ${isName ? name : 'with a name that is none'} has a character that no header may carry (RFC 9110 §5.5). ` +
@@ -57,9 +61,13 @@ export function writtenHeaders(
   after: AxiosRequestHeaders,
   named: readonly string[] = [],
 ): string[] {
-  const written = Object.keys(after).filter((name) => before[name] !== after[name]);
-  for (const name of written) assertHeader(name, after[name]);
-  return [...written, ...named].map((name) => name.toLowerCase());
+  const written = named.map((name) => name.toLowerCase());
+  for (const name of Object.keys(after)) {
+    if (before[name] === after[name]) continue;
+    assertHeader(name, after[name]);
+    written.push(name.toLowerCase());
+  }
+  return written;
 }
 
 /** A token of RFC 9110 §5.6.2. */

@@ -18,33 +18,56 @@ export interface Departure {
   readonly adapter: ResolvedAdapter;
 }
 
-/** Gives the real adapter a copy that carries the credentials, and gives what comes back the call's own config. */
-export async function send(departure: Departure): Promise<AxiosResponse> {
-  const { config, adapter, credentialHeaders } = departure;
-  const copy = copyConfig(departure);
-  const isFetch = adapter.transport === 'fetch';
-  // A function may be a wrapper around the http adapter, as a mock's passThrough() is.
-  const hasLeft =
-    credentialHeaders.length > 0 && !isFetch ? guardRedirects(copy, departure.origin, credentialHeaders) : undefined;
-  try {
-    const response =
-      isFetch && isFollowedHere(copy, credentialHeaders)
-        ? await followRedirects(copy, adapter.send, departure.origin, credentialHeaders)
-        : await adapter.send(copy);
-    if (hasLeft?.()) cameFromElsewhere(response);
-    return withOwnConfig(response, config);
-  } catch (error) {
+/** One attempt on the wire: the real adapter gets a copy that carries the credentials, and what comes back the call's own config. */
+export class Passage {
+  readonly #departure: Departure;
+  readonly #copy: InternalAxiosRequestConfig;
+  /** Whether a redirect has led to another origin, where the adapter can tell. */
+  readonly #hasLeft: (() => boolean) | undefined;
+
+  constructor(departure: Departure) {
+    const { adapter, origin, credentialHeaders } = departure;
+    this.#departure = departure;
+    this.#copy = copyConfig(departure);
+    // A function may be a wrapper around the http adapter, as a mock's passThrough() is.
+    if (credentialHeaders.length > 0 && adapter.transport !== 'fetch')
+      this.#hasLeft = guardRedirects(this.#copy, origin, credentialHeaders);
+  }
+
+  send(): Promise<AxiosResponse> {
+    const { adapter, origin, credentialHeaders } = this.#departure;
+    return adapter.transport === 'fetch' && isFollowedHere(this.#copy, credentialHeaders)
+      ? followRedirects(this.#copy, adapter.send, origin, credentialHeaders)
+      : adapter.send(this.#copy);
+  }
+
+  /** The answer as its caller may see it. */
+  received(response: AxiosResponse): AxiosResponse {
+    if (this.#hasLeft?.()) cameFromElsewhere(response);
+    return withOwnConfig(response, this.#departure.config);
+  }
+
+  /** The error as its caller may see it. */
+  failed(error: unknown): unknown {
     const { response } = (error ?? {}) as Partial<AxiosError>;
-    if (response && hasLeft?.()) cameFromElsewhere(response);
-    throw errorWithOwnConfig(error, departure);
+    if (response && this.#hasLeft?.()) cameFromElsewhere(response);
+    return errorWithOwnConfig(error, this.#departure);
   }
 }
 
+/** Inherits nothing that somebody could have polluted; and unlike what `Object.create(null)` makes it is quick to fill. */
+class Copy {
+  hasOwnProperty(name: PropertyKey): boolean {
+    return Object.hasOwn(this, name);
+  }
+}
+Object.setPrototypeOf(Copy.prototype, null);
+Reflect.deleteProperty(Copy.prototype, 'constructor');
+
 function copyConfig({ config, headers, url, adapter }: Departure): InternalAxiosRequestConfig {
-  const copy = Object.assign(
-    Object.create(Object.getPrototypeOf(config) as object | null) as InternalAxiosRequestConfig,
-    config,
-  );
+  const copy = new Copy() as InternalAxiosRequestConfig;
+  for (const key of Object.keys(config)) copy[key as 'data'] = config[key as 'data'] as unknown;
+  for (const key of Object.getOwnPropertySymbols(config)) copy[key as never] = config[key as never];
   copy.headers = headers;
   copy.adapter = adapter.send;
   // ECONNABORTED means a timeout and a browser's abort alike.
