@@ -1,9 +1,9 @@
-import { memoryStore, type StoredSession, type TokenStore } from '../lib/index.js';
+import { bearer } from '../lib/schemes/bearer.js';
+import { exchangeOf, memoryStore, type BearerScheme, type StoredSession, type TokenStore } from '../lib/index.js';
+import { frozenClock, recording, type Recording } from './support/recording.js';
+import { times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, tooMany, unauthorized, underway } from './support/stage.js';
 import { ownerOf } from './support/token-endpoint.js';
-
-const times = <T>(count: number, make: (index: number) => T): T[] =>
-  Array.from({ length: count }, (_, index) => make(index));
 
 /** A store that takes its time over everything, as one across a network does. */
 function slowStore(stage: Stage, ms: number): TokenStore & { readonly inner: TokenStore } {
@@ -127,6 +127,88 @@ describe('signing out during a refresh', () => {
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 401, code: 'ERR_BAD_REQUEST' });
     expect(stage.heard('store-degraded')).toHaveLength(1);
     expect(JSON.stringify(stage.events)).not.toContain('alice-a1');
+  });
+});
+
+// F69 F70: no timer runs here, so every step is one turn of the microtasks, and between two awaits there is none.
+describe('at every await of a refresh', () => {
+  const stores: [string, () => TokenStore][] = [
+    ['a store in memory', memoryStore],
+    [
+      'a store that answers later',
+      () => {
+        const inner = memoryStore();
+        return {
+          load: async () => inner.load(),
+          compareAndSet: async (expected, next) => inner.compareAndSet(expected, next),
+        };
+      },
+    ],
+    [
+      'a store with a lock',
+      () => {
+        const inner = memoryStore();
+        return { ...inner, exclusive: async (work) => work() };
+      },
+    ],
+  ];
+
+  /** Alice's first token is dead, and her refresh brings the next. */
+  function world(store: TokenStore): Recording & { scheme: BearerScheme } {
+    const scheme = bearer(
+      {
+        store,
+        tokens: { accessToken: 'alice-a1', refreshToken: 'alice-r1' },
+        refresh: async () => {
+          await Promise.resolve();
+          return { accessToken: 'alice-a2', refreshToken: 'alice-r2' };
+        },
+      },
+      frozenClock(0),
+    );
+    const isGood = (token = ''): boolean => token === 'Bearer alice-a2' || token.startsWith('Bearer bob');
+    const isOpen = (url: string): boolean => url.endsWith('/after');
+    return {
+      ...recording(scheme, ({ url, headers }) => (isOpen(url) || isGood(headers['authorization']) ? 200 : 401)),
+      scheme,
+    };
+  }
+
+  const acts = {
+    signOut: (scheme: BearerScheme) => scheme.signOut(),
+    signIn: (scheme: BearerScheme) => scheme.signIn({ accessToken: 'bob-a1', refreshToken: 'bob-r1' }),
+  };
+
+  test.each(
+    stores.flatMap(([name, make]) => (['signOut', 'signIn'] as const).map((act) => [act, name, make] as const)),
+  )('%s() over %s wins', async (act, _, makeStore) => {
+    let steps = 0;
+    const outcomes = new Set<unknown>();
+    for (let isOver = false; !isOver; steps++) {
+      const store = makeStore();
+      const { api, sent, scheme } = world(store);
+      const state = { isSettled: false };
+      const call = api.get('/item').finally(() => (state.isSettled = true));
+      for (let turn = 0; turn < steps; turn++) await Promise.resolve();
+      isOver = state.isSettled;
+      const generation = scheme.getSnapshot().generation;
+
+      await Promise.all([acts[act](scheme), Promise.allSettled([call])]);
+      await new Promise((resolve) => setImmediate(resolve));
+
+      const [settled] = await Promise.allSettled([call]);
+      outcomes.add(settled.status === 'fulfilled' ? settled.value.status : (settled.reason as { code: string }).code);
+      expect(exchangeOf(settled.status === 'fulfilled' ? settled.value : settled.reason)).toBeDefined();
+      expect(sent.filter(({ headers }) => headers['authorization']?.includes('bob'))).toEqual([]);
+      const who = act === 'signIn' ? 'bob-a1' : undefined;
+      expect(await scheme.getAccessToken()).toBe(who);
+      expect((await store.load())?.tokens?.accessToken).toBe(who);
+      expect(scheme.getSnapshot().generation).toBeGreaterThan(generation);
+      await api.get('/after');
+      expect(sent.at(-1)?.headers['authorization']).toBe(who && `Bearer ${who}`);
+    }
+    expect(steps).toBeGreaterThan(20);
+    expect(outcomes).toEqual(new Set(['ERR_AUTH_SESSION_CHANGED', 200]));
   });
 });
 

@@ -1,18 +1,37 @@
 import { Readable } from 'node:stream';
-import axios, { AxiosError, type AxiosResponse } from 'axios';
-import { attachAuth, apiKey, exchangeOf, hmac, isAuthError, RefreshRejectedError } from '../lib/index.js';
-import { reply, type Handler } from './support/serve.js';
-import { api, challenge, dead, pause, settled, token } from './support/dead-session.js';
+import axios, { AxiosError, type AxiosInstance, type AxiosResponse } from 'axios';
+import {
+  attachAuth,
+  apiKey,
+  exchangeOf,
+  hmac,
+  isAuthError,
+  RefreshRejectedError,
+  type RetryOptions,
+} from '../lib/index.js';
+import { api, challenge, dead, latch, settled, token, when } from './support/dead-session.js';
+import { reply } from './support/serve.js';
+import { reasonOf, Stage, TOKEN_PATH, underway, type Reply } from './support/stage.js';
+import { MORNING } from './support/virtual-clock.js';
 
 describe('what happens on a 401', () => {
   test('one refresh serves everybody, and calls made meanwhile wait for it', async () => {
-    const { client, server, refreshes } = await dead();
+    const answer = latch();
+    let refreshes = 0;
+    const { client, server, session } = await dead({
+      refresh: async () => {
+        refreshes++;
+        await answer.opened;
+        return { accessToken: 'good' };
+      },
+    });
     const first = Array.from({ length: 30 }, (_, i) => client.get(`/${String(i)}`));
-    await pause(30);
+    await when(session, ({ refreshing }) => refreshing);
     const later = Array.from({ length: 30 }, (_, i) => client.post(`/later/${String(i)}`, { i }));
-    for (const answer of await Promise.all([...first, ...later])) expect(answer.status).toBe(200);
-    expect(refreshes()).toBe(1);
-    expect(server.seen.filter((seen) => token(seen) === 'dead').length).toBeLessThanOrEqual(60);
+    answer.open();
+    for (const { status } of await Promise.all([...first, ...later])) expect(status).toBe(200);
+    expect(refreshes).toBe(1);
+    expect(server.seen.filter((seen) => token(seen) === 'dead')).toHaveLength(30);
   });
 
   test('calls made while the refresh runs are not sent with the dead token', async () => {
@@ -22,7 +41,6 @@ describe('what happens on a 401', () => {
         // Not in the refresh's own turn: a call that begins there belongs to it.
         await Promise.resolve();
         second = client.get('/second');
-        await pause(100);
         return { accessToken: 'good' };
       },
     });
@@ -37,18 +55,18 @@ describe('what happens on a 401', () => {
   });
 
   test('a 401 that arrives late, for a token replaced meanwhile, replays without another refresh', async () => {
-    const { client, refreshes } = await dead({}, (seen, response) => {
-      if (token(seen) === 'good') reply(response, 200);
-      else
-        setTimeout(
-          () => {
-            reply(response, 401, {}, challenge);
-          },
-          seen.url === '/slow' ? 150 : 0,
-        );
+    const late = latch();
+    const { client, refreshes } = await dead({}, async (seen, response) => {
+      if (token(seen) === 'good') {
+        reply(response, 200);
+        return;
+      }
+      if (seen.url === '/slow') await late.opened;
+      reply(response, 401, {}, challenge);
     });
     const slow = client.get('/slow');
     await client.get('/fast');
+    late.open();
     expect((await slow).status).toBe(200);
     expect(refreshes()).toBe(1);
   });
@@ -77,18 +95,13 @@ describe('what happens on a 401', () => {
   });
 
   test('a refresh that fails for now is tried three times and keeps the session', async () => {
-    let tries = 0;
-    const { client, session } = await dead({
-      refresh: ({ client: bare }) => {
-        tries++;
-        return bare.post('/nowhere', undefined, { baseURL: 'http://127.0.0.1:1' });
-      },
-    });
-    const { error } = await settled(client.get('/x'));
+    const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    stage.always(TOKEN_PATH, { fault: 'refused' });
+    const error = reasonOf(await stage.clock.until(stage.api.get('/x')));
     expect(error).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED', response: { status: 401 } });
-    expect((error?.cause as AxiosError | undefined)?.code).toBe('ECONNREFUSED');
-    expect(tries).toBe(3);
-    expect(session.getSnapshot().status).toBe('signed-in');
+    expect((error.cause as AxiosError | undefined)?.code).toBe('ECONNREFUSED');
+    expect(stage.tokens.refreshes).toBe(3);
+    expect(scheme.getSnapshot().status).toBe('signed-in');
   });
 
   test.each([
@@ -129,15 +142,22 @@ describe('what happens on a 401', () => {
   });
 
   test('signing out wins over a refresh in flight', async () => {
-    const { client, session, server } = await dead();
+    const answer = latch();
+    const { client, session, server, events } = await dead({
+      refresh: async () => {
+        await answer.opened;
+        return { accessToken: 'good' };
+      },
+    });
     const call = settled(client.get('/x'));
-    while (!session.getSnapshot().refreshing) await pause(1);
+    await when(session, ({ refreshing }) => refreshing);
     await session.signOut();
     expect((await call).error).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED' });
-    await pause(40);
-    expect(session.getSnapshot().status).toBe('signed-out');
+    answer.open();
     await settled(client.get('/y'));
     expect(token(server.seen.at(-1)!)).toBeUndefined();
+    expect(session.getSnapshot().status).toBe('signed-out');
+    expect(events.filter(({ type }) => type === 'refreshed')).toEqual([]);
   });
 
   test('a 403 and an insufficient_scope are no reason to refresh', async () => {
@@ -151,11 +171,11 @@ describe('what happens on a 401', () => {
   });
 
   test('a stream is sent once; the session is refreshed all the same', async () => {
-    const { client, server, refreshes } = await dead();
+    const { client, server, session, refreshes } = await dead();
     const { error } = await settled(client.post('/x', Readable.from(['abc'])));
     expect(error?.response?.status).toBe(401);
     expect(exchangeOf(error)).toMatchObject({ attempts: 1, reason: 'body-not-replayable' });
-    await pause(50);
+    await when(session, ({ refreshing, generation }) => !refreshing && generation > 1);
     expect(refreshes()).toBe(1);
     expect(server.seen).toHaveLength(1);
     expect((await client.post('/x', Readable.from(['abc']))).status).toBe(200);
@@ -187,16 +207,20 @@ describe('what happens on a 401', () => {
   });
 
   test('a refresh through the attached instance after an await fails in time, with a message that helps', async () => {
-    const { client } = await dead({
-      refreshTimeoutMs: 200,
-      refresh: async () => {
-        await pause(5);
-        return (await client.post<{ accessToken: string }>('/refresh')).data;
+    const { stage } = Stage.with({
+      tokens: (endpoint) => endpoint.issueDead(),
+      bearer: {
+        refreshTimeoutMs: 200,
+        refresh: async () => {
+          await Promise.resolve();
+          return (await stage.api.post<{ accessToken: string }>('/refresh')).data;
+        },
       },
     });
-    const { error } = await settled(client.get('/x'));
-    expect(error).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
-    expect(error?.message).toMatch(/client.*attachAuth: false/);
+    const error = reasonOf(await stage.clock.until(stage.api.get('/x')));
+    expect(stage.clock.monotonic()).toBe(210);
+    expect(error.code).toBe('ERR_AUTH_REFRESH_FAILED');
+    expect(error.message).toMatch(/client.*attachAuth: false/);
   });
 
   test('a refresh through the attached instance works when started at once or marked', async () => {
@@ -204,7 +228,7 @@ describe('what happens on a 401', () => {
       const { client } = await dead(
         {
           refresh: async () => {
-            if (marked) await pause(5);
+            if (marked) await Promise.resolve();
             return (
               await client.post<{ accessToken: string }>('/refresh', undefined, marked ? { attachAuth: false } : {})
             ).data;
@@ -221,13 +245,16 @@ describe('what happens on a 401', () => {
 
   test('a refresh that throws at once is no end of it', async () => {
     let tries = 0;
-    const { client } = await dead({
-      refresh: () => {
-        if (tries++ === 0) throw new Error('a bug');
-        return { accessToken: 'good' };
+    const { stage } = Stage.with({
+      tokens: (endpoint) => endpoint.issueDead(),
+      bearer: {
+        refresh: (context) => {
+          if (tries++ === 0) throw new Error('a bug');
+          return stage.refresh(context);
+        },
       },
     });
-    expect((await client.get('/x')).status).toBe(200);
+    expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ status: 200 });
   });
 
   test('two instances with one scheme share one refresh', async () => {
@@ -239,164 +266,165 @@ describe('what happens on a 401', () => {
   });
 
   test('near its end a token is refreshed in the background, past it calls wait', async () => {
-    const { client, session, server, refreshes } = await dead({
-      tokens: { accessToken: 'good', expiresIn: 0.4 },
-      refreshAheadMs: 10_000,
-    });
-    await client.get('/x');
-    expect(refreshes()).toBe(0);
-    await pause(250);
-    await client.get('/x');
-    while (session.getSnapshot().refreshing) await pause(5);
-    expect(refreshes()).toBe(1);
-    expect(server.seen.map(token)).toEqual(['good', 'good']);
+    const { stage, scheme } = Stage.with({ expiresIn: 100, bearer: { refreshAheadMs: 10_000 } });
+    expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ status: 200 });
+    expect(stage.tokens.refreshes).toBe(0);
+    await stage.clock.advance(95_000);
+    expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ status: 200, waitedMs: 0 });
+    expect(scheme.getSnapshot().refreshing).toBe(true);
+    await stage.clock.advance(200_000);
+    expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ status: 200, attempts: 1, waitedMs: 50 });
+    expect(stage.calls.map(({ token: sent }) => sent)).toEqual(['alice-a1', 'alice-a1', 'alice-a3']);
+    expect(stage.tokens.refreshes).toBe(2);
   });
 });
 
 describe('what happens on a 429', () => {
   /** Refuses the first `times` calls. */
-  const throttling = (times: number, headers: Record<string, string>): Handler => {
+  function throttled(times: number, headers: Record<string, string>, retry: RetryOptions = {}): Stage {
+    const stage = new Stage();
+    stage.attach({ scheme: apiKey('k'), retry });
     let left = times;
-    return (_, response) => {
-      if (left-- > 0) reply(response, 429, {}, headers);
-      else reply(response, 200);
-    };
-  };
-  async function throttled(handler: Handler, retry = {}) {
-    const server = await api(handler);
-    const client = axios.create({ baseURL: server.origin });
-    attachAuth(client, { scheme: apiKey('k'), retry });
-    return { server, client };
+    const answer = (): Reply => (left-- > 0 ? { status: 429, headers } : { status: 200 });
+    for (const path of ['/x', '/a', '/b', '/c', '/elsewhere']) stage.always(path, answer);
+    return stage;
   }
 
   test('every method is sent again, and never before Retry-After', async () => {
-    const { client, server } = await throttled(throttling(1, { 'Retry-After': '1' }));
-    const from = performance.now();
-    const answer = await client.post('/x', { a: 1 });
-    const tookMs = performance.now() - from;
-    expect(tookMs).toBeGreaterThanOrEqual(1000);
-    expect(tookMs).toBeLessThan(1400);
-    expect(server.seen).toHaveLength(2);
-    expect(exchangeOf(answer)?.waitedMs).toBeGreaterThanOrEqual(1000);
+    const stage = throttled(1, { 'Retry-After': '1' });
+    const { status, waitedMs } = await stage.outcome(stage.api.post('/x', { a: 1 }));
+    expect(status).toBe(200);
+    const [first, second, ...more] = stage.calls;
+    expect(more).toEqual([]);
+    // 10 ms until the refusal arrives, and at most 250 ms of jitter, upwards alone.
+    expect(second!.at - first!.at).toBeGreaterThanOrEqual(1_010);
+    expect(second!.at - first!.at).toBeLessThanOrEqual(1_260);
+    expect(waitedMs).toBeGreaterThanOrEqual(1_000);
   });
 
   test('a date counts from the Date of the same answer', async () => {
-    const servedAt = Date.now() - 3_600_000;
-    const { client } = await throttled(
-      throttling(1, { Date: new Date(servedAt).toUTCString(), 'Retry-After': new Date(servedAt + 1000).toUTCString() }),
-    );
-    const from = performance.now();
-    await client.get('/x');
-    expect(performance.now() - from).toBeGreaterThanOrEqual(1000);
+    const servedAt = MORNING - 3_600_000;
+    const date = (at: number): string => new Date(at).toUTCString();
+    const stage = throttled(1, { Date: date(servedAt), 'Retry-After': date(servedAt + 1_000) });
+    await stage.outcome(stage.api.get('/x'));
+    expect(stage.calls[1]!.at).toBeGreaterThanOrEqual(1_010);
+    expect(stage.calls[1]!.at).toBeLessThanOrEqual(1_260);
   });
 
   test.each(['0', 'garbage', '1e3', 'Wed, 21 Oct 2015 07:28:00 GMT', ''])(
     'Retry-After %j: the backoff stands',
     async (value) => {
-      const { client, server } = await throttled(throttling(1, { 'Retry-After': value }), { baseDelayMs: 40 });
-      const from = performance.now();
-      await client.get('/x');
-      expect(performance.now() - from).toBeGreaterThanOrEqual(20);
-      expect(server.seen).toHaveLength(2);
+      const stage = throttled(1, { 'Retry-After': value }, { baseDelayMs: 40 });
+      await stage.outcome(stage.api.get('/x'));
+      expect(stage.calls).toHaveLength(2);
+      expect(stage.calls[1]!.at).toBeGreaterThanOrEqual(10 + 20);
+      expect(stage.calls[1]!.at).toBeLessThanOrEqual(10 + 40);
     },
   );
 
   test('calls to the same path wait together', async () => {
-    const { client, server } = await throttled(throttling(1, { 'Retry-After': '0.3' }));
-    const first = client.get('/x');
-    await pause(50);
-    const others = Array.from({ length: 20 }, () => client.get('/x'));
-    const elsewhere = client.get('/elsewhere');
-    await elsewhere;
-    expect(server.seen).toHaveLength(2);
-    await Promise.all([first, ...others]);
-    expect(server.seen).toHaveLength(23);
+    const stage = throttled(1, { 'Retry-After': '0.3' });
+    const first = underway(stage.api.get('/x'));
+    await stage.clock.advance(50);
+    const others = Array.from({ length: 20 }, () => underway(stage.api.get('/x')));
+    const elsewhere = underway(stage.api.get('/elsewhere'));
+    await stage.clock.advance(50);
+    expect(stage.calls.map(({ path }) => path)).toEqual(['/x', '/elsewhere']);
+    expect((await stage.outcomes([first, ...others, elsewhere])).map(({ status }) => status)).toEqual(
+      Array(22).fill(200),
+    );
+    expect(stage.calls).toHaveLength(23);
   });
 
   test('a second path refused meanwhile closes the origin', async () => {
-    const { client, server } = await throttled(throttling(2, { 'Retry-After': '0.3' }));
-    const refused = [client.get('/a'), client.get('/b')];
-    await pause(50);
-    const third = client.get('/c');
-    await pause(50);
-    expect(server.seen).toHaveLength(2);
-    await Promise.all([...refused, third]);
+    const stage = throttled(2, { 'Retry-After': '0.3' });
+    const refused = [underway(stage.api.get('/a')), underway(stage.api.get('/b'))];
+    await stage.clock.advance(50);
+    const third = underway(stage.api.get('/c'));
+    await stage.clock.advance(50);
+    expect(stage.calls).toHaveLength(2);
+    expect((await stage.outcomes([...refused, third])).map(({ status }) => status)).toEqual([200, 200, 200]);
   });
 
   test('six sends, then the 429 itself', async () => {
-    const { client, server } = await throttled(throttling(99, {}), { baseDelayMs: 1 });
-    const { error } = await settled(client.post('/x'));
-    expect(error?.response?.status).toBe(429);
+    const stage = throttled(99, {}, { baseDelayMs: 1 });
+    const error = reasonOf(await stage.clock.until(stage.api.post('/x')));
+    expect(error.response?.status).toBe(429);
     expect(isAuthError(error)).toBe(false);
-    expect(server.seen).toHaveLength(6);
+    expect(stage.calls).toHaveLength(6);
     expect(exchangeOf(error)).toMatchObject({ attempts: 6, reason: 'attempts-exhausted' });
   });
 
   test('asked for too much it settles at once, and calls meanwhile are not sent', async () => {
-    const { client, server } = await throttled(throttling(99, { 'Retry-After': '2592000' }));
-    const { error } = await settled(client.get('/x'));
-    expect(error?.response?.status).toBe(429);
-    expect(exchangeOf(error)).toMatchObject({ attempts: 1, reason: 'retry-after-too-long' });
-    expect(exchangeOf(error)!.retryAt! - Date.now()).toBeGreaterThan(2_591_000_000);
-    const next = (await settled(client.get('/x'))).error;
-    expect(next).toMatchObject({ code: 'ERR_AUTH_THROTTLED' });
-    expect(exchangeOf(next)).toMatchObject({ attempts: 0, retryAt: expect.any(Number) as number });
-    expect(server.seen).toHaveLength(1);
+    const stage = throttled(99, { 'Retry-After': '2592000' });
+    expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({
+      status: 429,
+      attempts: 1,
+      reason: 'retry-after-too-long',
+      retryAt: MORNING + 10 + 2_592_000_000,
+    });
+    expect(stage.clock.monotonic()).toBe(10);
+    expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({
+      code: 'ERR_AUTH_THROTTLED',
+      attempts: 0,
+      retryAt: expect.any(Number) as number,
+    });
+    expect(stage.calls).toHaveLength(1);
   });
 
   test('a caller that aborts stops waiting at once', async () => {
-    const { client } = await throttled(throttling(1, { 'Retry-After': '30' }));
+    const stage = throttled(1, { 'Retry-After': '30' });
     const controller = new AbortController();
-    const call = settled(client.get('/x', { signal: controller.signal }));
-    await pause(100);
-    const from = performance.now();
+    const call = underway(stage.api.get('/x', { signal: controller.signal }));
+    await stage.clock.advance(100);
     controller.abort();
-    expect((await call).error?.code).toBe('ERR_CANCELED');
-    expect(performance.now() - from).toBeLessThan(50);
+    expect(await stage.outcome(call)).toMatchObject({ code: 'ERR_CANCELED' });
+    expect(stage.clock.monotonic()).toBe(100);
   });
 });
 
 describe('retries of errors', () => {
-  async function flaky(handler: Handler) {
-    const server = await api(handler);
-    const client = axios.create({ baseURL: server.origin });
-    attachAuth(client, { scheme: apiKey('k'), retry: { baseDelayMs: 1 } });
-    return { server, client };
+  function flaky(reply: Reply): Stage {
+    const stage = new Stage();
+    stage.attach({ scheme: apiKey('k') });
+    stage.always('/x', reply);
+    return stage;
   }
+
   test('idempotent methods four times, others once unless marked', async () => {
-    const { client, server } = await flaky((_, response) => {
-      reply(response, 503);
-    });
-    for (const [sends, call] of [
-      [4, () => client.get('/x')],
-      [4, () => client.put('/x')],
-      [4, () => client.delete('/x')],
-      [1, () => client.post('/x')],
-      [1, () => client.patch('/x')],
-      [4, () => client.post('/x', {}, { headers: { 'Idempotency-Key': '1' } })],
-      [4, () => client.post('/x', {}, { attachAuth: { idempotent: true } })],
-    ] as const) {
-      const before = server.seen.length;
-      const { error } = await settled(call());
-      expect(error?.response?.status).toBe(503);
-      // The budget ends a long series.
-      if (exchangeOf(error)?.reason !== 'retry-budget') expect(server.seen.length - before).toBe(sends);
+    for (const [sends, make] of [
+      [4, (client) => client.get('/x')],
+      [4, (client) => client.put('/x')],
+      [4, (client) => client.delete('/x')],
+      [1, (client) => client.post('/x')],
+      [1, (client) => client.patch('/x')],
+      [4, (client) => client.post('/x', {}, { headers: { 'Idempotency-Key': '1' } })],
+      [4, (client) => client.post('/x', {}, { attachAuth: { idempotent: true } })],
+    ] as [number, (client: AxiosInstance) => Promise<unknown>][]) {
+      const stage = flaky({ status: 503 });
+      expect(await stage.outcome(make(stage.api))).toMatchObject({ status: 503 });
+      expect(stage.calls).toHaveLength(sends);
     }
   });
+
   test('a timeout is an error like others, under either code that axios gives it', async () => {
-    const { client } = await flaky(() => undefined);
     for (const clarifyTimeoutError of [false, true]) {
-      const { error } = await settled(client.get('/x', { timeout: 50, transitional: { clarifyTimeoutError } }));
-      expect(error?.code).toBe(clarifyTimeoutError ? 'ETIMEDOUT' : 'ECONNABORTED');
-      expect(exchangeOf(error)?.attempts).toBe(4);
+      const stage = flaky({ fault: 'silence' });
+      const options = { timeout: 50, transitional: { clarifyTimeoutError } };
+      expect(await stage.outcome(stage.api.get('/x', options))).toMatchObject({
+        code: clarifyTimeoutError ? 'ETIMEDOUT' : 'ECONNABORTED',
+        attempts: 4,
+      });
+      expect(await stage.outcome(stage.api.post('/x', {}, options))).toMatchObject({ attempts: 1 });
     }
-    expect(exchangeOf((await settled(client.post('/x', {}, { timeout: 50 }))).error)?.attempts).toBe(1);
   });
 
   test('a reset POST is processed once', async () => {
-    const { client, server } = await flaky((_, response) => {
+    const server = await api((_, response) => {
       response.socket?.destroy();
     });
+    const client = axios.create({ baseURL: server.origin });
+    attachAuth(client, { scheme: apiKey('k'), retry: { baseDelayMs: 1 } });
     expect((await settled(client.post('/x'))).error).toBeDefined();
     expect(server.seen).toHaveLength(1);
     expect((await settled(client.get('/x'))).error).toBeDefined();
@@ -406,18 +434,19 @@ describe('retries of errors', () => {
 
 describe('errors by code, and options', () => {
   test('nothing waits beyond deadlineMs: then the last answer, else ERR_AUTH_DEADLINE', async () => {
-    const hang = (): Promise<never> => new Promise(() => undefined);
-    const answered = await dead({ refresh: hang });
-    const unsent = await dead({ refresh: hang, tokens: { accessToken: 'dead', expiresIn: 0 } });
-    const from = performance.now();
-    const [last, none] = await Promise.all(
-      [answered, unsent].map(({ client }) => settled(client.get('/x', { attachAuth: { deadlineMs: 100 } }))),
-    );
-    expect(performance.now() - from).toBeLessThan(300);
-    expect(last?.error?.response?.status).toBe(401);
-    expect(exchangeOf(last?.error)?.reason).toBe('deadline');
-    expect(none?.error?.code).toBe('ERR_AUTH_DEADLINE');
-    expect(exchangeOf(none?.error)?.attempts).toBe(0);
+    const refresh = (): Promise<never> => new Promise(() => undefined);
+    for (const isExpired of [false, true]) {
+      const { stage } = Stage.with({
+        tokens: (endpoint) => ({ ...endpoint.issueDead(), ...(isExpired && { expires_in: 0 }) }),
+        bearer: { refresh },
+      });
+      expect(await stage.outcome(stage.api.get('/x', { attachAuth: { deadlineMs: 100 } }))).toMatchObject(
+        isExpired
+          ? { code: 'ERR_AUTH_DEADLINE', attempts: 0 }
+          : { status: 401, code: 'ERR_BAD_REQUEST', reason: 'deadline' },
+      );
+      expect(stage.clock.monotonic()).toBe(100);
+    }
   });
 
   test('a deadline that a backoff would pass: the last answer', async () => {
@@ -432,19 +461,20 @@ describe('errors by code, and options', () => {
   });
 
   test('ERR_AUTH_QUEUE_FULL, ERR_AUTH_DETACHED', async () => {
-    const server = await api((_, response) => {
-      reply(response, 429, {}, { 'Retry-After': '5' });
-    });
-    const client = axios.create({ baseURL: server.origin });
-    const handle = attachAuth(client, { scheme: apiKey('k'), throttle: { maxQueued: 1 } });
-    const first = settled(client.get('/x'));
-    await pause(50);
-    const waits = settled(client.get('/x'));
-    await pause(20);
-    expect((await settled(client.get('/x'))).error?.code).toBe('ERR_AUTH_QUEUE_FULL');
+    const stage = new Stage();
+    stage.always('/x', { status: 429, headers: { 'Retry-After': '5' } });
+    const handle = stage.attach({ scheme: apiKey('k'), throttle: { maxQueued: 1 } });
+    const first = underway(stage.api.get('/x'));
+    await stage.clock.advance(50);
+    const waits = underway(stage.api.get('/x'));
+    await stage.clock.settle();
+    expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ code: 'ERR_AUTH_QUEUE_FULL' });
     handle.detach();
-    expect((await first).error?.code).toBe('ERR_AUTH_DETACHED');
-    expect((await waits).error?.code).toBe('ERR_AUTH_DETACHED');
+    expect(await stage.outcomes([first, waits])).toMatchObject([
+      { code: 'ERR_AUTH_DETACHED' },
+      { code: 'ERR_AUTH_DETACHED' },
+    ]);
+    expect(stage.clock.monotonic()).toBe(50);
   });
 
   test('ERR_AUTH_BODY_NOT_SIGNABLE: refused before anything is sent', async () => {
@@ -460,17 +490,17 @@ describe('errors by code, and options', () => {
   });
 
   test('attachAuth: false is never touched; omit keeps retry and gate', async () => {
-    let left = 1;
-    const { client, server } = await dead({}, (_, response) => {
-      reply(response, left-- > 0 ? 503 : 200);
-    });
-    const { error } = await settled(client.get('/x', { attachAuth: false }));
-    expect(error?.response?.status).toBe(503);
+    const { stage } = Stage.with({});
+    stage.script('/x', 503, 503);
+    const error = reasonOf(await stage.clock.until(stage.api.get('/x', { attachAuth: false })));
+    expect(error.response?.status).toBe(503);
     expect(exchangeOf(error)).toBeUndefined();
-    left = 1;
-    const answer = await client.get('/x', { attachAuth: { credentials: 'omit' } });
-    expect(exchangeOf(answer)?.attempts).toBe(2);
-    expect(server.seen.map(token)).toEqual([undefined, undefined, undefined]);
+    stage.always('/x', 200);
+    expect(await stage.outcome(stage.api.get('/x', { attachAuth: { credentials: 'omit' } }))).toMatchObject({
+      status: 200,
+      attempts: 2,
+    });
+    expect(stage.calls.map((sent) => sent.token)).toEqual([undefined, undefined, undefined]);
   });
 
   test('retry: false still replays after a 401', async () => {
@@ -480,32 +510,27 @@ describe('errors by code, and options', () => {
   });
 
   test('a refresh endpoint that answers a plain 401 is no proof that the session is dead', async () => {
-    let asked = 0;
-    const { client, session } = await dead(
-      {
-        refresh: async ({ client: bare, signal }) =>
-          (await bare.post<{ accessToken: string }>('/refresh', undefined, { signal })).data,
-      },
-      (seen, response) => {
-        if (seen.url === '/refresh') asked++;
-        reply(response, 401);
-      },
-    );
-    expect((await settled(client.get('/x'))).error?.code).toBe('ERR_AUTH_REFRESH_FAILED');
-    expect(asked).toBe(3);
-    expect(session.getSnapshot().status).toBe('signed-in');
+    const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    stage.always(TOKEN_PATH, 401);
+    expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
+    expect(stage.tokens.refreshes).toBe(3);
+    expect(scheme.getSnapshot().status).toBe('signed-in');
   });
 
   test('a refresh that never settles rejects everybody in time, and the next call tries again', async () => {
     let tries = 0;
-    const { client } = await dead({
-      refreshTimeoutMs: 100,
-      refresh: () => (tries++ === 0 ? new Promise(() => undefined) : { accessToken: 'good' }),
+    const { stage } = Stage.with({
+      tokens: (endpoint) => endpoint.issueDead(),
+      bearer: {
+        refreshTimeoutMs: 100,
+        refresh: (context) => (tries++ === 0 ? new Promise(() => undefined) : stage.refresh(context)),
+      },
     });
-    const calls = await Promise.all([1, 2, 3].map(() => settled(client.get('/x'))));
-    expect(calls.map(({ error }) => error?.code)).toEqual(Array(3).fill('ERR_AUTH_REFRESH_FAILED'));
-    await pause(600);
-    expect((await client.get('/x')).status).toBe(200);
+    const calls = await stage.outcomes([1, 2, 3].map(() => stage.api.get('/x')));
+    expect(calls.map(({ code }) => code)).toEqual(Array(3).fill('ERR_AUTH_REFRESH_FAILED'));
+    expect(stage.clock.monotonic()).toBe(110);
+    await stage.clock.advance(600);
+    expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ status: 200 });
   });
 
   test('a stream that met a 503 is not sent again', async () => {

@@ -1,4 +1,6 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Certificate } from './certificate.js';
 import { reply, serve, type Handler, type Recorder, type Seen } from './serve.js';
 
 /** One answer of a script: a status with its headers, or a function that does as it likes. */
@@ -29,13 +31,13 @@ export function hangUp(_seen: Seen, response: ServerResponse): void {
 }
 
 /** Starts servers for one test file, and closes them after each test. */
-export function servers(): (handler: Handler) => Promise<Recorder> {
+export function servers(): (handler: Handler, certificate?: Certificate) => Promise<Recorder> {
   const open: Recorder[] = [];
   afterEach(async () => {
     await Promise.all(open.splice(0).map((server) => server.close()));
   });
-  return async (handler) => {
-    const server = await serve(handler);
+  return async (...args) => {
+    const server = await serve(...args);
     open.push(server);
     return server;
   };
@@ -44,7 +46,7 @@ export function servers(): (handler: Handler) => Promise<Recorder> {
 /** All bytes that a server receives, of every connection, as text. */
 export function listenIn({ server }: Recorder): () => string {
   const chunks: Buffer[] = [];
-  server.on('connection', (socket) => {
+  server.on('connection', (socket: Socket) => {
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   });
   return () => Buffer.concat(chunks).toString('latin1');

@@ -1,5 +1,12 @@
 import axios, { type AxiosError, type AxiosResponse } from 'axios';
-import { attachAuth, bearer, type AuthEvent, type BearerOptions } from '../../lib/index.js';
+import {
+  attachAuth,
+  bearer,
+  type AuthEvent,
+  type BearerOptions,
+  type BearerScheme,
+  type SessionSnapshot,
+} from '../../lib/index.js';
 import { reply, serve, type Handler, type Recorder, type Seen } from './serve.js';
 
 export const open: (() => unknown)[] = [];
@@ -13,7 +20,26 @@ export async function api(handler: Handler): Promise<Recorder> {
   return server;
 }
 
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/** What somebody waits for until somebody else opens it. */
+export function latch(): { readonly opened: Promise<void>; open(): void } {
+  let open!: () => void;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open };
+}
+
+/** Resolves as soon as the session looks like that. */
+export function when(session: BearerScheme, looksSo: (snapshot: SessionSnapshot) => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (!looksSo(session.getSnapshot())) return;
+      leave();
+      resolve();
+    };
+    const leave = session.subscribe(look);
+    look();
+  });
+}
+
 export const settled = async (call: Promise<unknown>): Promise<{ value?: AxiosResponse; error?: AxiosError }> =>
   call.then(
     (value) => ({ value: value as AxiosResponse }),
@@ -34,9 +60,8 @@ export async function dead(options: Partial<BearerOptions> = {}, handler?: Handl
   );
   const session = bearer({
     tokens: { accessToken: 'dead', refreshToken: 'r1' },
-    refresh: async () => {
+    refresh: () => {
       refreshes++;
-      await pause(20);
       return { accessToken: 'good', refreshToken: 'r2', expiresIn: 3600 };
     },
     ...options,

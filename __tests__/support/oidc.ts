@@ -20,9 +20,11 @@ export interface Minted {
 export interface Oidc {
   readonly origin: string;
   readonly client: { client_id: string; client_secret: string };
-  /** Tokens as a sign-in would have brought them; with `isDead` the access token is revoked. */
-  mint(about?: { isDead?: boolean }): Promise<Minted>;
+  /** Tokens as a sign-in would have brought them; with `isDead` the access token is revoked. `lifetimeS`: of all from now on. */
+  mint(about?: { isDead?: boolean; lifetimeS?: number }): Promise<Minted>;
   killAccessToken(token: string | undefined): Promise<void>;
+  /** The access token dies with these of the requests to /me that bring a living one, counted from the last clear(). */
+  killAtRequests(...numbers: number[]): Promise<void>;
   isGrantAlive(grantId: string): Promise<boolean>;
   log(): Promise<{ entries: Entry[]; revoked: string[]; refused: string[] }>;
   /** How many refreshes succeeded, as the provider counted them. */
@@ -75,6 +77,7 @@ export async function startOidc(): Promise<Oidc> {
     log,
     mint: (about) => ask('mint', about),
     killAccessToken: (token) => ask('killAccessToken', { token }),
+    killAtRequests: (...numbers) => ask('killAtRequests', { numbers }),
     isGrantAlive: (grantId) => ask('isGrantAlive', { grantId }),
     refreshes: async () => (await log()).entries.filter(({ isRefresh }) => isRefresh).length,
     clear: () => ask('clear'),

@@ -1,11 +1,7 @@
-import {
-  createServer,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Certificate } from './certificate.js';
 
 /** One request as the server saw it: the server's log decides, not the client's counters. */
 export interface Seen {
@@ -19,16 +15,16 @@ export interface Seen {
 export interface Recorder {
   readonly origin: string;
   readonly seen: Seen[];
-  readonly server: Server;
+  readonly server: ReturnType<typeof createServer | typeof createTlsServer>;
   close(): Promise<void>;
 }
 
 export type Handler = (seen: Seen, response: ServerResponse, request: IncomingMessage) => void | Promise<void>;
 
-/** A server on loopback that keeps all it receives. */
-export async function serve(handler: Handler): Promise<Recorder> {
+/** A server on loopback that keeps all it receives; over TLS where it has a certificate. */
+export async function serve(handler: Handler, certificate?: Certificate): Promise<Recorder> {
   const seen: Seen[] = [];
-  const server = createServer((request, response) => {
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
@@ -43,11 +39,12 @@ export async function serve(handler: Handler): Promise<Recorder> {
       void handler(entry, response, request);
     });
     request.on('error', () => undefined);
-  });
+  };
+  const server = certificate ? createTlsServer(certificate, listener) : createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    origin: `http://127.0.0.1:${String(port)}`,
+    origin: `${certificate ? 'https' : 'http'}://127.0.0.1:${String(port)}`,
     seen,
     server,
     close: () =>

@@ -62,6 +62,9 @@ export interface Reply {
 /** A function that gives undefined leaves the request to its token. */
 export type Script = number | Reply | ((sent: Sent) => number | Reply | undefined);
 
+/** Brings an answer to who waits for it. Returns the way to call it off. */
+export type Courier = (request: Sent, reply: Reply, arrive: (reply: Reply) => void) => Released;
+
 type Released = () => void;
 
 /**
@@ -78,6 +81,13 @@ export class Stage {
   readonly reasons: RefreshContext['reason'][] = [];
   latencyMs: number | ((sent: Sent) => number) = 10;
   refreshMs: number | ((sent: Sent) => number) = 50;
+  /** Brings each answer after its delay, and none where there is silence; a test may have one of its own. */
+  courier: Courier = (request, reply, arrive) =>
+    reply.fault === 'silence'
+      ? () => undefined
+      : this.clock.later(reply.afterMs ?? this.#delayOf(request), () => {
+          arrive(reply);
+        });
   readonly #scripts = new Map<string, Script[]>();
   readonly #lasting = new Map<string, Script>();
 
@@ -176,21 +186,13 @@ export class Stage {
           }),
         );
       }
-      if (reply.fault === 'silence') return;
-      const delayMs = reply.afterMs ?? this.#delayOf(request);
       releases.push(
-        this.clock.later(delayMs, () => {
+        this.courier(request, reply, (arrived) => {
           end(() => {
-            if (reply.fault === undefined) settle(config, reply, resolve, reject);
+            const { fault, code } = arrived;
+            if (fault === undefined) settle(config, arrived, resolve, reject);
             else
-              reject(
-                new AxiosError(
-                  'broken',
-                  reply.code ?? (reply.fault === 'reset' ? 'ECONNRESET' : 'ECONNREFUSED'),
-                  config,
-                  {},
-                ),
-              );
+              reject(new AxiosError('broken', code ?? (fault === 'reset' ? 'ECONNRESET' : 'ECONNREFUSED'), config, {}));
           });
         }),
       );
@@ -243,7 +245,7 @@ export class Stage {
     const { path } = request;
     const script = this.#scripts.get(path)?.shift() ?? this.#lasting.get(path);
     const scripted = typeof script === 'function' ? script(request) : script;
-    const reply = typeof scripted === 'number' ? { status: scripted } : (scripted ?? this.#unscripted(request));
+    const reply = typeof scripted === 'number' ? { status: scripted } : (scripted ?? this.judge(request));
     if (scripted !== undefined && path === TOKEN_PATH) {
       if (reply.fault === 'reset') this.tokens.answer(refreshTokenOf(request));
       else this.tokens.scripted(refreshTokenOf(request));
@@ -252,7 +254,8 @@ export class Stage {
     return reply;
   }
 
-  #unscripted(request: Sent): Reply {
+  /** How a request is answered for which there is no script. */
+  judge(request: Sent): Reply {
     const { path } = request;
     if (path === TOKEN_PATH) return this.tokens.answer(refreshTokenOf(request));
     const status = /^\/status\/(\d{3})$/.exec(path)?.[1];

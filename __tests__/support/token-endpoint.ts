@@ -6,7 +6,8 @@ export interface Ask {
   /** Monotonic ms. */
   readonly at: number;
   readonly refreshToken: string | undefined;
-  readonly outcome: 'issued' | 'reused' | 'unknown' | 'scripted';
+  /** `again`: a replaced one within its grace, answered with what replaced it. */
+  readonly outcome: 'issued' | 'again' | 'reused' | 'unknown' | 'scripted';
 }
 
 /** A token answer as RFC 6749 §5.1 spells it. */
@@ -17,6 +18,13 @@ interface Access {
   readonly principal: string;
   isRevoked: boolean;
   readonly expiresAt: number;
+}
+
+/** A refresh token that was replaced. */
+interface Retired {
+  readonly principal: string;
+  readonly at: number;
+  readonly successor: Issued;
 }
 
 /** What came of a request for tokens: an answer's status and body. */
@@ -33,10 +41,12 @@ export class TokenEndpoint {
   readonly asks: Ask[] = [];
   /** Seconds that a new access token lives; undefined: it says nothing and lives until it is revoked. */
   expiresIn: number | undefined;
+  /** For so long a replaced refresh token brings its successor once more, as servers do that know of lost answers. */
+  graceMs = 0;
   readonly #clock: VirtualClock;
   readonly #accesses = new Map<string, Access>();
   readonly #current = new Map<string, string>();
-  readonly #retired = new Map<string, string>();
+  readonly #retired = new Map<string, Retired>();
   readonly #counts = new Map<string, number>();
 
   constructor(clock: VirtualClock) {
@@ -105,15 +115,20 @@ export class TokenEndpoint {
     const at = this.#clock.monotonic();
     const principal = this.#current.get(refreshToken ?? '');
     if (refreshToken === undefined || principal === undefined) {
-      const family = this.#retired.get(refreshToken ?? '');
-      this.asks.push({ at, refreshToken, outcome: family === undefined ? 'unknown' : 'reused' });
-      if (family !== undefined) this.endSession(family);
+      const retired = this.#retired.get(refreshToken ?? '');
+      if (retired && at - retired.at < this.graceMs && this.#current.has(retired.successor.refresh_token)) {
+        this.asks.push({ at, refreshToken, outcome: 'again' });
+        return { status: 200, data: retired.successor };
+      }
+      this.asks.push({ at, refreshToken, outcome: retired ? 'reused' : 'unknown' });
+      if (retired) this.endSession(retired.principal);
       return { status: 400, data: { error: 'invalid_grant' } };
     }
     this.#current.delete(refreshToken);
-    this.#retired.set(refreshToken, principal);
+    const successor = this.issue(principal);
+    this.#retired.set(refreshToken, { principal, at, successor });
     this.asks.push({ at, refreshToken, outcome: 'issued' });
-    return { status: 200, data: this.issue(principal) };
+    return { status: 200, data: successor };
   }
 
   /** The request was counted, and a script answers it: no token is spent and none is issued. */

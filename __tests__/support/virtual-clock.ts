@@ -72,6 +72,17 @@ export class VirtualClock implements Clock {
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
+  /** Whether any timer is left, the world's among them. */
+  get isBusy(): boolean {
+    return this.#next(Infinity) !== undefined;
+  }
+
+  /** Runs the next timer there is at its instant. What that begins has not settled when this returns. */
+  step(): void {
+    const next = this.#next(Infinity);
+    if (next) this.#run(next);
+  }
+
   /** Moves both clocks on, and runs what falls due in order; between two timers everything settles that can. */
   advance(ms: number): Promise<void> {
     return this.#drive(async () => {
@@ -120,10 +131,14 @@ export class VirtualClock implements Clock {
   }
 
   async #fire(timer: Timer): Promise<void> {
+    this.#run(timer);
+    await this.settle();
+  }
+
+  #run(timer: Timer): void {
     this.#move(Math.max(timer.dueAt - this.#monotonic, 0));
     this.#timers.delete(timer);
     timer.run();
-    await this.settle();
   }
 
   #move(ms: number): void {

@@ -7,6 +7,11 @@ import { listen } from './listen.mjs';
 const CLIENT = { client_id: 'demo', client_secret: randomBytes(24).toString('base64url') };
 const revoked = [];
 const refused = [];
+/** In seconds, of the access tokens that are issued from now on. */
+let lifetime;
+/** The access token dies with these of the requests to /me that bring a living one, counted from the last clear(). */
+let deadly = [];
+let living = 0;
 
 function createProvider(issuer) {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -28,7 +33,7 @@ function createProvider(issuer) {
     findAccount: (ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     rotateRefreshToken: true,
     clockTolerance: 0,
-    ttl: { AccessToken: 600, RefreshToken: 86_400, Grant: 86_400, IdToken: 600 },
+    ttl: { AccessToken: () => lifetime, RefreshToken: 86_400, Grant: 86_400, IdToken: 600 },
   });
   provider.on('grant.success', ({ req, oidc }) => {
     req.entry.isRefresh = oidc.params.grant_type === 'refresh_token';
@@ -41,12 +46,18 @@ function createProvider(issuer) {
 let provider;
 const { origin, log } = await listen((issuer) => {
   provider = createProvider(issuer);
-  return provider.callback();
+  const answer = provider.callback();
+  return async (request, response) => {
+    const token = await provider.AccessToken.find(request.headers.authorization?.split(' ')[1]);
+    if (request.url === '/me' && token && deadly.includes(++living)) await token.destroy();
+    answer(request, response);
+  };
 });
 
 const answers = {
   /** Tokens as a sign-in in the browser would have brought them. `isDead`: the access token has been revoked since. */
-  async mint({ isDead = false } = {}) {
+  async mint({ isDead = false, lifetimeS = 600 } = {}) {
+    lifetime = lifetimeS;
     const accountId = 'ada';
     const scope = 'openid offline_access';
     const client = await provider.Client.find(CLIENT.client_id);
@@ -66,12 +77,17 @@ const answers = {
   async killAccessToken({ token }) {
     await (await provider.AccessToken.find(token))?.destroy();
   },
+  killAtRequests({ numbers }) {
+    deadly = numbers;
+  },
   async isGrantAlive({ grantId }) {
     return (await provider.Grant.find(grantId)) !== undefined;
   },
   log: () => ({ entries: log.entries, revoked, refused }),
   clear() {
     log.clear();
+    deadly = [];
+    living = 0;
     revoked.length = refused.length = 0;
   },
 };

@@ -1,0 +1,130 @@
+import { type TokenResponse } from '../lib/index.js';
+import { succeeded, times } from './support/series.js';
+import { Stage, TOKEN_PATH, unauthorized } from './support/stage.js';
+import type { TokenEndpoint } from './support/token-endpoint.js';
+
+// A machine that is busy with other things is no reason to fail.
+jest.setTimeout(60_000);
+
+const dead = (endpoint: TokenEndpoint): TokenResponse => endpoint.issueDead();
+
+// F23
+describe('a server that always says 401', () => {
+  const refuse = (stage: Stage): void => {
+    stage.always('/item', unauthorized());
+  };
+
+  test('costs 20 serial calls at most 22 sends and one refresh', async () => {
+    const { stage } = Stage.with({});
+    refuse(stage);
+    const outcomes = [];
+    for (let made = 0; made < 20; made++) outcomes.push(await stage.outcome(stage.api.get('/item')));
+    expect(outcomes.map(({ status }) => status)).toEqual(times(20, () => 401));
+    expect(outcomes.map(({ reason }) => reason)).toEqual(['unauthorized-again', ...times(19, () => 'refresh-breaker')]);
+    expect(stage.calls.length).toBeLessThanOrEqual(22);
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+
+  test('costs 200 concurrent calls one refresh and one replay each', async () => {
+    const { stage } = Stage.with({});
+    refuse(stage);
+    const outcomes = await stage.outcomes(times(200, () => stage.api.get('/item')));
+    expect(outcomes.every(({ status, attempts }) => status === 401 && attempts === 2)).toBe(true);
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+
+  test.each([
+    [1, 200],
+    [20, 200],
+  ])(
+    'costs bursts of %i calls every 20 s at most 1.1 sends a call, and one refresh each time the breaker has closed',
+    async (burst, bursts) => {
+      const { stage } = Stage.with({});
+      refuse(stage);
+      for (let made = 0; made < bursts; made++) {
+        const outcomes = await stage.outcomes(times(burst, () => stage.api.get('/item')));
+        expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set([401]));
+        await stage.clock.advance(20_000);
+      }
+      expect(stage.calls.length).toBeLessThanOrEqual(1.1 * burst * bursts);
+      const asked = stage.tokens.asks.map(({ at }) => at);
+      const closedMs = [30_000, 60_000, 120_000, 240_000];
+      expect(asked.length).toBeGreaterThan(closedMs.length);
+      asked.slice(1).forEach((at, index) => {
+        expect(at - asked[index]!).toBeGreaterThanOrEqual(closedMs[index] ?? 300_000);
+      });
+      expect(stage.tokens.reuses).toBe(0);
+    },
+  );
+
+  test('is asked again after 30 s, then after twice as long each time, at most 5 min', async () => {
+    const { stage } = Stage.with({});
+    refuse(stage);
+    for (let made = 0; made < 1_500; made++) {
+      await stage.outcome(stage.api.get('/item'));
+      await stage.clock.advance(1_000);
+    }
+    const asked = stage.tokens.asks.map(({ at }) => at);
+    const gaps = asked.slice(1).map((at, index) => Math.round((at - asked[index]!) / 1_000));
+    expect(gaps.slice(0, 6)).toEqual([30, 60, 120, 240, 300, 300].map((s) => expect.closeTo(s, -0.5) as number));
+  });
+
+  test('is forgiven as soon as it accepts a token', async () => {
+    const { stage } = Stage.with({});
+    refuse(stage);
+    await stage.outcome(stage.api.get('/item'));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ reason: 'refresh-breaker' });
+    stage.always('/item', undefined);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+    stage.tokens.revokeAll();
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+    expect(stage.tokens.refreshes).toBe(2);
+  });
+
+  test.each(['signIn', 'update'] as const)('is asked again after %s()', async (what) => {
+    const { stage, scheme } = Stage.with({});
+    refuse(stage);
+    await stage.outcome(stage.api.get('/item'));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ reason: 'refresh-breaker' });
+    await scheme[what](stage.tokens.issueDead());
+    stage.always('/item', undefined);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+    expect(stage.tokens.refreshes).toBe(2);
+  });
+
+  test('is asked again after refresh(), even one that failed', async () => {
+    const { stage, scheme } = Stage.with({});
+    refuse(stage);
+    await stage.outcome(stage.api.get('/item'));
+    stage.script(TOKEN_PATH, 500, 500, 500);
+    expect((await stage.clock.until(scheme.refresh())).status).toBe('rejected');
+    await stage.clock.advance(1_000);
+    stage.script('/item', unauthorized());
+    stage.always('/item', undefined);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+  });
+
+  test.each([0, 1, 1_000, 29_000])(
+    'is not confused with a token that worked once and died %i ms later',
+    async (ageMs) => {
+      const { stage } = Stage.with({});
+      for (let roll = 0; roll < 5; roll++) {
+        expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+        await stage.clock.advance(ageMs);
+        stage.tokens.revokeAll();
+      }
+      expect(stage.tokens.refreshes).toBe(4);
+      expect(await stage.outcomes(times(20, () => stage.api.get('/item')))).toEqual(succeeded(20));
+      expect(stage.tokens.refreshes).toBe(5);
+    },
+  );
+
+  test('is not confused with a key roll: a token that ever worked is replaced however young it is', async () => {
+    const { stage } = Stage.with({ tokens: dead });
+    for (let roll = 1; roll <= 10; roll++) {
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+      expect(stage.tokens.refreshes).toBe(roll);
+      stage.tokens.revokeAll();
+    }
+  });
+});

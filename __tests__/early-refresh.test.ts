@@ -1,0 +1,105 @@
+import { type TokenResponse } from '../lib/index.js';
+import { times } from './support/series.js';
+import { Stage } from './support/stage.js';
+
+// A machine that is busy with other things is no reason to fail.
+jest.setTimeout(60_000);
+
+// F10
+describe('an early refresh', () => {
+  test('the token is used while its replacement is fetched in the background', async () => {
+    const { stage, scheme } = Stage.with({ expiresIn: 1000, bearer: { refreshAheadMs: 30_000 } });
+    scheme.getSnapshot();
+    await stage.clock.advance(969_000);
+    expect(await stage.outcome(stage.api.get('/before'))).toMatchObject({ status: 200, waitedMs: 0 });
+    expect(stage.tokens.refreshes).toBe(0);
+    await stage.clock.advance(1_000);
+    expect(await stage.outcomes(times(10, () => stage.api.get('/within')))).toEqual(
+      times(10, () => expect.objectContaining({ status: 200, attempts: 1, waitedMs: 0 })),
+    );
+    expect(new Set(stage.to('/within').map(({ token }) => token))).toEqual(new Set(['alice-a1']));
+    await stage.clock.advance(1_000);
+    expect(await stage.outcome(stage.api.get('/after'))).toMatchObject({ status: 200 });
+    expect(stage.to('/after')[0]?.token).toBe('alice-a2');
+    expect(stage.reasons).toEqual(['expiring']);
+  });
+
+  test('that is refused for good ends the session only when its token is no good any more', async () => {
+    const refresh = jest.fn(() => Promise.resolve(null));
+    const { stage, scheme } = Stage.with({ expiresIn: 1000, bearer: { refreshAheadMs: 30_000, refresh } });
+    scheme.getSnapshot();
+    await stage.clock.advance(975_000);
+    expect(await stage.outcomes(times(3, () => stage.api.get('/item')))).toMatchObject(
+      times(3, () => ({ status: 200 })),
+    );
+    await stage.clock.advance(1_000);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    expect(refresh).toHaveBeenCalledTimes(1);
+    expect(scheme.getSnapshot().status).toBe('signed-in');
+    await stage.clock.advance(30_000);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+    expect(refresh).toHaveBeenCalledTimes(1);
+    expect(scheme.getSnapshot().status).toBe('expired');
+    expect(stage.heard('session-expired')).toHaveLength(1);
+  });
+
+  test.each([
+    [100, 89_900, 91_100],
+    [3_600, 3_539_900, 3_546_100],
+  ])(
+    'a token of %i s is refreshed a tenth of its life ahead, at most a minute',
+    async (expiresIn, notYetMs, surelyMs) => {
+      const { stage, scheme } = Stage.with({ expiresIn });
+      scheme.getSnapshot();
+      await stage.clock.advance(notYetMs);
+      await stage.outcome(stage.api.get('/item'));
+      expect(stage.tokens.refreshes).toBe(0);
+      await stage.clock.advance(surelyMs - stage.clock.monotonic());
+      await stage.outcome(stage.api.get('/item'));
+      await stage.clock.advance(100);
+      expect(stage.tokens.refreshes).toBe(1);
+    },
+  );
+
+  test('a token that lives shorter than refreshAheadMs is not refreshed at every call', async () => {
+    const { stage } = Stage.with({ expiresIn: 60, bearer: { refreshAheadMs: 300_000 } });
+    for (let made = 0; made < 60; made++) {
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+      await stage.clock.advance(990);
+    }
+    expect(stage.tokens.refreshes).toBeLessThanOrEqual(2);
+  });
+
+  test.each<[string, () => Promise<TokenResponse>]>([
+    ['fails for now', () => Promise.reject(new Error('down'))],
+    [
+      'is refused by configuration',
+      () =>
+        Promise.reject(Object.assign(new Error(), { response: { status: 400, data: { error: 'invalid_client' } } })),
+    ],
+    ['gives nothing', () => Promise.resolve({} as TokenResponse)],
+    ['never settles', () => new Promise(() => undefined)],
+  ])('one that %s changes nothing while the token is valid', async (_, refresh) => {
+    const { stage, scheme } = Stage.with({ expiresIn: 1000, bearer: { refresh } });
+    const before = scheme.getSnapshot();
+    await stage.clock.advance(960_000);
+    for (let made = 0; made < 30; made++) {
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1, waitedMs: 0 });
+      await stage.clock.advance(990);
+    }
+    await stage.clock.advance(15_000);
+    expect({ ...scheme.getSnapshot(), refreshing: false }).toEqual(before);
+    expect(stage.calls.every(({ token }) => token === 'alice-a1')).toBe(true);
+    expect(stage.heard('refresh-failed').length).toBeGreaterThan(0);
+    expect(stage.clock.pending).toBe(0);
+  });
+
+  test('one that nobody waits for holds no process', async () => {
+    const { stage, scheme } = Stage.with({ expiresIn: 1000, bearer: { refresh: () => new Promise(() => undefined) } });
+    scheme.getSnapshot();
+    await stage.clock.advance(960_000);
+    await stage.outcome(stage.api.get('/item'));
+    expect(stage.clock.pending).toBeGreaterThan(0);
+    expect(stage.clock.holding).toBe(0);
+  });
+});

@@ -1,0 +1,199 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { buildSync } from 'esbuild';
+
+// Processes of their own: a machine that is busy with other things is no reason to fail.
+jest.setTimeout(60_000);
+
+let folder: string;
+let bundle: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'attach-auth-exits-'));
+  bundle = join(folder, 'package.cjs');
+  buildSync({
+    stdin: {
+      contents: "export * from './lib/index.ts'; export { default as axios } from 'axios';",
+      resolveDir: resolve(__dirname, '..'),
+    },
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    outfile: bundle,
+    alias: { axios: process.env['AXIOS_VERSION'] ?? 'axios' },
+  });
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** An API without sockets, so that nothing but the package could keep the process. */
+const PRELUDE = `
+  const { attachAuth, axios, bearer, exchangeOf } = require(process.argv[1]);
+  const { AxiosError, AxiosHeaders } = axios;
+  const tokenOf = (config) => config.headers.get('Authorization')?.slice('Bearer '.length);
+  /** answer: what a request comes to, as [status, headers]. */
+  const create = (options, answer = (config) => [tokenOf(config) === 'good' ? 200 : 401]) => {
+    const api = axios.create({
+      baseURL: 'https://api.example.com',
+      adapter: async (config) => {
+        const [status, headers = {}] = answer(config);
+        const response = { status, statusText: '', data: '', headers: new AxiosHeaders(headers), config, request: {} };
+        if (status < 300) return response;
+        throw new AxiosError('refused', 'ERR_BAD_REQUEST', config, {}, response);
+      },
+    });
+    const scheme = bearer(options);
+    return { api, scheme, handle: attachAuth(api, { scheme, onEvent: () => Promise.reject(new Error('listener')) }) };
+  };
+  const say = (settled) => console.log(settled.code ?? settled.status ?? settled);
+  const never = () => new Promise(() => undefined);
+  const refused = () => Promise.reject(Object.assign(new Error(), { response: { status: 400, data: { error: 'invalid_client' } } }));
+`;
+
+/** What a program says, and how it ends; one that does not end by itself is ended with a signal. */
+function run(program: string): Promise<{ code: number | null; said: string }> {
+  return new Promise((done) => {
+    const child = spawn(process.execPath, ['-e', PRELUDE + program, bundle], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 15_000,
+    });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    child.once('close', (code) => {
+      done({ code, said: said.trim() });
+    });
+  });
+}
+
+// F10 F48
+describe('a program whose calls have settled ends', () => {
+  test.each([
+    [
+      'while an early refresh hangs',
+      `const { api } = create({ tokens: { accessToken: 'good', expiresIn: 3600 }, refreshAheadMs: 3.6e6, refreshTimeoutMs: 3.6e6, refresh: never });
+       const { now } = Date;
+       api.get('/').then(() => {
+         Date.now = () => now() + 3e6;
+         return api.get('/');
+       }).then(say, say);`,
+      '200',
+    ],
+    [
+      'while a refresh hangs that its callers have left',
+      `const { api } = create({ tokens: { accessToken: 'dead' }, refreshTimeoutMs: 3.6e6, refresh: never });
+       const controller = new AbortController();
+       api.get('/', { signal: controller.signal }).then(say, say);
+       setTimeout(() => controller.abort(), 10);`,
+      'ERR_CANCELED',
+    ],
+    [
+      'while its path is closed for an hour',
+      `const { api } = create({ tokens: { accessToken: 'good' } }, () => [429, { 'Retry-After': '3600' }]);
+       api.get('/').then(say, say);`,
+      'ERR_BAD_REQUEST',
+    ],
+    [
+      'while a failed refresh is left alone',
+      `const { api } = create({ tokens: { accessToken: 'dead' }, refresh: refused });
+       api.get('/').then(say, say);`,
+      'ERR_AUTH_REFRESH_FAILED',
+    ],
+    [
+      'while the breaker is open',
+      `const { api } = create({ tokens: { accessToken: 'dead' }, refresh: () => ({ accessToken: 'worse' }) });
+       api.get('/').then(say, say);`,
+      'ERR_BAD_REQUEST',
+    ],
+    [
+      'when detach() has ended a wait',
+      `const { api, handle } = create({ tokens: { accessToken: 'good' } }, () => [429, { 'Retry-After': '50' }]);
+       api.get('/').then(say, say);
+       setTimeout(handle.detach, 10);`,
+      'ERR_AUTH_DETACHED',
+    ],
+  ])('%s', async (_, program, said) => {
+    expect(await run(program)).toEqual({ code: 0, said });
+  });
+});
+
+describe('a program with a call that waits goes on', () => {
+  test.each([
+    [
+      'for a refresh of which nothing else holds the process',
+      `const { api } = create({ tokens: { accessToken: 'dead' }, refresh: () => new Promise((resolve) => setTimeout(resolve, 200, { accessToken: 'good' }).unref()) });
+       api.get('/').then(say, say);`,
+      '200',
+    ],
+    [
+      'until a refresh that hangs has had its time',
+      `const { api } = create({ tokens: { accessToken: 'dead' }, refresh: never, refreshTimeoutMs: 200 });
+       api.get('/').then(say, say);`,
+      'ERR_AUTH_REFRESH_FAILED',
+    ],
+    [
+      'for a Retry-After',
+      `let left = 1;
+       const { api } = create({ tokens: { accessToken: 'good' } }, () => left-- > 0 ? [429, { 'Retry-After': '0.2' }] : [200]);
+       api.get('/').then(say, say);`,
+      '200',
+    ],
+    [
+      'for the next attempt after a 503',
+      `let left = 1;
+       const { api } = create({ tokens: { accessToken: 'good' } }, () => [left-- > 0 ? 503 : 200]);
+       api.get('/').then(say, say);`,
+      '200',
+    ],
+    [
+      'for getAccessToken()',
+      `const { scheme } = create({ tokens: { accessToken: 'dead', expiresIn: 0 }, refresh: () => new Promise((resolve) => setTimeout(resolve, 200, { accessToken: 'good' }).unref()) });
+       scheme.getAccessToken().then(say);`,
+      'good',
+    ],
+  ])('%s', async (_, program, said) => {
+    expect(await run(program)).toEqual({ code: 0, said });
+  });
+});
+
+// F10: node ends with 1 at the first unhandled rejection.
+test('no rejection is left unhandled, whatever fails where nobody looks', async () => {
+  const program = `
+    const { Readable } = require('node:stream');
+    const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    const quietly = (call) => call.catch(() => undefined);
+    (async () => {
+      for (const refresh of [refused, () => { throw new Error('at once'); }, () => null, () => ({}), () => 'nonsense']) {
+        const options = { tokens: { accessToken: 'dead', refreshToken: 'r' }, refreshTimeoutMs: 20, refresh };
+        const early = create({ ...options, tokens: { accessToken: 'good', expiresIn: 0.2 }, refreshAheadMs: 1e6 });
+        await quietly(early.api.get('/'));
+        await rest(120);
+        for (let made = 0; made < 3; made++) {
+          await quietly(early.api.get('/'));
+          await rest(5);
+        }
+        await quietly(create(options).api.post('/', Readable.from(['a'])));
+        const left = create(options);
+        const controller = new AbortController();
+        const call = quietly(left.api.get('/', { signal: controller.signal }));
+        await null;
+        controller.abort();
+        await call;
+        const over = create(options);
+        const both = [quietly(over.api.get('/')), quietly(over.scheme.refresh())];
+        await null;
+        await over.scheme.signOut();
+        over.handle.detach();
+        await Promise.all(both);
+        const broken = { load: () => Promise.reject(new Error('load')), compareAndSet: () => { throw new Error('write'); }, exclusive: () => Promise.reject(new Error('lock')) };
+        const lost = create({ ...options, store: broken });
+        await quietly(lost.api.get('/'));
+        await lost.scheme.signOut();
+        await rest(30);
+      }
+      console.log('nothing');
+    })();
+  `;
+  expect(await run(program)).toEqual({ code: 0, said: 'nothing' });
+});

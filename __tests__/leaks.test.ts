@@ -1,0 +1,135 @@
+import axios, { type AxiosRequestConfig } from 'axios';
+import { Attachment } from '../lib/attachment.js';
+import { Session } from '../lib/session/session.js';
+import { listeners, listenersOf, scenes, type Scene } from './support/scenes.js';
+import { reasonOf, underway } from './support/stage.js';
+
+// A machine that is busy with other things is no reason to fail.
+jest.setTimeout(60_000);
+
+type Enter = (...args: never[]) => () => void;
+
+/** How often somebody was told of an end who had left before. */
+let toldLate = 0;
+
+/** Counts who has entered by `method`, whose last argument is told of the end, and has not left yet. */
+function countOpen<K extends string>(prototype: Record<K, Enter>, method: K): () => number {
+  const enter = prototype[method];
+  const open = new Set<object>();
+  prototype[method] = function (this: unknown, ...args: never[]) {
+    const entry = {};
+    open.add(entry);
+    const end = args.pop() as unknown as (error: unknown) => void;
+    const told = (error: unknown): void => {
+      if (!open.has(entry)) toldLate++;
+      end(error);
+    };
+    const leave = enter.apply(this, [...args, told] as never[]);
+    return () => {
+      open.delete(entry);
+      leave();
+    };
+  };
+  return () => open.size;
+}
+
+const openAtAttachment = countOpen(Attachment.prototype, 'whileWaiting');
+const openAtSession = countOpen(Session.prototype, 'whileSamePrincipal');
+
+const endings: [string, string, (scene: Scene, controller: AbortController, cancel: () => void) => void][] = [
+  ['its signal', 'ERR_CANCELED', (_scene, controller) => controller.abort()],
+  ['its CancelToken', 'ERR_CANCELED', (_scene, _controller, cancel) => cancel()],
+  ['detach()', 'ERR_AUTH_DETACHED', ({ handle }) => handle.detach()],
+  ['signOut()', 'ERR_AUTH_SESSION_CHANGED', ({ scheme }) => underway(scheme.signOut())],
+  [
+    'signIn() of another principal',
+    'ERR_AUTH_SESSION_CHANGED',
+    ({ scheme, stage }) => underway(scheme.signIn(stage.tokens.issue('bob'))),
+  ],
+];
+
+/** Nobody is left who would hear of an end. */
+async function leavesNobody({ stage, scheme, handle }: Scene): Promise<void> {
+  await stage.clock.advance(60_000);
+  toldLate = 0;
+  void scheme.signOut();
+  handle.detach();
+  await stage.clock.advance(10_000);
+  expect(toldLate).toBe(0);
+  expect(stage.clock.pending).toBe(0);
+}
+
+/** A call that can be ended by whatever a caller has. */
+function endable(): {
+  config: AxiosRequestConfig;
+  controller: AbortController;
+  cancel: () => void;
+  left: () => object;
+} {
+  const controller = new AbortController();
+  const source = axios.CancelToken.source();
+  return {
+    config: { signal: controller.signal, cancelToken: source.token },
+    controller,
+    cancel: () => {
+      source.cancel();
+    },
+    left: () => ({
+      signal: listeners(controller.signal),
+      cancelToken: listenersOf(source),
+      attachment: openAtAttachment(),
+      session: openAtSession(),
+    }),
+  };
+}
+
+const NOTHING = { signal: 0, cancelToken: 0, attachment: 0, session: 0 };
+const ONE = { signal: 1, cancelToken: 1, attachment: 1, session: 1 };
+
+// F57 F60 F61, I8
+describe.each(scenes)('a call that waits for %s', (_, make) => {
+  test.each(endings)('and ends with %s at once leaves no listener, no waiter and no timer', async (_, code, end) => {
+    const scene = make();
+    const { stage, call, afterMs, isStoreBusy } = scene;
+    const { config, controller, cancel, left } = endable();
+    const waiting = underway(call(config));
+    await stage.clock.advance(afterMs);
+    expect(left()).toEqual(ONE);
+
+    end(scene, controller, cancel);
+
+    expect(reasonOf(await stage.clock.until(waiting)).code).toBe(code);
+    expect(stage.clock.monotonic()).toBe(afterMs);
+    expect(left()).toEqual(NOTHING);
+    if (!isStoreBusy) expect(stage.clock.holding).toBe(0);
+    await leavesNobody(scene);
+    expect(left()).toEqual(NOTHING);
+  });
+
+  test('and ends with its deadline leaves none either', async () => {
+    const scene = make();
+    const { stage, call, afterMs, isStoreBusy, beginsAtMs = 0 } = scene;
+    const { config, left } = endable();
+    const deadlineMs = afterMs + 10;
+
+    const settled = await stage.clock.until(call({ ...config, attachAuth: { deadlineMs } }));
+
+    expect(settled.status).toBe('rejected');
+    expect(stage.clock.monotonic()).toBeLessThanOrEqual(beginsAtMs + deadlineMs);
+    expect(left()).toEqual(NOTHING);
+    if (!isStoreBusy) expect(stage.clock.holding).toBe(0);
+    await leavesNobody(scene);
+  });
+
+  test('and goes on leaves none either', async () => {
+    const scene = make();
+    const { stage, call } = scene;
+    const { config, left } = endable();
+
+    expect(await stage.outcome(call(config))).toMatchObject({ status: 200 });
+
+    expect(left()).toEqual(NOTHING);
+    expect(stage.clock.holding).toBe(0);
+    await leavesNobody(scene);
+  });
+});

@@ -1,0 +1,347 @@
+import { AxiosError } from 'axios';
+import {
+  memoryStore,
+  RefreshRejectedError,
+  type AuthError,
+  type StoredSession,
+  type TokenResponse,
+} from '../lib/index.js';
+import { succeeded, times } from './support/series.js';
+import { reasonOf, Stage, TOKEN_PATH, underway } from './support/stage.js';
+import type { TokenEndpoint } from './support/token-endpoint.js';
+
+// A machine that is busy with other things is no reason to fail.
+jest.setTimeout(60_000);
+
+const dead = (endpoint: TokenEndpoint): TokenResponse => endpoint.issueDead();
+
+// F19 F22
+describe('the end of a session', () => {
+  const ways: [string, unknown][] = [
+    ['null', null],
+    ['a RefreshRejectedError', new RefreshRejectedError()],
+    ['an error that only has its name', Object.assign(new Error('gone'), { name: 'RefreshRejectedError' })],
+    [
+      'invalid_grant with 400',
+      Object.assign(new Error(), { response: { status: 400, data: { error: 'invalid_grant' } } }),
+    ],
+    [
+      'invalid_grant with 401',
+      Object.assign(new Error(), { response: { status: 401, data: { error: 'invalid_grant' } } }),
+    ],
+    [
+      'invalid_grant as text',
+      Object.assign(new Error(), { response: { status: 400, data: '{"error":"invalid_grant"}' } }),
+    ],
+    ['invalid_grant of an OAuth client', Object.assign(new Error(), { error: 'invalid_grant', status: 400 })],
+  ];
+
+  test.each(ways)(
+    '%s ends it: one event, and every waiting call fails with its answer and the cause',
+    async (_, end) => {
+      let asked = 0;
+      const refresh = async (): Promise<null> => {
+        asked++;
+        await stage.clock.pass(50);
+        if (end !== null) throw end as Error;
+        return null;
+      };
+      const { stage, scheme } = Stage.with({ tokens: dead, bearer: { refresh } });
+      const calls = times(20, () => underway(stage.api.get('/item')));
+      await stage.clock.advance(20);
+      const unsent = underway(stage.api.get('/unsent'));
+      for (const settled of await stage.settled(calls)) {
+        const error = reasonOf(settled);
+        expect(error).toMatchObject({
+          name: 'AuthError',
+          isAxiosError: true,
+          code: 'ERR_AUTH_SESSION_EXPIRED',
+          response: { status: 401 },
+        });
+        if (end !== null) expect(error.cause).toBe(end);
+        expect(error.config?.url).toBe('/item');
+      }
+      const error = reasonOf(await stage.clock.until(unsent));
+      expect(error).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED', config: { url: '/unsent' } });
+      expect(error.response).toBeUndefined();
+      expect(stage.to('/unsent')).toEqual([]);
+      expect(stage.heard('session-expired')).toHaveLength(1);
+      expect(scheme.getSnapshot()).toMatchObject({ status: 'expired', refreshing: false, expiresAt: undefined });
+      expect(asked).toBe(1);
+    },
+  );
+
+  test('afterwards calls go bare, and their 401 is an ERR_AUTH_SESSION_EXPIRED with that answer', async () => {
+    const { stage, scheme } = Stage.with({ tokens: dead });
+    stage.tokens.endSession();
+    await stage.outcome(stage.api.get('/item'));
+    expect(stage.tokens.refreshes).toBe(1);
+    expect(await stage.outcome(stage.api.get('/open/news'))).toMatchObject({ status: 200, attempts: 1 });
+    for (let made = 0; made < 20; made++) {
+      const error = reasonOf(await stage.clock.until(stage.api.get('/later')));
+      expect(error).toMatchObject({
+        code: 'ERR_AUTH_SESSION_EXPIRED',
+        response: { status: 401, data: { error: 'unauthorized' } },
+      });
+    }
+    expect(stage.to('/later')).toHaveLength(20);
+    expect(stage.to('/later').every(({ token }) => token === undefined)).toBe(true);
+    expect(stage.tokens.refreshes).toBe(1);
+    expect(stage.heard('session-expired')).toHaveLength(1);
+    expect(await scheme.getAccessToken()).toBeUndefined();
+  });
+
+  test('a late 401 for a token of the ended session is an ERR_AUTH_SESSION_EXPIRED, and asks nobody', async () => {
+    const { stage } = Stage.with({ tokens: dead });
+    stage.tokens.endSession();
+    stage.latencyMs = ({ path }) => (path === '/late' ? 1_000 : 10);
+    const late = stage.api.get('/late');
+    await stage.outcome(stage.api.get('/item'));
+    expect(await stage.outcome(late)).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED', status: 401, attempts: 1 });
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+
+  test('signIn() begins a new session', async () => {
+    const { stage, scheme } = Stage.with({ tokens: dead });
+    stage.tokens.endSession();
+    await stage.outcome(stage.api.get('/item'));
+    await scheme.signIn(stage.tokens.issueDead());
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+    expect(scheme.getSnapshot().status).toBe('signed-in');
+    expect(stage.tokens.refreshes).toBe(2);
+  });
+
+  test('a dead refresh token is never tried again, even if it is handed in anew', async () => {
+    const { stage, scheme } = Stage.with({ tokens: dead });
+    stage.tokens.endSession();
+    await stage.outcome(stage.api.get('/item'));
+    for (let round = 0; round < 5; round++) {
+      await scheme.signIn({ accessToken: 'alice-a1', refreshToken: 'alice-r1' });
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
+        code: 'ERR_AUTH_SESSION_EXPIRED',
+        status: 401,
+      });
+    }
+    expect(stage.tokens.asks.map(({ refreshToken }) => refreshToken)).toEqual(['alice-r1']);
+  });
+
+  test('a refresh token that another holder of the store has replaced ends nothing: its tokens are taken', async () => {
+    const store = memoryStore();
+    let asked = 0;
+    const { stage, scheme } = Stage.with({
+      tokens: dead,
+      bearer: {
+        store,
+        refresh: async () => {
+          asked++;
+          const stored = (await store.load()) as StoredSession;
+          const { access_token: accessToken, refresh_token: refreshToken } = stage.tokens.issue();
+          await store.compareAndSet(stored.generation, {
+            ...stored,
+            generation: stored.generation + 1,
+            tokens: { accessToken, refreshToken },
+          });
+          throw new RefreshRejectedError();
+        },
+      },
+    });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+    expect(asked).toBe(1);
+    expect(scheme.getSnapshot().status).toBe('signed-in');
+    expect(stage.heard('session-expired')).toEqual([]);
+  });
+});
+
+// F18 F19 F20
+describe('failures told apart', () => {
+  const documents: [string, unknown, 'terminal' | 'configuration' | 'transient'][] = [
+    ['invalid_grant', { error: 'invalid_grant' }, 'terminal'],
+    ['invalid_grant as text', '{"error":"invalid_grant","error_description":"expired"}', 'terminal'],
+    ['invalid_client', { error: 'invalid_client' }, 'configuration'],
+    ['unauthorized_client', { error: 'unauthorized_client' }, 'configuration'],
+    ['unsupported_grant_type', { error: 'unsupported_grant_type' }, 'configuration'],
+    ['invalid_scope', { error: 'invalid_scope' }, 'configuration'],
+    ['invalid_request', { error: 'invalid_request' }, 'configuration'],
+    ['another error', { error: 'temporarily_unavailable' }, 'transient'],
+    ['an error object', { error: { code: 'invalid_grant' } }, 'transient'],
+    ['only a message', { message: 'invalid_grant' }, 'transient'],
+    ['HTML', '<html><body>invalid_grant</body></html>', 'transient'],
+    ['an empty object', {}, 'transient'],
+    ['nothing', undefined, 'transient'],
+  ];
+  const statuses: [number | undefined, boolean][] = [
+    [400, true],
+    [401, true],
+    [403, true],
+    [undefined, true],
+    [429, false],
+    [500, false],
+    [502, false],
+    [503, false],
+    [504, false],
+    [522, false],
+  ];
+  const table = statuses.flatMap(([status, isDocument]) =>
+    documents.map(([what, data, kind]) => [status, what, isDocument ? kind : 'transient', data] as const),
+  );
+
+  test.each(table)('status %s with %s is %s', async (status, _, kind, data) => {
+    const failure = Object.assign(
+      new Error('refused'),
+      status === undefined ? { cause: data } : { response: { status, data, headers: {} } },
+    );
+    const { stage, scheme } = Stage.with({ tokens: dead, bearer: { refresh: () => Promise.reject(failure) } });
+    const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
+    expect(error.code).toBe(kind === 'terminal' ? 'ERR_AUTH_SESSION_EXPIRED' : 'ERR_AUTH_REFRESH_FAILED');
+    expect(error.cause).toBe(failure);
+    expect(stage.heard('refresh-failed')).toHaveLength(kind === 'transient' ? 3 : 1);
+    expect(stage.heard('session-expired')).toHaveLength(kind === 'terminal' ? 1 : 0);
+    expect(scheme.getSnapshot().status).toBe(kind === 'terminal' ? 'expired' : 'signed-in');
+  });
+
+  test.each(['ECONNRESET', 'ECONNREFUSED', 'ENOTFOUND', 'ETIMEDOUT', 'ERR_NETWORK'])(
+    '%s keeps the session',
+    async (code) => {
+      const { stage, scheme } = Stage.with({
+        tokens: dead,
+        bearer: { refresh: () => Promise.reject(new AxiosError('no', code)) },
+      });
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
+        code: 'ERR_AUTH_REFRESH_FAILED',
+        status: 401,
+      });
+      expect(stage.heard('refresh-failed')).toMatchObject([
+        { code, willRetry: true },
+        { code, willRetry: true },
+        { code, willRetry: false },
+      ]);
+      expect(scheme.getSnapshot().status).toBe('signed-in');
+    },
+  );
+});
+
+// F16 F17 F102
+describe('a refresh that fails for now', () => {
+  test('is tried again with backoff, and nobody notices', async () => {
+    const { stage } = Stage.with({ tokens: dead });
+    stage.clock.chance = 0.5;
+    stage.script(TOKEN_PATH, 503, { fault: 'refused' });
+    expect(await stage.outcomes(times(5, () => stage.api.get('/item')))).toEqual(succeeded(5));
+    const [first, second, third] = stage.tokens.asks;
+    expect(second!.at - first!.at).toBeGreaterThan(50);
+    expect(third!.at - second!.at).toBeGreaterThan(second!.at - first!.at);
+    expect(stage.tokens.asks.map(({ outcome }) => outcome)).toEqual(['scripted', 'scripted', 'issued']);
+    expect(stage.heard('refreshing')).toHaveLength(1);
+  });
+
+  test('is given up after three tries; calls inside the cool-down share the error, and then it recovers', async () => {
+    const { stage, scheme } = Stage.with({ expiresIn: 100 });
+    await stage.clock.advance(100_000);
+    stage.script(TOKEN_PATH, 500, 500, 500);
+    const first = reasonOf(await stage.clock.until(stage.api.get('/first')));
+    expect(first).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
+    expect((first.cause as AxiosError).response?.status).toBe(500);
+    expect(stage.tokens.refreshes).toBe(3);
+    const second = reasonOf(await stage.clock.until(stage.api.get('/second')));
+    expect(second).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED', config: { url: '/second' } });
+    expect(second.cause).toBe(first.cause);
+    expect(second).not.toBe(first);
+    expect(stage.tokens.refreshes).toBe(3);
+    expect(stage.calls).toEqual([]);
+    expect(scheme.getSnapshot().status).toBe('signed-in');
+    await stage.clock.advance(1_000);
+    expect(await stage.outcome(stage.api.get('/third'))).toMatchObject({ status: 200 });
+    expect(stage.tokens.refreshes).toBe(4);
+  });
+
+  test('is not asked for by every call: the cool-down grows with each failure', async () => {
+    const { stage } = Stage.with({ expiresIn: 100 });
+    await stage.clock.advance(100_000);
+    stage.always(TOKEN_PATH, 500);
+    for (let made = 0; made < 600; made++) {
+      await stage.outcome(stage.api.get('/item'));
+      await stage.clock.advance(100);
+    }
+    const starts = stage.heard('refreshing').map(({ at }) => at);
+    const gaps = starts.slice(1).map((at, index) => at - starts[index]!);
+    expect(gaps.length).toBeGreaterThan(3);
+    expect(gaps.length).toBeLessThan(9);
+    expect(gaps.at(-1)).toBeGreaterThan(2 * gaps[1]!);
+  });
+
+  test('refresh() is tried whatever failed before', async () => {
+    const { stage, scheme } = Stage.with({ tokens: dead });
+    stage.script(TOKEN_PATH, 500, 500, 500);
+    await stage.outcome(stage.api.get('/item'));
+    await stage.clock.until(scheme.refresh());
+    expect(await scheme.getAccessToken()).toBe('alice-a2');
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+  });
+
+  test('waits as long as Retry-After says', async () => {
+    const { stage } = Stage.with({ tokens: dead });
+    stage.script(TOKEN_PATH, { status: 429, headers: { 'Retry-After': '5' } });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+    const [first, second] = stage.tokens.asks;
+    expect(second!.at - first!.at).toBeGreaterThanOrEqual(5_050);
+  });
+
+  test.each([429, 503])(
+    'fails at once where a %i asks for more than there is, and leaves the endpoint alone until then',
+    async (status) => {
+      const { stage } = Stage.with({ expiresIn: 100 });
+      await stage.clock.advance(100_000);
+      stage.script(TOKEN_PATH, { status, headers: { 'Retry-After': '60' } });
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
+        code: 'ERR_AUTH_REFRESH_FAILED',
+        waitedMs: 50,
+      });
+      const refusedAt = stage.clock.monotonic();
+      for (let made = 0; made < 59; made++) {
+        expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
+          code: 'ERR_AUTH_REFRESH_FAILED',
+          attempts: 0,
+        });
+        await stage.clock.advance(1_000);
+      }
+      expect(stage.tokens.refreshes).toBe(1);
+      await stage.clock.advance(refusedAt + 60_000 - stage.clock.monotonic());
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+      expect(stage.tokens.refreshes).toBe(2);
+    },
+  );
+
+  test('a throttled early refresh keeps the valid token in use', async () => {
+    const { stage, scheme } = Stage.with({ expiresIn: 1000 });
+    scheme.getSnapshot();
+    await stage.clock.advance(960_000);
+    stage.always(TOKEN_PATH, { status: 429, headers: { 'Retry-After': '30' } });
+    for (let made = 0; made < 25; made++) {
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+      await stage.clock.advance(990);
+    }
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+});
+
+describe('what a refresh leaves in the open', () => {
+  test('no event and no error holds a token', async () => {
+    const { stage, scheme } = Stage.with({ tokens: dead });
+    stage.script(TOKEN_PATH, 500, { status: 400, data: { error: 'invalid_client' } });
+    const failed = reasonOf(await stage.clock.until(stage.api.get('/item')));
+    await stage.clock.advance(1_000);
+    await stage.outcome(stage.api.get('/item'));
+    stage.tokens.endSession();
+    stage.tokens.revokeAll();
+    const ended = reasonOf(await stage.clock.until(stage.api.get('/item')));
+    expect(ended.code).toBe('ERR_AUTH_SESSION_EXPIRED');
+    for (const error of [failed, ended] as AuthError[]) {
+      expect(
+        JSON.stringify([error, error.message, error.response, error.cause, (error.cause as AxiosError).config]),
+      ).not.toMatch(/alice-[ar]/);
+    }
+    expect(stage.events.length).toBeGreaterThan(4);
+    expect(JSON.stringify(stage.events)).not.toMatch(/alice-[ar]/);
+    expect(scheme.getSnapshot()).not.toHaveProperty('accessToken');
+  });
+});

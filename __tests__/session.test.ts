@@ -1,0 +1,319 @@
+import {
+  memoryStore,
+  RefreshRejectedError,
+  type StoredSession,
+  type TokenStore,
+  type TokenResponse,
+} from '../lib/index.js';
+import { succeeded, times } from './support/series.js';
+import { reasonOf, Stage, TOKEN_PATH, underway } from './support/stage.js';
+import type { TokenEndpoint } from './support/token-endpoint.js';
+import { MORNING } from './support/virtual-clock.js';
+
+// A machine that is busy with other things is no reason to fail.
+jest.setTimeout(60_000);
+
+const dead = (endpoint: TokenEndpoint): TokenResponse => endpoint.issueDead();
+
+describe('nobody is signed in', () => {
+  test('with nothing stored the first call asks refresh() once, for everybody', async () => {
+    const stage = new Stage();
+    const scheme = stage.bearer({
+      refresh: async ({ reason, refreshToken, tokens }) => {
+        stage.reasons.push(reason);
+        expect([refreshToken, tokens]).toEqual([undefined, undefined]);
+        await stage.clock.pass(50);
+        return stage.tokens.issue();
+      },
+    });
+    stage.attach({ scheme });
+    const outcomes = await stage.outcomes(times(20, () => stage.api.get('/item')));
+    expect(outcomes).toEqual(times(20, () => expect.objectContaining({ status: 200, attempts: 1 })));
+    expect(stage.reasons).toEqual(['missing']);
+    expect(scheme.getSnapshot().status).toBe('signed-in');
+  });
+
+  test.each<[string, () => Promise<null>]>([
+    ['null', () => Promise.resolve(null)],
+    ['a RefreshRejectedError', () => Promise.reject(new RefreshRejectedError())],
+    [
+      'invalid_grant',
+      () => Promise.reject(Object.assign(new Error(), { response: { status: 400, data: { error: 'invalid_grant' } } })),
+    ],
+  ])('told so by %s, calls go bare and refresh() is not asked again', async (_, answer) => {
+    const stage = new Stage();
+    let asked = 0;
+    const scheme = stage.bearer({
+      refresh: () => {
+        asked++;
+        return answer();
+      },
+    });
+    stage.attach({ scheme });
+    expect(await stage.outcomes([stage.api.post('/open/login'), stage.api.get('/item')])).toMatchObject([
+      { status: 200, attempts: 1 },
+      { status: 401, code: 'ERR_BAD_REQUEST', attempts: 1 },
+    ]);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 401, code: 'ERR_BAD_REQUEST' });
+    expect(await scheme.getAccessToken()).toBeUndefined();
+    expect(stage.calls.every(({ token }) => token === undefined)).toBe(true);
+    expect(asked).toBe(1);
+    expect(stage.heard('session-expired')).toEqual([]);
+    expect(scheme.getSnapshot().status).toBe('signed-out');
+    await scheme.signIn(stage.tokens.issue());
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+  });
+
+  test('refresh() asks once more', async () => {
+    const stage = new Stage();
+    const answers = [null, stage.tokens.issue()];
+    const scheme = stage.bearer({
+      refresh: ({ reason }) => {
+        stage.reasons.push(reason);
+        return answers.shift() ?? null;
+      },
+    });
+    stage.attach({ scheme });
+    await stage.outcome(stage.api.get('/item'));
+    await stage.clock.until(scheme.refresh());
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    expect(stage.reasons).toEqual(['missing', 'manual']);
+  });
+
+  test('a refresh that fails for now fails the call', async () => {
+    const stage = new Stage();
+    const scheme = stage.bearer({ refresh: () => Promise.reject(new Error('down')) });
+    stage.attach({ scheme });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED', attempts: 0 });
+    expect(stage.calls).toEqual([]);
+  });
+
+  test('without a refresh calls go bare', async () => {
+    const stage = new Stage();
+    const scheme = stage.bearer({ refresh: undefined });
+    stage.attach({ scheme });
+    expect(await stage.outcome(stage.api.get('/open/news'))).toMatchObject({ status: 200, attempts: 1 });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 401, code: 'ERR_BAD_REQUEST' });
+    expect(scheme.getSnapshot().status).toBe('signed-out');
+  });
+});
+
+describe('signing in and out', () => {
+  test('tokens are used only when the store holds nothing, and a sign-out is something', async () => {
+    const store = memoryStore();
+    const stage = new Stage();
+    const first = stage.bearer({ store, tokens: stage.tokens.issue('alice') });
+    expect(await first.getAccessToken()).toBe('alice-a1');
+    expect(await stage.bearer({ store, tokens: stage.tokens.issue('bob') }).getAccessToken()).toBe('alice-a1');
+    await first.signOut();
+    expect(await stage.bearer({ store, tokens: stage.tokens.issue('bob') }).getAccessToken()).toBeUndefined();
+  });
+
+  test('after signIn() calls carry the new token', async () => {
+    const { stage, scheme } = Stage.with({});
+    await scheme.signIn(stage.tokens.issue('bob'));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+    expect(stage.calls[0]?.token).toBe('bob-a1');
+    expect(stage.heard('signed-in')).toHaveLength(1);
+  });
+
+  test('after signOut() calls go bare and get the answer of the server, and nothing is refreshed', async () => {
+    const { stage, scheme } = Stage.with({});
+    await scheme.signOut();
+    const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
+    expect(error).toMatchObject({ name: 'AxiosError', code: 'ERR_BAD_REQUEST', response: { status: 401 } });
+    expect(await stage.outcome(stage.api.get('/open/news'))).toMatchObject({ status: 200 });
+    expect(stage.calls.every(({ token }) => token === undefined)).toBe(true);
+    expect(stage.tokens.refreshes).toBe(0);
+    expect(stage.heard('signed-out')).toHaveLength(1);
+  });
+
+  test('update() lets calls that wait go on with its tokens, and the refresh in flight is dropped', async () => {
+    const { stage, scheme } = Stage.with({ tokens: dead });
+    stage.refreshMs = 5_000;
+    const calls = times(3, () => underway(stage.api.get('/item')));
+    await stage.clock.advance(100);
+    const { access_token: accessToken } = stage.tokens.issue();
+    await scheme.update({ accessToken });
+    expect(await stage.outcomes(calls)).toEqual(succeeded(3));
+    expect(stage.clock.monotonic()).toBeLessThan(200);
+    expect(
+      stage
+        .to('/item')
+        .slice(3)
+        .map(({ token }) => token),
+    ).toEqual(times(3, () => accessToken));
+    await stage.clock.advance(10_000);
+    expect(await scheme.getAccessToken()).toBe(accessToken);
+  });
+
+  test('update() without a refresh token keeps the one there is, also as the first thing that happens', async () => {
+    for (const isOpen of [true, false]) {
+      const { stage, scheme } = Stage.with({});
+      if (isOpen) scheme.getSnapshot();
+      await scheme.update({ accessToken: stage.tokens.issueDead().access_token });
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+      expect(stage.tokens.asks[0]?.refreshToken).toBe('alice-r1');
+    }
+  });
+
+  test('update() as the first thing that happens is not lost to what is stored', async () => {
+    for (const loadMs of [0, 20]) {
+      const stage = new Stage();
+      const inner = memoryStore();
+      for (const name of ['bob', 'alice']) await stage.bearer({ store: inner }).signIn(stage.tokens.issue(name));
+      const load = async (): Promise<StoredSession | undefined> => {
+        await stage.clock.pass(loadMs);
+        return inner.load();
+      };
+      const scheme = stage.bearer({ store: loadMs === 0 ? inner : { ...inner, load } });
+      await stage.clock.until(scheme.update({ accessToken: 'alice-a2' }));
+      expect(await stage.clock.until(scheme.getAccessToken())).toMatchObject({ value: 'alice-a2' });
+      expect(await inner.load()).toMatchObject({ tokens: { accessToken: 'alice-a2', refreshToken: 'alice-r1' } });
+    }
+  });
+
+  test.each(['signIn', 'update'] as const)('%s() refuses what is no token and loses nothing', async (what) => {
+    const { scheme } = Stage.with({});
+    for (const wrong of [
+      undefined,
+      null,
+      'alice-a2',
+      {},
+      { accessToken: '' },
+      { access_token: 1 },
+      { accessToken: 'a', refreshToken: '' },
+    ]) {
+      await expect(scheme[what](wrong as never)).rejects.toThrow(TypeError);
+      await expect(scheme[what](wrong as never)).rejects.toThrow(what);
+    }
+    expect(await scheme.getAccessToken()).toBe('alice-a1');
+  });
+});
+
+describe('refresh()', () => {
+  test('joins the refresh that is under way', async () => {
+    const { stage, scheme } = Stage.with({ tokens: dead });
+    const call = underway(stage.api.get('/item'));
+    await stage.clock.advance(20);
+    const both = await stage.clock.until(Promise.all([scheme.refresh(), scheme.refresh()]));
+    expect(both.status).toBe('fulfilled');
+    expect(await stage.outcome(call)).toMatchObject({ status: 200 });
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+
+  test('rejects with what became of it', async () => {
+    const { stage, scheme } = Stage.with({});
+    stage.script(TOKEN_PATH, { status: 400, data: { error: 'invalid_client' } });
+    expect(reasonOf(await stage.clock.until(scheme.refresh()))).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
+    const changed = underway(scheme.refresh());
+    await stage.clock.advance(10);
+    await scheme.signOut();
+    expect(reasonOf(await stage.clock.until(changed))).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED' });
+    await scheme.signIn(stage.tokens.issue());
+    stage.tokens.endSession();
+    expect(reasonOf(await stage.clock.until(scheme.refresh()))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+    await expect(stage.bearer({ refresh: undefined }).refresh()).rejects.toMatchObject({
+      code: 'ERR_AUTH_REFRESH_FAILED',
+    });
+    expect(stage.clock.pending).toBe(0);
+  });
+});
+
+describe('getAccessToken()', () => {
+  test('gives the token that a call would carry, refreshed first where it has expired', async () => {
+    const { stage, scheme } = Stage.with({ expiresIn: 100 });
+    expect(await scheme.getAccessToken()).toBe('alice-a1');
+    await stage.clock.advance(100_000);
+    const both = await stage.clock.until(Promise.all([scheme.getAccessToken(), scheme.getAccessToken()]));
+    expect(both).toMatchObject({ value: ['alice-a2', 'alice-a2'] });
+    expect(stage.tokens.refreshes).toBe(1);
+    await scheme.signOut();
+    expect(await scheme.getAccessToken()).toBeUndefined();
+    expect(stage.clock.pending).toBe(0);
+  });
+
+  test('rejects where the refresh fails', async () => {
+    const { stage, scheme } = Stage.with({ expiresIn: 100 });
+    await stage.clock.advance(100_000);
+    stage.always(TOKEN_PATH, 500);
+    expect(reasonOf(await stage.clock.until(scheme.getAccessToken()))).toMatchObject({
+      code: 'ERR_AUTH_REFRESH_FAILED',
+    });
+  });
+});
+
+describe('getSnapshot() and subscribe()', () => {
+  test('the snapshot stays the same object until something changes', async () => {
+    const { stage, scheme } = Stage.with({ expiresIn: 100 });
+    const before = scheme.getSnapshot();
+    expect(before).toEqual({ status: 'signed-in', refreshing: false, expiresAt: MORNING + 100_000, generation: 1 });
+    await stage.outcome(stage.api.get('/item'));
+    expect(scheme.getSnapshot()).toBe(before);
+    await stage.clock.until(scheme.refresh());
+    const after = scheme.getSnapshot();
+    expect(after).not.toBe(before);
+    expect(after.generation).toBeGreaterThan(before.generation);
+    expect(after.expiresAt).toBe(stage.clock.now() + 100_000);
+    expect(scheme.getSnapshot()).toBe(after);
+  });
+
+  test('it is unknown until a slow store has answered', async () => {
+    const stage = new Stage();
+    const inner = memoryStore();
+    const store: TokenStore = {
+      load: async () => {
+        await stage.clock.pass(100);
+        return inner.load();
+      },
+      compareAndSet: (expected, next) => inner.compareAndSet(expected, next),
+    };
+    const scheme = stage.bearer({ store, tokens: stage.tokens.issue() });
+    expect(scheme.getSnapshot().status).toBe('unknown');
+    await stage.clock.advance(99);
+    expect(scheme.getSnapshot().status).toBe('unknown');
+    await stage.clock.advance(1);
+    expect(scheme.getSnapshot().status).toBe('signed-in');
+  });
+
+  test('listeners hear of every change, until they leave', async () => {
+    const { stage, scheme } = Stage.with({ tokens: dead });
+    const seen: string[] = [];
+    const listener = (): void => {
+      const { status, refreshing } = scheme.getSnapshot();
+      seen.push(refreshing ? 'refreshing' : status);
+    };
+    scheme.getSnapshot();
+    const leave = scheme.subscribe(listener);
+    await stage.clock.settle();
+    seen.length = 0;
+    await stage.outcome(stage.api.get('/item'));
+    await scheme.signOut();
+    await scheme.signIn(stage.tokens.issue());
+    await stage.clock.settle();
+    expect(seen.filter((state, index) => state !== seen[index - 1])).toEqual([
+      'refreshing',
+      'signed-in',
+      'signed-out',
+      'signed-in',
+    ]);
+    leave();
+    await scheme.signOut();
+    await stage.clock.settle();
+    expect(seen.at(-1)).toBe('signed-in');
+  });
+
+  test('the same listener may subscribe twice, and each subscription ends by itself', async () => {
+    const { stage, scheme } = Stage.with({});
+    await stage.outcome(stage.api.get('/item'));
+    let heard = 0;
+    const listener = (): void => {
+      heard++;
+    };
+    const [leave] = [scheme.subscribe(listener), scheme.subscribe(listener)];
+    leave();
+    await scheme.signOut();
+    await stage.clock.settle();
+    expect(heard).toBe(1);
+  });
+});

@@ -1,0 +1,121 @@
+import { Agent } from 'node:http';
+import axios, { type AxiosInstance } from 'axios';
+import {
+  attachAuth,
+  bearer,
+  exchangeOf,
+  type BearerScheme,
+  type RefreshContext,
+  type TokenResponse,
+} from '../lib/index.js';
+import { startOidc, type Minted, type Oidc } from './support/oidc.js';
+import { times } from './support/series.js';
+
+// A machine that is busy with other things is no reason to fail.
+jest.setTimeout(60_000);
+
+let oidc: Oidc;
+beforeAll(async () => {
+  oidc = await startOidc();
+});
+afterAll(() => oidc.close());
+beforeEach(() => oidc.clear());
+
+async function refresh({ refreshToken = '', client }: RefreshContext): Promise<TokenResponse> {
+  const form = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken });
+  const auth = { username: oidc.client.client_id, password: oidc.client.client_secret };
+  return (await client.post<TokenResponse>('/token', form, { auth })).data;
+}
+
+function attached(adapter: 'http' | 'fetch', { tokens }: Minted): { api: AxiosInstance; scheme: BearerScheme } {
+  // A kept connection may be closed by the server at the moment it is used again.
+  const api = axios.create({ baseURL: oidc.origin, adapter, httpAgent: new Agent() });
+  const scheme = bearer({ tokens, refresh, refreshAheadMs: 0 });
+  attachAuth(api, { scheme });
+  return { api, scheme };
+}
+
+/** How each of as many calls was answered, whatever the status. */
+async function storm(api: AxiosInstance, count: number): Promise<{ status: number; reason: string | undefined }[]> {
+  const answers = await Promise.all(times(count, () => api.get('/me', { validateStatus: () => true })));
+  return answers.map((answer) => ({ status: answer.status, reason: exchangeOf(answer)?.reason }));
+}
+
+const good = (count: number): object[] => times(count, () => ({ status: 200, reason: undefined }));
+
+async function expectGrantUnharmed({ grantId }: Minted): Promise<void> {
+  expect(await oidc.log()).toMatchObject({ revoked: [], refused: [] });
+  expect(await oidc.isGrantAlive(grantId)).toBe(true);
+}
+
+// F1 F2 F3 F4 F12
+describe.each(['http', 'fetch'] as const)('a storm over the %s adapter', (adapter) => {
+  test.each([20, 60, 200])('of %i calls with a dead token costs one refresh', async (count) => {
+    const minted = await oidc.mint({ isDead: true });
+    const { api } = attached(adapter, minted);
+
+    expect(await storm(api, count)).toEqual(good(count));
+
+    expect(await oidc.refreshes()).toBe(1);
+    await expectGrantUnharmed(minted);
+  });
+
+  test.each([20, 60, 200])('of %i calls in the middle of which the token dies costs one refresh', async (count) => {
+    const minted = await oidc.mint();
+    const { api } = attached(adapter, minted);
+    await oidc.killAtRequests(count / 2);
+
+    expect(await storm(api, count)).toEqual(good(count));
+
+    expect(await oidc.refreshes()).toBe(1);
+    await expectGrantUnharmed(minted);
+  });
+
+  test('whose new token dies under the replays answers every call, and the next storm costs one refresh more', async () => {
+    const minted = await oidc.mint({ isDead: true });
+    const { api } = attached(adapter, minted);
+    await oidc.killAtRequests(30);
+
+    const answers = await storm(api, 60);
+
+    const refused = answers.filter(({ status }) => status === 401);
+    expect(refused).toEqual(refused.map(() => ({ status: 401, reason: 'unauthorized-again' })));
+    expect(refused.length).toBeGreaterThan(0);
+    expect(answers.length - refused.length).toBeGreaterThan(0);
+    expect(await oidc.refreshes()).toBe(1);
+    expect(await storm(api, 60)).toEqual(good(60));
+    expect(await oidc.refreshes()).toBe(2);
+    await expectGrantUnharmed(minted);
+  });
+
+  test('of ten rounds with a dead token each costs ten refreshes', async () => {
+    const minted = await oidc.mint();
+    const { api, scheme } = attached(adapter, minted);
+
+    for (let round = 1; round <= 10; round++) {
+      await oidc.killAccessToken(await scheme.getAccessToken());
+      expect(await storm(api, 20)).toEqual(good(20));
+      expect(await oidc.refreshes()).toBe(round);
+    }
+    await expectGrantUnharmed(minted);
+  });
+
+  test('that outlives its tokens costs one refresh for each of them', async () => {
+    const lifetimeS = 3;
+    const minted = await oidc.mint({ lifetimeS });
+    const { api } = attached(adapter, minted);
+
+    // Both sides know the lifetime, and each of them may be the first to notice its end.
+    let refreshes = 0;
+    const callers = times(5, async () => {
+      while (refreshes < 2) expect(await storm(api, 2)).toEqual(good(2));
+    });
+    while (refreshes < 2) refreshes = await oidc.refreshes();
+    await Promise.all(callers);
+
+    // The provider counts in whole seconds: what it issues lives no shorter than one less.
+    const asked = (await oidc.log()).entries.filter(({ isRefresh }) => isRefresh).map(({ at }) => at);
+    expect(asked.slice(1).every((at, index) => at - asked[index]! > (lifetimeS - 1) * 1000)).toBe(true);
+    await expectGrantUnharmed(minted);
+  });
+});

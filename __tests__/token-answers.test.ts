@@ -1,0 +1,125 @@
+import { times } from './support/series.js';
+import { reasonOf, Stage, TOKEN_PATH, underway, type Reply } from './support/stage.js';
+
+// A machine that is busy with other things is no reason to fail.
+jest.setTimeout(60_000);
+
+const HOUR = 3_600_000;
+
+const bodies: [string, unknown][] = [
+  ['invalid_grant', { error: 'invalid_grant', error_description: 'the refresh token has expired' }],
+  ['invalid_client', { error: 'invalid_client' }],
+  ['another code', { error: 'temporarily_unavailable' }],
+  ['a page', '<html><body>{"error":"invalid_grant"}</body></html>'],
+  ['half a document', '{"error":"invalid_grant"'],
+  ['nothing', undefined],
+];
+const statuses = [200, 204, 302, 400, 401, 403, 404, 408, 429, 500, 502, 503, 504, 520];
+
+/** What RFC 6749 §5.2 allows to be read from an answer without tokens. */
+function meaning(status: number, body: string): 'terminal' | 'configuration' | 'transient' | 'nonsense' {
+  if (status < 300) return 'nonsense';
+  const isDocument = status >= 400 && status < 500 && status !== 429;
+  if (isDocument && body === 'invalid_grant') return 'terminal';
+  return isDocument && body === 'invalid_client' ? 'configuration' : 'transient';
+}
+
+// F16 F18 F19 F20 F22
+describe('a token endpoint that answers', () => {
+  const table = statuses.flatMap((status) =>
+    bodies.map(([body, data]) => [status, body, meaning(status, body), data] as const),
+  );
+
+  test.each(table)('%i with %s: a failure that is %s', async (status, _body, kind, data) => {
+    const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    stage.always(TOKEN_PATH, { status, data });
+    const isEnd = kind === 'terminal';
+    const code = isEnd ? 'ERR_AUTH_SESSION_EXPIRED' : 'ERR_AUTH_REFRESH_FAILED';
+    const asks = kind === 'transient' ? 3 : 1;
+
+    for (const settled of await stage.settled(times(20, () => stage.api.get('/item')))) {
+      expect(reasonOf(settled)).toMatchObject({ name: 'AuthError', code, response: { status: 401 } });
+    }
+    expect(stage.tokens.refreshes).toBe(asks);
+    expect(stage.heard('session-expired')).toHaveLength(Number(isEnd));
+    expect(scheme.getSnapshot().status).toBe(isEnd ? 'expired' : 'signed-in');
+
+    // The next call shares what became of it.
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code, status: 401, attempts: 1 });
+    expect(stage.tokens.refreshes).toBe(asks);
+
+    stage.always(TOKEN_PATH, undefined);
+    await stage.clock.advance(HOUR);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject(isEnd ? { code } : { status: 200, attempts: 2 });
+    expect(stage.tokens.refreshes).toBe(isEnd ? asks : asks + 1);
+    expect(stage.tokens.reuses).toBe(0);
+  });
+
+  const faults: [string, Reply][] = [
+    ['with silence', { fault: 'silence' }],
+    ['by refusing the connection', { fault: 'refused' }],
+    ['too late', { status: 200, afterMs: 60_000 }],
+  ];
+  test.each(faults)('%s keeps the session, and is asked again later', async (_, reply) => {
+    const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    stage.always(TOKEN_PATH, reply);
+    const outcomes = await stage.outcomes(times(20, () => stage.api.get('/item')));
+    expect(outcomes).toEqual(
+      times(20, () => expect.objectContaining({ code: 'ERR_AUTH_REFRESH_FAILED', status: 401 }) as object),
+    );
+    expect(stage.tokens.refreshes).toBeLessThanOrEqual(3);
+    expect(stage.clock.monotonic()).toBeLessThanOrEqual(10_010);
+    expect(scheme.getSnapshot().status).toBe('signed-in');
+    stage.always(TOKEN_PATH, undefined);
+    await stage.clock.advance(HOUR);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+  });
+});
+
+// F17 F49
+describe('a token endpoint that is busy', () => {
+  const date = (at: number): string => new Date(at).toUTCString();
+  const asked: [string, (now: number) => Record<string, string>, number][] = [
+    ['120', () => ({ 'Retry-After': '120' }), 120_000],
+    ['a date two minutes ahead', (now) => ({ 'Retry-After': date(now + 120_000) }), 120_000],
+    [
+      'a date two minutes after its own, by a clock that is a day off',
+      (now) => ({ 'Retry-After': date(now - 24 * HOUR + 120_000), Date: date(now - 24 * HOUR) }),
+      120_000,
+    ],
+  ];
+
+  test.each(asked)('and asks for %s is left alone until then by everybody', async (_, headers, pauseMs) => {
+    const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    const other = stage.instance();
+    stage.attach({ scheme }, other);
+    stage.script(TOKEN_PATH, () => ({ status: 429, headers: headers(stage.clock.now()) }));
+    await stage.outcome(stage.api.get('/item'));
+    const from = stage.clock.monotonic();
+    while (stage.clock.monotonic() + 10_000 < from + pauseMs - 1_000) {
+      expect(await stage.outcomes([stage.api.get('/item'), other.get('/item')])).toMatchObject(
+        times(2, () => ({ code: 'ERR_AUTH_REFRESH_FAILED' })),
+      );
+      expect(reasonOf(await stage.clock.until(scheme.getAccessToken().then(() => stage.api.get('/item')))).code).toBe(
+        'ERR_AUTH_REFRESH_FAILED',
+      );
+      await stage.clock.advance(10_000);
+    }
+    expect(stage.tokens.refreshes).toBe(1);
+    await stage.clock.advance(from + pauseMs - stage.clock.monotonic());
+    expect(await stage.outcomes([stage.api.get('/item'), other.get('/item')])).toMatchObject(
+      times(2, () => ({ status: 200 })),
+    );
+    expect(stage.tokens.refreshes).toBe(2);
+  });
+
+  test('loses no call that may wait: each is answered once it has recovered', async () => {
+    const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead(), bearer: { refreshTimeoutMs: 300_000 } });
+    stage.script(TOKEN_PATH, { status: 429, headers: { 'Retry-After': '60' } });
+    const calls = times(50, () => underway(stage.api.get('/item', { attachAuth: { deadlineMs: 300_000 } })));
+    expect(await stage.outcomes(calls)).toEqual(
+      times(50, () => expect.objectContaining({ status: 200, attempts: 2 }) as object),
+    );
+    expect(stage.tokens.asks[1]!.at - stage.tokens.asks[0]!.at).toBeGreaterThanOrEqual(60_050);
+  });
+});

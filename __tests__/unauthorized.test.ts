@@ -1,0 +1,89 @@
+import { reasonOf, Stage, unauthorized } from './support/stage.js';
+
+// A machine that is busy with other things is no reason to fail.
+jest.setTimeout(60_000);
+
+// F25 F26 F27 F68
+describe('what is no refusal of the token', () => {
+  test.each([
+    ['a 403', { status: 403 }],
+    ['insufficient_scope', unauthorized('Bearer realm="api", error="insufficient_scope", scope="admin"')],
+    ['insufficient_scope in a second challenge', unauthorized('Basic realm="a", Bearer error=insufficient_scope')],
+  ])('%s never refreshes', async (_, reply) => {
+    const { stage } = Stage.with({});
+    stage.always('/item', reply);
+    for (let made = 0; made < 5; made++) {
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
+        status: reply.status,
+        attempts: 1,
+        refreshed: false,
+      });
+    }
+    expect(stage.tokens.refreshes).toBe(0);
+  });
+
+  test.each([
+    ['no challenge', undefined],
+    ['another scheme', 'Basic realm="proxy"'],
+    ['Negotiate', 'Negotiate TlRMTVNTUAAB, NTLM'],
+    ['another realm', 'Bearer realm="elsewhere"'],
+    ['invalid_token among others', 'Digest nonce="a, b", Bearer error="invalid_token"'],
+    ['a broken challenge', 'Bearer error="invalid'],
+  ])('a 401 with %s refreshes', async (_, challenge) => {
+    const { stage } = Stage.with({});
+    stage.script('/item', challenge === undefined ? 401 : unauthorized(challenge));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2, refreshed: true });
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+
+  test.each([
+    ['419', { status: 419 }],
+    ['440', { status: 440 }],
+    ['200 with an error in it', { status: 200, data: { error: 'login required' } }],
+  ])('isUnauthorized decides: %s refreshes where it says so', async (_, reply) => {
+    const { stage } = Stage.with({
+      attach: {
+        isUnauthorized: ({ status, data }) =>
+          status === 419 || status === 440 || String(data).includes('login required'),
+      },
+    });
+    stage.script('/item', reply);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2, refreshed: true });
+    stage.script('/item', 401);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 401, attempts: 1 });
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+
+  test.each<[string, object]>([
+    ['an Authorization header', { headers: { Authorization: 'Bearer mine' } }],
+    ['auth', { auth: { username: 'me', password: 'secret' } }],
+  ])('a call with %s of its own keeps it, and its 401 is its own', async (_, own) => {
+    const { stage } = Stage.with({});
+    stage.script('/item', unauthorized());
+    expect(await stage.outcome(stage.api.get('/item', own))).toMatchObject({
+      status: 401,
+      attempts: 1,
+      refreshed: false,
+    });
+    expect(stage.tokens.refreshes).toBe(0);
+    expect(stage.calls[0]?.token).not.toBe('alice-a1');
+  });
+
+  test.each<[string, object]>([
+    ['attachAuth: false', { attachAuth: false }],
+    ["credentials: 'omit'", { attachAuth: { credentials: 'omit' } }],
+  ])('a call with %s goes bare, and its 401 is its own', async (_, own) => {
+    const { stage } = Stage.with({});
+    expect(await stage.outcome(stage.api.get('/item', own))).toMatchObject({ status: 401, code: 'ERR_BAD_REQUEST' });
+    expect(stage.calls.map(({ token }) => token)).toEqual([undefined]);
+    expect(stage.tokens.refreshes).toBe(0);
+  });
+
+  test('without a refresh a 401 stays the plain 401', async () => {
+    const stage = new Stage();
+    stage.attach({ scheme: stage.bearer({ refresh: undefined, tokens: stage.tokens.issueDead() }) });
+    const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
+    expect(error).toMatchObject({ name: 'AxiosError', code: 'ERR_BAD_REQUEST', response: { status: 401 } });
+    expect(stage.calls).toHaveLength(1);
+  });
+});
