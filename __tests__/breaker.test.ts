@@ -128,3 +128,66 @@ describe('a server that always says 401', () => {
     }
   });
 });
+
+describe('a path that goes on refusing what lets others in', () => {
+  const refuse = (stage: Stage): void => {
+    stage.always('/forbidden', unauthorized());
+  };
+
+  test('costs one refresh, and its calls their 401, while the others go on', async () => {
+    const { stage } = Stage.with({});
+    refuse(stage);
+    const reasons = [];
+    for (let made = 0; made < 20; made++) {
+      reasons.push((await stage.outcome(stage.api.get('/forbidden'))).reason);
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+    }
+    expect(reasons).toEqual(['unauthorized-again', ...times(19, () => 'refresh-breaker')]);
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+
+  test('is given another chance after 30 s, then after a minute', async () => {
+    const { stage } = Stage.with({});
+    refuse(stage);
+    for (let made = 0; made < 100; made++) {
+      await stage.outcome(stage.api.get('/forbidden'));
+      await stage.outcome(stage.api.get('/item'));
+      await stage.clock.advance(1_000);
+    }
+    const asked = stage.tokens.asks.map(({ at }) => at);
+    expect(asked.map((at) => Math.floor((at - asked[0]!) / 5_000) * 5)).toEqual([0, 30, 90]);
+  });
+
+  test('is like any other once it has let somebody in', async () => {
+    const { stage } = Stage.with({});
+    let isBroken = true;
+    stage.always('/item', () => (isBroken ? unauthorized() : undefined));
+    await stage.outcome(stage.api.get('/item'));
+    await stage.outcome(stage.api.get('/other'));
+    isBroken = false;
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    stage.tokens.revokeAll();
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+    expect(stage.tokens.refreshes).toBe(2);
+  });
+
+  test('keeps no other method of it from a refresh', async () => {
+    const { stage } = Stage.with({});
+    stage.always('/item', ({ method }) => (method === 'POST' ? unauthorized() : undefined));
+    await stage.outcome(stage.api.post('/item'));
+    await stage.outcome(stage.api.get('/item'));
+    stage.tokens.revokeAll();
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+  });
+
+  test('is forgotten once a hundred others have behaved like it', async () => {
+    const { stage } = Stage.with({});
+    for (let path = 0; path <= 100; path++) {
+      stage.always(`/item/${String(path)}`, unauthorized());
+      await stage.outcome(stage.api.get(`/item/${String(path)}`));
+      await stage.outcome(stage.api.get('/other'));
+    }
+    expect(await stage.outcome(stage.api.get('/item/0'))).toMatchObject({ reason: 'unauthorized-again' });
+    expect(await stage.outcome(stage.api.get('/item/100'))).toMatchObject({ reason: 'refresh-breaker' });
+  });
+});

@@ -1,4 +1,4 @@
-import { memoryStore, type RefreshContext, type TokenResponse } from '../lib/index.js';
+import { memoryStore, type RefreshContext, type TokenResponse, type TokenStore } from '../lib/index.js';
 import { succeeded, times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, unauthorized, underway } from './support/stage.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';
@@ -449,3 +449,23 @@ function permutations<T>(items: readonly T[]): T[][] {
     permutations(items.filter((_, other) => other !== index)).map((rest) => [first, ...rest]),
   );
 }
+
+test('what a refresh brings is kept although the store had something newer that has expired, too', async () => {
+  const stage = new Stage();
+  stage.tokens.expiresIn = 10;
+  const { load, compareAndSet, exclusive } = memoryStore();
+  // Without subscribe: a file, or Redis.
+  const store: TokenStore = { load, compareAndSet, exclusive: exclusive! };
+  stage.attach({ scheme: stage.bearer({ tokens: stage.tokens.issue(), store }) });
+  const other = stage.instance();
+  stage.attach({ scheme: stage.bearer({ store }) }, other);
+  await stage.outcome(stage.api.get('/me'));
+  await stage.clock.advance(11_000);
+  await stage.outcome(other.get('/me'));
+  await stage.clock.advance(11_000);
+  await stage.outcome(stage.api.get('/me'));
+  expect(stage.tokens.asks.map(({ refreshToken, outcome }) => `${refreshToken} ${outcome}`)).toEqual([
+    'alice-r1 issued',
+    'alice-r2 issued',
+  ]);
+});

@@ -8,6 +8,7 @@ import {
   exchangeOf,
   hmac,
   isAuthError,
+  memoryStore,
   RefreshRejectedError,
   signed,
   type AttachAuthOptions,
@@ -72,7 +73,7 @@ function renderings(thing: unknown): string[] {
     message?: unknown;
     cause?: unknown;
   };
-  texts.push(shown({ ...thing }), json({ ...thing }), `${String(stack)}${String(message)}`);
+  texts.push(shown(cloned(thing)), shown({ ...thing }), json({ ...thing }), `${String(stack)}${String(message)}`);
   if (typeof toJSON === 'function') texts.push(shown(unlessEndless(() => toJSON.call(thing))));
   if (cause !== undefined) texts.push(...renderings(cause));
   return texts;
@@ -85,6 +86,15 @@ function unlessEndless<T>(make: () => T): T | undefined {
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
+  }
+}
+
+/** What gets through to a worker or another frame; most answers hold functions, which do not. */
+function cloned(thing: unknown): unknown {
+  try {
+    return structuredClone(thing);
+  } catch {
+    return undefined;
   }
 }
 
@@ -237,6 +247,25 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       await gone.close();
       const { api, events } = rig(make(), { baseURL: gone.origin, adapter });
       const error = await failureOf(api.get('/x'));
+      expectDiscreet([error, events, exchangeOf(error)]);
+    });
+
+    test('when an answer that streams breaks off', async () => {
+      const server = await start(broken);
+      const { api, events } = rig(make(), { baseURL: server.origin, adapter });
+      const { data } = await api.get<AsyncIterable<unknown>>('/x', { responseType: 'stream' });
+      const error = await failureOf(
+        (async () => {
+          for await (const chunk of data) expect(chunk).toBeDefined();
+        })(),
+      );
+      expectDiscreet([error, error.cause, data, events], server);
+    });
+
+    test('when the caller has aborted before', async () => {
+      const { api, events } = rig(make(), { baseURL: 'http://localhost', adapter });
+      const error = await failureOf(api.get('/x', { signal: AbortSignal.abort() }));
+      expect(axios.isCancel(error)).toBe(true);
       expectDiscreet([error, events, exchangeOf(error)]);
     });
 
@@ -553,6 +582,23 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     });
   });
 
+  test.each(['load', 'compareAndSet'] as const)('a store whose %s() fails is quoted nowhere', async (method) => {
+    const server = await start(inTurn(401));
+    const fail = (): never => {
+      throw new Error(`cannot store ${ACCESS} and ${REFRESH}`);
+    };
+    const scheme = bearer({
+      tokens: { accessToken: ACCESS, refreshToken: REFRESH },
+      refresh: () => ({ accessToken: FRESH }),
+      store: { ...memoryStore(), [method]: fail },
+    });
+    const { api, events } = rig(scheme, { baseURL: server.origin, adapter });
+    const error = await failureOf(api.get('/x'));
+    await Promise.resolve();
+    expect(events.map(({ type }) => type)).toContain('store-degraded');
+    expectDiscreet([error, error.cause, events, exchangeOf(error), scheme, scheme.getSnapshot()], server);
+  });
+
   test('a session and its snapshot show no token', async () => {
     const server = await start(inTurn(200));
     const scheme = bearer({
@@ -576,4 +622,18 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(events.map(({ type }) => type)).toEqual(['retry']);
     expectDiscreet([events]);
   });
+});
+
+test.each(schemes)('a name that nobody can look up shows no credential of %s', async (_name, make) => {
+  const lookup = (_host: string, _options: object, found: (error: Error, address: '') => void): void => {
+    found(Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' }), '');
+  };
+  const { api, events } = rig(make(), {
+    baseURL: 'http://api.localhost',
+    adapter: 'http',
+    lookup,
+  } as AxiosRequestConfig);
+  const error = await failureOf(api.get('/x'));
+  expect(error).toMatchObject({ code: 'ENOTFOUND' });
+  expectDiscreet([error, error.cause, events, exchangeOf(error)]);
 });

@@ -66,16 +66,19 @@ export class Attachment {
 
   /** The handlers of the instance's response chain that run before `own`. */
   responseHandlersBefore(own: unknown): ResponseHandler[] {
-    const before: ResponseHandler[] = [];
-    let isBefore = true;
+    const handlers: ResponseHandler[] = [];
     const { response } = this.#instance.interceptors as unknown as {
       response: { forEach(visit: (handler: ResponseHandler) => void): void };
     };
-    response.forEach((handler) => {
-      if (handler.fulfilled === own) isBefore = false;
-      else if (isBefore) before.push(handler);
-    });
-    return before;
+    response.forEach((handler) => handlers.push(handler));
+    // Once ours is ejected nobody can tell which were before it.
+    return handlers.slice(
+      0,
+      Math.max(
+        0,
+        handlers.findIndex(({ fulfilled }) => fulfilled === own),
+      ),
+    );
   }
 
   budget(origin: string): RetryBudget {
@@ -104,8 +107,9 @@ export class Attachment {
     this.#skewMs = Math.abs(served - now) < LEAST_SKEW_MS ? 0 : served - now;
   }
 
-  /** Has `interrupt` called when the attachment ends; returns the way out. */
+  /** Has `interrupt` called when the attachment ends, at once if it has; returns the way out. */
   whileWaiting(interrupt: (error: AuthError) => void): () => void {
+    if (this.#isDetached) interrupt(detached());
     this.#waiting.add(interrupt);
     return () => this.#waiting.delete(interrupt);
   }

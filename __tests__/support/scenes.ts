@@ -16,8 +16,6 @@ export interface Scene {
   readonly beginsAtMs?: number;
   /** The status that it has been answered with by then. */
   readonly answered: number | undefined;
-  /** A store that is being asked holds the process by itself, at most two seconds. */
-  readonly isStoreBusy?: boolean;
 }
 
 export function refreshing(): Scene {
@@ -106,11 +104,11 @@ function challenging(): Scene {
 }
 
 function loading(): Scene {
-  return { ...over({ loadMs: 1_500 }), isStoreBusy: true };
+  return over({ loadMs: 1_500 });
 }
 
 function writing(): Scene {
-  return { ...over({ writeMs: 1_500 }), answered: 401, isStoreBusy: true };
+  return { ...over({ writeMs: 1_500 }), answered: 401 };
 }
 
 function locked(): Scene {

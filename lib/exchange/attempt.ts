@@ -25,6 +25,7 @@ export async function attempt(call: Call, config: Config): Promise<AxiosResponse
     waiting.principalOf = isAuthorized ? call.key : undefined;
     const preparing = prepare(call, config, destination.origin, isAuthorized);
     const view = isPromise(preparing) ? await preparing : preparing;
+    if (isPromise(preparing)) waiting.assertOngoing();
     const made = new Attempt(view, destination.origin, isAuthorized);
     const passage = depart(call, config, made);
     try {
@@ -127,14 +128,14 @@ function gateKeys({ policy: { throttle } }: Attachment, view: RequestView, origi
   return throttle && throttle.keyOf ? [throttle.keyOf(view)] : [origin + view.url.pathname, origin];
 }
 
-function learn({ attachment, key }: Call, made: Attempt, response: AxiosResponse): void {
+function learn({ attachment }: Call, made: Attempt, response: AxiosResponse): void {
   const { view, origin, isAuthorized } = made;
   const outcome = readAnswer(response, origin, attachment);
   made.response = response;
   made.outcome = outcome;
   if (outcome.kind !== 'answer') return;
   attachment.learnTime(response);
-  if (isAuthorized) attachment.hooks.answered?.(key, outcome.isUnauthorized);
+  if (isAuthorized) attachment.hooks.answered?.(view, outcome.isUnauthorized);
   if (isThrottled(outcome) && !attachment.isDetached)
     attachment.gate?.close(gateKeys(attachment, view, origin), outcome.retryAfterMs);
 }

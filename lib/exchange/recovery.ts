@@ -110,7 +110,7 @@ async function reauthorize(call: Call, last: Attempt): Promise<boolean> {
     waiting.rest();
   }
   if (!isWorthIt) {
-    if (attachment.hooks.isRefreshUseless?.()) call.reason = 'refresh-breaker';
+    if (attachment.hooks.isRefreshUseless?.(last.view)) call.reason = 'refresh-breaker';
     return false;
   }
   discard(last.response?.data);

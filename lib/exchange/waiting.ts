@@ -38,6 +38,13 @@ export class Waiting {
     if (this.remainingMs <= 0) throw this.#tooLate();
   }
 
+  /** Between two waits nobody listens. @throws what would have ended one. */
+  assertOngoing(): void {
+    const ended: unknown[] = [];
+    this.#onEnd((error) => ended.push(error))();
+    if (ended.length > 0) throw ended[0];
+  }
+
   /** What `work` comes to, unless the wait is ended first; `leave` is called in any case. */
   async race<T>(work: Promise<T>, leave?: Cancel): Promise<T> {
     const { clock } = this.#attachment;

@@ -55,7 +55,7 @@ function inOrder(list: readonly BasicCredentials[]): AuthScheme {
   };
   return withHooks(scheme, {
     challengesPerCall: Math.max(1, list.length - 1),
-    answered(exchange, isUnauthorized) {
+    answered({ exchange }, isUnauthorized) {
       const call = calls.get(exchange);
       if (call && !isUnauthorized) accepted = call.at;
     },

@@ -5,7 +5,7 @@ import { memoryStore, type MaybePromise, type TokenStore } from '../session/stor
 import { readTokens, type TokenResponse, type Tokens } from '../session/tokens.js';
 import { plainClient } from '../wire/client.js';
 import { writeBearer, type BearerScheme } from './bearer-scheme.js';
-import { withHooks, whenReady } from './scheme.js';
+import { withHooks, whenReady, type AuthRequest } from './scheme.js';
 
 /** Options of a {@link bearer} with a session. */
 export interface BearerOptions {
@@ -33,6 +33,8 @@ class SessionCall {
   readonly #session: Session;
   readonly #turn: number;
   #carried: Carried | undefined;
+  /** It was refused before. */
+  isReplay = false;
 
   constructor(session: Session) {
     this.#session = session;
@@ -77,6 +79,17 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
   const read = (tokens: TokenResponse, from: string, previous?: Tokens | null): Tokens =>
     readTokens(tokens, from, clock.now(), 'earlier', previous);
 
+  async function signIn(tokens: TokenResponse): Promise<void> {
+    await session.change('principal', read(tokens, 'signIn()'));
+  }
+  async function update(tokens: TokenResponse): Promise<void> {
+    // Only the store knows the refresh token that stays.
+    const { turn } = session.ledger;
+    await session.ledger.ready();
+    if (turn !== session.ledger.turn) return;
+    await session.change('updated', read(tokens, 'update()', session.ledger.tokens));
+  }
+
   const scheme: BearerScheme = {
     name: 'Bearer',
     credentialHeaders: ['Authorization'],
@@ -91,34 +104,33 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
       );
     },
     onChallenge({ request }) {
-      const { turn, carried } = callOf(request.exchange);
-      return session.challenged(turn, carried, () => request.client);
+      const call = callOf(request.exchange);
+      call.isReplay = true;
+      return session.challenged(call.turn, call.carried, () => request.client, placeOf(request));
     },
-    signIn: async (tokens) => {
-      await session.change('principal', read(tokens, 'signIn()'));
-    },
-    update: async (tokens) => {
-      // Only the store knows the refresh token that stays.
-      const { turn } = session.ledger;
-      await session.ledger.ready();
-      if (turn !== session.ledger.turn) return;
-      await session.change('updated', read(tokens, 'update()', session.ledger.tokens));
-    },
-    signOut: () => session.change('principal', null),
-    refresh: () => session.refresh(),
-    getAccessToken: () => session.token(),
+    signIn: (tokens) => session.held(signIn(tokens)),
+    update: (tokens) => session.held(update(tokens)),
+    signOut: () => session.held(session.change('principal', null)),
+    refresh: () => session.held(session.refresh()),
+    getAccessToken: () => session.held(session.token()),
     getSnapshot: () => session.snapshot(),
     subscribe: (listener) => session.audience.subscribe(listener),
   };
   return withHooks(scheme, {
     isCallingRefresh: () => session.isCallingRefresh,
     newKey: () => new SessionCall(session),
-    answered(exchange, isUnauthorized) {
-      const { carried } = callOf(exchange);
-      if (carried) session.answered(carried.generation, isUnauthorized);
+    answered(request, isUnauthorized) {
+      const { carried, isReplay } = callOf(request.exchange);
+      if (carried)
+        session.answered({ generation: carried.generation, isUnauthorized, isReplay, place: placeOf(request) });
     },
     whileSamePrincipal: (exchange, end) => session.whileSamePrincipal(callOf(exchange).turn, end),
-    isRefreshUseless: () => session.isRefreshUseless,
+    isRefreshUseless: (request) => session.isRefreshUseless(placeOf(request)),
     join: (tell, client) => session.audience.join(tell, client),
   });
+}
+
+/** What a server may refuse for good although it lets the token in elsewhere. */
+function placeOf(request: AuthRequest): () => string {
+  return () => `${request.method} ${request.url.origin}${request.url.pathname}`;
 }

@@ -59,9 +59,9 @@ export interface SchemeHooks {
   /** Makes the key that the scheme will know a new call by. */
   newKey?(): object;
   /** An answer to an attempt of ours. */
-  answered?(exchange: object, isUnauthorized: boolean): void;
-  /** Whether the breaker keeps the session from refreshing. */
-  isRefreshUseless?(): boolean;
+  answered?(request: AuthRequest, isUnauthorized: boolean): void;
+  /** Whether the breaker keeps the session from refreshing for this call. */
+  isRefreshUseless?(request: AuthRequest): boolean;
   /** An instance is attached; returns the way out. */
   join?(tell: Tell, client: () => AxiosInstance): () => void;
   /** Has `end` called when the principal of the call signs out or another signs in, at once if that has happened. */

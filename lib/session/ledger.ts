@@ -38,6 +38,8 @@ export class Ledger {
   #inStore: number | undefined;
   /** Memory has what the store has not, and must not be overrun by it. */
   #unwritten: 'initial' | 'updated' | 'principal' | undefined;
+  /** A write that the store did not answer, and may have done all the same. */
+  #unanswered: StoredSession | undefined;
   #loading: Promise<void> | undefined;
   #writing: Promise<void> | undefined;
 
@@ -122,6 +124,7 @@ export class Ledger {
       const next: StoredSession = { version: 1, generation, epoch: this.#epoch, tokens };
       const isWritten = await this.#ask('write', () => this.#store.compareAndSet(this.#inStore, next));
       if (isWritten === true) this.#inStore = generation;
+      if (isWritten === undefined) this.#unanswered = next;
       if (isOutdated()) return;
       if (isWritten !== false) {
         this.#unwritten = isWritten ? undefined : (this.#unwritten ?? 'updated');
@@ -131,7 +134,10 @@ export class Ledger {
       }
       const latest = await this.#load();
       if (!latest || isOutdated()) continue;
-      if (this.#unwritten === 'principal') {
+      if (this.#hasArrived(latest)) {
+        this.#unwritten = undefined;
+        if (latest.tokens?.accessToken === tokens?.accessToken) return;
+      } else if (this.#unwritten === 'principal') {
         this.#epoch = Math.max(this.#epoch, latest.epoch + 1);
       } else if (this.#unwritten === 'initial') {
         // Its generation was ours alone, so what is stored may bear the same number.
@@ -152,6 +158,16 @@ export class Ledger {
     this.#unwritten ??= 'updated';
     this.#set(status, tokens, this.generation + 1);
     this.#changed('tokens');
+  }
+
+  #hasArrived({ generation, epoch, tokens }: StoredSession): boolean {
+    const written = this.#unanswered;
+    return (
+      generation === written?.generation &&
+      epoch === written.epoch &&
+      epoch === this.#epoch &&
+      tokens?.accessToken === written.tokens?.accessToken
+    );
   }
 
   #open(value: unknown): void {
@@ -209,10 +225,11 @@ export class Ledger {
       const answer = question();
       if (typeof (answer as { then?: unknown } | undefined)?.then !== 'function') return answer;
       return new Promise((resolve) => {
-        const cancel = alarm(this.#clock, STORE_TIME_LIMIT_MS, () => {
+        const giveUp = (): void => {
           failed({ name: 'no answer within 2 s' });
           resolve(undefined);
-        });
+        };
+        const cancel = alarm(this.#clock, STORE_TIME_LIMIT_MS, giveUp, 'idle');
         void Promise.resolve(answer)
           .catch(failed)
           .then((value) => {

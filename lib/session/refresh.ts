@@ -62,6 +62,8 @@ const BASE_DELAY_MS = 500;
 export function takeOff(plan: FlightPlan): Flight {
   const { clock, ledger, store, timeoutMs, tell } = plan;
   const { turn, generation } = ledger;
+  /** What is to be replaced. */
+  let outdated = ledger.tokens;
   const controller = new AbortController();
   let isOver = false;
   let stopPause: Cancel | undefined;
@@ -95,15 +97,15 @@ export function takeOff(plan: FlightPlan): Flight {
 
   /** A question of its own: what was false before an await may be true after it. */
   const hasEnded = (): boolean => isOver;
-  const hasMoved = (): boolean =>
-    ledger.turn !== turn || (ledger.generation !== generation && ledger.status !== 'expired');
+  const hasMoved = (): boolean => ledger.turn !== turn || (ledger.tokens !== outdated && ledger.status !== 'expired');
   /** Somebody else was first, and what they brought can be used. */
   const isOvertaken = (): boolean => hasMoved() && (!ledger.tokens || ledger.remainingMs > 0);
 
   async function work(): Promise<void> {
     await ledger.reload();
     if (isOver || isOvertaken()) return;
-    const tokens = ledger.tokens ?? undefined;
+    outdated = ledger.tokens;
+    const tokens = outdated ?? undefined;
     const refreshToken = tokens?.refreshToken;
     tell({ type: 'refreshing', generation: ledger.generation });
     for (let tries = 1; ; tries++) {

@@ -3,6 +3,7 @@ import { alarm, type Clock } from '../clock.js';
 import { AuthError } from '../errors.js';
 import type { Happening } from '../events.js';
 import { Audience, type LendClient, type SessionSnapshot } from './audience.js';
+import { Breaker, type Reception } from './breaker.js';
 import { Ledger } from './ledger.js';
 import { sessionExpired, takeOff, type Flight, type Refresh, type RefreshContext } from './refresh.js';
 import { Restraint } from './restraint.js';
@@ -34,20 +35,16 @@ export class Session {
   readonly audience: Audience;
   readonly #options: SessionOptions;
   readonly #clock: Clock;
-  /** No refresh for a while: what it brought was refused before anybody was let in with it. */
-  readonly #breaker = new Restraint(30_000, 300_000);
+  readonly #breaker: Breaker;
   /** No refresh for a while: it failed for now, and callers share the failure. */
   readonly #coolDown = new Restraint(500, 30_000);
   #failure: AuthError | undefined;
   readonly #waiting = new Set<(error: AuthError) => void>();
   #flight: Flight | undefined;
   #deadRefreshToken: string | undefined;
-  /** Generations, by what is known of them. */
+  /** A generation that the server has refused. */
   #refused = -1;
-  #accepted = -1;
-  #refreshed = -1;
-  #broken = -1;
-  /** Nothing comes after it: its refresh token was refused for good. */
+  /** A generation that nothing comes after: its refresh token was refused for good. */
   #last = -1;
   /** Spreads the holders of one token, so that not all of them refresh at the same instant. */
   readonly #spread: number;
@@ -55,6 +52,7 @@ export class Session {
   constructor(options: SessionOptions, clock: Clock) {
     this.#options = options;
     this.#clock = clock;
+    this.#breaker = new Breaker(clock);
     this.#spread = 1 - clock.random() / 10;
     this.audience = new Audience(() =>
       options.store.subscribe?.(() => {
@@ -89,7 +87,7 @@ export class Session {
     const { tokens, generation } = ledger;
     if (!tokens) return ledger.status === 'vacant' && refresh ? this.#fly('missing', client).then(again) : undefined;
     if (this.#flight && this.#refused === generation) return this.#flight.landing.then(again);
-    if (refresh && ledger.lifetimeMs !== Infinity && !this.isRefreshUseless) {
+    if (refresh && ledger.lifetimeMs !== Infinity && !this.#breaker.isOpen()) {
       const { remainingMs } = ledger;
       if (remainingMs <= 0) return this.#fly('expiring', client).then(again);
       if (remainingMs <= this.#aheadMs() && generation !== this.#last)
@@ -102,33 +100,31 @@ export class Session {
    * After a 401 for what was carried: true if sending again may succeed.
    * @throws AuthError when the session has ended, changed or could not be refreshed.
    */
-  challenged(turn: number, carried: Carried | undefined, client: LendClient): MaybePromise<boolean> {
+  challenged(
+    turn: number,
+    carried: Carried | undefined,
+    client: LendClient,
+    place: () => string,
+  ): MaybePromise<boolean> {
     this.#assertSamePrincipal(turn);
     const { status, tokens, generation } = this.ledger;
     if (status === 'expired') throw sessionExpired();
     if (!tokens) return false;
     // A newer generation may be the same token, written again by another holder.
     if (carried?.accessToken !== tokens.accessToken) return true;
-    if (!this.#options.refresh || this.isRefreshUseless) return false;
+    if (!this.#options.refresh || this.isRefreshUseless(place)) return false;
     this.#refused = generation;
-    return this.#fly('rejected', client).then(() => this.challenged(turn, carried, client));
+    return this.#fly('rejected', client).then(() => this.challenged(turn, carried, client, place));
   }
 
-  /** The breaker is open: what was just refreshed was refused at once. */
-  get isRefreshUseless(): boolean {
-    return this.#breaker.isOn(this.#clock.monotonic());
+  /** The breaker keeps a 401 of this place from a refresh. */
+  isRefreshUseless(place: () => string): boolean {
+    return this.#breaker.isOpen(place);
   }
 
-  /** Hears what the server made of a token, and so notices when refreshing does not help. */
-  answered(generation: number, isUnauthorized: boolean): void {
-    if (generation !== this.ledger.generation || generation === this.#accepted) return;
-    if (!isUnauthorized) {
-      this.#accepted = generation;
-      this.#breaker.end();
-    } else if (generation === this.#refreshed && generation !== this.#broken) {
-      this.#broken = generation;
-      this.#breaker.begin(this.#clock.monotonic());
-    }
+  /** Hears what the server made of the current token. */
+  answered(reception: Reception): void {
+    if (reception.generation === this.ledger.generation) this.#breaker.heard(reception);
   }
 
   /** The app's news: memory has it at once, and it wins over a refresh in flight. */
@@ -151,11 +147,21 @@ export class Session {
   async refresh(): Promise<void> {
     await this.ledger.ready();
     this.#forgive();
-    await this.#held(this.#fly('manual', this.#anyClient));
+    await this.#fly('manual', this.#anyClient);
   }
 
   async token(): Promise<string | undefined> {
-    return (await this.#held(this.credential(undefined, this.#anyClient)))?.accessToken;
+    return (await this.credential(undefined, this.#anyClient))?.accessToken;
+  }
+
+  /** The timers of a session keep no process alive; somebody who waits for its work does. */
+  async held<T>(work: Promise<T>): Promise<T> {
+    const release = alarm(this.#clock, Infinity, () => undefined);
+    try {
+      return await work;
+    } finally {
+      release();
+    }
   }
 
   snapshot(): SessionSnapshot {
@@ -218,7 +224,7 @@ export class Session {
   /** The app has spoken: what failed before says nothing any more. */
   #forgive(): void {
     this.#coolDown.end();
-    this.#breaker.end();
+    this.#breaker.forgive();
   }
 
   #assertSamePrincipal(turn: number | undefined): void {
@@ -235,18 +241,8 @@ export class Session {
 
   readonly #anyClient: LendClient = () => (this.audience.client ?? this.#options.plainClient)();
 
-  /** The timers of a refresh keep no process alive; somebody who waits for it does. */
-  async #held<T>(work: MaybePromise<T>): Promise<T> {
-    const release = alarm(this.#clock, Infinity, () => undefined);
-    try {
-      return await work;
-    } finally {
-      release();
-    }
-  }
-
   #tell(happening: Happening): void {
-    if (happening.type === 'refreshed') this.#refreshed = happening.generation;
+    if (happening.type === 'refreshed') this.#breaker.refreshed(happening.generation);
     this.audience.tell(happening);
   }
 

@@ -103,5 +103,10 @@ function jwtExpiry(token: string, now: number, issued: Issued): number | undefin
 /** What an object itself says: neither null nor inherited, since Object.prototype may be polluted. */
 export function own(holder: unknown, key: string): unknown {
   const isObject = typeof holder === 'object' && holder !== null;
-  return isObject && Object.hasOwn(holder, key) ? ((holder as Record<string, unknown>)[key] ?? undefined) : undefined;
+  try {
+    return isObject && Object.hasOwn(holder, key) ? ((holder as Record<string, unknown>)[key] ?? undefined) : undefined;
+  } catch {
+    // What a getter throws could hold anything: it is as if there were nothing.
+    return undefined;
+  }
 }

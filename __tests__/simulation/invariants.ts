@@ -1,0 +1,193 @@
+import { ownerOf } from '../support/token-endpoint.js';
+import type { Entry, History, Made } from './history.js';
+
+/** As they look here: p0-a1. */
+export const TOKEN = /p\d+-[ar]\d/;
+export const HOME = 'https://api.example.com';
+const DEADLINE_MS = 120_000;
+const FITTING = /^ERR_AUTH_(?:REFRESH_FAILED|SESSION_EXPIRED|SESSION_CHANGED|DEADLINE|THROTTLED|DETACHED)$/;
+
+type Invariant = (history: History) => void;
+
+/** I1 to I10 of FAILURES.md, told from the log of the server. Each throws where it is broken. */
+export const INVARIANTS: Readonly<Record<string, Invariant>> = {
+  'I1 one refresh for each token': oneRefresh,
+  'I2 each call settles once, with the answer it got': settlesOnce,
+  'I3 nothing is applied twice': appliedOnce,
+  'I4 nobody is sent as somebody else': samePrincipal,
+  'I5 no token leaves home': tokensStayHome,
+  'I6 one replay for each call': oneReplay,
+  'I7 no wait outlasts its deadline, its caller, its principal or its attachment': waitsEnd,
+  'I8 nothing is left behind': nothingLeft,
+  'I9 what is stored grows': storedGrows,
+  'I10 nobody is early': nobodyEarly,
+};
+
+/** @throws Error that names the first invariant that does not hold. */
+export function assertInvariants(history: History): void {
+  for (const [name, invariant] of Object.entries(INVARIANTS)) {
+    try {
+      invariant(history);
+    } catch (error) {
+      throw new Error(`broken: ${name}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+}
+
+function oneRefresh({ plan, entries }: History): void {
+  const last = new Map<string, Entry>();
+  const isWanted = plan.expiresIn !== undefined || plan.acts.some(({ what }) => what === 'refresh');
+  for (const entry of entries) {
+    const { refreshToken, sent } = entry;
+    if (refreshToken === undefined) continue;
+    const before = last.get(refreshToken);
+    last.set(refreshToken, entry);
+    if (before) {
+      holds(isBefore(before.ended, sent), `${refreshToken} is under way twice`);
+      holds(!before.isAnswered || !before.isGood, `${refreshToken} is used again after it brought tokens`);
+    }
+    const replaced = refreshToken.replace('-r', '-a');
+    const isRefused = entries.some(
+      ({ token, status, ended }) => token === replaced && status === 401 && isBefore(ended, sent),
+    );
+    holds(isWanted || isRefused, `${refreshToken} is used although nobody refused ${replaced}`);
+  }
+}
+
+function settlesOnce(history: History): void {
+  for (const call of history.calls) {
+    const sends = sendsOf(history, call);
+    holds(call.settlements === 1, `call ${String(call.index)} settles ${String(call.settlements)} times`);
+    holds(call.handedOn === 1, `later handlers hear of call ${String(call.index)} ${String(call.handedOn)} times`);
+    outcomeFits(call, sends);
+  }
+}
+
+/** What a call came to must be what its last send was answered with, or an error of ours that fits. */
+function outcomeFits({ outcome, isAttached, aborted }: Made, sends: readonly Entry[]): void {
+  const { isFulfilled, isAuthError, code, status, attempts } = outcome!;
+  const last = sends.at(-1)?.status;
+  if (isFulfilled) holds(last === 200, 'only a good answer fulfils it');
+  else if (isAuthError) {
+    holds(FITTING.test(code ?? ''), `${code ?? 'no code'} has no place here`);
+    const isUnsent = code === 'ERR_AUTH_DEADLINE' || code === 'ERR_AUTH_THROTTLED';
+    holds(!isUnsent || last === undefined || last === 'lost', `${code ?? ''} only where there is no answer`);
+    holds(status === undefined || status === last, 'it has the last answer');
+  } else if (code === 'ERR_CANCELED') holds(aborted !== undefined, 'it is cancelled by its caller alone');
+  else holds((status ?? 'lost') === last, 'it has the last answer');
+  if (isAttached) holds((attempts ?? sends.length) === sends.length, 'attempts are counted');
+}
+
+function appliedOnce(history: History): void {
+  for (const call of history.calls) {
+    const sends = sendsOf(history, call);
+    for (const [index, { status, origin, ended }] of sends.slice(0, -1).entries()) {
+      const { kind, method } = call.plan;
+      holds(isBefore(ended, sends[index + 1]!.sent), 'one attempt at a time');
+      holds(kind !== 'stream', 'no stream is sent twice');
+      if (method === 'POST')
+        holds(status === 401 || status === 429, 'no POST is sent again that may have been applied');
+      if (status === 401) holds(origin === HOME && kind !== 'omit', 'only a 401 of ours is replayed');
+    }
+  }
+}
+
+function samePrincipal(history: History): void {
+  for (const { token, call } of history.entries) {
+    if (token === undefined || call === undefined) continue;
+    const { principal } = history.calls.find(({ index }) => index === call)!;
+    holds(ownerOf(token) === principal, `call ${String(call)} of ${principal ?? 'nobody'} carries ${token}`);
+  }
+}
+
+function tokensStayHome(history: History): void {
+  for (const call of history.calls) {
+    if (call.isAttached && (call.plan.kind === 'own' || call.plan.kind === 'stream')) continue;
+    for (const { isMarked } of sendsOf(history, call)) holds(!isMarked, `call ${String(call.index)} carries a token`);
+  }
+  for (const { origin, isMarked } of history.entries) holds(origin === HOME || !isMarked, `${origin} sees a token`);
+  for (const text of history.said) holds(!TOKEN.test(text), 'an event holds a token');
+}
+
+function oneReplay(history: History): void {
+  for (const call of history.calls) {
+    const replays = sendsOf(history, call)
+      .slice(0, -1)
+      .filter(({ status }) => status === 401).length;
+    holds(replays <= 1, `call ${String(call.index)} is replayed ${String(replays)} times`);
+  }
+}
+
+function waitsEnd(history: History): void {
+  for (const call of history.calls) {
+    const { plan, begun, settled, aborted, isAttached } = call;
+    const sends = sendsOf(history, call);
+    if (isAttached) {
+      const deadlineAt = begun.at + (plan.deadlineMs ?? DEADLINE_MS);
+      holds(
+        sends.every(({ sent }) => sent.at <= deadlineAt),
+        'no attempt begins after the deadline',
+      );
+      // Nothing but the wire is waited for beyond it.
+      const lastAt = Math.max(deadlineAt, ...sends.map(({ ended }) => ended?.at ?? Infinity));
+      holds(settled!.at <= lastAt, 'no wait lasts beyond the deadline');
+    }
+    if (aborted) holds(settled!.step <= aborted.step, 'an abort ends it at once');
+    for (const turn of history.turns) {
+      const isWaiting = begun.order < turn.order && turn.order < settled!.order && isAttached;
+      const isOnTheWire = sends.some(({ sent, ended }) => sent.order < turn.order && !isBefore(ended, turn));
+      const isConcerned = turn.what === 'detach' || plan.kind === 'own' || plan.kind === 'stream';
+      if (isWaiting && !isOnTheWire && isConcerned) {
+        holds(settled!.step <= turn.step, `a ${turn.what} ends every wait at once`);
+        const isSentAfter = sends.some(({ sent }) => sent.order > turn.order);
+        holds(!isSentAfter || turn.what === 'detach', `after a ${turn.what} nothing older is sent`);
+      }
+    }
+  }
+}
+
+function nothingLeft({ timers, isLockFree, calls }: History): void {
+  holds(timers === 0, `${String(timers)} timers are left`);
+  holds(isLockFree, 'the lock of the store is held');
+  for (const { listeners, index } of calls)
+    holds(listeners === 0, `the signal of call ${String(index)} is listened to`);
+}
+
+function storedGrows({ generations }: History): void {
+  for (const [index, generation] of generations.entries()) {
+    if (index > 0) holds(generation > generations[index - 1]!, `${String(generation)} is not newer`);
+  }
+}
+
+/** Nothing goes to a path before the instant that its server named. Each instance has a gate of its own. */
+function nobodyEarly({ plan, entries, calls }: History): void {
+  // A laptop that slept is no witness, and a detached instance knows no gate.
+  if (plan.acts.some(({ what }) => what === 'sleep' || what === 'detach')) return;
+  const instanceOf = (entry: Entry): number | undefined => calls.find(({ index }) => index === entry.call)?.instance;
+  for (const refused of entries) {
+    const { retryAfterMs, ended, isAnswered } = refused;
+    if (refused.status !== 429 || refused.call === undefined || !retryAfterMs || !ended || !isAnswered) continue;
+    const isEarly = entries.some(
+      (entry) =>
+        entry.call !== undefined &&
+        entry.origin === refused.origin &&
+        entry.path === refused.path &&
+        entry.sent.step > ended.step &&
+        entry.sent.at < ended.at + retryAfterMs &&
+        instanceOf(entry) === instanceOf(refused),
+    );
+    holds(!isEarly, `something is sent to ${refused.path} before its time`);
+  }
+}
+
+function sendsOf({ entries }: History, { index }: Made): Entry[] {
+  return entries.filter(({ call }) => call === index);
+}
+
+function isBefore(one: { readonly order: number } | undefined, other: { readonly order: number }): boolean {
+  return one !== undefined && one.order < other.order;
+}
+
+function holds(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new Error(what);
+}

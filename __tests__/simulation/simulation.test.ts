@@ -1,0 +1,132 @@
+import fc from 'fast-check';
+import { explore, runWorld } from './explore.js';
+import type { History } from './history.js';
+import { assertInvariants, INVARIANTS } from './invariants.js';
+import { samples } from './plans.js';
+import { byNumbers, replay } from './schedule.js';
+import { smallWorlds, worldOf } from './worlds.js';
+import { World } from './world.js';
+
+/*
+ * Small worlds in every order that they have, larger ones at random. `npm run test:simulate` runs more of both, and prints
+ * what it saw. A failure says how to see it again.
+ */
+
+const MOST = 4_000;
+/** The others are walked through by `npm run test:simulate`. */
+const TOLD = /^1 |nothing|sign-out|abort [12]|detach|2 calls, (?:sign-in|update)/;
+
+describe.each([
+  { calls: 1, interrupts: 'everything' },
+  { calls: 2, interrupts: 'acts' },
+  { calls: 3, interrupts: 'nothing' },
+] as const)('a dead token, one refresh, $calls calls', ({ calls, interrupts }) => {
+  test.each(smallWorlds(calls, interrupts).filter(({ name }) => TOLD.test(name)))(
+    '$name: every schedule keeps the invariants',
+    async ({ plan }) => {
+      expect(await explore(plan, { interrupts, most: MOST })).toMatchObject({ isComplete: true });
+    },
+    120_000,
+  );
+});
+
+test('whatever happens to whom and when, the invariants hold', async () => {
+  await fc.assert(
+    fc.asyncProperty(samples, async ({ plan, numbers }) => runWorld(plan, byNumbers(numbers))),
+    { numRuns: 2_000, seed: 20_261_123 },
+  );
+}, 120_000);
+
+test('a schedule that is replayed comes to the same history', async () => {
+  const plan = worldOf(3, { acts: [{ what: 'sign-in' }] });
+  const schedule = 'b0 b1 d0 d1+a0@4 b2'.split(' ');
+  const [one, other] = [await new World(plan).run(replay(schedule)), await new World(plan).run(replay(schedule))];
+  expect(one.entries).toEqual(other.entries);
+  expect(one.calls).toEqual(other.calls);
+});
+
+describe('the invariants see', () => {
+  /** What came of two calls with a dead token, as it should be: nothing is broken until something is planted. */
+  const seen = async (): Promise<History> => {
+    const history = await new World(worldOf(2, { acts: [{ what: 'sign-in' }] })).run(
+      replay('b0 d0 b1 d1 d2 d3 a0'.split(' ')),
+    );
+    assertInvariants(history);
+    return history;
+  };
+  const planted: readonly (readonly [what: string, broken: string, plant: (history: History) => unknown])[] = [
+    [
+      'a second refresh with the same token',
+      'I1',
+      ({ entries }) => entries.push({ ...entries.find(({ refreshToken }) => refreshToken)!, id: 9 }),
+    ],
+    [
+      'a refresh that nobody needs',
+      'I1',
+      ({ entries }) =>
+        Object.assign(
+          entries.find(({ refreshToken }) => refreshToken)!,
+          { refreshToken: 'p0-r2' },
+        ),
+    ],
+    ['a call that settles twice', 'I2', ({ calls }) => calls[0]!.settlements++],
+    ['a call that never settles', 'I2', ({ calls }) => (calls[0]!.settlements = 0)],
+    ['a handler that hears of a call twice', 'I2', ({ calls }) => calls[0]!.handedOn++],
+    [
+      'a POST that is sent again after it may have been applied',
+      'I3',
+      ({ calls, entries }) => {
+        Object.assign(calls[0]!, { plan: { ...calls[0]!.plan, method: 'POST' } });
+        entries[0]!.status = 'lost';
+      },
+    ],
+    [
+      "somebody else's token",
+      'I4',
+      ({ entries }) =>
+        Object.assign(
+          entries.find(({ call }) => call === 1)!,
+          { token: 'p7-a1' },
+        ),
+    ],
+    ['a token abroad', 'I5', ({ entries }) => Object.assign(entries[0]!, { origin: 'https://elsewhere.example' })],
+    ['a token in an event', 'I5', ({ said }) => said.push('p0-r1')],
+    [
+      'a second replay',
+      'I6',
+      ({ entries }) => {
+        const [first] = entries;
+        const last = entries.filter(({ call }) => call === 0).at(-1)!;
+        entries.splice(1, 0, { ...first!, ended: { ...first!.ended!, order: first!.sent.order } });
+        last.status = 200;
+      },
+    ],
+    ['a wait beyond the deadline', 'I7', ({ calls }) => Object.assign(calls[0]!, { settled: { at: 120_001 } })],
+    [
+      'an abort that is not heard',
+      'I7',
+      ({ calls }) => Object.assign(calls[0]!, { aborted: { ...calls[0]!.begun, step: 0 } }),
+    ],
+    ['a timer that is left', 'I8', (history) => history.timers++],
+    ['a listener that is left', 'I8', ({ calls }) => calls[1]!.listeners++],
+    ['a lock that is held', 'I8', (history) => (history.isLockFree = false)],
+    ['a generation that falls', 'I9', ({ generations }) => generations.push(1)],
+    [
+      'a call before the instant that the server named',
+      'I10',
+      ({ entries }) => Object.assign(entries[0]!, { status: 429, retryAfterMs: 1_000 }),
+    ],
+  ];
+
+  test.each(planted)('%s', async (_what, broken, plant) => {
+    const history = await seen();
+    plant(history);
+    const name = Object.keys(INVARIANTS).find((one) => one.startsWith(`${broken} `))!;
+    expect(() => {
+      INVARIANTS[name]!(history);
+    }).toThrow();
+    expect(() => {
+      assertInvariants(history);
+    }).toThrow('broken: ');
+  });
+});

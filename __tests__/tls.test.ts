@@ -1,0 +1,127 @@
+import { createServer } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import tls from 'node:tls';
+import { inspect } from 'node:util';
+import axios, { type AxiosError, type AxiosRequestConfig } from 'axios';
+import { apiKey, attachAuth, bearer, exchangeOf, signed, type AuthScheme } from '../lib/index.js';
+import { failureOf, inTurn, listenIn, servers } from './support/answers.js';
+import { certificateFor, type Certificate } from './support/certificate.js';
+import type { Recorder } from './support/serve.js';
+
+const start = servers();
+const CANARY = 'canary-c2e8d1';
+
+const own = certificateFor('127.0.0.1');
+const somebodyElses = certificateFor('api.example.com');
+
+const schemes: [name: string, make: () => AuthScheme, header: string][] = [
+  ['bearer', () => bearer(CANARY), 'authorization'],
+  ['apiKey', () => apiKey(CANARY), 'x-api-key'],
+  ['signed', () => signed(({ url }) => ({ 'X-Proof': `${CANARY} ${url.host}` })), 'x-proof'],
+];
+
+const adapters = ['http', 'fetch'] as const;
+
+/** Has every client of this process vouch for a certificate; Node's fetch cannot be told otherwise. */
+function trust({ cert }: Certificate): void {
+  const { connect: connectTls } = tls as { connect: (options: tls.ConnectionOptions) => tls.TLSSocket };
+  jest
+    .spyOn(tls, 'connect')
+    .mockImplementation(((options: tls.ConnectionOptions) =>
+      connectTls({ ...options, ca: cert })) as typeof tls.connect);
+}
+afterEach(() => jest.restoreAllMocks());
+
+function client(server: Recorder, adapter: 'http' | 'fetch', scheme: AuthScheme, defaults: AxiosRequestConfig = {}) {
+  const api = axios.create({ baseURL: server.origin, adapter, ...defaults });
+  attachAuth(api, { scheme, retry: { baseDelayMs: 1, maxDelayMs: 1 } });
+  return api;
+}
+
+describe.each(adapters)('over the %s adapter', (adapter) => {
+  test.each(schemes)('https to a server that is trusted takes the credential of %s', async (_name, make, header) => {
+    const server = await start(inTurn(200), own);
+    const heard = listenIn(server);
+    trust(own);
+    await client(server, adapter, make()).get('/x');
+    expect(server.seen.map(({ headers }) => headers[header])).toEqual([expect.stringContaining(CANARY)]);
+    expect(heard()).not.toContain(CANARY);
+  });
+
+  test.each([
+    ['nobody vouches for', own, undefined],
+    ['is for another host', somebodyElses, somebodyElses],
+  ])('a certificate that %s is refused, and the error shows no credential', async (_what, certificate, trusted) => {
+    const server = await start(inTurn(200), certificate);
+    if (trusted) trust(trusted);
+    const error = (await failureOf(client(server, adapter, bearer(CANARY)).get('/x'))) as AxiosError;
+    expect(error.response).toBeUndefined();
+    if (adapter === 'http') expect(exchangeOf(error)).toMatchObject({ attempts: 1 });
+    expect(inspect(error, { depth: Infinity }) + JSON.stringify(error)).not.toContain(CANARY);
+    expect(server.seen).toEqual([]);
+  });
+
+  test.each(schemes)('a redirect from https to http takes no credential of %s along', async (_name, make, header) => {
+    const plain = await start(inTurn(200));
+    const heard = listenIn(plain);
+    const server = await start(inTurn([302, { Location: `${plain.origin}/there` }]), own);
+    trust(own);
+    const { data } = await client(server, adapter, make()).get<unknown>('/here');
+    expect(data).toEqual({ answer: 1 });
+    expect(server.seen.map(({ headers }) => headers[header])).toEqual([expect.stringContaining(CANARY)]);
+    expect(plain.seen.map(({ url }) => url)).toEqual(['/there']);
+    expect(heard()).not.toContain(CANARY);
+  });
+});
+
+// F81
+test('a proxy that tunnels https sees no credential', async () => {
+  const server = await start(inTurn(200), own);
+  const asked: string[] = [];
+  const chunks: Buffer[] = [];
+  const sockets: Socket[] = [];
+  const proxy = createServer();
+  proxy.on('connection', (socket) => sockets.push(socket.on('data', (chunk: Buffer) => chunks.push(chunk))));
+  proxy.on('connect', ({ url = '', rawHeaders }, socket) => {
+    asked.push(url, ...rawHeaders);
+    const onward = connect(Number(new URL(server.origin).port), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      onward.pipe(socket).pipe(onward);
+    });
+    sockets.push(onward);
+    for (const end of [socket, onward]) end.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const { port } = proxy.address() as { port: number };
+  trust(own);
+  try {
+    await client(server, 'http', bearer(CANARY), { proxy: { host: '127.0.0.1', port } }).get('/x');
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => proxy.close(resolve));
+  }
+  expect(asked[0]).toBe(new URL(server.origin).host);
+  expect(server.seen.map(({ headers }) => headers.authorization)).toEqual([`Bearer ${CANARY}`]);
+  expect(Buffer.concat(chunks).toString('latin1') + asked.join()).not.toContain(CANARY);
+});
+
+// F80
+test.each([
+  ['data:text/plain,hello', 200],
+  ['file:///etc/hostname', undefined],
+  ['blob:https://api.example.com/1', undefined],
+])('%s is no matter for a scheme, and is tried once', async (url, status) => {
+  const authorize = jest.fn();
+  const onEvent = jest.fn();
+  const api = axios.create({ adapter: 'http' });
+  attachAuth(api, {
+    scheme: { name: 'Any', authorize },
+    origins: ['https://api.example.com'],
+    retry: { baseDelayMs: 1, maxDelayMs: 1 },
+    onEvent,
+  });
+  const outcome: unknown = await api.get(url).catch((error: unknown) => error);
+  expect((outcome as { status?: number }).status).toBe(status);
+  expect(onEvent).not.toHaveBeenCalled();
+  expect(authorize).not.toHaveBeenCalled();
+});

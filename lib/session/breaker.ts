@@ -1,0 +1,74 @@
+import type { Clock } from '../clock.js';
+import { Restraint } from './restraint.js';
+
+const FIRST_MS = 30_000;
+const LONGEST_MS = 300_000;
+const MOST_PLACES = 100;
+
+/** What the server made of a token, and where. */
+export interface Reception {
+  readonly generation: number;
+  readonly isUnauthorized: boolean;
+  /** The call had been refused before, and was sent again. */
+  readonly isReplay: boolean;
+  /** Method and path; asked only when it matters. */
+  readonly place: () => string;
+}
+
+/**
+ * Notices when refreshing does not help, and stops it for a while: everywhere when what a refresh brought was refused
+ * before anybody was let in with it, and at one place when it goes on refusing what lets others in.
+ */
+export class Breaker {
+  readonly #clock: Clock;
+  readonly #everywhere = new Restraint(FIRST_MS, LONGEST_MS);
+  readonly #places = new Map<string, Restraint>();
+  /** Generations, by what is known of them. */
+  #accepted = -1;
+  #refreshed = -1;
+  #broken = -1;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** A refresh has brought this generation. */
+  refreshed(generation: number): void {
+    this.#refreshed = generation;
+  }
+
+  isOpen(place?: () => string): boolean {
+    const now = this.#clock.monotonic();
+    if (this.#everywhere.isOn(now)) return true;
+    return place !== undefined && this.#places.size > 0 && this.#places.get(place())?.isOn(now) === true;
+  }
+
+  heard({ generation, isUnauthorized, isReplay, place }: Reception): void {
+    const now = this.#clock.monotonic();
+    if (!isUnauthorized) {
+      if (this.#places.size > 0) this.#places.delete(place());
+      if (generation === this.#accepted) return;
+      this.#accepted = generation;
+      this.#everywhere.end();
+      return;
+    }
+    if (isReplay) this.#restrain(place(), now);
+    if (generation !== this.#refreshed || generation === this.#accepted || generation === this.#broken) return;
+    this.#broken = generation;
+    this.#everywhere.begin(now);
+  }
+
+  /** The app has spoken: what was refused before says nothing any more. */
+  forgive(): void {
+    this.#everywhere.end();
+    this.#places.clear();
+  }
+
+  #restrain(place: string, now: number): void {
+    const restraint = this.#places.get(place) ?? new Restraint(FIRST_MS, LONGEST_MS);
+    restraint.begin(now);
+    this.#places.delete(place);
+    this.#places.set(place, restraint);
+    for (const [oldest] of this.#places) if (this.#places.size > MOST_PLACES) this.#places.delete(oldest);
+  }
+}
