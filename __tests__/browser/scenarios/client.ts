@@ -1,0 +1,55 @@
+import axios, { type AxiosInstance, type CreateAxiosDefaults } from 'axios';
+import {
+  attachAuth,
+  bearer,
+  type AttachAuthOptions,
+  type AuthEvent,
+  type BearerOptions,
+  type BearerScheme,
+  type TokenResponse,
+} from '../../../lib/index.js';
+import { told, type Told } from '../../support/stage.js';
+
+/** Where a scenario plays: two origins, and the adapter to reach them with. */
+export interface Setting {
+  readonly api: string;
+  readonly foreign: string;
+  readonly adapter: 'http' | 'xhr' | 'fetch';
+}
+
+export interface Client {
+  readonly api: AxiosInstance;
+  readonly events: AuthEvent[];
+}
+
+export function client(setting: Setting, options: AttachAuthOptions, defaults: CreateAxiosDefaults = {}): Client {
+  const { api: baseURL, adapter } = setting;
+  const events: AuthEvent[] = [];
+  const api = axios.create({ baseURL, adapter, ...defaults });
+  attachAuth(api, { onEvent: (event) => events.push(event), ...options });
+  return { api, events };
+}
+
+/** A session that begins with a token which the server refuses. */
+export function deadSession(options: BearerOptions = {}): BearerScheme {
+  return bearer({
+    tokens: { accessToken: 'dead', refreshToken: 'r1' },
+    refresh: async ({ client: bare, refreshToken, signal }) =>
+      (await bare.post<TokenResponse>('/token', { refreshToken }, { signal })).data,
+    ...options,
+  });
+}
+
+export async function outcomes(calls: readonly Promise<unknown>[]): Promise<Told[]> {
+  return (await Promise.allSettled(calls)).map(told);
+}
+
+export async function outcome(call: Promise<unknown>): Promise<Told> {
+  const [settled] = await Promise.allSettled([call]);
+  return told(settled);
+}
+
+/** Lets the server give the answer that it holds back. */
+export async function release({ api, adapter }: Setting): Promise<void> {
+  await axios.get('/release', { baseURL: api, adapter });
+}

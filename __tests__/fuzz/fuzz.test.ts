@@ -1,0 +1,26 @@
+import { properties, withLoopback } from './properties.js';
+import { findMangled } from './values.js';
+
+jest.setTimeout(60_000);
+
+/** A few of what `npm run test:fuzz` tries by the million. */
+const few = [
+  ['no URL takes a credential to a server that is not its own', 'urls-as-heard', 300], // F74, F75
+  ['challenges are read whatever a server sends', 'challenges', 300],
+  ['a wait is read whatever a server sends', 'retry-after', 300],
+  ['tokens are read whatever a server answers', 'tokens', 300], // F97
+  ['a session is read whatever a store holds', 'stored-sessions', 300], // F93
+] as const;
+
+test.each(few)('%s', async (_what, name, runs) => {
+  const finding = await properties[name]?.({ runs, seed: 1 });
+  expect(
+    finding && `${finding.what}\nnpm run test:fuzz -- --only ${name} --seed ${finding.seed} --path ${finding.path}`,
+  ).toBe(undefined);
+});
+
+// F89
+test('a credential is refused by the name of its field, or arrives byte for byte', async () => {
+  const units = [0, 0x0a, 0x0d, 0x1f, 0x22, 0x3a, 0x7e, 0x7f, 0x80, 0xff, 0x100, 0x10a, 0x2028, 0xd83d, 0xdd11];
+  expect(await withLoopback((loopback) => findMangled(units, loopback))).toBeUndefined();
+});

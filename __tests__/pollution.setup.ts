@@ -1,0 +1,72 @@
+/**
+ * Runs a suite under a polluted Object.prototype (FAILURES F90): `npx jest -c jest.pollution.config.ts`. While a test runs,
+ * every plain object seems to have these, and whoever reads or calls one has not looked whose they are.
+ * Left out are names that the tests themselves look for on plain objects, such as `reason` and `expiresAt`.
+ */
+const EVIL = 'https://evil.example';
+const called: string[] = [];
+
+const evil = (name: string) =>
+  Object.assign(
+    (): never => {
+      called.push(name);
+      throw new Error(`a polluted ${name} was called`);
+    },
+    { toString: () => EVIL },
+  );
+
+const functions = [
+  ...['store', 'refresh', 'isUnauthorized', 'onEvent', 'shouldRetry', 'keyOf', 'onChallenge', 'authorize', 'sign'],
+  ...['stringToSign', 'exclusive', 'subscribe', 'begin', 'answered', 'join', 'whileSamePrincipal', 'isRefreshUseless'],
+  ...['beforeRedirect', 'transport', 'attachAuth', 'throttle', 'retry', 'refusal'],
+];
+const values: Record<string, unknown> = {
+  ...{ credentials: 'omit', idempotent: true, foreignOrigin: 'refuse', origins: '*', allowInsecure: true },
+  ...{ maxAttempts: 99, maxThrottledAttempts: 99, statuses: [200], methods: ['POST'], baseDelayMs: 0, maxDelayMs: 0 },
+  ...{
+    maxRetryAfterMs: 1e9,
+    deadlineMs: 0,
+    maxQueued: 0,
+    refreshAheadMs: 1e9,
+    refreshTimeoutMs: 1,
+    challengesPerCall: 9,
+  },
+  ...{ accessToken: 'evil', access_token: 'evil', refreshToken: 'evil', refresh_token: 'evil', token68: 'evil' },
+  ...{ expires_in: 1, exp: 1, iat: 1, generation: 99, epoch: 99, version: 1 },
+  ...{
+    username: 'evil',
+    password: 'evil',
+    credentialHeaders: ['x-evil'],
+    header: 'X-Evil',
+    keyId: 'evil',
+    encoding: 'base64',
+  },
+  ...{ retryAfterMs: 1e9, challenge: true, isReauthorized: true, adapterName: 'xhr', isAxiosError: true },
+  ...{ baseURL: EVIL, allowAbsoluteUrls: false, socketPath: '/tmp/evil', fetchOptions: { redirect: 'error' } },
+};
+
+for (const name of functions) values[name] = evil(name);
+
+const names = Object.keys(values).filter((name) => !(name in Object.prototype));
+
+function pollute(): void {
+  for (const name of names) {
+    // An accessor could not be shadowed by assignment; a writable value can.
+    Object.defineProperty(Object.prototype, name, {
+      value: values[name],
+      configurable: true,
+      writable: true,
+      enumerable: process.env['POLLUTION'] === 'enumerable',
+    });
+  }
+}
+
+function clean(): void {
+  for (const name of names) Reflect.deleteProperty(Object.prototype, name);
+}
+
+beforeEach(pollute);
+afterEach(() => {
+  clean();
+  expect(called.splice(0)).toEqual([]);
+});
