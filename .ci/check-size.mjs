@@ -9,9 +9,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Bytes after gzip -9, at most. */
 const LIMITS = [
-  { what: '{ attachAuth, bearer }', code: "export { attachAuth, bearer } from './dist/index.mjs'", limit: 18_900 },
-  { what: 'axios-attach-auth', code: "export * from './dist/index.mjs'", limit: 21_100 },
-  { what: 'axios-attach-auth/node', code: "export * from './dist/node.mjs'", limit: 1_350 },
+  { what: '{ attachAuth, bearer }', code: "export { attachAuth, bearer } from './dist/index.mjs'", limit: 22_900 },
+  { what: 'axios-attach-auth', code: "export * from './dist/index.mjs'", limit: 25_100 },
+  { what: 'axios-attach-auth/node', code: "export * from './dist/node.mjs'", limit: 1_400 },
 ];
 
 /** What must not ride along: names that only stand in the bundle if their code does. */

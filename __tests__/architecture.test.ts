@@ -19,6 +19,7 @@ const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: tr
   { parts: ['session'] },
   { parts: ['recovery', 'traffic', 'wire'], isOpen: true },
   { parts: ['clock', 'events', 'errors'], isOpen: true },
+  { parts: ['own'] },
 ];
 const AXIOS_AT_RUN_TIME = /^(?:wire\/|errors\.ts$|attach-auth\.ts$)/;
 

@@ -413,6 +413,19 @@ describe('a store that several hold', () => {
     expect(stage.to('/after')[0]?.token).toBe('bob-a1');
   });
 
+  test('a call on its way is not sent again with the token of somebody who signed in at another holder', async () => {
+    const stage = new Stage();
+    const store = memoryStore();
+    stage.attach({ scheme: stage.bearer({ store, tokens: stage.tokens.issueDead('alice') }) });
+    const call = underway(stage.api.get('/item'));
+    await stage.clock.advance(5);
+    const second = stage.bearer({ store });
+    second.getSnapshot();
+    await second.signIn(stage.tokens.issue('bob'));
+    expect(await stage.outcome(call)).toMatchObject({ status: 401, code: 'ERR_AUTH_SESSION_CHANGED', attempts: 1 });
+    expect(stage.to('/item').map(({ token }) => ownerOf(token))).toEqual(['alice']);
+  });
+
   test('its generation only ever grows, and its epoch with every principal', async () => {
     const stage = new Stage();
     const store = memoryStore();

@@ -39,6 +39,34 @@ async function places(): Promise<Places> {
   return { own, foreign, heard: listenIn(foreign) };
 }
 
+// F75
+test.each([
+  ['a relative URL without a base', undefined, '/x'],
+  ['a host that is none', 'https://api.example.com', 'http://[bad/x'],
+  ['a base that is none', 'https://exa mple', '/x'],
+  ['a base with a blank at its end', 'http://127.0.0.1:1 ', ''],
+])('%s is sent nowhere else because a scheme has looked at it', async (_what, baseURL, url) => {
+  const { adapter, sent } = pretend();
+  // By this name it passes for the adapter of axios.
+  const real = Object.assign(adapter, { adapterName: 'http' });
+  const scheme = signed(({ url: seen }) => ({ Authorization: `Signed ${seen.pathname}` }));
+  const { api } = client({ adapter: real, ...(baseURL !== undefined && { baseURL }) }, { scheme });
+  const params = { q: 1 };
+  await api.get(url, { params });
+  expect(sent).toHaveLength(1);
+  expect(sent[0]).toMatchObject({ url, params });
+});
+
+test('a URL object is as good as its text', async () => {
+  const { adapter, sent, credentials } = pretend();
+  const { api } = client({ adapter, baseURL: 'https://api.example.com' });
+  const url = new URL('https://api.example.com/x') as unknown as string;
+  await api.get(url, { params: { q: 1 } });
+  await api.get(new URL('https://user@api.example.com/x') as unknown as string);
+  expect(sent.map((config) => config.url)).toEqual(['https://api.example.com/x', 'https://user@api.example.com/x']);
+  expect(credentials()).toEqual([`Bearer ${CANARY}`, undefined]);
+});
+
 function client(defaults: AxiosRequestConfig, options: Partial<AttachAuthOptions> = {}) {
   const api = axios.create(defaults);
   const handle = attachAuth(api, { scheme: bearer(CANARY), retry: false, ...options });

@@ -119,6 +119,13 @@ describe('one refresh for everybody', () => {
     expect(stage.tokens.refreshes).toBe(1);
   });
 
+  test('a store without a lock costs no more: calls of one scheme share one refresh', async () => {
+    const { load, compareAndSet } = memoryStore();
+    const { stage } = Stage.with({ tokens: dead, bearer: { store: { load, compareAndSet } }, attach: soon });
+    expect(await stage.outcomes(times(10, () => stage.api.get('/item')))).toEqual(succeeded(10));
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+
   test('two schemes over one store share one refresh', async () => {
     const stage = new Stage();
     const store = memoryStore();

@@ -92,6 +92,16 @@ describe.each(orders)('with axios-retry attached %s', (order) => {
     expect(refresh).toHaveBeenCalledTimes(1);
   });
 
+  test('every attempt is authorized once, a repeated one as well', async () => {
+    const server = await start(inTurn(hangUp, 503, hangUp, 200));
+    const key = jest.fn(() => 'secret');
+    const api = axios.create({ baseURL: server.origin });
+    stack(api, order, add, apiKey(key), { retry: false });
+    expect(await api.get('/item')).toMatchObject({ status: 200 });
+    expect(server.seen).toHaveLength(4);
+    expect(key).toHaveBeenCalledTimes(4);
+  });
+
   test.each([
     ['503', 503],
     ['401', 401],

@@ -153,6 +153,21 @@ describe('a call that was cancelled before it began', () => {
     }
   });
 
+  test('its wait ends at once, too, where an earlier handler aborts what was refused', async () => {
+    const stage = new Stage();
+    const controller = new AbortController();
+    stage.api.interceptors.response.use(undefined, (error: unknown) => {
+      controller.abort();
+      throw error;
+    });
+    stage.attach({ scheme: stage.bearer({ tokens: stage.tokens.issueDead() }) });
+    expect(await stage.outcome(stage.api.get('/item', { signal: controller.signal }))).toMatchObject({
+      code: 'ERR_CANCELED',
+      attempts: 1,
+    });
+    expect(stage.clock.monotonic()).toBe(10);
+  });
+
   test.each(cancelled)('is never sent while others wait (%s)', async (_, config) => {
     const { stage } = throttled();
     const first = underway(stage.api.get('/item'));

@@ -1,6 +1,7 @@
 import type { AxiosInstance } from 'axios';
 import { Attachment } from './attachment.js';
 import { systemClock, type Clock } from './clock.js';
+import { hide } from './errors.js';
 import { requestInterceptor } from './interceptors/request.js';
 import { responseInterceptor } from './interceptors/response.js';
 import type { AttachAuthOptions } from './options.js';
@@ -49,7 +50,7 @@ export function attachAuth(
   const { fulfilled, rejected } = responseInterceptor(attachment);
   const requestId = interceptors.request.use(requestInterceptor(attachment), rethrow, { synchronous: true });
   const responseId = interceptors.response.use(fulfilled, rejected);
-  Object.defineProperty(marks, ATTACHED, { value: true, configurable: true });
+  hide(marks, ATTACHED, true);
   return {
     detach() {
       if (attachment.isDetached) return;

@@ -39,6 +39,23 @@ export function stopwatch(clock: Clock): () => number {
   return () => Math.max(clock.now() - wall, clock.monotonic() - monotonic);
 }
 
+/** The wall clock gets ahead by so much when the machine sleeps, or somebody sets it; less is how finely it shows time. */
+const LEAST_SLEEP_MS = 1_000;
+
+/** A stopwatch to read often: it counts the machine's sleep, and never goes back, however often the wall clock is set. */
+export function timeline(clock: Clock): () => number {
+  let sleptMs = 0;
+  let wall = clock.now();
+  let monotonic = clock.monotonic();
+  return () => {
+    const aheadMs = clock.now() - wall - (clock.monotonic() - monotonic);
+    if (aheadMs > LEAST_SLEEP_MS) sleptMs += aheadMs;
+    wall = clock.now();
+    monotonic = clock.monotonic();
+    return monotonic + sleptMs;
+  };
+}
+
 /** Runs `run` once `delayMs` have passed on a stopwatch. Infinity never comes, but unless `idle` it holds the process. */
 export function alarm(clock: Clock, delayMs: number, run: () => void, hold?: 'idle'): Cancel {
   const passedMs = stopwatch(clock);

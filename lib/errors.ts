@@ -1,4 +1,5 @@
 import { AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import { plain, said } from './own.js';
 
 /*
  * Error
@@ -49,10 +50,10 @@ export class AuthError extends AxiosError {
    * @internal
    */
   about(config: InternalAxiosRequestConfig | undefined, response: AxiosResponse | undefined): AuthError {
-    return new AuthError(this.code, this.message, this.cause, config, response);
+    return new AuthError(this.code, this.message, said(this, 'cause'), config, response);
   }
 }
-Object.defineProperty(AuthError.prototype, BRAND, { value: true });
+hide(AuthError.prototype, BRAND, true);
 
 /** True for an {@link AuthError}, also one of another copy of this package. */
 export function isAuthError(value: unknown): value is AuthError {
@@ -68,7 +69,7 @@ export class RefreshRejectedError extends Error {
 }
 
 /** Sets a property that inspectors and serializers pass over. */
-export function hide(target: object, key: string, value: unknown): void {
+export function hide(target: object, key: PropertyKey, value: unknown): void {
   // Without a prototype: one that somebody polluted must not turn this into an accessor. Frozen targets stay as they are.
   Reflect.defineProperty(target, key, {
     __proto__: null,
@@ -84,17 +85,24 @@ export function hide(target: object, key: string, value: unknown): void {
  * the refresh token itself.
  */
 export function withoutRequestSecrets(error: unknown): unknown {
-  let at = error as AxiosError | null | undefined;
-  for (let depth = 0; typeof at === 'object' && at !== null && depth < 8; depth++) {
-    const { method, baseURL, url } = at.config ?? {};
-    for (const holder of at.isAxiosError ? [at, at.response] : []) {
+  for (const failure of chainOf(error)) {
+    if (said(failure, 'isAxiosError') !== true) continue;
+    const { method, baseURL, url } = plain(said(failure, 'config') ?? {}) as Partial<InternalAxiosRequestConfig>;
+    for (const holder of [failure, said(failure, 'response')]) {
       if (!holder) continue;
       Object.assign(holder, { config: { method, baseURL: whereTo(baseURL), url: whereTo(url), headers: {} } });
-      hide(holder, 'request', holder.request);
+      hide(holder, 'request', said(holder, 'request'));
     }
-    at = at.cause as typeof at;
   }
   return error;
+}
+
+/** An error and what it was caused by, as far as anybody would look. */
+export function chainOf(error: unknown): Partial<AxiosError>[] {
+  const chain: Partial<AxiosError>[] = [];
+  for (let at = error; typeof at === 'object' && at !== null && chain.length < 8; at = said(at, 'cause'))
+    chain.push(at);
+  return chain;
 }
 
 /** A URL without query and user-info. */

@@ -1,6 +1,7 @@
 import type { AxiosResponse } from 'axios';
 import type { AuthEvent } from './events.js';
 import type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions } from './options.js';
+import { plain, said } from './own.js';
 import type { RetryPolicy } from './recovery/decide.js';
 import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
 import type { OriginPolicy } from './wire/origin.js';
@@ -17,6 +18,7 @@ export interface CallPolicy {
 /** What holds for an instance, and so for each call that says nothing else. */
 export interface Policy extends CallPolicy {
   readonly scheme: AuthScheme;
+  readonly credentialHeaders: readonly string[];
   readonly throttle:
     { readonly keyOf: ((request: AuthRequest) => string) | undefined; readonly maxQueued: number } | false;
   readonly origins: OriginPolicy;
@@ -40,34 +42,35 @@ export function resolveOptions(options: AttachAuthOptions): Policy {
   check(isObject(options), 'options', 'an object with a scheme', options);
   const {
     scheme,
+    retry,
     throttle = {},
+    deadlineMs,
     foreignOrigin = 'send-bare',
     isUnauthorized,
     onEvent,
     origins,
     allowInsecure = false,
-  } = options;
+  } = plain(options);
   check(
-    isObject(scheme) && typeof scheme.authorize === 'function',
+    isObject(scheme) && typeof said(scheme, 'authorize') === 'function',
     'scheme',
     'basic(), bearer(), … or an object with authorize()',
     // A token that was given in its place is not repeated here.
     typeof scheme === 'string' ? 'a string' : scheme,
   );
-  const { credentialHeaders = [] } = scheme;
+  const credentialHeaders = said(scheme, 'credentialHeaders') ?? [];
   check(Array.isArray(credentialHeaders), 'scheme.credentialHeaders', 'an array of names', credentialHeaders);
-  checkFunctions({ 'scheme.onChallenge': (scheme as { onChallenge?: unknown }).onChallenge });
+  checkFunctions({ 'scheme.onChallenge': said(scheme, 'onChallenge') });
   check(throttle === false || isObject(throttle), 'throttle', 'an object or false', throttle);
   check(['send-bare', 'refuse'].includes(foreignOrigin), 'foreignOrigin', "'send-bare' or 'refuse'", foreignOrigin);
   checkFunctions({ isUnauthorized, onEvent });
-  if (throttle) checkFunctions({ 'throttle.keyOf': throttle.keyOf });
+  const { keyOf, maxQueued } = plain(throttle || {});
+  checkFunctions({ 'throttle.keyOf': keyOf });
   return {
-    ...resolveRetry(options.retry, { retry: RETRY_DEFAULTS, shouldRetry: undefined }, 'retry'),
+    ...resolveRetry(retry, { retry: RETRY_DEFAULTS, shouldRetry: undefined }, 'retry'),
     scheme,
-    throttle: throttle && {
-      keyOf: throttle.keyOf,
-      maxQueued: atLeast(0, throttle.maxQueued, Infinity, 'throttle.maxQueued'),
-    },
+    credentialHeaders: credentialHeaders.map((name) => String(name).toLowerCase()),
+    throttle: throttle && { keyOf, maxQueued: atLeast(0, maxQueued, Infinity, 'throttle.maxQueued') },
     origins: {
       origins: origins === undefined || origins === '*' ? origins : originSet(origins, 'origins', "'*' or "),
       allowInsecure:
@@ -75,7 +78,7 @@ export function resolveOptions(options: AttachAuthOptions): Policy {
     },
     foreignOrigin,
     isUnauthorized,
-    deadlineMs: atLeast(0, options.deadlineMs, 120_000, 'deadlineMs'),
+    deadlineMs: atLeast(0, deadlineMs, 120_000, 'deadlineMs'),
     credentials: 'attach',
     isIdempotent: false,
     onEvent,
@@ -83,15 +86,15 @@ export function resolveOptions(options: AttachAuthOptions): Policy {
 }
 
 /** What holds for one call. @throws TypeError as {@link resolveOptions} does, naming `attachAuth`. */
-export function resolveCall(own: RequestAuthOptions | undefined, policy: Policy): CallPolicy {
-  if (own === undefined) return policy;
-  check(isObject(own), 'attachAuth', 'an object or false', own);
-  const { credentials = 'attach', idempotent = false } = own;
+export function resolveCall(given: RequestAuthOptions | undefined, policy: Policy): CallPolicy {
+  if (given === undefined) return policy;
+  check(isObject(given), 'attachAuth', 'an object or false', given);
+  const { credentials = 'attach', idempotent = false, retry, deadlineMs } = plain(given);
   check(['attach', 'omit'].includes(credentials), 'attachAuth.credentials', "'attach' or 'omit'", credentials);
   check(typeof idempotent === 'boolean', 'attachAuth.idempotent', 'a boolean', idempotent);
   return {
-    ...resolveRetry(own.retry, policy, 'attachAuth.retry'),
-    deadlineMs: atLeast(0, own.deadlineMs, policy.deadlineMs, 'attachAuth.deadlineMs'),
+    ...resolveRetry(retry, policy, 'attachAuth.retry'),
+    deadlineMs: atLeast(0, deadlineMs, policy.deadlineMs, 'attachAuth.deadlineMs'),
     credentials,
     isIdempotent: idempotent,
   };
@@ -105,7 +108,8 @@ function resolveRetry(
   if (given === undefined) return { retry: over.retry, shouldRetry: over.shouldRetry };
   if (given === false) return { retry: false, shouldRetry: undefined };
   check(isObject(given), name, 'an object or false', given);
-  const { statuses, methods, shouldRetry } = given;
+  const wanted = plain(given);
+  const { statuses, methods, shouldRetry } = wanted;
   const byDefault = over.retry || RETRY_DEFAULTS;
   check(
     statuses === undefined || (Array.isArray(statuses) && statuses.every(isStatus)),
@@ -123,7 +127,7 @@ function resolveRetry(
   const numbers = { ...byDefault };
   for (const key of ['maxAttempts', 'maxThrottledAttempts', 'baseDelayMs', 'maxDelayMs', 'maxRetryAfterMs'] as const) {
     Object.assign(numbers, {
-      [key]: atLeast(key.endsWith('s') && !key.endsWith('Ms') ? 1 : 0, given[key], byDefault[key], `${name}.${key}`),
+      [key]: atLeast(key.endsWith('s') && !key.endsWith('Ms') ? 1 : 0, wanted[key], byDefault[key], `${name}.${key}`),
     });
   }
   return {

@@ -1,4 +1,5 @@
 import type { Browser, ConsoleMessage, Page } from 'playwright-core';
+import { inTurn } from '../support/answers.js';
 import { bundle, isChromiumInstalled, startChromium } from '../support/chromium.js';
 import { token } from '../support/dead-session.js';
 import { reply, type Handler } from '../support/serve.js';
@@ -86,6 +87,14 @@ function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'):
     const facts = await play('failing', 'POST', '/x');
     expect(facts).toMatchObject({ status: 200, attempts: 3, reasons: ['throttled', 'throttled'] });
     expect(facts.waitedMs).toBeGreaterThan(0);
+  });
+
+  // Nobody can tell xhr to pass by the cache: documented.
+  (adapter === 'fetch' ? test : test.skip)('a refusal that may be cached is not had from the cache again', async () => {
+    const refusal = [429, { 'Retry-After': '1', 'Cache-Control': 'max-age=60' }] as const;
+    const { play, calls } = await open(host, inTurn(refusal, 200));
+    expect(await play('failing', 'GET', '/x')).toMatchObject({ status: 200, attempts: 2, reasons: ['throttled'] });
+    expect(calls()).toHaveLength(2);
   });
 
   test('a challenge that CORS hides is a 401 all the same', async () => {

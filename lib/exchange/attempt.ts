@@ -3,10 +3,12 @@ import { detached, type Attachment } from '../attachment.js';
 import { AuthError } from '../errors.js';
 import { isPromise } from '../schemes/scheme.js';
 import type { MaybePromise } from '../session/store.js';
+import { said } from '../own.js';
 import { resolveAdapter } from '../wire/adapter.js';
 import { copyHeaders, writtenHeaders } from '../wire/header-values.js';
 import { fullUrl, resolveUrl, type Destination } from '../wire/origin.js';
-import type { Gate } from '../traffic/gate.js';
+import type { Admission, Entry, Gate, GateKeys } from '../traffic/gate.js';
+import type { Verdict } from '../traffic/lane.js';
 import { RequestView } from '../wire/request-view.js';
 import { Passage } from '../wire/wire.js';
 import { Attempt, type Call } from './call.js';
@@ -37,7 +39,16 @@ export async function attempt(call: Call, config: Config): Promise<AxiosResponse
     }
   } catch (error) {
     throw call.inContext(error);
+  } finally {
+    endPass(call, 'ended');
   }
+}
+
+/** The gate hears what became of the attempt, once. */
+function endPass(call: Call, verdict: Verdict): void {
+  const { pass } = call;
+  call.pass = undefined;
+  pass?.lane.heard(pass, verdict);
 }
 
 /** Waits for the gate and lets the scheme write its headers. What need not wait costs no promise. */
@@ -48,7 +59,7 @@ function prepare(call: Call, config: Config, origin: string, isAuthorized: boole
   const authorizing = isAuthorized ? authorize(call, view) : undefined;
   return authorizing
     ? authorizing.then(() =>
-        gate?.isClosed(gateKeys(call.attachment, view, origin))
+        gate && !gate.isCalm && gate.opensInMs(gateKeys(call.attachment, view, origin)) > 0
           ? prepareInTurn(call, gate, config, origin, isAuthorized)
           : view,
       )
@@ -67,7 +78,8 @@ async function prepareInTurn(
     const view = viewOf(call, config);
     await passGate(call, gate, view, origin);
     if (isAuthorized) await authorize(call, view);
-    if (!gate.isClosed(gateKeys(call.attachment, view, origin))) return view;
+    if (gate.opensInMs(gateKeys(call.attachment, view, origin)) <= 0) return view;
+    endPass(call, 'ended');
   }
 }
 
@@ -92,16 +104,18 @@ function depart(call: Call, config: Config, made: Attempt): Passage {
   const { view, origin, isAuthorized } = made;
   const { headers, seenUrl: url } = view;
   const credentialHeaders = isAuthorized
-    ? writtenHeaders(config.headers, headers, attachment.policy.scheme.credentialHeaders)
+    ? writtenHeaders(config.headers, headers, attachment.policy.credentialHeaders)
     : [];
   const adapter = resolveAdapter(config, call.adapters);
   if (++call.attempts === 1) attachment.budget(origin).countCall(call.waiting.beganAt);
   call.last = made;
-  return new Passage({ config, headers, credentialHeaders, url, origin, adapter });
+  const mayGoInClear = attachment.policy.origins.allowInsecure === true;
+  const isRepeated = call.attempts > 1;
+  return new Passage({ config, headers, credentialHeaders, url, origin, adapter, isRepeated, mayGoInClear });
 }
 
 function fail(call: Call, made: Attempt, error: unknown): unknown {
-  const { response } = (error ?? {}) as Partial<AxiosError>;
+  const response = said(error as Partial<AxiosError> | undefined, 'response');
   made.error = error;
   if (response) learn(call, made, response);
   // What has no origin reaches no server, however often.
@@ -111,24 +125,35 @@ function fail(call: Call, made: Attempt, error: unknown): unknown {
 
 async function passGate(call: Call, gate: Gate, view: RequestView, origin: string): Promise<void> {
   const { attachment, waiting, policy } = call;
-  for (;;) {
-    const longestMs = Math.min(waiting.remainingMs, policy.retry ? policy.retry.maxRetryAfterMs : Infinity);
-    const ticket = gate.enter(gateKeys(attachment, view, origin), longestMs);
-    if (!ticket) return;
-    if (ticket.refusal) {
-      call.comeBackIn(ticket.opensInMs);
-      throw ticket.refusal;
+  const longestMs = policy.retry ? policy.retry.maxRetryAfterMs : Infinity;
+  const entry = gate.enter(gateKeys(attachment, view, origin), {
+    mayWait: (opensInMs) => opensInMs <= Math.min(longestMs, waiting.remainingMs),
+    isKnown: call.attempts > 0,
+  });
+  const admission = entry?.kind === 'wait' ? await inTurn(entry) : entry;
+  if (admission?.kind === 'refused') {
+    call.comeBackIn(admission.opensInMs);
+    throw admission.error;
+  }
+  call.pass = admission?.pass;
+
+  async function inTurn({ turn, leave }: Extract<Entry, { kind: 'wait' }>): Promise<Admission> {
+    try {
+      return await waiting.race(turn);
+    } catch (error) {
+      leave();
+      throw error;
     }
-    await waiting.race(ticket.turn, ticket.leave);
   }
 }
 
 /** The narrower limit first, then the one it may be part of. */
-function gateKeys({ policy: { throttle } }: Attachment, view: RequestView, origin: string): readonly [string, string?] {
+export function gateKeys({ policy: { throttle } }: Attachment, view: RequestView, origin: string): GateKeys {
   return throttle && throttle.keyOf ? [throttle.keyOf(view)] : [origin + view.url.pathname, origin];
 }
 
-function learn({ attachment }: Call, made: Attempt, response: AxiosResponse): void {
+function learn(call: Call, made: Attempt, response: AxiosResponse): void {
+  const { attachment } = call;
   const { view, origin, isAuthorized } = made;
   const outcome = readAnswer(response, origin, attachment);
   made.response = response;
@@ -136,8 +161,17 @@ function learn({ attachment }: Call, made: Attempt, response: AxiosResponse): vo
   if (outcome.kind !== 'answer') return;
   attachment.learnTime(response);
   if (isAuthorized) attachment.hooks.answered?.(view, outcome.isUnauthorized);
-  if (isThrottled(outcome) && !attachment.isDetached)
-    attachment.gate?.close(gateKeys(attachment, view, origin), outcome.retryAfterMs);
+  if (!isThrottled(outcome)) endPass(call, outcome.status < 500 ? 'granted' : 'ended');
+  else if (!attachment.isDetached && attachment.gate) {
+    const { retryAfterMs, limit } = outcome;
+    const { pass } = call;
+    call.pass = undefined;
+    attachment.gate.refused(gateKeys(attachment, view, origin), pass, {
+      retryAfterMs,
+      perSecond: limit?.perSecond,
+      policy: limit?.policy,
+    });
+  }
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Attachment } from '../attachment.js';
 import type { CallPolicy } from '../policy.js';
 import type { Outcome, SettleReason } from '../recovery/decide.js';
 import type { RequestView, ViewSource } from '../wire/request-view.js';
+import type { Pass } from '../traffic/lane.js';
 import type { Waiting } from './waiting.js';
 
 /** One attempt: what was sent, and what came of it. */
@@ -26,6 +27,8 @@ export interface Call extends ViewSource {
   readonly policy: CallPolicy;
   readonly adapters: InternalAxiosRequestConfig['adapter'];
   readonly waiting: Waiting;
+  /** What the gate let this attempt go with, until it hears what became of it. */
+  pass: Pass | undefined;
   /** The config that axios first handed to the wire: later attempts get merged copies, which lose what axios does not know. */
   config: InternalAxiosRequestConfig | undefined;
   last: Attempt | undefined;

@@ -3,6 +3,8 @@ import type { Attachment } from '../attachment.js';
 import { isAuthError } from '../errors.js';
 import type { CallPolicy } from '../policy.js';
 import type { SettleReason } from '../recovery/decide.js';
+import { said } from '../own.js';
+import type { Pass } from '../traffic/lane.js';
 import { resolveUrl } from '../wire/origin.js';
 import { attempt } from './attempt.js';
 import type { Attempt, Call } from './call.js';
@@ -18,6 +20,7 @@ export class Exchange implements Reporting, Call {
   readonly wire: AxiosAdapter;
   readonly waiting: Waiting;
   config: Config | undefined;
+  pass: Pass | undefined;
   last: Attempt | undefined;
   attempts = 0;
   errors = 0;
@@ -103,10 +106,12 @@ export class Exchange implements Reporting, Call {
   }
 
   inContext(error: unknown): unknown {
-    return isAuthError(error) && !error.config ? error.about(this.config, this.last?.response) : error;
+    return isAuthError(error) && !said(error, 'config') ? error.about(this.config, this.last?.response) : error;
   }
 
   #send(config: Config): Promise<AxiosResponse> {
+    // Whatever its types say, axios takes a URL object.
+    if (config.url && typeof config.url !== 'string') config.url = String(config.url);
     this.waiting.config = this.config ??= config;
     return attempt(this, this.config);
   }

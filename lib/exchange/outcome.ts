@@ -1,6 +1,10 @@
 import type { AxiosError, AxiosResponse } from 'axios';
 import type { Attachment } from '../attachment.js';
+import { chainOf } from '../errors.js';
+import { said } from '../own.js';
 import { isThrottling, type Outcome } from '../recovery/decide.js';
+import { parseHttpDate } from '../recovery/http-date.js';
+import { readRateLimit } from '../recovery/rate-limit.js';
 import { parseRetryAfter } from '../recovery/retry-after.js';
 import { headerOf, headersOf } from '../wire/answer.js';
 import { parseChallenges } from '../wire/challenge.js';
@@ -13,11 +17,18 @@ export function readAnswer(response: AxiosResponse, origin: string, { policy, cl
   const isUnauthorized = policy.isUnauthorized
     ? policy.isUnauthorized(response)
     : status === 401 && !isScopeMissing(response);
-  const answer = { kind: 'answer', status, isUnauthorized, retryAfterMs: undefined } as const;
+  const answer = { kind: 'answer', status, isUnauthorized, retryAfterMs: undefined, limit: undefined } as const;
   if (status < 400 && !isUnauthorized) return answer;
   if (wasFetchedElsewhere(response, origin)) return { kind: 'final' };
+  const now = clock.now();
   const date = headerOf(response, 'age') === undefined ? headerOf(response, 'date') : undefined;
-  return { ...answer, retryAfterMs: parseRetryAfter(headerOf(response, 'retry-after'), { now: clock.now(), date }) };
+  const asked = parseRetryAfter(headerOf(response, 'retry-after'), { now, date });
+  if (status !== 429) return { ...answer, retryAfterMs: asked };
+  const servedAt = (date === undefined ? undefined : parseHttpDate(date, now)) ?? now;
+  const limit = readRateLimit((name) => headerOf(response, name), servedAt);
+  // A limit that has calls left is not the one that this call was refused for.
+  const untilReset = (limit?.remaining ?? 0) < 1 ? limit?.resetMs : undefined;
+  return { ...answer, retryAfterMs: asked ?? untilReset, limit };
 }
 
 /** The token is good but not enough (RFC 6750 §3.1): another one of the kind changes nothing. */
@@ -39,8 +50,16 @@ const FINAL_CODE =
 
 /** What an error without an answer means for the call. */
 export function readError(error: unknown): Outcome {
-  const { isAxiosError, code = '', message } = (error ?? {}) as Partial<AxiosError>;
-  if (isTimeout(error) && isAxiosError) return { kind: 'timeout' };
-  const isFinal = code === 'ERR_BAD_RESPONSE' ? message !== 'stream has been aborted' : FINAL_CODE.test(code);
-  return { kind: isFinal || !isAxiosError ? 'final' : 'network' };
+  if (said(error, 'isAxiosError') !== true) return { kind: 'final' };
+  if (isTimeout(error)) return { kind: 'timeout' };
+  return { kind: chainOf(error).some(isFinal) ? 'final' : 'network' };
+}
+
+/** Over fetch only a cause tells why. */
+function isFinal(failure: Partial<AxiosError>): boolean {
+  const { message } = failure;
+  const code = said(failure, 'code') ?? '';
+  if (code === 'ERR_BAD_RESPONSE') return message !== 'stream has been aborted';
+  // What Node's fetch says to a redirect where `redirect: 'error'` forbids one.
+  return FINAL_CODE.test(code) || message === 'unexpected redirect';
 }

@@ -1,9 +1,11 @@
 import type { AxiosError, AxiosResponse } from 'axios';
 import { isAuthError, type AuthErrorCode } from '../errors.js';
 import { decide, type Circumstances, type Decision, type SettleReason } from '../recovery/decide.js';
+import { plain, said } from '../own.js';
 import { isReplayable } from '../recovery/replayable.js';
 import { isPromise } from '../schemes/scheme.js';
 import { discard } from '../wire/discard.js';
+import { gateKeys } from './attempt.js';
 import type { Attempt, Call } from './call.js';
 import { challengesOf, isThrottled } from './outcome.js';
 
@@ -13,7 +15,7 @@ export async function nextStep(call: Call): Promise<boolean> {
   // Decided on before: what ended the call since came before another attempt was made.
   if (!last || last.isDecided || attachment.isDetached) return false;
   last.isDecided = true;
-  const decision = decideOn(call, last);
+  const decision = plain(decideOn(call, last));
   if (decision.kind === 'reauthorize') return reauthorize(call, last);
   call.comeBackIn(decision.retryAfterMs);
   if (decision.kind === 'settle') {
@@ -22,7 +24,11 @@ export async function nextStep(call: Call): Promise<boolean> {
     if (decision.challenge) void (async () => challenge(call, last))().catch(() => undefined);
     return false;
   }
-  const { delayMs, reason } = decision;
+  const { reason } = decision;
+  const { gate } = attachment;
+  // Whom the server throttles waits in the gate, with everybody else.
+  const isGated = reason === 'throttled' && gate !== undefined;
+  const delayMs = isGated ? gate.opensInMs(gateKeys(attachment, last.view, last.origin)) : decision.delayMs;
   if (reason !== 'throttled' && !attachment.budget(last.origin).take(attachment.clock.monotonic())) {
     call.reason = 'retry-budget';
     return false;
@@ -30,7 +36,7 @@ export async function nextStep(call: Call): Promise<boolean> {
   discard(last.response?.data);
   if (attachment.policy.onEvent)
     attachment.tell({ type: 'retry', ...sentAgain(call, last), delayMs: Math.round(delayMs), reason });
-  await waiting.sleep(delayMs);
+  if (!isGated) await waiting.sleep(delayMs);
   return true;
 }
 
@@ -121,8 +127,9 @@ async function reauthorize(call: Call, last: Attempt): Promise<boolean> {
 
 function challenge({ attachment }: Call, { view, response }: Attempt): boolean | Promise<boolean> {
   const { scheme } = attachment.policy;
-  if (!scheme.onChallenge || !response) return false;
-  return scheme.onChallenge({ request: view, response, challenges: challengesOf(response) });
+  const answer = said(scheme, 'onChallenge');
+  if (!answer || !response) return false;
+  return answer.call(scheme, { request: view, response, challenges: challengesOf(response) });
 }
 
 /** What events say of a call that is sent again: its URL without query and user-info. */

@@ -1,4 +1,5 @@
 import type { AxiosAdapter } from 'axios';
+import { said } from '../own.js';
 import type { SettleReason } from '../recovery/decide.js';
 
 /** How a settled call went. */
@@ -53,7 +54,7 @@ export function exchangeOfWire(adapter: unknown): Reporting | undefined {
 
 /** The exchange behind a config, a response or an error. */
 export function exchangeBehind(settled: unknown): Reporting | undefined {
-  const { config } = (settled ?? {}) as { config?: { adapter?: unknown } | null };
+  const config = said(settled as { config?: { adapter?: unknown } | null }, 'config');
   return exchangeOfWire(config?.adapter);
 }
 

@@ -40,6 +40,7 @@ export class Waiting {
 
   /** Between two waits nobody listens. @throws what would have ended one. */
   assertOngoing(): void {
+    this.assertInTime();
     const ended: unknown[] = [];
     this.#onEnd((error) => ended.push(error))();
     if (ended.length > 0) throw ended[0];

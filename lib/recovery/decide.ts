@@ -1,5 +1,6 @@
 import type { RetryReason } from '../events.js';
 import { fullJitter, equalJitter, notBefore } from './backoff.js';
+import type { RateLimit } from './rate-limit.js';
 
 /** Why a call settled with an error although it might have been sent again. */
 export type SettleReason =
@@ -19,6 +20,8 @@ export type Outcome =
       readonly status: number;
       readonly isUnauthorized: boolean;
       readonly retryAfterMs: number | undefined;
+      /** What else a 429 says of the limit. */
+      readonly limit?: RateLimit | undefined;
     }
   | { readonly kind: 'network' | 'timeout' }
   | { readonly kind: 'final' };

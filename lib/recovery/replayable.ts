@@ -1,3 +1,5 @@
+import { said } from '../own.js';
+
 /**
  * What a body is once transforms are done. `bytes`: known, can be sent and signed again and again. `multipart`: native
  * form data, sent again but framed anew by every send, so its bytes are not known. `stream`: can be sent once.
@@ -11,13 +13,12 @@ export function bodyKind(data: unknown): BodyKind {
   if (ArrayBuffer.isView(data) || data instanceof ArrayBuffer) return 'bytes';
   const tag = Object.prototype.toString.call(data).slice(8, -1);
   if (tag === 'ArrayBuffer' || tag === 'SharedArrayBuffer' || tag === 'URLSearchParams') return 'bytes';
-  const can = data as Record<PropertyKey, unknown>;
-  const isFunction = (key: PropertyKey): boolean => typeof can[key] === 'function';
+  const isFunction = (key: string): boolean => typeof said(data, key) === 'function';
   if ((tag === 'Blob' || tag === 'File') && isFunction('arrayBuffer')) return 'bytes';
   // The form-data package also calls itself FormData, but is a stream.
   if (isFunction('pipe') || isFunction('getReader') || isFunction('next')) return 'stream';
   if (tag === 'FormData') return 'multipart';
-  return isFunction(Symbol.asyncIterator) ? 'stream' : 'bytes';
+  return Symbol.asyncIterator in data ? 'stream' : 'bytes';
 }
 
 /** Whether the body can be sent again as it was. */

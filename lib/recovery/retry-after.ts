@@ -1,4 +1,5 @@
 import { systemClock } from '../clock.js';
+import { plain } from '../own.js';
 import { parseHttpDate } from './http-date.js';
 
 const LONGEST_TEXT = 128;
@@ -18,13 +19,13 @@ export function parseRetryAfter(
   options: { now?: number | undefined; date?: string | undefined } = {},
 ): number | undefined {
   if (typeof value !== 'string' || value.length > LONGEST_TEXT) return undefined;
-  const now = options.now ?? systemClock.now();
+  const { now = systemClock.now(), date } = plain(options);
   const text = trimOws(value);
-  const whole = readOne(text, now, options.date);
+  const whole = readOne(text, now, date);
   if (whole !== undefined || !text.includes(',')) return whole;
   // Most forms of a date have a comma of their own, behind the day of the week.
   const members = text.match(/[ \t]*(?:[A-Za-z]{3,9},)?[^,]*/g) ?? [];
-  const read = members.map((member) => readOne(trimOws(member), now, options.date)).filter((ms) => ms !== undefined);
+  const read = members.map((member) => readOne(trimOws(member), now, date)).filter((ms) => ms !== undefined);
   return read.length === 0 ? undefined : Math.max(...read);
 }
 

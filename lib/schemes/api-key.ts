@@ -1,3 +1,4 @@
+import { plain } from '../own.js';
 import { assertHeader, isHeaderName } from '../wire/header-values.js';
 import type { MaybePromise } from '../session/store.js';
 import { LastSent, whenReady, type AuthScheme } from './scheme.js';
@@ -14,7 +15,7 @@ export function apiKey(
   key: string | (() => MaybePromise<string | null | undefined>),
   options: { header?: string | undefined } = {},
 ): AuthScheme {
-  const header = options.header ?? 'X-API-Key';
+  const { header = 'X-API-Key' } = plain(options);
   if (typeof key !== 'string' && typeof key !== 'function')
     throw new TypeError(`apiKey() takes a string or a function, but got ${typeof key}`);
   if (!isHeaderName(header)) {

@@ -1,4 +1,5 @@
 import { AuthError } from '../errors.js';
+import { said } from '../own.js';
 import type { MaybePromise } from '../session/store.js';
 import { LastSent, withHooks, whenReady, type AuthScheme } from './scheme.js';
 
@@ -104,7 +105,7 @@ function refuse(field: string, isWrong: boolean, value: string): void {
 }
 
 function assertShape(credentials: unknown): void {
-  const { username, password } = (credentials ?? {}) as Record<string, unknown>;
+  const [username, password] = [said(credentials, 'username'), said(credentials, 'password')];
   if (typeof username !== 'string' || typeof password !== 'string') {
     throw new TypeError(
       `basic() takes { username, password }, both strings, but got username: ${typeof username}, password: ${typeof password}`,

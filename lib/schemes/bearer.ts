@@ -1,6 +1,7 @@
 import { systemClock, type Clock } from '../clock.js';
-import type { MaybePromise, TokenStore } from '../session/store.js';
-import { readTokens } from '../session/tokens.js';
+import { plain, said } from '../own.js';
+import type { MaybePromise } from '../session/store.js';
+import { readTokens, tokensOf } from '../session/tokens.js';
 import { bearerFunction } from './bearer-function.js';
 import type { BearerScheme } from './bearer-scheme.js';
 import { bearerSession, type BearerOptions } from './bearer-session.js';
@@ -25,19 +26,18 @@ export function bearer(
   clock: Clock = systemClock,
 ): BearerScheme {
   if (typeof source === 'function') return bearerFunction(source);
-  if (typeof source === 'string') return bearerSession({}, { accessToken: source }, clock);
+  if (typeof source === 'string') return bearerSession(plain({}), tokensOf(source), clock);
   const given: unknown = source;
   if (typeof given !== 'object' || given === null) {
     throw new TypeError(
       `bearer() takes a token, a function or options, but got ${given === null ? 'null' : typeof given}`,
     );
   }
-  assertOptions(source);
-  return bearerSession(
-    source,
-    source.tokens === undefined ? undefined : readTokens(source.tokens, 'bearer(): tokens', clock.now(), 'earlier'),
-    clock,
-  );
+  const options = plain(source);
+  assertOptions(options);
+  const { tokens } = options;
+  const initial = tokens === undefined ? undefined : readTokens(tokens, 'bearer(): tokens', clock.now(), 'earlier');
+  return bearerSession(options, initial, clock);
 }
 
 function assertOptions(options: BearerOptions): void {
@@ -50,7 +50,7 @@ function assertOptions(options: BearerOptions): void {
   if (refresh !== undefined && typeof refresh !== 'function') wrong('refresh', 'a function', refresh);
   if (
     store !== undefined &&
-    (typeof (store as Partial<TokenStore> | null)?.load !== 'function' || typeof store.compareAndSet !== 'function')
+    (typeof said(store, 'load') !== 'function' || typeof said(store, 'compareAndSet') !== 'function')
   ) {
     wrong('store', 'a TokenStore with load() and compareAndSet()', store);
   }

@@ -1,4 +1,5 @@
 import { AuthError } from '../errors.js';
+import { plain } from '../own.js';
 import type { MaybePromise } from '../session/store.js';
 import { assertHeader, isHeaderName } from '../wire/header-values.js';
 import { hasher, toBase64, toHex, type Hash } from './hash.js';
@@ -38,13 +39,23 @@ const STALE_MS = 5_000;
  *   ERR_AUTH_BODY_NOT_SIGNABLE, before anything is sent.
  */
 export function hmac(options: HmacOptions): AuthScheme {
-  assertOptions(options);
-  const { keyId, secret, hash = 'SHA-256', encoding = 'hex', stringToSign = defaultStringToSign } = options;
+  const given: unknown = options;
+  if (typeof given !== 'object' || given === null) throw new TypeError('hmac() takes { keyId, secret }');
+  const {
+    keyId,
+    secret,
+    hash = 'SHA-256',
+    encoding = 'hex',
+    headers = {},
+    stringToSign = defaultStringToSign,
+  } = plain(options);
+  const named = plain(headers);
   const names = {
-    keyId: options.headers?.keyId ?? 'X-API-Key',
-    timestamp: options.headers?.timestamp ?? 'X-Timestamp',
-    signature: options.headers?.signature ?? 'X-Signature',
+    keyId: named.keyId ?? 'X-API-Key',
+    timestamp: named.timestamp ?? 'X-Timestamp',
+    signature: named.signature ?? 'X-Signature',
   };
+  assertOptions({ keyId, secret, hash, encoding, headers: names, stringToSign });
   const { digest, signer } = hasher(hash);
   const write = encoding === 'hex' ? toHex : toBase64;
   const sent = new WeakMap<object, { secret: string | Uint8Array; signedAt: number }>();
@@ -96,27 +107,25 @@ export function notSignable(): AuthError {
   );
 }
 
-function assertOptions(options: HmacOptions): void {
-  const given: unknown = options;
-  if (typeof given !== 'object' || given === null) throw new TypeError('hmac() takes { keyId, secret }');
-  const { keyId, secret, hash, encoding, stringToSign, headers = {} } = options;
+function assertOptions(options: { [K in keyof HmacOptions]-?: NonNullable<HmacOptions[K]> }): void {
+  const { keyId, secret, hash, encoding, stringToSign, headers } = options;
   if (typeof keyId !== 'string' || keyId === '')
     throw new TypeError(`hmac(): keyId takes a non-empty string, but got ${typeof keyId}`);
   if (typeof secret !== 'string' && typeof secret !== 'function' && !ArrayBuffer.isView(secret)) {
     throw new TypeError(`hmac(): secret takes a string, bytes or a function, but got ${typeof secret}`);
   }
-  if (hash !== undefined && !['SHA-256', 'SHA-384', 'SHA-512'].includes(hash)) {
+  if (!['SHA-256', 'SHA-384', 'SHA-512'].includes(hash)) {
     throw new TypeError(`hmac(): hash takes SHA-256, SHA-384 or SHA-512, but got ${hash}`);
   }
-  if (encoding !== undefined && !['hex', 'base64'].includes(encoding)) {
+  if (!['hex', 'base64'].includes(encoding)) {
     throw new TypeError(`hmac(): encoding takes hex or base64, but got ${encoding}`);
   }
-  if (stringToSign !== undefined && typeof stringToSign !== 'function') {
+  if (typeof stringToSign !== 'function') {
     throw new TypeError(`hmac(): stringToSign takes a function, but got ${typeof stringToSign}`);
   }
   for (const [key, name] of Object.entries(headers)) {
-    if (name !== undefined && !isHeaderName(name))
-      throw new TypeError(`hmac(): headers.${key} takes the name of a header, but got ${name}`);
+    if (!isHeaderName(name))
+      throw new TypeError(`hmac(): headers.${key} takes the name of a header, but got ${String(name)}`);
   }
 }
 

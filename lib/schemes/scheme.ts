@@ -73,12 +73,23 @@ export interface SchemeHooks {
 /** On the scheme itself, so that `{ ...bearer(…), authorize }` keeps them. */
 const HOOKS = Symbol.for('axios-attach-auth.hooks');
 
+/** All of them, so that none is looked for on the prototype. */
+const NO_HOOKS: SchemeHooks = {
+  isCallingRefresh: undefined,
+  newKey: undefined,
+  answered: undefined,
+  isRefreshUseless: undefined,
+  join: undefined,
+  whileSamePrincipal: undefined,
+  challengesPerCall: undefined,
+} satisfies Record<keyof SchemeHooks, undefined> as object;
+
 export function withHooks<S extends AuthScheme>(scheme: S, hooks: SchemeHooks): S {
-  return Object.assign(scheme, { [HOOKS]: hooks });
+  return Object.assign(scheme, { [HOOKS]: { ...NO_HOOKS, ...hooks } });
 }
 
 export function hooksOf(scheme: AuthScheme): SchemeHooks {
-  return (scheme as { [HOOKS]?: SchemeHooks })[HOOKS] ?? {};
+  return (scheme as { [HOOKS]?: SchemeHooks })[HOOKS] ?? NO_HOOKS;
 }
 
 /**

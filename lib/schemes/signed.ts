@@ -1,3 +1,4 @@
+import { plain } from '../own.js';
 import type { MaybePromise } from '../session/store.js';
 import type { AuthRequest, AuthScheme } from './scheme.js';
 
@@ -17,12 +18,12 @@ export function signed(
 ): AuthScheme {
   if (typeof sign !== 'function')
     throw new TypeError(`signed() takes a function that gives headers, but got ${typeof sign}`);
-  const { credentialHeaders } = options;
+  const { name = 'Signed', credentialHeaders } = plain(options);
   if (credentialHeaders !== undefined && !Array.isArray(credentialHeaders)) {
     throw new TypeError('signed(): credentialHeaders takes an array of names');
   }
   return {
-    name: options.name ?? 'Signed',
+    name,
     credentialHeaders,
     async authorize(request) {
       const headers: unknown = await sign(request);

@@ -17,12 +17,13 @@ export interface Reception {
 
 /**
  * Notices when refreshing does not help, and stops it for a while: everywhere when what a refresh brought was refused
- * before anybody was let in with it, and at one place when it goes on refusing what lets others in.
+ * before anybody was let in with it, and at one place when it refuses two in a row that let in others.
  */
 export class Breaker {
   readonly #clock: Clock;
   readonly #everywhere = new Restraint(FIRST_MS, LONGEST_MS);
-  readonly #places = new Map<string, Restraint>();
+  /** Where a fresh token was refused, and the last one that was. */
+  readonly #places = new Map<string, { readonly restraint: Restraint; generation: number }>();
   /** Generations, by what is known of them. */
   #accepted = -1;
   #refreshed = -1;
@@ -40,7 +41,7 @@ export class Breaker {
   isOpen(place?: () => string): boolean {
     const now = this.#clock.monotonic();
     if (this.#everywhere.isOn(now)) return true;
-    return place !== undefined && this.#places.size > 0 && this.#places.get(place())?.isOn(now) === true;
+    return place !== undefined && this.#places.size > 0 && this.#places.get(place())?.restraint.isOn(now) === true;
   }
 
   heard({ generation, isUnauthorized, isReplay, place }: Reception): void {
@@ -52,7 +53,7 @@ export class Breaker {
       this.#everywhere.end();
       return;
     }
-    if (isReplay) this.#restrain(place(), now);
+    if (isReplay) this.#refuse(place(), generation, now);
     if (generation !== this.#refreshed || generation === this.#accepted || generation === this.#broken) return;
     this.#broken = generation;
     this.#everywhere.begin(now);
@@ -64,11 +65,15 @@ export class Breaker {
     this.#places.clear();
   }
 
-  #restrain(place: string, now: number): void {
-    const restraint = this.#places.get(place) ?? new Restraint(FIRST_MS, LONGEST_MS);
-    restraint.begin(now);
-    this.#places.delete(place);
-    this.#places.set(place, restraint);
-    for (const [oldest] of this.#places) if (this.#places.size > MOST_PLACES) this.#places.delete(oldest);
+  /** A token may die under a replay; where the next one is refused as well, it is not the token. */
+  #refuse(place: string, generation: number, now: number): void {
+    const known = this.#places.get(place);
+    if (!known) {
+      this.#places.set(place, { restraint: new Restraint(FIRST_MS, LONGEST_MS), generation });
+      for (const [oldest] of this.#places) if (this.#places.size > MOST_PLACES) this.#places.delete(oldest);
+    } else if (known.generation !== generation) {
+      known.generation = generation;
+      known.restraint.begin(now);
+    }
   }
 }

@@ -1,5 +1,6 @@
 import { alarm, type Clock } from '../clock.js';
 import type { Tell } from '../events.js';
+import { said } from '../own.js';
 import { readStored, type MaybePromise, type StoredSession, type TokenStore } from './store.js';
 import type { Tokens } from './tokens.js';
 
@@ -245,8 +246,7 @@ export class Ledger {
 
   #degrade(what: string, error: unknown): void {
     // The message of a store's own error could hold anything; its name and code do not.
-    const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
-    const detail = [name, code].filter((part) => typeof part === 'string').join(' ');
+    const detail = [said(error, 'name'), said(error, 'code')].filter((part) => typeof part === 'string').join(' ');
     this.#tell({ type: 'store-degraded', reason: `${what}: ${detail}; the session goes on in memory` });
   }
 }

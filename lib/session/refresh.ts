@@ -3,9 +3,10 @@ import { alarm, type Cancel, type Clock } from '../clock.js';
 import { AuthError, RefreshRejectedError, withoutRequestSecrets } from '../errors.js';
 import type { Tell } from '../events.js';
 import { parseRetryAfter } from '../recovery/retry-after.js';
+import { said } from '../own.js';
 import type { Ledger } from './ledger.js';
 import type { MaybePromise, TokenStore } from './store.js';
-import { isBearerToken, readTokens, type TokenResponse, type Tokens } from './tokens.js';
+import { isBearerToken, readTokens, tokensOf, type TokenResponse, type Tokens } from './tokens.js';
 import { judge, type Verdict } from './verdict.js';
 
 /** What a `refresh` function is given. */
@@ -138,7 +139,7 @@ export function takeOff(plan: FlightPlan): Flight {
       // Asking again could spend a rotated refresh token twice; the one that came along must not be lost.
       const rotated = tokens?.refreshToken;
       if (before && rotated !== undefined && rotated !== before.refreshToken && !hasMoved()) {
-        await ledger.enter('refreshed', { ...before, refreshToken: rotated });
+        await ledger.enter('refreshed', tokensOf(before.accessToken, rotated, before.expiresAt));
       }
       tell({ type: 'refresh-failed', generation, code: 'nonsense', willRetry: false });
       settle(refreshFailed(`it brought no usable token. ${(cause as Error).message}`, cause));
@@ -186,8 +187,9 @@ export function takeOff(plan: FlightPlan): Flight {
 
   // The lock is held no longer than anybody waits; compare-and-set guards what comes after.
   const alone = (): Promise<void> => (isOver ? landed : Promise.race([work(), landed]));
+  const exclusive = said(store, 'exclusive');
   const run = async (): Promise<void> =>
-    store.exclusive ? store.exclusive(alone, { signal: controller.signal }) : alone();
+    exclusive ? (exclusive.call(store, alone, { signal: controller.signal }) as Promise<void>) : alone();
   run().then(
     () => {
       settle();

@@ -2,6 +2,7 @@ import type { AxiosInstance } from 'axios';
 import { alarm, type Clock } from '../clock.js';
 import { AuthError } from '../errors.js';
 import type { Happening } from '../events.js';
+import { said } from '../own.js';
 import { Audience, type LendClient, type SessionSnapshot } from './audience.js';
 import { Breaker, type Reception } from './breaker.js';
 import { Ledger } from './ledger.js';
@@ -55,7 +56,7 @@ export class Session {
     this.#breaker = new Breaker(clock);
     this.#spread = 1 - clock.random() / 10;
     this.audience = new Audience(() =>
-      options.store.subscribe?.(() => {
+      said(options.store, 'subscribe')?.call(options.store, () => {
         if (this.ledger.status !== 'unknown') void this.ledger.reload();
       }),
     );
@@ -179,7 +180,7 @@ export class Session {
         new AuthError('ERR_AUTH_REFRESH_FAILED', 'bearer() was given no `refresh` to refresh with.'),
       );
     if (this.#failure && this.#coolDown.isOn(clock.monotonic())) return Promise.reject(this.#failure);
-    const { refreshToken } = this.ledger.tokens ?? {};
+    const refreshToken = this.ledger.tokens?.refreshToken;
     this.#flight = takeOff({
       clock,
       ledger: this.ledger,

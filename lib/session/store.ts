@@ -1,4 +1,5 @@
-import { own, type Tokens } from './tokens.js';
+import { own } from '../own.js';
+import { tokensOf, type Tokens } from './tokens.js';
 
 /** A value, or a promise of it. */
 export type MaybePromise<T> = T | Promise<T>;
@@ -62,11 +63,7 @@ export function readStored(value: unknown): StoredSession | undefined {
   if (typeof accessToken !== 'string' || accessToken === '') return undefined;
   if (refreshToken !== undefined && typeof refreshToken !== 'string') return undefined;
   if (expiresAt !== undefined && !Number.isFinite(expiresAt)) return undefined;
-  const read = {
-    accessToken,
-    ...(refreshToken && { refreshToken }),
-    ...(expiresAt !== undefined && { expiresAt: expiresAt as number }),
-  };
+  const read = tokensOf(accessToken, refreshToken === '' ? undefined : refreshToken, expiresAt as number | undefined);
   return { version: 1, generation, epoch, tokens: read };
 }
 

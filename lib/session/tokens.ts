@@ -1,3 +1,5 @@
+import { own, plain } from '../own.js';
+
 /** What a bearer session keeps. `expiresAt` is epoch ms by this machine's clock; without it the token lives until a 401. */
 export interface Tokens {
   readonly accessToken: string;
@@ -63,11 +65,20 @@ export function readTokens(
   needString(accessToken, 'accessToken', 'access_token');
   if (refreshToken !== undefined) needString(refreshToken, 'refreshToken', 'refresh_token');
   const expiresAt = readExpiry(answer, from, now) ?? jwtExpiry(accessToken as string, now, issued);
-  return {
-    accessToken: accessToken as string,
-    ...(refreshToken !== undefined && { refreshToken: refreshToken as string }),
-    ...(expiresAt !== undefined && { expiresAt: Math.min(expiresAt, now + HUNDRED_YEARS_MS) }),
-  };
+  return tokensOf(
+    accessToken as string,
+    refreshToken as string | undefined,
+    expiresAt && Math.min(expiresAt, now + HUNDRED_YEARS_MS),
+  );
+}
+
+/** What is not known has no key, since all this is stored; and no prototype may speak for it. */
+export function tokensOf(accessToken: string, refreshToken?: string, expiresAt?: number): Tokens {
+  return plain({
+    accessToken,
+    ...(refreshToken !== undefined && { refreshToken }),
+    ...(expiresAt !== undefined && { expiresAt }),
+  });
 }
 
 function readExpiry(answer: unknown, from: string, now: number): number | undefined {
@@ -96,17 +107,6 @@ function jwtExpiry(token: string, now: number, issued: Issued): number | undefin
     // Clocks differ, lifetimes do not: a token issued a moment ago lives from now on.
     return issued === 'just now' && typeof iat === 'number' && exp > iat ? now + (exp - iat) * 1000 : exp * 1000;
   } catch {
-    return undefined;
-  }
-}
-
-/** What an object itself says: neither null nor inherited, since Object.prototype may be polluted. */
-export function own(holder: unknown, key: string): unknown {
-  const isObject = typeof holder === 'object' && holder !== null;
-  try {
-    return isObject && Object.hasOwn(holder, key) ? ((holder as Record<string, unknown>)[key] ?? undefined) : undefined;
-  } catch {
-    // What a getter throws could hold anything: it is as if there were nothing.
     return undefined;
   }
 }

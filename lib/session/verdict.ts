@@ -1,3 +1,5 @@
+import { said } from '../own.js';
+
 /**
  * Why a refresh failed. `transient`: it may be tried again, and the session is kept. `terminal`: the refresh token is dead.
  * `configuration`: the client is refused, not the user, so the session is kept and nothing is tried again.
@@ -16,25 +18,25 @@ const CONFIGURATION = /^(?:invalid_(?:client|request|scope)|unauthorized_client|
 
 /** Judges what a `refresh()` rejected with: by name, then by status and RFC 6749 §5.2 code, never by its message. */
 export function judge(error: unknown): Verdict {
-  const response = read(error, 'response');
-  const found = read(response, 'status') ?? read(error, 'status') ?? read(error, 'statusCode');
+  const response = said(error, 'response');
+  const found = said(response, 'status') ?? said(error, 'status') ?? said(error, 'statusCode');
   const status = typeof found === 'number' ? found : undefined;
-  const code = [read(response, 'data'), error, read(error, 'cause')]
-    .map((holder) => read(typeof holder === 'string' ? parsed(holder) : holder, 'error'))
+  const code = [said(response, 'data'), error, said(error, 'cause')]
+    .map((holder) => said(typeof holder === 'string' ? parsed(holder) : holder, 'error'))
     .find((value): value is string => typeof value === 'string' && /^[a-z][a-z_]{0,39}$/.test(value));
   const header = (name: string): string | undefined => {
-    const headers = read(response, 'headers') as { get?: (name: string) => unknown } | undefined;
-    const value = typeof headers?.get === 'function' ? headers.get(name) : read(headers, name);
+    const headers = said(response, 'headers') as { get?: (name: string) => unknown } | undefined;
+    const value = typeof headers?.get === 'function' ? headers.get(name) : said(headers, name);
     return typeof value === 'string' ? value : undefined;
   };
   const facts = { status, retryAfter: header('retry-after'), date: header('date') };
-  if (read(error, 'name') === 'RefreshRejectedError') return { kind: 'terminal', code: 'rejected', ...facts };
+  if (said(error, 'name') === 'RefreshRejectedError') return { kind: 'terminal', code: 'rejected', ...facts };
   // An error document comes with 400, or 401 for the client (RFC 6749 §5.2): a proxy's 502 page is none, whatever it says.
   if (code !== undefined && (status === undefined || (status >= 400 && status < 500 && status !== 429))) {
     if (code === 'invalid_grant') return { kind: 'terminal', code, ...facts };
     if (CONFIGURATION.test(code)) return { kind: 'configuration', code, ...facts };
   }
-  const network = read(error, 'code') ?? read(read(error, 'cause'), 'code');
+  const network = said(error, 'code') ?? said(said(error, 'cause'), 'code');
   const isCode = typeof network === 'string' && /^[A-Z_]{1,40}$/.test(network);
   return {
     kind: 'transient',
@@ -46,16 +48,6 @@ export function judge(error: unknown): Verdict {
 function parsed(text: string): unknown {
   try {
     return text.length > 65_536 ? undefined : JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Inherited is fine, error classes do that; from a polluted Object.prototype it is not. */
-function read(holder: unknown, key: string): unknown {
-  try {
-    const isPolluted = key in Object.prototype && !Object.hasOwn(holder as object, key);
-    return isPolluted ? undefined : (holder as Record<string, unknown>)[key];
   } catch {
     return undefined;
   }

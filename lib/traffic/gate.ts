@@ -1,26 +1,38 @@
-import { alarm, stopwatch, type Cancel, type Clock } from '../clock.js';
+import { timeline, type Clock } from '../clock.js';
 import { AuthError } from '../errors.js';
 import type { Tell } from '../events.js';
-import { equalJitter, type Backoff } from '../recovery/backoff.js';
+import type { Backoff } from '../recovery/backoff.js';
+import { Lane, type Pass, type Waiter } from './lane.js';
 
-/** A place in the queue of a closed key; or, with a `refusal`, why there is none. */
-export interface Ticket {
-  readonly opensInMs: number;
-  readonly refusal?: AuthError;
-  /** Resolves when the key opens. */
-  readonly turn: Promise<void>;
-  /** Gives the place up. */
-  readonly leave: Cancel;
+/** Who may share a limit: the narrower key first, then the one that it may be part of. */
+export type GateKeys = readonly [key: string, shared?: string];
+
+/** Whether a call gets through. */
+export type Admission =
+  | { readonly kind: 'go'; readonly pass: Pass }
+  | { readonly kind: 'refused'; readonly error: AuthError; readonly opensInMs: number };
+
+export type Entry =
+  | Admission
+  /** `leave` gives the place up, or the pass, if it has come meanwhile. */
+  | { readonly kind: 'wait'; readonly turn: Promise<Admission>; readonly leave: () => void };
+
+/** What the gate asks of a call. */
+export interface Arrival {
+  readonly mayWait: (opensInMs: number) => boolean;
+  /** It was sent before, and is not turned away for the length of the queue. */
+  readonly isKnown: boolean;
 }
 
-interface Lane {
-  /** Ms until something is sent again; only the server's words change it, and only to more. */
-  opensInMs: () => number;
-  /** Refusals in a row that came without a Retry-After. */
-  strikes: number;
-  readonly queue: Set<() => void>;
-  cancel: Cancel | undefined;
+/** What a refusal said. */
+export interface Throttling {
+  readonly retryAfterMs: number | undefined;
+  readonly perSecond: number | undefined;
+  /** The limit's own name. */
+  readonly policy: string | undefined;
 }
+
+const TIDY_MS = 1_000;
 
 /**
  * Where calls wait together while a server throttles. A 429 closes the key it was refused for: first its own path; a
@@ -28,81 +40,134 @@ interface Lane {
  */
 export class Gate {
   readonly #clock: Clock;
+  readonly #now: () => number;
   readonly #tell: Tell;
   readonly #maxQueued: number;
   readonly #backoff: Backoff;
   readonly #lanes = new Map<string, Lane>();
+  #tidyAt = 0;
+  readonly #policies = new WeakMap<Lane, string>();
 
   constructor(clock: Clock, tell: Tell, maxQueued: number, backoff: Backoff) {
     this.#clock = clock;
+    this.#now = timeline(clock);
     this.#tell = tell;
     this.#maxQueued = maxQueued;
     this.#backoff = backoff;
   }
 
-  /** Nothing is closed: nobody needs to know a call's key. */
+  /** Nobody throttles: nobody needs to know a call's key. */
   get isCalm(): boolean {
+    if (this.#lanes.size > 0) this.#tidy();
     return this.#lanes.size === 0;
   }
 
-  isClosed(keys: readonly (string | undefined)[]): boolean {
-    return this.#closed(keys) !== undefined;
+  /** Ms until calls with these keys may go. */
+  opensInMs(keys: GateKeys): number {
+    return this.#laneOf(keys)?.opensInMs ?? 0;
   }
 
-  /** undefined: go now. */
-  enter(keys: readonly (string | undefined)[], longestWaitMs: number): Ticket | undefined {
-    const lane = this.#closed(keys);
+  /** undefined: nobody throttles these keys. */
+  enter(keys: GateKeys, arrival: Arrival): Entry | undefined {
+    const lane = this.#laneOf(keys);
     if (!lane) return undefined;
-    const opensInMs = lane.opensInMs();
-    const refusal =
-      opensInMs > longestWaitMs ? throttled(opensInMs) : lane.queue.size >= this.#maxQueued ? queueFull() : undefined;
-    let go = (): void => undefined;
-    const turn = new Promise<void>((resolve) => {
-      go = resolve;
-    });
-    if (!refusal) lane.queue.add(go);
-    return { opensInMs, turn, leave: () => lane.queue.delete(go), ...(refusal && { refusal }) };
+    const { opensInMs } = lane;
+    if (!arrival.mayWait(opensInMs)) return { kind: 'refused', error: throttled(opensInMs), opensInMs };
+    const pass = lane.pass();
+    if (pass) return { kind: 'go', pass };
+    if (!arrival.isKnown && lane.newcomers >= this.#maxQueued)
+      return { kind: 'refused', error: queueFull(), opensInMs };
+    return wait(lane, arrival);
   }
 
-  /** The server refused a call of `key`. A second key of `shared` that is refused meanwhile closes that, too. */
-  close([key, shared]: readonly [string, string?], retryAfterMs: number | undefined): void {
-    const isShared =
-      shared !== undefined &&
-      [...this.#lanes.keys()].some((other) => other !== key && (other === shared || other.startsWith(`${shared}/`)));
-    this.#close(key, retryAfterMs);
-    if (isShared) this.#close(shared, retryAfterMs);
+  /** The server refused a call of these keys. `pass`: what it had been let go with, if anything. */
+  refused([key, shared]: GateKeys, pass: Pass | undefined, throttling: Throttling): void {
+    const isShared = shared !== undefined && !this.#lanes.has(shared) && this.#hasNeighbour(key, shared, throttling);
+    const at = shared !== undefined && (isShared || this.#lanes.has(shared)) ? shared : key;
+    const lane = this.#lanes.get(at) ?? this.#open(at);
+    if (isShared) this.#gather(shared, lane);
+    const { retryAfterMs, perSecond, policy } = throttling;
+    if (policy !== undefined) this.#policies.set(lane, policy);
+    if (perSecond !== undefined) lane.published(perSecond);
+    if (pass && pass.lane !== lane) pass.lane.heard(pass, 'ended');
+    if (lane.refused(pass?.lane === lane ? pass : undefined, retryAfterMs))
+      this.#tell({
+        type: 'throttled',
+        key: at,
+        resumesAt: Math.round(this.#clock.now() + lane.opensInMs),
+        waiting: lane.waiting,
+      });
   }
 
   /** Forgets everything; who waits must have been told already. */
   dispose(): void {
-    for (const { cancel } of this.#lanes.values()) cancel?.();
+    for (const lane of this.#lanes.values()) lane.dispose();
     this.#lanes.clear();
   }
 
-  #closed(keys: readonly (string | undefined)[]): Lane | undefined {
-    return keys.map((key) => this.#lanes.get(key ?? '')).find((lane) => lane);
+  #laneOf([key, shared]: GateKeys): Lane | undefined {
+    return (shared === undefined ? undefined : this.#lanes.get(shared)) ?? this.#lanes.get(key);
   }
 
-  #close(key: string, retryAfterMs: number | undefined): void {
-    const clock = this.#clock;
-    const lane = this.#lanes.get(key) ?? { opensInMs: () => 0, strikes: 0, queue: new Set(), cancel: undefined };
-    this.#lanes.set(key, lane);
-    const delayMs =
-      retryAfterMs !== undefined && retryAfterMs > 0
-        ? retryAfterMs
-        : equalJitter(this.#backoff, ++lane.strikes, clock.random());
-    if (delayMs <= lane.opensInMs()) return;
-    const passedMs = stopwatch(clock);
-    lane.opensInMs = () => delayMs - passedMs();
-    lane.cancel?.();
-    this.#tell({ type: 'throttled', key, resumesAt: Math.round(clock.now() + delayMs), waiting: lane.queue.size });
-    const open = (): void => {
-      this.#lanes.delete(key);
+  #open(key: string): Lane {
+    const lane = new Lane(this.#clock, this.#now, this.#backoff, () => {
       this.#tell({ type: 'resumed', key });
-      for (const go of lane.queue) go();
-    };
-    lane.cancel = alarm(clock, delayMs, open, 'idle');
+    });
+    this.#lanes.set(key, lane);
+    return lane;
   }
+
+  /** Forgets what nobody has used for a while, once a second at most. */
+  #tidy(): void {
+    const now = this.#clock.monotonic();
+    if (now < this.#tidyAt) return;
+    this.#tidyAt = now + TIDY_MS;
+    for (const [key, lane] of this.#lanes) if (lane.isAtRest) this.#lanes.delete(key);
+  }
+
+  /** Another key of `shared` is throttled, too, and not by a limit with another name. */
+  #hasNeighbour(key: string, shared: string, { policy }: Throttling): boolean {
+    for (const [other, lane] of this.#lanes) {
+      const theirs = this.#policies.get(lane);
+      const isSameLimit = policy === undefined || theirs === undefined || policy === theirs;
+      if (other !== key && other.startsWith(`${shared}/`) && lane.isContended && isSameLimit) return true;
+    }
+    return false;
+  }
+
+  /** Those who wait at the narrower keys wait together from now on. */
+  #gather(shared: string, lane: Lane): void {
+    for (const [other, narrower] of this.#lanes) {
+      if (!other.startsWith(`${shared}/`)) continue;
+      this.#lanes.delete(other);
+      lane.take(narrower);
+    }
+  }
+}
+
+function wait(lane: Lane, arrival: Arrival): Entry {
+  let pass: Pass | undefined;
+  let admit!: (admission: Admission) => void;
+  const turn = new Promise<Admission>((resolve) => {
+    admit = resolve;
+  });
+  const waiter: Waiter = {
+    ...arrival,
+    lane: undefined,
+    go: (given) => {
+      pass = given;
+      admit({ kind: 'go', pass });
+    },
+    turnAway: (opensInMs) => {
+      admit({ kind: 'refused', error: throttled(opensInMs), opensInMs });
+    },
+  };
+  lane.queue(waiter);
+  const leave = (): void => {
+    waiter.lane?.drop(waiter);
+    pass?.lane.heard(pass, 'ended');
+  };
+  return { kind: 'wait', turn, leave };
 }
 
 function throttled(opensInMs: number): AuthError {

@@ -1,4 +1,5 @@
 import { getAdapter, type AxiosAdapter, type InternalAxiosRequestConfig } from 'axios';
+import { said } from '../own.js';
 
 /** What kind of wire an adapter talks to; `custom`: a mock, a cache, somebody's own. */
 export type Transport = 'http' | 'xhr' | 'fetch' | 'custom';
@@ -30,8 +31,8 @@ export function resolveAdapter(
 
 function transportOf(send: AxiosAdapter, chosen: InternalAxiosRequestConfig['adapter']): Transport {
   // axios names its adapters, those of other copies too; only a fetch adapter made for one `env` is nameless.
-  const { adapterName, name } = send as { adapterName?: unknown; name: string };
-  const named = typeof adapterName === 'string' ? adapterName : name;
+  const adapterName = said(send as { adapterName?: unknown }, 'adapterName');
+  const named = typeof adapterName === 'string' ? adapterName : send.name;
   if (named === 'http' || named === 'xhr' || named === 'fetch') return named;
   const isGiven = (Array.isArray(chosen) ? chosen : [chosen]).includes(send);
   return isGiven ? 'custom' : 'fetch';

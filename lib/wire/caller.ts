@@ -1,4 +1,5 @@
 import { CanceledError, type InternalAxiosRequestConfig } from 'axios';
+import { own } from '../own.js';
 
 /** What a caller may cancel with: a signal, the older CancelToken, or both. */
 type Cancellable = Pick<InternalAxiosRequestConfig, 'signal' | 'cancelToken'>;
@@ -25,7 +26,7 @@ export function watchCaller(
     interrupt(canceled(config));
   };
   if (signal?.aborted === true) onAbort();
-  else if (token?.reason !== undefined) interrupt(token.reason);
+  else if (own(token, 'reason') !== undefined) interrupt(token?.reason);
   else {
     signal?.addEventListener?.('abort', onAbort);
     token?.subscribe(interrupt);

@@ -1,16 +1,17 @@
+import { said } from '../own.js';
+
 /** Ends a refused answer that nobody will read: it holds its socket, and with few sockets starves the refresh. */
 export function discard(data: unknown): void {
-  if (typeof data !== 'object' || data === null) return;
-  const stream = data as Partial<{
-    on: (event: string, listener: () => void) => void;
+  const stream = data as {
+    on?: (event: string, listener: () => void) => void;
     destroy: () => void;
     cancel: () => Promise<void>;
-  }>;
-  if (typeof stream.destroy === 'function') {
+  };
+  if (typeof said(stream, 'destroy') === 'function') {
     // Destroyed before its end it complains, to nobody.
     stream.on?.('error', () => undefined);
     stream.destroy();
-  } else if (typeof stream.cancel === 'function') {
+  } else if (typeof said(stream, 'cancel') === 'function') {
     void stream.cancel().catch(() => undefined);
   }
 }

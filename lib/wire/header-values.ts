@@ -1,9 +1,12 @@
 import type { AxiosRequestHeaders } from 'axios';
-import { AuthError } from '../errors.js';
+import { AuthError, hide } from '../errors.js';
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** Field values of RFC 9110 §5.5: visible characters, space, tab, obs-text. axios deletes the rest and sends what is left. */
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+/**
+ * Field values of RFC 9110 §5.5: visible characters and obs-text, with spaces and tabs between them. axios deletes the rest and
+ * what it takes for blanks at an end (0xa0 too), and sends what is left.
+ */
+const VALUE = /^(?!\s)[\t\x20-\x7e\x80-\xff]*$(?<!\s)/;
 
 type Prototype = AxiosRequestHeaders;
 
@@ -23,21 +26,17 @@ export function copyHeaders(headers: AxiosRequestHeaders): AxiosRequestHeaders {
 
 function checkingPrototype(prototype: Prototype): Prototype {
   const { set } = prototype as unknown as { set: (this: unknown, ...args: unknown[]) => unknown };
-  return Object.create(prototype, {
-    set: {
-      configurable: true,
-      writable: true,
-      value: function (this: unknown, header: unknown, ...rest: unknown[]): unknown {
-        if (typeof header === 'string') {
-          // axios reads a name that is none as a whole block of headers.
-          assertHeader(header, rest[0]);
-        } else if (typeof header === 'object' && header !== null) {
-          for (const [name, value] of Object.entries(header)) assertHeader(name, value);
-        }
-        return set.call(this, header, ...rest);
-      },
-    },
-  }) as Prototype;
+  const checking = Object.create(prototype) as Prototype;
+  hide(checking, 'set', function (this: unknown, header: unknown, ...rest: unknown[]): unknown {
+    if (typeof header === 'string') {
+      // axios reads a name that is none as a whole block of headers.
+      assertHeader(header, rest[0]);
+    } else if (typeof header === 'object' && header !== null) {
+      for (const [name, value] of Object.entries(header)) assertHeader(name, value);
+    }
+    return set.call(this, header, ...rest);
+  });
+  return checking;
 }
 
 /** @throws AuthError ERR_AUTH_INVALID_CREDENTIAL that names the header, never the value. */
@@ -50,8 +49,8 @@ export function assertHeader(name: string, value: unknown): void {
     return;
   throw new AuthError(
     'ERR_AUTH_INVALID_CREDENTIAL',
-    `The credential for the header ${isName ? name : 'with a name that is none'} has a character that no header may carry (RFC 9110 §5.5). ` +
-      'Look for a line break at the end of a secret that was read from a file.',
+    `The credential for the header ${isName ? name : 'with a name that is none'} has a character that no header may carry, or a blank at an end (RFC 9110 §5.5). ` +
+      'Look for a line break or a space at the end of a secret that was read from a file.',
   );
 }
 
@@ -59,9 +58,9 @@ export function assertHeader(name: string, value: unknown): void {
 export function writtenHeaders(
   before: AxiosRequestHeaders,
   after: AxiosRequestHeaders,
-  named: readonly string[] = [],
+  named: readonly string[],
 ): string[] {
-  const written = named.map((name) => name.toLowerCase());
+  const written = [...named];
   for (const name of Object.keys(after)) {
     if (before[name] === after[name]) continue;
     assertHeader(name, after[name]);

@@ -1,8 +1,10 @@
 import type { InternalAxiosRequestConfig } from 'axios';
+import { said } from '../own.js';
 
-/** Where a call goes. `relative`: nobody can say which host will be asked (a mock, or a page's own). */
+/** Where a call goes. */
 export type Destination = {
   readonly kind: 'own' | 'foreign' | 'unknown';
+  /** `null` for what reaches no server; RELATIVE where nobody can say which host will be asked (a mock). */
   readonly origin: string;
   readonly isSecure: boolean;
 };
@@ -18,6 +20,9 @@ const ABSOLUTE = /^([a-z][a-z\d+\-.]*:)?\/\//i;
 /** An authority that ends before anything can be appended to it. */
 const PLAIN_BASE = /^https?:\/\/[^\\/?#@\s]+(?:\/|$)/i;
 
+/** As parsers decide it: what names a scheme or a host, well or badly, stands for itself. */
+const STANDALONE = /^[\0-\x20]*(?:[a-z][a-z\d+\-.]*:|[\\/]{2})/i;
+const RELATIVE = '';
 const PLACEHOLDER = 'http://localhost/';
 
 const loopback = /^(?:localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])\.?$/;
@@ -60,8 +65,7 @@ export class Destinations {
   /** The same for a URL that is already whole, as of a redirect. */
   #judge(fullUrl: string): Destination {
     const page = pageUrl();
-    if (page === undefined && !isAbsolute(fullUrl))
-      return { kind: 'own', origin: new URL(PLACEHOLDER).origin, isSecure: true };
+    if (page === undefined && !isAbsolute(fullUrl)) return { kind: 'own', origin: RELATIVE, isSecure: true };
     const url = parse(fullUrl, page);
     // What no URL can be made of reaches no server: the adapter will say so.
     if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:'))
@@ -96,9 +100,9 @@ export function fullUrl(config: InternalAxiosRequestConfig): string {
   return url === '' ? baseURL : `${baseURL.replace(/\/?\/$/, '')}/${url.replace(/^\/+/, '')}`;
 }
 
-/** A URL that stays relative reads as if it went to localhost. */
+/** A URL that stays relative reads as if it went to localhost, what is none as if it went nowhere. */
 export function resolveUrl(url: string): URL {
-  return parse(url, pageUrl()) ?? parse(url, PLACEHOLDER) ?? new URL(PLACEHOLDER);
+  return parse(url, pageUrl()) ?? parse(url, PLACEHOLDER) ?? new URL('http://invalid/');
 }
 
 function parse(url: string, base: string | undefined): URL | undefined {
@@ -110,13 +114,13 @@ function parse(url: string, base: string | undefined): URL | undefined {
 }
 
 function isAbsolute(url: string): boolean {
-  return parse(url, undefined) !== undefined || /^[\s\0-\x20]*[\\/]{2}/.test(url);
+  // Parsers take no notice of these, wherever they stand.
+  return STANDALONE.test(url.replace(/[\t\n\r]/g, ''));
 }
 
 function pageUrl(): string | undefined {
-  const { document, location } = globalThis as { document?: { baseURI?: string }; location?: { href?: string } };
-  const href = document?.baseURI ?? location?.href;
-  return href !== undefined && /^https?:/.test(href) ? href : undefined;
+  const href = said(said(globalThis, 'document'), 'baseURI') ?? said(said(globalThis, 'location'), 'href');
+  return typeof href === 'string' && /^https?:/.test(href) ? href : undefined;
 }
 
 function hasSocketPath(config: InternalAxiosRequestConfig): boolean {

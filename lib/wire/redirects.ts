@@ -1,6 +1,8 @@
 import { AxiosError, type AxiosAdapter, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
 import { AuthError } from '../errors.js';
+import { own, said } from '../own.js';
 import { isReplayable } from '../recovery/replayable.js';
+import type { Transport } from './adapter.js';
 import { headerOf } from './answer.js';
 import { discard } from './discard.js';
 import { fullUrl, resolveUrl } from './origin.js';
@@ -36,35 +38,40 @@ export function guardRedirects(
   return () => hasLeft;
 }
 
-/** fetch adapter: it hands redirects to fetch, which knows of no credential but Authorization. */
-export function isFollowedHere(copy: InternalAxiosRequestConfig, credentialHeaders: readonly string[]): boolean {
-  const redirect = (copy.fetchOptions as { redirect?: unknown } | undefined)?.redirect;
+/** fetch adapter, and what may wrap it: it hands redirects to fetch, which knows of no credential but Authorization. */
+export function isFollowedHere(
+  copy: InternalAxiosRequestConfig,
+  transport: Transport,
+  credentialHeaders: readonly string[],
+): boolean {
+  if (transport === 'http' || transport === 'xhr') return false;
+  const redirect = own(copy.fetchOptions, 'redirect');
   if (copy.maxRedirects === 0 || (redirect !== undefined && redirect !== 'follow')) return false;
+  if (transport === 'custom') return credentialHeaders.length > 0 && isNode();
   // A browser shows nobody where a redirect leads; there Authorization may go on, since fetch drops it at the border.
-  return canSeeRedirects() || credentialHeaders.some((name) => name !== 'authorization');
+  return isNode() || credentialHeaders.some((name) => name !== 'authorization');
 }
 
 /** Follows redirects as the Fetch standard does (§4.4), and leaves the credentials behind at the border. */
 export async function followRedirects(
-  copy: InternalAxiosRequestConfig,
+  hop: InternalAxiosRequestConfig,
   adapter: AxiosAdapter,
   origin: string,
   credentialHeaders: readonly string[],
 ): Promise<AxiosResponse> {
-  const hop = { ...copy, fetchOptions: { ...(copy.fetchOptions as object | undefined), redirect: 'manual' as const } };
   let hasLeft = false;
   for (let hops = 0; ; hops++) {
     const outcome = await answered(adapter, hop);
     const { response } = outcome;
-    if (response?.status === 0) throw redirectInBrowser(copy);
+    if (response?.status === 0 && !isNode()) throw redirectInBrowser();
     if (response && hasLeft) fetchedElsewhere.add(response);
     const location = response && isRedirect(response.status) ? headerOf(response, 'location') : undefined;
     if (!response || location === undefined) return outcome.settle();
-    if (hops >= (copy.maxRedirects ?? MOST_REDIRECTS)) {
+    if (hops >= (hop.maxRedirects ?? MOST_REDIRECTS)) {
       throw new AxiosError(
         'Maximum number of redirects exceeded',
         AxiosError.ERR_FR_TOO_MANY_REDIRECTS,
-        copy,
+        hop,
         undefined,
         response,
       );
@@ -85,8 +92,10 @@ export async function followRedirects(
 /** Whether a redirect took the call to another origin: then the answer says nothing about our credentials. */
 export function wasFetchedElsewhere(response: AxiosResponse, origin: string): boolean {
   if (fetchedElsewhere.has(response)) return true;
-  const { responseURL, res } = (response.request ?? {}) as { responseURL?: unknown; res?: { responseUrl?: unknown } };
-  const finalUrl = typeof responseURL === 'string' && responseURL !== '' ? responseURL : res?.responseUrl;
+  const request: unknown = said(response, 'request');
+  const responseURL = said(request, 'responseURL');
+  const finalUrl =
+    typeof responseURL === 'string' && responseURL !== '' ? responseURL : own(own(request, 'res'), 'responseUrl');
   // A mock may name a relative one, which tells nothing.
   return (originOf(finalUrl) ?? origin) !== origin;
 }
@@ -97,18 +106,16 @@ interface HopOutcome {
 }
 
 /** Whatever validateStatus makes of a redirect, it is looked at first. */
-async function answered(adapter: AxiosAdapter, hop: InternalAxiosRequestConfig): Promise<HopOutcome> {
-  try {
-    const response = await adapter(hop);
-    return { response, settle: () => response };
-  } catch (error) {
-    return {
-      response: (error as { response?: AxiosResponse } | undefined)?.response,
+function answered(adapter: AxiosAdapter, hop: InternalAxiosRequestConfig): Promise<HopOutcome> {
+  return adapter(hop).then(
+    (response) => ({ response, settle: () => response }),
+    (error: unknown) => ({
+      response: said(error as Partial<AxiosError> | undefined, 'response'),
       settle: () => {
         throw error;
       },
-    };
-  }
+    }),
+  );
 }
 
 function prepare(hop: InternalAxiosRequestConfig, next: URL, becomesGet: boolean): void {
@@ -141,17 +148,16 @@ function parse(location: string, from: InternalAxiosRequestConfig): URL | undefi
   }
 }
 
-function redirectInBrowser(config: InternalAxiosRequestConfig): AuthError {
+function redirectInBrowser(): AuthError {
   return new AuthError(
     'ERR_AUTH_FOREIGN_ORIGIN',
     'The server answered with a redirect. A browser does not show where it leads and would take the credentials along, so it ' +
       'was not followed. Call the final URL, or send the credential in Authorization.',
-    { config },
   );
 }
 
-function canSeeRedirects(): boolean {
-  return typeof (globalThis as { process?: { versions?: { node?: unknown } } }).process?.versions?.node === 'string';
+export function isNode(): boolean {
+  return typeof own(own(own(globalThis, 'process'), 'versions'), 'node') === 'string';
 }
 
 function originOf(url: unknown): string | undefined {

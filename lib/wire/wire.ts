@@ -1,8 +1,10 @@
 import type { AxiosError, AxiosRequestHeaders, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
-import { hide } from '../errors.js';
+import { chainOf, hide } from '../errors.js';
+import { own, said } from '../own.js';
 import type { ResolvedAdapter } from './adapter.js';
 import { fullUrl } from './origin.js';
-import { cameFromElsewhere, followRedirects, guardRedirects, isFollowedHere } from './redirects.js';
+import { refuseProxyInClear } from './proxy.js';
+import { cameFromElsewhere, followRedirects, guardRedirects, isFollowedHere, isNode } from './redirects.js';
 
 /** One attempt that is ready to leave. */
 export interface Departure {
@@ -16,6 +18,10 @@ export interface Departure {
   readonly url: URL | undefined;
   readonly origin: string;
   readonly adapter: ResolvedAdapter;
+  /** It has been sent before. */
+  readonly isRepeated: boolean;
+  /** The app does not mind who reads the credentials on their way. */
+  readonly mayGoInClear: boolean;
 }
 
 /** One attempt on the wire: the real adapter gets a copy that carries the credentials, and what comes back the call's own config. */
@@ -24,19 +30,30 @@ export class Passage {
   readonly #copy: InternalAxiosRequestConfig;
   /** Whether a redirect has led to another origin, where the adapter can tell. */
   readonly #hasLeft: (() => boolean) | undefined;
+  readonly #isFollowedHere: boolean;
 
   constructor(departure: Departure) {
     const { adapter, origin, credentialHeaders } = departure;
+    const { transport } = adapter;
+    const copy = copyConfig(departure);
     this.#departure = departure;
-    this.#copy = copyConfig(departure);
-    // A function may be a wrapper around the http adapter, as a mock's passThrough() is.
-    if (credentialHeaders.length > 0 && adapter.transport !== 'fetch')
-      this.#hasLeft = guardRedirects(this.#copy, origin, credentialHeaders);
+    this.#copy = copy;
+    // A function may be a wrapper around the http adapter or around fetch, as a mock's passThrough() is.
+    if (credentialHeaders.length > 0 && transport !== 'fetch') {
+      this.#hasLeft = guardRedirects(copy, origin, credentialHeaders);
+      if (!departure.mayGoInClear && origin.startsWith('https:')) refuseProxyInClear(copy);
+    }
+    this.#isFollowedHere = isFollowedHere(copy, transport, credentialHeaders);
+    if (this.#isFollowedHere || (transport === 'fetch' && copy.maxRedirects === 0))
+      copy.fetchOptions = { ...(copy.fetchOptions as object | undefined), redirect: 'manual' };
+    // A browser's cache would give the same refusal for as long as it may be kept.
+    if (departure.isRepeated && transport === 'fetch' && !isNode())
+      copy.fetchOptions = { cache: 'reload', ...(copy.fetchOptions as object | undefined) };
   }
 
   send(): Promise<AxiosResponse> {
     const { adapter, origin, credentialHeaders } = this.#departure;
-    return adapter.transport === 'fetch' && isFollowedHere(this.#copy, credentialHeaders)
+    return this.#isFollowedHere
       ? followRedirects(this.#copy, adapter.send, origin, credentialHeaders)
       : adapter.send(this.#copy);
   }
@@ -49,7 +66,7 @@ export class Passage {
 
   /** The error as its caller may see it. */
   failed(error: unknown): unknown {
-    const { response } = (error ?? {}) as Partial<AxiosError>;
+    const response = said(error as Partial<AxiosError> | undefined, 'response');
     if (response && this.#hasLeft?.()) cameFromElsewhere(response);
     return errorWithOwnConfig(error, this.#departure);
   }
@@ -64,26 +81,25 @@ class Copy {
 Object.setPrototypeOf(Copy.prototype, null);
 Reflect.deleteProperty(Copy.prototype, 'constructor');
 
-function copyConfig({ config, headers, url, adapter }: Departure): InternalAxiosRequestConfig {
+function copyConfig({ config, headers, url, origin, adapter }: Departure): InternalAxiosRequestConfig {
   const copy = new Copy() as InternalAxiosRequestConfig;
   for (const key of Object.keys(config)) copy[key as 'data'] = config[key as 'data'] as unknown;
   for (const key of Object.getOwnPropertySymbols(config)) copy[key as never] = config[key as never];
   copy.headers = headers;
   copy.adapter = adapter.send;
   // ECONNABORTED means a timeout and a browser's abort alike.
-  if (adapter.transport === 'custom' || (config.timeout && adapter.transport !== 'fetch'))
-    copy.transitional = { ...config.transitional, clarifyTimeoutError: true };
+  if (adapter.transport === 'custom' || (copy.timeout && adapter.transport !== 'fetch'))
+    copy.transitional = { ...copy.transitional, clarifyTimeoutError: true };
   if (adapter.transport === 'custom') return copy;
+  // A URL of another origin only stood in, for one that is relative or none: what axios makes of that is its own matter.
+  const signed = url?.origin === origin ? url.href : undefined;
   // axios 1.8.2 lets xhr and fetch go to an absolute URL that was forbidden; what was judged is what must be sent.
-  const sent = url?.href ?? (config.allowAbsoluteUrls === false ? fullUrl(config) : undefined);
+  const sent = signed ?? (copy.allowAbsoluteUrls === false ? fullUrl(copy) : undefined);
   if (sent !== undefined) {
     copy.url = sent;
     delete copy.baseURL;
     delete copy.allowAbsoluteUrls;
-    if (url) delete copy.params;
-  }
-  if (adapter.transport === 'fetch' && config.maxRedirects === 0) {
-    copy.fetchOptions = { ...(config.fetchOptions as object | undefined), redirect: 'manual' };
+    if (signed !== undefined) delete copy.params;
   }
   return copy;
 }
@@ -91,12 +107,17 @@ function copyConfig({ config, headers, url, adapter }: Departure): InternalAxios
 function withOwnConfig(response: AxiosResponse, config: InternalAxiosRequestConfig): AxiosResponse {
   response.config = config;
   // The socket behind it remembers the header block that it sent.
-  if (response.request !== undefined) hide(response, 'request', response.request);
+  hideOwn(response, 'request');
   const data = response.data as Record<string, unknown> | null | undefined;
   if (typeof data?.['pipe'] === 'function') {
-    for (const key of ['req', 'socket', 'client']) if (Object.hasOwn(data, key)) hide(data, key, data[key]);
+    for (const key of ['req', 'socket', 'client']) hideOwn(data, key);
   }
   return response;
+}
+
+function hideOwn(holder: object, key: string): void {
+  const value = own(holder, key);
+  if (value !== undefined) hide(holder, key, value);
 }
 
 const timeouts = new WeakSet();
@@ -107,17 +128,16 @@ export function isTimeout(error: unknown): boolean {
 }
 
 function errorWithOwnConfig(error: unknown, { config, adapter }: Departure): unknown {
-  const failure = error as Partial<AxiosError> | null;
-  if (typeof failure !== 'object' || failure === null) return error;
+  const chain = chainOf(error);
   // The older fetch adapter wraps its own errors, whose config is the copy.
-  let at: Partial<AxiosError> | undefined = failure;
-  for (let depth = 0; typeof at === 'object' && depth < 8; depth++) {
-    if ('config' in at) Object.assign(at, { config });
-    if (at.request !== undefined) hide(at, 'request', at.request);
-    if (at.response) withOwnConfig(at.response, config);
-    at = at.cause as Partial<AxiosError> | undefined;
+  for (const at of chain) {
+    if (said(at, 'config')) Object.assign(at, { config });
+    hideOwn(at, 'request');
+    const response = said(at, 'response');
+    if (response) withOwnConfig(response, config);
   }
-  if (failure.code !== 'ETIMEDOUT') return error;
+  const [failure] = chain;
+  if (!failure || said(failure, 'code') !== 'ETIMEDOUT') return error;
   timeouts.add(failure);
   const isClarified = (failure.message ?? '').startsWith('timeout') || failure.message === config.timeoutErrorMessage;
   const isAsked = adapter.transport === 'fetch' || config.transitional?.clarifyTimeoutError === true;

@@ -8,7 +8,7 @@ const reasonsOf = (events: readonly AuthEvent[]): RetryReason[] =>
   events.flatMap((event) => (event.type === 'retry' ? [event.reason] : []));
 
 const scheme = (): ReturnType<typeof bearer> => bearer('good');
-const retry = { baseDelayMs: 1, maxAttempts: 2 };
+const retry = { baseDelayMs: 20, maxAttempts: 2 };
 
 /** One call that the server, or the way to it, fails. */
 export async function failing(setting: Setting, method: string, path: string): Promise<Recovered> {

@@ -1,0 +1,119 @@
+import { execFileSync } from 'node:child_process';
+import { buildSync } from 'esbuild';
+import axios, { AxiosError, type AxiosAdapter, type InternalAxiosRequestConfig } from 'axios';
+import { attachAuth, bearer, exchangeOf, type AttachAuthOptions, type AuthScheme } from '../lib/index.js';
+
+/*
+ * F90, for the names that the rig of jest.pollution.config.ts leaves out, since Node, axios or Jest read them themselves.
+ */
+
+const EVIL = 'https://evil.example';
+
+/** Object.prototype has these while `work` runs. */
+async function polluted<T>(names: Readonly<Record<string, unknown>>, work: () => Promise<T>): Promise<T> {
+  for (const [name, value] of Object.entries(names))
+    Object.defineProperty(
+      Object.prototype,
+      name,
+      Object.assign(Object.create(null) as object, { value, configurable: true, writable: true }),
+    );
+  try {
+    return await work();
+  } finally {
+    for (const name of Object.keys(names)) Reflect.deleteProperty(Object.prototype, name);
+  }
+}
+
+function client(options: AttachAuthOptions, answer?: AxiosAdapter) {
+  const sent: InternalAxiosRequestConfig[] = [];
+  const adapter: AxiosAdapter = (config) => {
+    sent.push(config);
+    return answer
+      ? answer(config)
+      : Promise.resolve({ status: 200, statusText: '', headers: {}, config, data: '', request: undefined });
+  };
+  const api = axios.create({ adapter, baseURL: 'https://api.example.com' });
+  attachAuth(api, options);
+  return { api, credentials: () => sent.map(({ headers }) => headers.get('Authorization')) };
+}
+
+// In a process of its own: the global object of Jest shows what is inherited as its own.
+test.each(['document', 'location'])('a %s that is not there says nothing of what is ours', (name) => {
+  const { outputFiles } = buildSync({
+    stdin: {
+      resolveDir: __dirname,
+      contents: `
+        import axios from 'axios';
+        import { attachAuth, bearer } from '../lib/index.js';
+        const adapter = (config) => Promise.resolve({ status: 200, headers: {}, config });
+        const api = axios.create({ adapter });
+        attachAuth(api, { scheme: bearer('t') });
+        Object.prototype['${name}'] = { baseURI: '${EVIL}', href: '${EVIL}' };
+        api.get('${EVIL}/x').then(({ status }) => console.log(status), ({ code }) => console.log(code));
+      `,
+    },
+    bundle: true,
+    platform: 'node',
+    write: false,
+  });
+  const printed = execFileSync(process.execPath, ['-'], { input: outputFiles[0]?.text ?? '', encoding: 'utf8' });
+  expect(printed.trim()).toBe('ERR_AUTH_FOREIGN_ORIGIN');
+});
+
+test('tokens that were not given are not sent', async () => {
+  const credentials = await polluted({ tokens: { accessToken: 'evil' } }, async () => {
+    const { api, credentials: sent } = client({ scheme: bearer({ refresh: () => ({ accessToken: 'good' }) }) });
+    await api.get('/x');
+    return sent();
+  });
+  expect(credentials).toEqual(['Bearer good']);
+});
+
+test('a token without an expiry does not expire', async () => {
+  const refresh = jest.fn(() => ({ accessToken: 'newer' }));
+  const credentials = await polluted({ expiresAt: 1, expiresIn: 0 }, async () => {
+    const { api, credentials: sent } = client({ scheme: bearer({ tokens: { accessToken: 'good' }, refresh }) });
+    await api.get('/x');
+    return sent();
+  });
+  expect(credentials).toEqual(['Bearer good']);
+  expect(refresh).not.toHaveBeenCalled();
+});
+
+test('an error has the answer, the code and the cause that it has itself', async () => {
+  const names = { response: { status: 200 }, code: 'ECONNABORTED', cause: { code: 'EPROTO' }, config: { adapter: 1 } };
+  const failing: AxiosAdapter = (config) => Promise.reject(new AxiosError('Network Error', 'ERR_NETWORK', config));
+  const { api } = client({ scheme: bearer('t'), retry: { maxAttempts: 3, baseDelayMs: 0 } }, failing);
+  const error: unknown = await polluted(names, () => api.get('/x').catch((reason: unknown) => reason));
+  expect(exchangeOf(error)).toMatchObject({ attempts: 3, reason: 'attempts-exhausted' });
+});
+
+test('a property is defined by what we say of it alone', async () => {
+  const attached = polluted({ get: () => 'evil', set: () => undefined }, () =>
+    Promise.resolve(client({ scheme: bearer('t') })),
+  );
+  const { api, credentials } = await attached;
+  await api.get('/x');
+  expect(credentials()).toEqual(['Bearer t']);
+});
+
+test('what a class says of a scheme counts', async () => {
+  class Own implements AuthScheme {
+    readonly name = 'Own';
+    authorize({ headers }: Parameters<AuthScheme['authorize']>[0]): void {
+      headers.set('Authorization', 'Own 1');
+    }
+    onChallenge(): boolean {
+      return true;
+    }
+  }
+  const { api, credentials } = client({ scheme: new Own() }, (config) =>
+    Promise.reject(
+      new AxiosError('401', 'ERR_BAD_REQUEST', config, undefined, {
+        ...{ status: 401, statusText: '', headers: {}, config, data: '' },
+      }),
+    ),
+  );
+  await api.get('/x').catch(() => undefined);
+  expect(credentials()).toEqual(['Own 1', 'Own 1']);
+});

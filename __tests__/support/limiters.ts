@@ -1,0 +1,73 @@
+import type { Reply } from './stage.js';
+
+/** What a limiter says when it refuses. `secs`: whole seconds, rounded up; `exact`: with a fraction; `draft`: RateLimit headers alone. */
+export type Hint = 'none' | 'secs' | 'exact' | 'draft';
+
+/** A server's limit: asked at an instant, it lets a call in or refuses it. */
+export interface Limiter {
+  take(now: number): Reply | undefined;
+  /** How long so many calls take, at the least. */
+  idealMs(calls: number): number;
+}
+
+export function tokenBucket(perSecond: number, burst: number, hint: Hint = 'none'): Limiter {
+  let tokens = burst;
+  let last = 0;
+  return {
+    take(now) {
+      tokens = Math.min(burst, tokens + ((now - last) / 1000) * perSecond);
+      last = now;
+      if (tokens < 1) return refuse(hint, ((1 - tokens) / perSecond) * 1000);
+      tokens--;
+      return undefined;
+    },
+    idealMs: (calls) => (Math.max(0, calls - burst) / perSecond) * 1000,
+  };
+}
+
+export function fixedWindow(quota: number, windowMs: number, hint: Hint = 'none'): Limiter {
+  let window = -1;
+  let taken = 0;
+  return {
+    take(now) {
+      const current = Math.floor(now / windowMs);
+      if (current !== window) taken = 0;
+      window = current;
+      if (++taken <= quota) return undefined;
+      return refuse(hint, (current + 1) * windowMs - now, `"all";q=${String(quota)};w=${String(windowMs / 1000)}`);
+    },
+    idealMs: (calls) => (Math.ceil(calls / quota) - 1) * windowMs,
+  };
+}
+
+/** A log of the last calls; with `isStrict` refused ones count, too. */
+export function slidingWindow(quota: number, windowMs: number, hint: Hint = 'none', isStrict = false): Limiter {
+  const log: number[] = [];
+  return {
+    take(now) {
+      while (log.length > 0 && log[0]! <= now - windowMs) log.shift();
+      if (log.length < quota) {
+        log.push(now);
+        return undefined;
+      }
+      const untilMs = log[0]! + windowMs - now;
+      if (isStrict) {
+        log.shift();
+        log.push(now);
+      }
+      return refuse(hint, untilMs);
+    },
+    idealMs: (calls) => (Math.ceil(calls / quota) - 1) * windowMs,
+  };
+}
+
+function refuse(hint: Hint, untilMs: number, policy?: string): Reply {
+  const seconds = Math.max(1, Math.ceil(untilMs / 1000));
+  const headers = {
+    none: {},
+    secs: { 'Retry-After': String(seconds) },
+    exact: { 'Retry-After': (untilMs / 1000).toFixed(3) },
+    draft: { RateLimit: `"all";r=0;t=${String(seconds)}`, ...(policy && { 'RateLimit-Policy': policy }) },
+  }[hint];
+  return { status: 429, headers };
+}
