@@ -1,0 +1,106 @@
+import fc from 'fast-check';
+import { readRateLimit, type RateLimit } from '../lib/recovery/rate-limit.js';
+
+const NOW = Date.UTC(2026, 10, 23, 8);
+const NOTHING: RateLimit = { remaining: undefined, resetMs: undefined, perSecond: undefined, policy: undefined };
+
+function read(headers: Readonly<Record<string, string>>): RateLimit | undefined {
+  return readRateLimit((name) => headers[name], NOW);
+}
+
+describe('what servers send', () => {
+  test.each<[what: string, headers: Record<string, string>, limit: Partial<RateLimit>]>([
+    [
+      'draft 8, as express-rate-limit sends it',
+      { ratelimit: '"2-in-3sec"; r=0; t=3', 'ratelimit-policy': '"2-in-3sec"; q=2; w=4; pk=:ODM3OGM=:' },
+      { remaining: 0, resetMs: 3_000, perSecond: 0.5, policy: '"2-in-3sec"' },
+    ],
+    [
+      'draft 8 with a part of the caller',
+      { ratelimit: '"day";r=1;t=60;pk=:YQ==:' },
+      { remaining: 1, resetMs: 60_000, policy: '"day" :YQ==:' },
+    ],
+    [
+      'draft 8 with two limits: the tighter one',
+      { ratelimit: '"a,b;c";r=5;t=1, "hour";r=0;t=7', 'ratelimit-policy': '"a,b;c";q=10;w=1, "hour";q=100;w=3600' },
+      { remaining: 0, resetMs: 7_000, perSecond: 100 / 3_600, policy: '"hour"' },
+    ],
+    [
+      'two limits that are as tight: the later one',
+      { ratelimit: '"a";r=0;t=1, "b";r=0;t=9' },
+      { remaining: 0, resetMs: 9_000, policy: '"b"' },
+    ],
+    [
+      'draft 7',
+      { ratelimit: 'limit=2, remaining=0, reset=3', 'ratelimit-policy': '2;w=4' },
+      { remaining: 0, resetMs: 3_000, perSecond: 0.5 },
+    ],
+    [
+      'draft 6',
+      { 'ratelimit-limit': '2', 'ratelimit-remaining': '1', 'ratelimit-reset': '3' },
+      { remaining: 1, resetMs: 3_000 },
+    ],
+    ['a span', { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '9' }, { remaining: 0, resetMs: 9_000 }],
+    [
+      'epoch seconds',
+      { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(NOW / 1000 + 9) },
+      { remaining: 0, resetMs: 9_000 },
+    ],
+    ['epoch milliseconds', { 'x-rate-limit-reset': String(NOW + 9_000) }, { resetMs: 9_000 }],
+    ['an HTTP-date', { 'x-ratelimit-reset': 'Mon, 23 Nov 2026 08:00:09 GMT' }, { resetMs: 9_000 }],
+    ['an instant that has passed', { 'x-ratelimit-reset': String(NOW / 1000 - 9) }, { resetMs: 0 }],
+    [
+      'a span with a fraction',
+      { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset-after': '0.25' },
+      { remaining: 0, resetMs: 250 },
+    ],
+    ['a policy alone', { 'ratelimit-policy': '"a";q=50;w=1' }, { perSecond: 50 }],
+  ])('%s', (_, headers, limit) => {
+    expect(read(headers)).toEqual({ ...NOTHING, ...limit });
+  });
+});
+
+describe('what is no limit', () => {
+  test.each<[headers: Record<string, string>]>([
+    [{}],
+    [{ ratelimit: '' }],
+    [{ ratelimit: '"' }],
+    [{ ratelimit: '"a";r=-1;t=3' }],
+    [{ ratelimit: '"a";r=1e3' }],
+    [{ 'x-ratelimit-reset': 'soon' }],
+    [{ 'x-ratelimit-remaining': '1'.repeat(16) }],
+    [{ 'ratelimit-policy': '"a";q=50;w=0' }],
+    [{ ratelimit: `${' '.repeat(2_000)}"a";r=0;t=3` }],
+  ])('%j', (headers) => {
+    expect(read(headers)).toBeUndefined();
+  });
+
+  test('a reset of more than ten minutes is nothing to wait for', () => {
+    expect(read({ ratelimit: '"a";r=0;t=601' })).toEqual({ ...NOTHING, remaining: 0, policy: '"a"' });
+    expect(read({ ratelimit: '"a";r=0;t=600' })?.resetMs).toBe(600_000);
+  });
+});
+
+// F96
+test('it never throws, and gives numbers that can be waited for', () => {
+  const names = [
+    'ratelimit',
+    'ratelimit-policy',
+    'ratelimit-remaining',
+    'x-ratelimit-reset',
+    'x-rate-limit-reset-after',
+  ];
+  const text = fc.oneof(
+    fc.string(),
+    fc.string({ unit: fc.constantFrom('"', ',', ';', '=', 'r', 't', 'q', 'w', '0', '1', '9', ' ', ':', '\\') }),
+  );
+  fc.assert(
+    fc.property(fc.dictionary(fc.constantFrom(...names), text), (headers) => {
+      const limit = read(headers);
+      for (const value of [limit?.remaining, limit?.resetMs, limit?.perSecond]) {
+        expect(value === undefined || (value >= 0 && value < Infinity)).toBe(true);
+      }
+    }),
+    { seed: 20261123, numRuns: 2_000 },
+  );
+});
