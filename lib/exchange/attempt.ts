@@ -1,18 +1,17 @@
 import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
-import { detached, type Attachment } from '../attachment.js';
-import { AuthError } from '../errors.js';
+import { detached } from '../attachment.js';
 import { isPromise } from '../schemes/scheme.js';
 import type { MaybePromise } from '../session/store.js';
 import { said } from '../own.js';
 import { resolveAdapter } from '../wire/adapter.js';
 import { copyHeaders, writtenHeaders } from '../wire/header-values.js';
-import { fullUrl, resolveUrl, type Destination } from '../wire/origin.js';
-import type { Admission, Entry, Gate, GateKeys } from '../traffic/gate.js';
-import type { Verdict } from '../traffic/lane.js';
+import type { Gate } from '../traffic/gate.js';
 import { RequestView } from '../wire/request-view.js';
 import { Passage } from '../wire/wire.js';
+import { mayAuthorize } from './authorization.js';
 import { Attempt, type Call } from './call.js';
 import { isThrottled, readAnswer, readError } from './outcome.js';
+import { endPass, gateKeys, passGate } from './turn.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -42,13 +41,6 @@ export async function attempt(call: Call, config: Config): Promise<AxiosResponse
   } finally {
     endPass(call, 'ended');
   }
-}
-
-/** The gate hears what became of the attempt, once. */
-function endPass(call: Call, verdict: Verdict): void {
-  const { pass } = call;
-  call.pass = undefined;
-  pass?.lane.heard(pass, verdict);
 }
 
 /** Waits for the gate and lets the scheme write its headers. What need not wait costs no promise. */
@@ -123,35 +115,6 @@ function fail(call: Call, made: Attempt, error: unknown): unknown {
   return error;
 }
 
-async function passGate(call: Call, gate: Gate, view: RequestView, origin: string): Promise<void> {
-  const { attachment, waiting, policy } = call;
-  const longestMs = policy.retry ? policy.retry.maxRetryAfterMs : Infinity;
-  const entry = gate.enter(gateKeys(attachment, view, origin), {
-    mayWait: (opensInMs) => opensInMs <= Math.min(longestMs, waiting.remainingMs),
-    isKnown: call.attempts > 0,
-  });
-  const admission = entry?.kind === 'wait' ? await inTurn(entry) : entry;
-  if (admission?.kind === 'refused') {
-    call.comeBackIn(admission.opensInMs);
-    throw admission.error;
-  }
-  call.pass = admission?.pass;
-
-  async function inTurn({ turn, leave }: Extract<Entry, { kind: 'wait' }>): Promise<Admission> {
-    try {
-      return await waiting.race(turn);
-    } catch (error) {
-      leave();
-      throw error;
-    }
-  }
-}
-
-/** The narrower limit first, then the one it may be part of. */
-export function gateKeys({ policy: { throttle } }: Attachment, view: RequestView, origin: string): GateKeys {
-  return throttle && throttle.keyOf ? [throttle.keyOf(view)] : [origin + view.url.pathname, origin];
-}
-
 function learn(call: Call, made: Attempt, response: AxiosResponse): void {
   const { attachment } = call;
   const { view, origin, isAuthorized } = made;
@@ -172,42 +135,4 @@ function learn(call: Call, made: Attempt, response: AxiosResponse): void {
       policy: limit?.policy,
     });
   }
-}
-
-/**
- * Whether the scheme may put credentials on this call. It stays out where the caller brought some, and where the URL
- * leads to somebody else.
- * @throws AuthError where the call must not be sent at all.
- */
-export function mayAuthorize(
-  config: InternalAxiosRequestConfig,
-  { kind, origin, isSecure }: Destination,
-  { policy }: Attachment,
-): boolean {
-  if (bringsItsOwn(config)) return false;
-  if (kind === 'unknown') {
-    throw new AuthError(
-      'ERR_AUTH_FOREIGN_ORIGIN',
-      `Nothing says that ${origin} may receive credentials: set the instance's baseURL, or attachAuth's origins: ['${origin}'].`,
-    );
-  }
-  if (kind === 'foreign') {
-    if (policy.foreignOrigin !== 'refuse') return false;
-    throw new AuthError(
-      'ERR_AUTH_FOREIGN_ORIGIN',
-      `${origin} is none of the origins that may receive credentials (foreignOrigin: 'refuse').`,
-    );
-  }
-  if (isSecure) return true;
-  throw new AuthError(
-    'ERR_AUTH_INSECURE',
-    `${policy.scheme.name} credentials must not go to ${origin} unencrypted: use https, or allowInsecure.`,
-  );
-}
-
-function bringsItsOwn(config: InternalAxiosRequestConfig): boolean {
-  if ((Object.hasOwn(config, 'auth') && config.auth) || config.headers.get('Authorization')) return true;
-  if (!config.url?.includes('@') && !config.baseURL?.includes('@')) return false;
-  const { username, password } = resolveUrl(fullUrl(config));
-  return username + password !== '';
 }

@@ -5,9 +5,9 @@ import { plain, said } from '../own.js';
 import { isReplayable } from '../recovery/replayable.js';
 import { isPromise } from '../schemes/scheme.js';
 import { discard } from '../wire/discard.js';
-import { gateKeys } from './attempt.js';
 import type { Attempt, Call } from './call.js';
 import { challengesOf, isThrottled } from './outcome.js';
+import { gateKeys } from './turn.js';
 
 /** Decides what follows the last attempt, and waits if it has to; true: the call is ready to be sent again. */
 export async function nextStep(call: Call): Promise<boolean> {

@@ -1,0 +1,31 @@
+/*
+ * What Stryker runs, in one file: axios and lib are loaded once for a mutant, not once for each suite. The narrowest come
+ * first, since the first failure is the last. Left out is what takes a browser, a process or long, and what does not look at
+ * session/, recovery/ and exchange/.
+ */
+import '../parse-retry-after.test.js';
+import '../backoff.test.js';
+import '../budget.test.js';
+import '../decide.test.js';
+import '../replayable.test.js';
+import '../tokens.test.js';
+import '../verdict.test.js';
+import '../unauthorized.test.js';
+import '../refresh.test.js';
+import '../refresh-failures.test.js';
+import '../token-answers.test.js';
+import '../early-refresh.test.js';
+import '../breaker.test.js';
+import '../identity.test.js';
+import '../promises.test.js';
+import '../session.test.js';
+import '../together.test.js';
+import '../waiting.test.js';
+import '../replay.test.js';
+import '../retrying.test.js';
+import '../stacking.test.js';
+import '../borders.test.js';
+import '../leaks.test.js';
+import '../bodies.test.js';
+import '../schemes.test.js';
+import '../options.test.js';
