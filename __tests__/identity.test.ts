@@ -107,6 +107,24 @@ describe('signing out during a refresh', () => {
     }
   });
 
+  test.each([
+    ['what it brought', 'refreshed', 200],
+    ['the end of the session', 'session-expired', 400],
+  ] as const)('while %s is being stored: nobody hears of it afterwards', async (_, type, status) => {
+    const stage = new Stage();
+    const scheme = stage.bearer({ store: slowStore(stage, 100), tokens: stage.tokens.issueDead() });
+    stage.attach({ scheme });
+    if (status === 400) stage.tokens.endSession();
+    const call = underway(stage.api.get('/item'));
+    while (stage.tokens.refreshes === 0) await stage.clock.advance(10);
+    await stage.clock.advance(200);
+    void scheme.signOut();
+    expect(await stage.outcome(call)).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED' });
+    await stage.clock.advance(10_000);
+    expect(stage.heard('signed-out')).toHaveLength(1);
+    expect(stage.heard(type)).toEqual([]);
+  });
+
   test('is heard of at once, also where the store fails', async () => {
     const stage = new Stage();
     let isDown = false;

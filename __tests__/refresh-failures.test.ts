@@ -152,6 +152,74 @@ describe('the end of a session', () => {
   });
 });
 
+describe('a refresh token that comes with a token of no use', () => {
+  test('is kept: the one before it may have been spent', async () => {
+    const asked: (string | undefined)[] = [];
+    const { stage, scheme } = Stage.with({
+      tokens: dead,
+      bearer: {
+        refresh: async ({ refreshToken }) => {
+          asked.push(refreshToken);
+          return { accessToken: 'alice-a1', refreshToken: `r${String(asked.length)}` };
+        },
+      },
+    });
+    await stage.outcome(stage.api.get('/item'));
+    expect(await scheme.getAccessToken()).toBe('alice-a1');
+    await stage.clock.until(scheme.refresh());
+    expect(asked).toEqual(['alice-r1', 'r1']);
+  });
+
+  test('changes nothing where it is the same', async () => {
+    const { stage, scheme } = Stage.with({
+      tokens: dead,
+      bearer: { refresh: async () => ({ accessToken: 'alice-a1' }) },
+    });
+    const before = scheme.getSnapshot();
+    await stage.outcome(stage.api.get('/item'));
+    expect(scheme.getSnapshot()).toEqual(before);
+  });
+});
+
+describe('a store with a lock', () => {
+  const { load, compareAndSet } = memoryStore();
+
+  test('that cannot be had fails the refresh, which is not asked for', async () => {
+    const cause = new Error('no lock');
+    const store = { load, compareAndSet, exclusive: () => Promise.reject(cause) };
+    const { stage } = Stage.with({ tokens: dead, bearer: { store } });
+    const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
+    expect(error).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED', cause, response: { status: 401 } });
+    expect(error.message).toMatch(/the store's lock could not be had\.$/);
+    expect(stage.tokens.refreshes).toBe(0);
+  });
+
+  test('is told when nobody waits for it any more', async () => {
+    const signals: AbortSignal[] = [];
+    const exclusive = (_: unknown, { signal }: { signal: AbortSignal }): Promise<never> => {
+      signals.push(signal);
+      return new Promise(() => undefined);
+    };
+    const { stage } = Stage.with({ tokens: dead, bearer: { store: { load, compareAndSet, exclusive } } });
+    const call = underway(stage.api.get('/item'));
+    await stage.clock.advance(100);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+    expect(await stage.outcome(call)).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+  });
+
+  test('a session that one holder finds dead is asked for by no other', async () => {
+    const store = memoryStore();
+    const stage = new Stage();
+    const tokens = stage.tokens.issueDead();
+    stage.tokens.endSession();
+    const instances = [stage.api, stage.instance()];
+    for (const instance of instances) stage.attach({ scheme: stage.bearer({ store, tokens }) }, instance);
+    await stage.outcomes(instances.map((instance) => instance.get('/item')));
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+});
+
 // F18 F19 F20
 describe('failures told apart', () => {
   const documents: [string, unknown, 'terminal' | 'configuration' | 'transient'][] = [
@@ -232,6 +300,29 @@ describe('a refresh that fails for now', () => {
     expect(third!.at - second!.at).toBeGreaterThan(second!.at - first!.at);
     expect(stage.tokens.asks.map(({ outcome }) => outcome)).toEqual(['scripted', 'scripted', 'issued']);
     expect(stage.heard('refreshing')).toHaveLength(1);
+  });
+
+  test('backs off by at most half a second, then by at most a second', async () => {
+    const { stage } = Stage.with({ tokens: dead });
+    stage.clock.chance = 0.999;
+    stage.refreshMs = 0;
+    stage.script(TOKEN_PATH, 503, 503);
+    await stage.outcome(stage.api.get('/item'));
+    const [first, second, third] = stage.tokens.asks;
+    expect(second!.at - first!.at).toBeLessThanOrEqual(500);
+    expect(third!.at - second!.at).toBeLessThanOrEqual(1_000);
+  });
+
+  test('holds no process while it waits to be tried again, if nobody waits for it', async () => {
+    const { stage, scheme } = Stage.with({ expiresIn: 1000 });
+    scheme.getSnapshot();
+    stage.clock.chance = 0.5;
+    stage.always(TOKEN_PATH, 503);
+    await stage.clock.advance(960_000);
+    await stage.outcome(stage.api.get('/item'));
+    await stage.clock.advance(100);
+    expect(stage.clock.pending).toBeGreaterThan(0);
+    expect(stage.clock.holding).toBe(0);
   });
 
   test('is given up after three tries; calls inside the cool-down share the error, and then it recovers', async () => {
@@ -325,6 +416,64 @@ describe('a refresh that fails for now', () => {
 });
 
 describe('what a refresh leaves in the open', () => {
+  const failures: [string, () => Promise<TokenResponse>, RegExp, object][] = [
+    [
+      'the refused token once more',
+      async () => ({ accessToken: 'alice-a1' }),
+      /brought no usable token.* the server had just refused$/,
+      { code: 'nonsense', willRetry: false },
+    ],
+    [
+      'an expired one',
+      async () => ({ accessToken: 'alice-a2', expiresIn: 0 }),
+      /has already expired: expiresIn is in seconds/,
+      { code: 'nonsense', willRetry: false },
+    ],
+    [
+      'no answer',
+      () => new Promise(() => undefined),
+      /no answer within 10000 ms \(refreshTimeoutMs\).*attachAuth: false/,
+      { code: 'timeout', willRetry: false },
+    ],
+    [
+      'a client that is refused',
+      () => Promise.reject(Object.assign(new Error(), { status: 401, error: 'invalid_client' })),
+      /the token endpoint refuses this client \(401 invalid_client\)\.$/,
+      { code: 'invalid_client', status: 401, willRetry: false },
+    ],
+    [
+      'a 503',
+      () => Promise.reject(Object.assign(new Error(), { status: 503 })),
+      /: 503 status\. A later call tries again\.$/,
+      { code: 'status', status: 503, willRetry: false },
+    ],
+    [
+      'a reset',
+      () => Promise.reject(Object.assign(new Error(), { code: 'ECONNRESET' })),
+      /: ECONNRESET\. A later call tries again\.$/,
+      { code: 'ECONNRESET', willRetry: false },
+    ],
+  ];
+  test.each(failures)('%s: the message and the last event say what happened', async (_, refresh, message, event) => {
+    const { stage } = Stage.with({ tokens: dead, bearer: { refresh } });
+    const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
+    expect(error.message).toMatch(message);
+    expect(error.message).toMatch(/^The refresh failed, the session is kept: /);
+    expect(stage.events.at(-1)).toStrictEqual({
+      type: 'refresh-failed',
+      at: expect.any(Number) as number,
+      generation: 1,
+      ...event,
+    });
+  });
+
+  test('the end of a session says what to do', async () => {
+    const { stage } = Stage.with({ tokens: dead });
+    stage.tokens.endSession();
+    const { message } = reasonOf(await stage.clock.until(stage.api.get('/item')));
+    expect(message).toMatch(/refresh token was refused\. Sign in again \(signIn\)/);
+  });
+
   test('no event and no error holds a token', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     stage.script(TOKEN_PATH, 500, { status: 400, data: { error: 'invalid_client' } });

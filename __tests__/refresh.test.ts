@@ -176,6 +176,14 @@ describe('rotation', () => {
     expect(asked).toEqual(['alice-r1', 'alice-r1']);
   });
 
+  test('a JWT that says when it ends lives as long as its issuer meant, whatever the clock of that says', async () => {
+    const iat = MORNING / 1000 + 3600;
+    const accessToken = `e30.${btoa(JSON.stringify({ iat, exp: iat + 60 }))}.c2ln`;
+    const { stage, scheme } = Stage.with({ tokens: dead, bearer: { refresh: async () => ({ accessToken }) } });
+    await stage.clock.until(scheme.refresh());
+    expect(scheme.getSnapshot().expiresAt).toBe(MORNING + 60_000);
+  });
+
   test('every refresh token is used once', async () => {
     const { stage } = Stage.with({ tokens: dead, attach: soon });
     for (let round = 0; round < 10; round++) {
