@@ -166,3 +166,19 @@ test('who leaves with a pass in hand makes room for the next', async () => {
   await clock.advance(1);
   expect(admitted).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
 });
+
+// I8
+test('an answer that comes after detach() leaves no timer at a gate that was closed', async () => {
+  const { stage, handle } = Stage.with({});
+  stage.script('/item', tooMany(1), { status: 200, afterMs: 500 }, { ...tooMany(30), afterMs: 10 });
+  const calls = [underway(stage.api.get('/item'))];
+  await stage.clock.advance(100);
+  calls.push(underway(stage.api.get('/item')));
+  await stage.clock.advance(1_300);
+  expect(stage.heard('throttled')).toHaveLength(2);
+
+  handle.detach();
+  await stage.settled(calls);
+
+  expect(stage.clock.pending).toBe(0);
+});

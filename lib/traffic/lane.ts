@@ -112,17 +112,19 @@ export class Lane {
 
   /** Takes over what a narrower lane knows: until when nobody may go, and who waits. */
   take(narrower: Lane): void {
-    narrower.dispose();
     this.#pace.closedUntil = Math.max(this.#pace.closedUntil, narrower.#pace.closedUntil);
     this.#isClosed ||= narrower.#isClosed;
+    narrower.dispose();
     for (const waiter of [...narrower.#queue]) {
       narrower.drop(waiter);
       this.queue(waiter);
     }
   }
 
+  /** Nobody comes here any more but those who are on their way: they begin no timer, and tell nobody that it opens. */
   dispose(): void {
     this.#cancel?.();
+    this.#isClosed = false;
   }
 
   /** Who may not wait for what the server asks now hears of it at once. */

@@ -1,8 +1,8 @@
 import { equalJitter, notBefore, type Backoff } from '../recovery/backoff.js';
 
 /**
- * How fast a throttled server is asked again. Found in a simulator (token buckets, fixed and sliding windows; hints of
- * every kind and none; 1 to 500 ms of latency; two clients on one limit), which `__tests__/drain.test.ts` goes on to run.
+ * How fast a throttled server is asked again. The numbers were found by simulating token buckets, fixed and sliding windows
+ * with every kind of hint; `__tests__/drain.test.ts` shows what they come to.
  */
 
 /** After the first opening this many may be under way together; each answer admits one more, up to the second number. */
