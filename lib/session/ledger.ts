@@ -79,13 +79,21 @@ export class Ledger {
     return this.#loading;
   }
 
-  /** Reads the store again, and takes over what another holder has written since. */
-  async reload(): Promise<void> {
-    await this.ready();
+  /** Reads the store again, and takes over what another holder has written since; at once where the store answers at once. */
+  reload(): MaybePromise<void> {
+    const loading = this.ready();
+    if (loading) return loading.then(() => this.reload());
     // Our own write is news to us, too, where the store tells of it.
-    if (this.#writing) await this.#writing;
-    else if (this.#unwritten) await this.#write(this.#unwritten, this.status, this.tokens);
-    else this.#adopt(await this.#load());
+    if (this.#writing) return this.#writing;
+    if (this.#unwritten) return this.#write(this.#unwritten, this.status, this.tokens);
+    const stored = this.#load();
+    if (!(stored instanceof Promise)) {
+      this.#adopt(stored);
+      return;
+    }
+    return stored.then((found) => {
+      this.#adopt(found);
+    });
   }
 
   /** Enters a change; `initial`, `updated` and `principal` are in memory when this returns, in the store when the promise settles. */
@@ -146,6 +154,9 @@ export class Ledger {
         this.generation = latest.generation - 1;
         this.#adopt(latest);
         return;
+      } else if (entry === 'refreshed' && !latest.tokens && latest.epoch === this.#epoch) {
+        // Somebody who asked at the same time was refused, and took the session for dead: what the server gave us wins.
+        continue;
       } else if (isFound || latest.epoch > this.#epoch) {
         const before = this.generation;
         this.#unwritten = undefined;
@@ -183,10 +194,15 @@ export class Ledger {
   #adopt(stored: StoredSession | undefined): void {
     if (this.#unwritten || !stored || stored.generation <= this.generation) return;
     const isOther = stored.epoch !== this.#epoch;
+    const hadTokens = this.tokens !== null;
     if (isOther) this.turn++;
     this.#take(stored);
-    if (isOther || !stored.tokens)
-      this.#tell({ type: stored.tokens ? 'signed-in' : 'signed-out', generation: this.generation });
+    if (isOther) this.#tell({ type: stored.tokens ? 'signed-in' : 'signed-out', generation: this.generation });
+    else if (hadTokens && !stored.tokens) {
+      // The principal is the same, so nobody signed out: another holder's refresh was refused for good.
+      this.status = 'expired';
+      this.#tell({ type: 'session-expired', generation: this.generation });
+    }
     this.#changed(isOther ? 'principal' : 'tokens');
   }
 
@@ -205,8 +221,9 @@ export class Ledger {
     this.generation = generation;
   }
 
-  async #load(): Promise<StoredSession | undefined> {
-    return this.#read(await this.#ask('load', () => this.#store.load()));
+  #load(): MaybePromise<StoredSession | undefined> {
+    const found = this.#ask('load', () => this.#store.load());
+    return found instanceof Promise ? found.then((value) => this.#read(value)) : this.#read(found);
   }
 
   #read(value: unknown): StoredSession | undefined {

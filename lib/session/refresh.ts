@@ -1,5 +1,5 @@
 import type { AxiosInstance } from 'axios';
-import { alarm, type Cancel, type Clock } from '../clock.js';
+import { alarm, stopwatch, type Cancel, type Clock } from '../clock.js';
 import { AuthError, RefreshRejectedError, withoutRequestSecrets } from '../errors.js';
 import type { Tell } from '../events.js';
 import { parseRetryAfter } from '../recovery/retry-after.js';
@@ -54,10 +54,14 @@ export interface Flight {
   readonly landing: Promise<void>;
   /** The waiters go on with what there is now, or fail; what the refresh still brings is dropped. */
   abandon(error?: AuthError): void;
+  /** Another holder has written: who still waits for the lock has nothing to do any more, if what it wrote can be used. */
+  heard(): void;
 }
 
 const TRIES = 3;
 const BASE_DELAY_MS = 500;
+/** How long what was read under the lock may be trusted. */
+const FRESH_MS = 500;
 
 /** Lock, read again, ask, write, unlock, and only then let the waiters go on. */
 export function takeOff(plan: FlightPlan): Flight {
@@ -67,6 +71,7 @@ export function takeOff(plan: FlightPlan): Flight {
   let outdated = ledger.tokens;
   const controller = new AbortController();
   let isOver = false;
+  let isAlone = false;
   let stopPause: Cancel | undefined;
   let settle!: (error?: AuthError, retryAfterMs?: number) => void;
   const landing = new Promise<void>((resolve, reject) => {
@@ -103,13 +108,17 @@ export function takeOff(plan: FlightPlan): Flight {
   const isOvertaken = (): boolean => hasMoved() && (!ledger.tokens || ledger.remainingMs > 0);
 
   async function work(): Promise<void> {
-    await ledger.reload();
-    if (isOver || isOvertaken()) return;
-    outdated = ledger.tokens;
-    const tokens = outdated ?? undefined;
-    const refreshToken = tokens?.refreshToken;
-    tell({ type: 'refreshing', generation: ledger.generation });
     for (let tries = 1; ; tries++) {
+      await readAgain();
+      if (hasEnded() || isOvertaken()) return;
+      if (outdated && ledger.status === 'expired') {
+        settle(sessionExpired());
+        return;
+      }
+      outdated = ledger.tokens;
+      const tokens = outdated ?? undefined;
+      const refreshToken = tokens?.refreshToken;
+      if (tries === 1) tell({ type: 'refreshing', generation: ledger.generation });
       let answer: TokenResponse | null;
       try {
         if (refreshToken !== undefined && refreshToken === plan.deadRefreshToken)
@@ -123,6 +132,13 @@ export function takeOff(plan: FlightPlan): Flight {
       }
       return arrived(answer, tokens);
     }
+  }
+
+  /** What a holder read before it was stopped for a while (a frozen tab, SIGSTOP) may have been replaced long since. */
+  async function readAgain(): Promise<void> {
+    const passedMs = stopwatch(clock);
+    await ledger.reload();
+    if (passedMs() > FRESH_MS) await ledger.reload();
   }
 
   /** Late is better than never: what arrives after the time limit counts if nothing else has happened since. */
@@ -186,7 +202,10 @@ export function takeOff(plan: FlightPlan): Flight {
   }
 
   // The lock is held no longer than anybody waits; compare-and-set guards what comes after.
-  const alone = (): Promise<void> => (isOver ? landed : Promise.race([work(), landed]));
+  const alone = (): Promise<void> => {
+    isAlone = true;
+    return isOver ? landed : Promise.race([work(), landed]);
+  };
   const exclusive = said(store, 'exclusive');
   const run = async (): Promise<void> =>
     exclusive ? (exclusive.call(store, alone, { signal: controller.signal }) as Promise<void>) : alone();
@@ -198,11 +217,15 @@ export function takeOff(plan: FlightPlan): Flight {
       settle(refreshFailed("the store's lock could not be had.", cause));
     },
   );
+  const abandon = (error?: AuthError): void => {
+    settle(error);
+    controller.abort();
+  };
   return {
     landing,
-    abandon(error) {
-      settle(error);
-      controller.abort();
+    abandon,
+    heard() {
+      if (!isAlone && isOvertaken()) abandon();
     },
   };
 }

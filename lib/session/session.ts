@@ -71,7 +71,7 @@ export class Session {
         if (what === 'principal') {
           this.#flight?.abandon(sessionChanged());
           for (const end of this.#waiting) end(sessionChanged());
-        }
+        } else this.#flight?.heard();
         this.#publish();
       },
     );
