@@ -43,6 +43,8 @@ export class TokenEndpoint {
   expiresIn: number | undefined;
   /** For so long a replaced refresh token brings its successor once more, as servers do that know of lost answers. */
   graceMs = 0;
+  /** Whether a replaced refresh token that comes back ends the session, or is just refused. */
+  onReuse: 'end' | 'refuse' = 'end';
   readonly #clock: VirtualClock;
   readonly #accesses = new Map<string, Access>();
   readonly #current = new Map<string, string>();
@@ -121,7 +123,7 @@ export class TokenEndpoint {
         return { status: 200, data: retired.successor };
       }
       this.asks.push({ at, refreshToken, outcome: retired ? 'reused' : 'unknown' });
-      if (retired) this.endSession(retired.principal);
+      if (retired && this.onReuse === 'end') this.endSession(retired.principal);
       return { status: 400, data: { error: 'invalid_grant' } };
     }
     this.#current.delete(refreshToken);

@@ -16,6 +16,7 @@ export type Entry = 'refreshed' | 'expired' | 'initial' | 'updated' | 'principal
 
 const STORE_TIME_LIMIT_MS = 2_000;
 const WRITE_TRIES = 20;
+const TRY_AGAIN_AFTER_MS = 5_000;
 
 /**
  * What this holder knows of the session, and its dealings with the store. A store that throws, hangs or holds something
@@ -41,6 +42,8 @@ export class Ledger {
   #unwritten: 'initial' | 'updated' | 'principal' | undefined;
   /** A write that the store did not answer, and may have done all the same. */
   #unanswered: StoredSession | undefined;
+  /** The store could not be read or written: a call after this instant has it tried again. */
+  #tryAgainAt = Infinity;
   #loading: Promise<void> | undefined;
   #writing: Promise<void> | undefined;
 
@@ -66,7 +69,13 @@ export class Ledger {
 
   /** Reads the store if nobody has yet; at once where the store answers at once. */
   ready(): MaybePromise<void> {
-    if (this.status !== 'unknown' || this.#loading) return this.#loading;
+    if (this.status !== 'unknown' || this.#loading) {
+      if (this.#clock.monotonic() >= this.#tryAgainAt) {
+        this.#tryAgainAt = Infinity;
+        void this.reload();
+      }
+      return this.#loading;
+    }
     const found = this.#ask('load', () => this.#store.load());
     if (!(found instanceof Promise)) {
       this.#open(found);
@@ -236,6 +245,7 @@ export class Ledger {
   /** undefined where the store fails: at once if it answers at once. */
   #ask<T>(what: string, question: () => MaybePromise<T>): MaybePromise<T | undefined> {
     const failed = (error: unknown): undefined => {
+      this.#tryAgainAt = this.#clock.monotonic() + TRY_AGAIN_AFTER_MS;
       this.#degrade(what, error);
       return undefined;
     };

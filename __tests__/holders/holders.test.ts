@@ -1,0 +1,27 @@
+import fc from 'fast-check';
+import { byNumbers } from '../simulation/schedule.js';
+import { calmSamples, raceSamples, samples } from './plan.js';
+import { runHolders } from './run.js';
+
+const RUNS = Number(process.env['HOLDERS_RUNS'] ?? 1_000);
+
+test('where everybody lives, several holders of one store refresh once for each expiry', async () => {
+  await fc.assert(
+    fc.asyncProperty(calmSamples, ({ plan, numbers }) => runHolders(plan, byNumbers(numbers))),
+    { numRuns: RUNS, seed: 20_261_123 },
+  );
+}, 600_000);
+
+test('without a lock, the winner of a race keeps the session and the losers adopt it', async () => {
+  await fc.assert(
+    fc.asyncProperty(raceSamples, ({ plan, numbers }) => runHolders(plan, byNumbers(numbers))),
+    { numRuns: RUNS, seed: 20_261_123 },
+  );
+}, 600_000);
+
+test('whoever dies or freezes, and whatever gets lost, no session is lost that the server keeps', async () => {
+  await fc.assert(
+    fc.asyncProperty(samples, ({ plan, numbers }) => runHolders(plan, byNumbers(numbers))),
+    { numRuns: RUNS, seed: 20_261_123 },
+  );
+}, 600_000);

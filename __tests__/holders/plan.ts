@@ -1,0 +1,78 @@
+import fc from 'fast-check';
+import { NUMBERS } from '../simulation/schedule.js';
+
+export interface Act {
+  readonly what: 'call' | 'expire' | 'sign-in' | 'sign-out' | 'crash' | 'freeze' | 'thaw';
+  readonly holder: number;
+}
+
+/** Several holders of one store before they run, as JSON holds them: all of it but the order of things, which a schedule says. */
+export interface HoldersPlan {
+  readonly seed: number;
+  readonly holders: number;
+  /** What frees a lock whose holder dies: its broken connection, or time; time frees that of a frozen holder, too. */
+  readonly lock: 'connection' | 'expiring' | 'none';
+  /** Whether a lock, a read and a write take their time, or are done at once as in a browser's storage. */
+  readonly isSlow: boolean;
+  readonly graceMs: 0 | 3_600_000;
+  /** What the server makes of a replaced refresh token beyond its grace. */
+  readonly onReuse: 'end' | 'refuse';
+  readonly acts: readonly Act[];
+  /** How many answers of the token endpoint, and how many news, may get lost. */
+  readonly lost: number;
+  readonly unheard: number;
+  /** How often time may pass although something else could happen. */
+  readonly patience: number;
+}
+
+export interface Sample {
+  readonly plan: HoldersPlan;
+  readonly numbers: readonly number[];
+}
+
+const MOST_HOLDERS = 4;
+
+const act = (...whats: Act['what'][]): fc.Arbitrary<Act> =>
+  fc.record({ what: fc.constantFrom(...whats), holder: fc.nat(MOST_HOLDERS - 1) });
+
+function samplesOf(
+  acts: fc.Arbitrary<Act>,
+  plan: { [Name in keyof HoldersPlan]?: fc.Arbitrary<HoldersPlan[Name]> },
+): fc.Arbitrary<Sample> {
+  return fc.record({
+    plan: fc.record<HoldersPlan>({
+      seed: fc.nat(1_000),
+      holders: fc.integer({ min: 2, max: MOST_HOLDERS }),
+      lock: fc.constantFrom('connection', 'connection', 'expiring', 'none'),
+      isSlow: fc.boolean(),
+      graceMs: fc.constantFrom(0, 3_600_000),
+      onReuse: fc.constantFrom('end', 'refuse'),
+      acts: fc.array(acts, { minLength: 2, maxLength: 10 }),
+      lost: fc.nat(1),
+      unheard: fc.nat(2),
+      patience: fc.nat(6),
+      ...plan,
+    }),
+    numbers: fc.array(fc.nat(NUMBERS / 2 - 1), { maxLength: 60 }),
+  });
+}
+
+/** Everybody lives, and the store has a lock. */
+export const calmSamples = samplesOf(act('call', 'call', 'call', 'expire', 'sign-in', 'sign-out'), {
+  lock: fc.constantFrom('connection', 'expiring'),
+  lost: fc.constant(0),
+  patience: fc.constant(0),
+});
+
+/** Nobody keeps them apart, and the server refuses whoever comes second. */
+export const raceSamples = samplesOf(act('call', 'call', 'expire'), {
+  lock: fc.constant('none'),
+  onReuse: fc.constant('refuse'),
+  graceMs: fc.constant(0),
+  lost: fc.constant(0),
+});
+
+export const samples = samplesOf(
+  act('call', 'call', 'call', 'call', 'expire', 'expire', 'sign-in', 'sign-out', 'crash', 'freeze', 'freeze', 'thaw'),
+  {},
+);

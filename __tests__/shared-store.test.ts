@@ -1,0 +1,172 @@
+import { memoryStore, type StoredSession, type TokenStore } from '../lib/index.js';
+import { Stage, underway } from './support/stage.js';
+
+/** A record that others write, too; tests say how it is read and locked. */
+function recordOf(stage: Stage): {
+  store: TokenStore;
+  write: (next: Partial<StoredSession>) => void;
+  tell: () => void;
+} {
+  const inner = memoryStore();
+  const listeners = new Set<() => void>();
+  const read = (): StoredSession | undefined => inner.load() as StoredSession | undefined;
+  const { access_token: accessToken, refresh_token: refreshToken } = stage.tokens.issueDead();
+  void inner.compareAndSet(undefined, { version: 1, generation: 1, epoch: 0, tokens: { accessToken, refreshToken } });
+  return {
+    store: {
+      load: read,
+      compareAndSet: (expected, next) => inner.compareAndSet(expected, next),
+      subscribe(onChange) {
+        listeners.add(onChange);
+        return () => listeners.delete(onChange);
+      },
+    },
+    write(next) {
+      const before = read()!;
+      void inner.compareAndSet(before.generation, { ...before, generation: before.generation + 1, ...next });
+    },
+    tell() {
+      for (const listener of listeners) listener();
+    },
+  };
+}
+
+/** What another holder gets from the server with the refresh token that is stored. */
+function refreshed(stage: Stage): Partial<StoredSession> {
+  const { data } = stage.tokens.answer('alice-r1') as { data: { access_token: string; refresh_token: string } };
+  return { tokens: { accessToken: data.access_token, refreshToken: data.refresh_token } };
+}
+
+// F30 F34
+test('who waits for the lock goes on as soon as another holder has refreshed, and asks for the lock no more', async () => {
+  const stage = new Stage();
+  const { store, write, tell } = recordOf(stage);
+  const signals: AbortSignal[] = [];
+  const exclusive: TokenStore['exclusive'] = (_work, { signal }) => {
+    signals.push(signal);
+    return new Promise(() => undefined);
+  };
+  stage.attach({ scheme: stage.bearer({ store: { ...store, exclusive } }) });
+  const call = underway(stage.api.get('/item'));
+  while (signals.length === 0) await stage.clock.advance(10);
+  write(refreshed(stage));
+  tell();
+  expect(signals[0]).toMatchObject({ aborted: true });
+  expect(await stage.outcome(call)).toMatchObject({ status: 200 });
+  expect(stage.tokens.refreshes).toBe(1);
+});
+
+// F35
+test('what was read under the lock by a holder that was stopped meanwhile is read again', async () => {
+  const stage = new Stage();
+  const { store, write } = recordOf(stage);
+  let reads = 0;
+  const load = async (): Promise<StoredSession | undefined> => {
+    const found = await store.load();
+    if (++reads === 2) {
+      write(refreshed(stage));
+      stage.clock.sleepMachine(60_000);
+    }
+    return found;
+  };
+  stage.attach({ scheme: stage.bearer({ store: { ...store, load } }) });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+  expect(stage.tokens.reuses).toBe(0);
+});
+
+// F38 F40
+test('before a refresh is tried again, the store is read again', async () => {
+  const stage = new Stage();
+  const { store, write } = recordOf(stage);
+  stage.script('/oauth/token', () => {
+    write(refreshed(stage));
+    return { fault: 'refused' };
+  });
+  stage.attach({ scheme: stage.bearer({ store }) });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+  expect(stage.tokens.reuses).toBe(0);
+  expect(stage.heard('refreshed')).toEqual([]);
+});
+
+// F39
+test('tokens that a refresh has brought are stored, although somebody who was refused has given the session up', async () => {
+  const stage = new Stage();
+  const { store, write } = recordOf(stage);
+  stage.script('/oauth/token', () => {
+    write({ tokens: null });
+    return undefined;
+  });
+  const scheme = stage.bearer({ store });
+  stage.attach({ scheme });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+  expect(await store.load()).toMatchObject({ epoch: 0, tokens: { refreshToken: 'alice-r2' } });
+  expect(scheme.getSnapshot().status).toBe('signed-in');
+});
+
+// F72
+test('a sign-out elsewhere is obeyed when the store tells of it, before anything else is sent', async () => {
+  const stage = new Stage();
+  const { store, write, tell } = recordOf(stage);
+  const scheme = stage.bearer({ store });
+  stage.attach({ scheme });
+  await stage.outcome(stage.api.get('/item'));
+  write({ epoch: 1, tokens: null });
+  tell();
+  const call = stage.outcome(stage.api.get('/late'));
+  expect(scheme.getSnapshot().status).toBe('signed-out');
+  expect(await call).toMatchObject({ status: 401 });
+  expect(stage.to('/late').map(({ token }) => token)).toEqual([undefined]);
+});
+
+test('a session that another holder found dead has expired here, too', async () => {
+  const stage = new Stage();
+  const { store, write, tell } = recordOf(stage);
+  const scheme = stage.bearer({ store });
+  stage.attach({ scheme });
+  await stage.outcome(stage.api.get('/item'));
+  write({ tokens: null });
+  tell();
+  expect(scheme.getSnapshot().status).toBe('expired');
+  await stage.clock.settle();
+  expect(stage.heard('session-expired')).toHaveLength(1);
+  expect(stage.heard('signed-out')).toEqual([]);
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+});
+
+// F92
+describe('a store that was away when the program began', () => {
+  test('is read a few seconds later, when somebody calls', async () => {
+    const stage = new Stage();
+    const { store } = recordOf(stage);
+    let isDown = true;
+    const load = (): ReturnType<TokenStore['load']> => {
+      if (isDown) throw new Error('away');
+      return store.load();
+    };
+    const scheme = stage.bearer({ store: { ...store, load }, refresh: () => null });
+    stage.attach({ scheme });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 401 });
+    isDown = false;
+    await stage.clock.advance(4_000);
+    expect(await scheme.getAccessToken()).toBeUndefined();
+    await stage.clock.advance(2_000);
+    expect(await scheme.getAccessToken()).toBe('alice-a1');
+  });
+
+  test('is written to a few seconds later, when somebody calls', async () => {
+    const stage = new Stage();
+    const { store } = recordOf(stage);
+    let isDown = true;
+    const compareAndSet: TokenStore['compareAndSet'] = (expected, next) => {
+      if (isDown) throw new Error('away');
+      return store.compareAndSet(expected, next);
+    };
+    const scheme = stage.bearer({ store: { ...store, compareAndSet } });
+    await scheme.signIn(stage.tokens.issue('bob'));
+    isDown = false;
+    await stage.clock.advance(6_000);
+    expect(await scheme.getAccessToken()).toBe('bob-a1');
+    await stage.clock.settle();
+    expect(await store.load()).toMatchObject({ epoch: 1, tokens: { accessToken: 'bob-a1' } });
+  });
+});
