@@ -32,7 +32,7 @@ export interface HoldersHistory {
   readonly last: readonly Made[];
   readonly writes: readonly StoredSession[];
   readonly asks: readonly Ask[];
-  readonly #events: readonly { readonly holder: number; readonly type: string }[];
+  readonly events: readonly { readonly holder: number; readonly type: string }[];
   readonly expiries: number;
   /** Nobody has the lock. */
   readonly isLockFree: boolean;
