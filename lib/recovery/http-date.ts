@@ -33,5 +33,5 @@ function instant(year: unknown, month: unknown, day: unknown, time: readonly unk
   if (hour > 23 || minute > 59 || second > 60) return undefined;
   const monthIndex = MONTHS.indexOf(month as string);
   const at = Date.UTC(Number(year), monthIndex, Number(day), hour, minute, Math.min(second, 59));
-  return new Date(at).getUTCMonth() === monthIndex && Number(day) > 0 ? at : undefined;
+  return new Date(at).getUTCMonth() === monthIndex ? at : undefined;
 }

@@ -10,14 +10,10 @@ export type BodyKind = 'none' | 'bytes' | 'multipart' | 'stream';
 export function bodyKind(data: unknown): BodyKind {
   if (data === undefined || data === null) return 'none';
   if (typeof data !== 'object' && typeof data !== 'function') return 'bytes';
-  if (ArrayBuffer.isView(data) || data instanceof ArrayBuffer) return 'bytes';
-  const tag = Object.prototype.toString.call(data).slice(8, -1);
-  if (tag === 'ArrayBuffer' || tag === 'SharedArrayBuffer' || tag === 'URLSearchParams') return 'bytes';
   const isFunction = (key: string): boolean => typeof said(data, key) === 'function';
-  if ((tag === 'Blob' || tag === 'File') && isFunction('arrayBuffer')) return 'bytes';
   // The form-data package also calls itself FormData, but is a stream.
   if (isFunction('pipe') || isFunction('getReader') || isFunction('next')) return 'stream';
-  if (tag === 'FormData') return 'multipart';
+  if (Object.prototype.toString.call(data) === '[object FormData]') return 'multipart';
   return Symbol.asyncIterator in data ? 'stream' : 'bytes';
 }
 

@@ -21,8 +21,6 @@ export function parseRetryAfter(
   if (typeof value !== 'string' || value.length > LONGEST_TEXT) return undefined;
   const { now = systemClock.now(), date } = plain(options);
   const text = trimOws(value);
-  const whole = readOne(text, now, date);
-  if (whole !== undefined || !text.includes(',')) return whole;
   // Most forms of a date have a comma of their own, behind the day of the week.
   const members = text.match(/[ \t]*(?:[A-Za-z]{3,9},)?[^,]*/g) ?? [];
   const read = members.map((member) => readOne(trimOws(member), now, date)).filter((ms) => ms !== undefined);
