@@ -426,4 +426,63 @@ export const mutants = [
     to: 'const isWithin = true;',
     suites: ['budget'],
   },
+
+  // Several holders of one store
+  {
+    name: 'under the lock, the store is not read again',
+    row: 30,
+    file: 'lib/session/refresh.ts',
+    from: `    await ledger.reload();
+    if (passedMs() > FRESH_MS) await ledger.reload();`,
+    to: '    await ledger.ready();',
+    suites: ['holders/holders'],
+  },
+  {
+    name: 'what was read before a freeze is trusted',
+    row: 35,
+    file: 'lib/session/refresh.ts',
+    from: 'if (passedMs() > FRESH_MS) await ledger.reload();',
+    to: '',
+    suites: ['shared-store'],
+  },
+  {
+    name: 'a second try is made with what the first one read',
+    row: 38,
+    file: 'lib/session/refresh.ts',
+    from: '      await readAgain();',
+    to: '      if (tries === 1) await readAgain();',
+    suites: ['shared-store'],
+  },
+  {
+    name: 'who waits for the lock does not hear that another has refreshed',
+    row: 34,
+    file: 'lib/session/refresh.ts',
+    from: 'if (!isAlone && isOvertaken()) abandon();',
+    to: '',
+    suites: ['shared-store'],
+  },
+  {
+    name: 'the loser of a race wipes what the winner has',
+    row: 39,
+    file: 'lib/session/ledger.ts',
+    from: "entry === 'refreshed' && !latest.tokens && latest.epoch === this.#epoch",
+    to: 'false',
+    suites: ['shared-store'],
+  },
+  {
+    name: 'two holders share an epoch after signing in at once',
+    row: 40,
+    file: 'lib/session/ledger.ts',
+    from: 'this.#epoch = Math.max(this.#epoch, latest.epoch + 1);',
+    to: '',
+    suites: ['holders/holders'],
+  },
+  {
+    name: 'a store that was away is never asked again',
+    row: 92,
+    file: 'lib/session/ledger.ts',
+    from: 'this.#tryAgainAt = this.#clock.monotonic() + TRY_AGAIN_AFTER_MS;',
+    to: '',
+    suites: ['shared-store'],
+  },
 ];
