@@ -1,0 +1,248 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import type { Redis } from 'ioredis';
+import type { StoredSession } from '../lib/index.js';
+import { redisStore, type RedisClient } from '../lib/integrations/redis.js';
+import { connected, LIBRARIES, type Library } from './support/redis-clients.js';
+import { authorizationServer, buildHolder, Holder, type HolderPlan, type Place } from './support/redis-holders.js';
+import { isRedisInstalled, startRedis, type RedisServer } from './support/redis-server.js';
+import type { Recorder } from './support/serve.js';
+import { times } from './support/series.js';
+import type { TokenEndpoint } from './support/token-endpoint.js';
+
+// Processes of their own: a machine that is busy with other things is no reason to fail.
+jest.setTimeout(120_000);
+
+/** How often the token expires, for each number of processes. */
+const EXPIRIES = Number(process.env['REDIS_EXPIRIES'] ?? 25);
+const isThere = isRedisInstalled();
+if (!isThere && process.env['REQUIRE_REAL'] === '1') throw new Error('There is no redis-server on the PATH');
+const suite = isThere ? describe : describe.skip;
+const whether = isThere ? '' : ' (skipped: there is no redis-server on the PATH)';
+
+let folder: string;
+let program: string;
+let redis: RedisServer;
+let endpoint: TokenEndpoint;
+let server: Recorder;
+let key = '';
+let sessions = 0;
+const holders: Holder[] = [];
+
+suite(`a session in Redis${whether}`, () => {
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'redis-holders-'));
+    program = buildHolder(folder);
+    redis = await startRedis();
+  });
+  afterAll(async () => {
+    await redis.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  beforeEach(async () => {
+    ({ endpoint, server } = await authorizationServer());
+    key = `session-${String(sessions++)}`;
+    await store();
+  });
+  afterEach(async () => {
+    await Promise.all(holders.splice(0).map((holder) => holder.kill()));
+    await server.close();
+  });
+
+  /** What is stored to begin with: tokens that are good. */
+  async function store(): Promise<void> {
+    const { client, close } = await connected('redis', redis.port);
+    const { access_token: accessToken, refresh_token: refreshToken } = endpoint.issue();
+    await redisStore(client, key).compareAndSet(undefined, {
+      version: 1,
+      generation: 1,
+      epoch: 0,
+      tokens: { accessToken, refreshToken },
+    });
+    close();
+  }
+
+  async function start(count: number, plan: Partial<HolderPlan> = {}): Promise<Holder[]> {
+    const started = await Promise.all(
+      times(count, (index) =>
+        Holder.start({
+          program,
+          library: LIBRARIES[index % 2]!,
+          port: redis.port,
+          key,
+          origin: server.origin,
+          ...plan,
+        }),
+      ),
+    );
+    holders.push(...started);
+    return started;
+  }
+
+  const everybody = async (among: readonly Holder[]): Promise<string[]> =>
+    (await Promise.all(among.map((holder) => holder.call(2)))).flat();
+  const good = (among: readonly Holder[]): string[] => among.flatMap(() => ['200', '200']);
+
+  // F30 F31
+  test.each([
+    [2, EXPIRIES * 2],
+    [5, EXPIRIES],
+    [16, EXPIRIES],
+  ])('is refreshed once for each expiry by %i processes of both libraries', async (count, expiries) => {
+    const all = await start(count);
+    for (let expiry = 1; expiry <= expiries; expiry++) {
+      endpoint.revokeAll();
+      expect(await everybody(all)).toEqual(good(all));
+      expect(endpoint.refreshes).toBe(expiry);
+    }
+    expect(endpoint.reuses).toBe(0);
+  });
+
+  // F32: the lock would last for a minute, so what frees it is the death that Redis sees.
+  test.each<[Place, Library]>([
+    ['read', 'redis'],
+    ['asking', 'ioredis'],
+    ['written', 'redis'],
+  ])('is refreshed once where its holder is killed at `%s` (%s)', async (place, library) => {
+    const [victim, other] = await start(2, { library, lockMs: 60_000 });
+    endpoint.revokeAll();
+    await victim!.haltAt(place);
+    const calls = other!.call(2);
+    await victim!.kill();
+    expect(await calls).toEqual(['200', '200']);
+    expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued']);
+  });
+
+  // F38: what it was given is lost, and only a server that answers the old token once more can mend that.
+  test('lives on where its holder is killed with the answer in hand, and the server has a grace', async () => {
+    endpoint.graceMs = 60_000;
+    const [victim, other] = await start(2, { library: 'ioredis', lockMs: 60_000 });
+    endpoint.revokeAll();
+    await victim!.haltAt('answered');
+    await victim!.kill();
+    expect(await other!.call()).toEqual(['200']);
+    expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued', 'again']);
+  });
+
+  // F35
+  test.each<[Library, Place]>([
+    ['redis', 'written'],
+    ['ioredis', 'asking'],
+  ])(
+    'is refreshed once where its holder (%s) was stopped, and comes to when another is at `%s`',
+    async (library, place) => {
+      const [frozen, other] = await start(2, { library, lockMs: 1_000 });
+      endpoint.revokeAll();
+      await frozen!.haltAt('read');
+      frozen!.signal('SIGSTOP');
+      await other!.haltAt(place);
+      frozen!.signal('SIGCONT');
+      const call = frozen!.goOn();
+      expect(await other!.goOn()).toEqual(['200']);
+      expect(await call).toEqual(['200']);
+      expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued']);
+    },
+  );
+
+  test('outlives a Redis that is killed, with what it had and without, and lost connections', async () => {
+    const all = await start(4);
+    const { client, close } = await connected('ioredis', redis.port);
+    for (const [index, data] of (['kept', 'lost', 'kept'] as const).entries()) {
+      await redis.kill();
+      // A token that is good needs no Redis.
+      expect(await everybody(all)).toEqual(good(all));
+      await redis.start(data);
+      endpoint.revokeAll();
+      expect(await everybody(all)).toEqual(good(all));
+      expect(endpoint.refreshes).toBe(index + 1);
+    }
+    await (client as Redis).call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    endpoint.revokeAll();
+    expect(await everybody(all)).toEqual(good(all));
+    expect(endpoint.asks.every(({ outcome }) => outcome === 'issued')).toBe(true);
+    expect(endpoint.refreshes).toBe(4);
+    close();
+  });
+
+  test('fails to be refreshed while Redis is away, says why, and is refreshed once when it is back', async () => {
+    const all = await start(2);
+    await redis.kill();
+    endpoint.revokeAll();
+    for (const outcome of await everybody(all))
+      expect(outcome).toBe(
+        "ERR_AUTH_REFRESH_FAILED The refresh failed, the session is kept: the store's lock could not be had.",
+      );
+    expect(endpoint.refreshes).toBe(0);
+    await redis.start('kept');
+    let outcomes: string[];
+    // A failed refresh is left alone for a while.
+    do outcomes = await everybody(all);
+    while (outcomes.some((outcome) => outcome !== '200'));
+    expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued']);
+  });
+
+  describe.each(LIBRARIES)('over a client of %s', (library) => {
+    let client: RedisClient;
+    let admin: Redis;
+    let closes: (() => void)[];
+    beforeEach(async () => {
+      const [app, other] = [await connected(library, redis.port), await connected('ioredis', redis.port)];
+      client = app.client;
+      admin = other.client as Redis;
+      closes = [app.close, other.close];
+    });
+    afterEach(() => {
+      for (const close of closes) close();
+    });
+    const next: StoredSession = {
+      version: 1,
+      generation: 2,
+      epoch: 0,
+      tokens: { accessToken: 'CANARY-a', refreshToken: 'CANARY-r' },
+    };
+
+    // F93
+    test.each(['nonsense', Buffer.from([0xff, 0xfe, 0x00]), '{"version":1}'])(
+      'what is no session is kept aside',
+      async (text) => {
+        await admin.set(`{${key}}:session`, text);
+        const found = redisStore(client, key);
+        expect(await found.load()).toBeUndefined();
+        expect(await found.compareAndSet(undefined, next)).toBe(true);
+        expect(await found.load()).toEqual(next);
+        expect(await admin.getBuffer(`{${key}}:bad`)).toEqual(Buffer.from(text));
+        expect(await admin.ttl(`{${key}}:session`)).toBe(-1);
+      },
+    );
+
+    // F81
+    test('no token is in what is rejected', async () => {
+      await admin.del(`{${key}}:session`);
+      await admin.rpush(`{${key}}:session`, 'CANARY-list');
+      const error: unknown = await Promise.resolve(redisStore(client, key).compareAndSet(1, next)).catch(
+        (reason: unknown) => reason,
+      );
+      expect(error).toMatchObject({ code: 'WRONGTYPE' });
+      expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('CANARY');
+    });
+
+    // The news are no reason to go on.
+    test('a process ends when the app has closed its client', async () => {
+      const [leaving] = await start(1, { library });
+      await leaving!.leave();
+    });
+
+    test('a user who may use no channel can share a session all the same', async () => {
+      await admin.call('ACL', 'SETUSER', 'narrow', 'on', 'nopass', '~*', '+@all', 'resetchannels');
+      const narrow = await connected(library, redis.port, 'narrow');
+      const found = redisStore(narrow.client, key);
+      const stop = found.subscribe!(() => undefined);
+      const { signal } = new AbortController();
+      expect(await found.exclusive!(async () => found.compareAndSet(1, next), { signal })).toBe(true);
+      stop();
+      narrow.close();
+    });
+  });
+});

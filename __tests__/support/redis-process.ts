@@ -1,0 +1,82 @@
+import axios from 'axios';
+import { attachAuth, bearer, exchangeOf, isAuthError } from '../../lib/index.js';
+import { redisStore } from '../../lib/integrations/redis.js';
+import { connected, type Library } from './redis-clients.js';
+import type { Order, Place, Word } from './redis-holders.js';
+
+// A process of its own: it makes calls when it is told to, says how they went, and halts where it is told to.
+const [library = 'redis', port = '', key = '', baseURL = '', lockMs = ''] = process.argv.slice(2);
+let halt: Place | undefined;
+let goOn: (() => void) | undefined;
+
+const say = (word: Word): void => void process.send?.(word);
+
+async function at(place: Place): Promise<void> {
+  if (halt !== place) return;
+  halt = undefined;
+  await new Promise<void>((resolve) => {
+    goOn = resolve;
+    say({ at: place });
+  });
+}
+
+async function main(): Promise<void> {
+  const { client, close } = await connected(library as Library, Number(port));
+  const store = redisStore(client, key, lockMs === '' ? {} : { lockMs: Number(lockMs) });
+  let isAlone = false;
+  const api = axios.create({ baseURL, proxy: false });
+  const scheme = bearer({
+    store: {
+      ...store,
+      async load() {
+        const found = await store.load();
+        if (isAlone) await at('read');
+        return found;
+      },
+      async compareAndSet(expected, next) {
+        const isWritten = await store.compareAndSet(expected, next);
+        await at('written');
+        return isWritten;
+      },
+      exclusive: (work, options) =>
+        store.exclusive!(async () => {
+          isAlone = true;
+          try {
+            return await work();
+          } finally {
+            isAlone = false;
+          }
+        }, options),
+    },
+    refresh: async ({ refreshToken, client: lent }) => {
+      await at('asking');
+      const answer = await lent.post<{ access_token: string }>('/token', { refresh_token: refreshToken ?? null });
+      await at('answered');
+      return answer.data;
+    },
+  });
+  attachAuth(api, { scheme });
+  process.on('message', (order: Order) => {
+    if ('halt' in order) halt = order.halt;
+    if ('goOn' in order) goOn?.();
+    if ('leave' in order) {
+      close();
+      process.disconnect();
+    }
+    if ('call' in order) {
+      const calls = Array.from({ length: order.call }, () =>
+        api.get('/me', { validateStatus: () => true }).then(
+          (answer) => `${String(answer.status)}${exchangeOf(answer)?.reason ?? ''}`,
+          (error: unknown) => (isAuthError(error) ? `${error.code} ${error.message}` : String(error)),
+        ),
+      );
+      void Promise.all(calls).then((outcomes) => {
+        say({ outcomes });
+      });
+    }
+  });
+  // The first reading, and the news: from here on it is as a process that has been up for long.
+  await scheme.getAccessToken().catch(() => undefined);
+  say({ isReady: true });
+}
+void main();

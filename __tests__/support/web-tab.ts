@@ -1,0 +1,24 @@
+import axios from 'axios';
+import { attachAuth, bearer, exchangeOf, type BearerScheme, type TokenResponse } from '../../lib/index.js';
+import { webStorageStore } from '../../lib/integrations/web.js';
+
+// What runs in a page: one tab of an app. Nothing here may import a module of Node.
+const name = location.hash.slice(1);
+const api = axios.create();
+export const scheme: BearerScheme = bearer({
+  store: webStorageStore('session'),
+  refresh: async ({ refreshToken, client, signal }) =>
+    (await client.post<TokenResponse>('/token', { refresh_token: refreshToken ?? null, tab: name }, { signal })).data,
+});
+document.addEventListener('resume', () => void call('/resumed'));
+attachAuth(api, { scheme, allowInsecure: true });
+
+/** What a call came to: a status, or an error's code. */
+export async function call(path = '/me'): Promise<unknown> {
+  return api.get(path, { validateStatus: () => true, headers: { 'X-Tab': name } }).then(
+    (answer) => answer.status,
+    (error: unknown) => exchangeOf(error)?.reason ?? String(error),
+  );
+}
+
+export const status = (): string => scheme.getSnapshot().status;

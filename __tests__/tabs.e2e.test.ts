@@ -1,0 +1,203 @@
+import type { Browser, BrowserContext, Frame, Page } from 'playwright-core';
+import { bundle, isChromiumInstalled, startChromium } from './support/chromium.js';
+import { challenge, token } from './support/dead-session.js';
+import { reply, serve, type Handler, type Recorder, type Seen } from './support/serve.js';
+import { times } from './support/series.js';
+import { TokenEndpoint } from './support/token-endpoint.js';
+import { VirtualClock } from './support/virtual-clock.js';
+import type * as tabModule from './support/web-tab.js';
+
+const isHere = isChromiumInstalled();
+if (!isHere && process.env['REQUIRE_REAL'] === '1') throw new Error('REQUIRE_REAL=1, but there is no chromium');
+
+const script = isHere ? bundle('support/web-tab.ts', 'tab') : '';
+/** Plain http beyond loopback: a page there has no Web Locks. */
+const INSECURE = 'http://app.internal';
+
+declare const tab: typeof tabModule;
+
+let browser: Browser | undefined;
+let context: BrowserContext;
+let site: Recorder;
+let endpoint: TokenEndpoint;
+/** The tabs that asked for tokens, in order. */
+let askers: string[];
+/** Asked instead of the token endpoint: true, and this question is never answered. */
+let isLost: () => boolean;
+
+// A machine that is busy with other things is no reason to fail.
+jest.setTimeout(120_000);
+beforeAll(async () => {
+  if (isHere) browser = await startChromium();
+});
+afterAll(() => browser?.close());
+beforeEach(async () => {
+  if (!browser) return;
+  endpoint = new TokenEndpoint(new VirtualClock());
+  askers = [];
+  isLost = () => false;
+  site = await serve(answer);
+  context = await browser.newContext();
+});
+afterEach(async () => {
+  if (!browser) return;
+  await context.close();
+  await site.close();
+});
+
+const answer: Handler = (seen, response) => {
+  const [path] = seen.url.split('?');
+  if (path === '/page.js') return void response.end(script);
+  if (path === '/page' || path === '/embedding') {
+    const frame = `<iframe src="${atLocalhost()}/page#frame"></iframe>`;
+    response.setHeader('Content-Type', 'text/html');
+    return void response.end(`<!doctype html>${path === '/page' ? '<script src="/page.js"></script>' : frame}`);
+  }
+  if (path === '/token') {
+    const asked = JSON.parse(String(seen.body)) as { refresh_token: string | null; tab: string };
+    askers.push(asked.tab);
+    if (isLost()) return;
+    const { status, data } = endpoint.answer(asked.refresh_token ?? undefined);
+    // An answer takes its time, or nobody would ever wait for it.
+    return void setTimeout(() => reply(response, status, data), 20);
+  }
+  const isLetIn = endpoint.accepts(token(seen)) !== undefined;
+  reply(response, isLetIn ? 200 : 401, {}, isLetIn ? {} : challenge);
+};
+
+const atLocalhost = (): string => site.origin.replace('127.0.0.1', 'localhost');
+
+/** Tabs of one browser, each in a process of its own, of which the first signs in. */
+async function openTabs(count: number, origin = site.origin): Promise<Page[]> {
+  if (origin === INSECURE)
+    await context.route(`${INSECURE}/**`, (route) =>
+      route.continue({ url: route.request().url().replace(INSECURE, site.origin) }),
+    );
+  const pages = await Promise.all(times(count, () => context.newPage()));
+  const go = (page: Page, index: number): Promise<unknown> => page.goto(`${origin}/page#${String(index)}`);
+  await go(pages[0]!, 0);
+  await pages[0]!.evaluate((tokens) => tab.scheme.signIn(tokens), endpoint.issue());
+  await Promise.all(pages.slice(1).map((page, index) => go(page, index + 1)));
+  for (const page of pages) await status(page, 'signed-in');
+  return pages;
+}
+
+const call = (page: Page | Frame, path?: string): Promise<unknown> => page.evaluate((to) => tab.call(to), path);
+
+async function status(page: Page | Frame, expected: string): Promise<void> {
+  await page.waitForFunction((wanted) => tab.status() === wanted, expected);
+}
+
+/** The server has had enough of the access token, and every tab calls at once. */
+async function expire(pages: readonly Page[]): Promise<void> {
+  const before = endpoint.refreshes;
+  endpoint.revokeAll();
+  expect(await Promise.all(pages.map((page) => call(page)))).toEqual(pages.map(() => 200));
+  expect(endpoint.refreshes - before).toBe(1);
+}
+
+function expectOneRefreshEach(): void {
+  expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(endpoint.asks.map(() => 'issued'));
+}
+
+(isHere ? describe : describe.skip)('tabs of Chromium', () => {
+  // F30
+  test.each([
+    [2, 34],
+    [4, 33],
+    [8, 33],
+  ])('%i of them refresh once for each of %i expiries', async (count, expiries) => {
+    const pages = await openTabs(count);
+    for (let expiry = 0; expiry < expiries; expiry++) await expire(pages);
+    expectOneRefreshEach();
+  });
+
+  // F32
+  test.each([
+    [
+      'crashes',
+      async (page: Page) => void (await context.newCDPSession(page)).send('Page.crash').catch(() => undefined),
+    ],
+    ['is closed', (page: Page) => page.close()],
+  ])('when the one that refreshes %s, another does at once', async (_how, end) => {
+    const pages = await openTabs(4);
+    isLost = () => askers.length === 1;
+    endpoint.revokeAll();
+    const calls = pages.map((page) => call(page).catch(() => 'gone'));
+    await until(() => askers.length > 0);
+    await end(pages[Number(askers[0])]!);
+    // The lock would be waited for 10 s at most, and then the calls would fail.
+    expect((await Promise.all(calls)).sort()).toEqual([200, 200, 200, 'gone']);
+    expect(askers).toHaveLength(2);
+    expectOneRefreshEach();
+    await expire(pages.filter((_, index) => index !== Number(askers[0])));
+  });
+
+  // F41 F72: a page that is visible cannot be frozen, so one tab is made deaf, and told to resume.
+  test('a sign-out is one in every tab, and one that heard nothing sends nothing when it resumes', async () => {
+    await context.addInitScript(() => {
+      if (location.hash !== '#3') return;
+      addEventListener('storage', (event) => event.stopImmediatePropagation(), true);
+      Reflect.deleteProperty(globalThis, 'BroadcastChannel');
+    });
+    const pages = await openTabs(4);
+    const deaf = pages[3]!;
+    expect(await call(deaf)).toBe(200);
+    await pages[0]!.evaluate(() => tab.scheme.signOut());
+    for (const page of pages.slice(0, 3)) await status(page, 'signed-out');
+    expect(await deaf.evaluate(() => tab.status())).toBe('signed-in');
+    // The app calls as soon as it hears of it.
+    await deaf.evaluate(() => document.dispatchEvent(new Event('resume')));
+    await until(() => sentBy('3', '/resumed').length > 0);
+    expect(await Promise.all(pages.map((page) => call(page)))).toEqual([401, 401, 401, 401]);
+    expect([...sentBy('3', '/resumed'), ...sentBy('3', '/me').slice(1)].map(token)).toEqual([undefined, undefined]);
+    expect(endpoint.refreshes).toBe(0);
+  });
+
+  test('a sign-out does not wait for the refresh of another tab, and wins over it', async () => {
+    const pages = await openTabs(2);
+    isLost = () => true;
+    endpoint.revokeAll();
+    const waiting = call(pages[0]!);
+    await until(() => askers.length > 0);
+    await pages[1]!.evaluate(() => tab.scheme.signOut());
+    // The refresh would be given up after 10 s.
+    expect(await waiting).toMatch(/somebody signed out/);
+    await status(pages[0]!, 'signed-out');
+  });
+
+  // F37
+  test('a frame of another site has a session of its own', async () => {
+    const [own] = await openTabs(1, atLocalhost());
+    const embedding = await context.newPage();
+    await embedding.goto(`${site.origin}/embedding`);
+    const frame = embedding.frames()[1]!;
+    await status(frame, 'signed-out');
+    await frame.evaluate((tokens) => tab.scheme.signIn(tokens), endpoint.issue('bob'));
+    await expire([own!]);
+    await frame.evaluate(() => tab.scheme.signOut());
+    await status(own!, 'signed-in');
+    await expire([own!]);
+    expectOneRefreshEach();
+  });
+
+  // F36
+  test('without Web Locks, on plain http, a claim in the storage keeps them to one refresh each', async () => {
+    const pages = await openTabs(4, INSECURE);
+    expect(await pages[0]!.evaluate(() => 'locks' in navigator)).toBe(false);
+    for (let expiry = 0; expiry < 5; expiry++) await expire(pages);
+    await pages[0]!.evaluate(() => tab.scheme.signOut());
+    for (const page of pages) await status(page, 'signed-out');
+    expect(await pages[0]!.evaluate(() => Object.keys(localStorage))).toEqual(['session']);
+    expectOneRefreshEach();
+  });
+});
+
+/** What a tab asked of the API. */
+function sentBy(name: string, path: string): Seen[] {
+  return site.seen.filter(({ url, headers }) => url === path && headers['x-tab'] === name);
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
+}

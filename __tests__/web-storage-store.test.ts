@@ -1,0 +1,447 @@
+import type { AuthEvent, StoredSession, TokenStore } from '../lib/index.js';
+import { webStorageStore } from '../lib/stores/web-storage.js';
+import { failureOf } from './support/answers.js';
+import { Stage } from './support/stage.js';
+import { times } from './support/series.js';
+import { VirtualClock } from './support/virtual-clock.js';
+import { FakeLocks, FakeStorage, withGlobals } from './support/web-fakes.js';
+
+const KEY = 'session';
+const WAKE_UPS = ['visibilitychange', 'pageshow', 'resume', 'online'];
+
+class FakeChannel {
+  static readonly open = new Set<FakeChannel>();
+  static readonly posted: unknown[] = [];
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  constructor(readonly name: string) {
+    FakeChannel.open.add(this);
+  }
+  postMessage(data: unknown): void {
+    FakeChannel.posted.push(data);
+  }
+  close(): void {
+    FakeChannel.open.delete(this);
+  }
+}
+
+let clock: VirtualClock;
+let locks: FakeLocks;
+let local: FakeStorage;
+let ofTab: FakeStorage;
+let restore: (() => void)[];
+let listening: Map<string, Set<(event: object) => void>>;
+
+function browser(globals: Record<string, unknown> = {}): void {
+  restore.push(withGlobals(globals));
+}
+beforeEach(() => {
+  clock = new VirtualClock();
+  locks = new FakeLocks();
+  local = new FakeStorage();
+  ofTab = new FakeStorage();
+  listening = new Map();
+  restore = [];
+  FakeChannel.open.clear();
+  FakeChannel.posted.length = 0;
+  const of = (type: string) => listening.get(type) ?? new Set();
+  browser({
+    navigator: { locks },
+    localStorage: local,
+    sessionStorage: ofTab,
+    BroadcastChannel: FakeChannel,
+    addEventListener: (type: string, listener: (event: object) => void) => listening.set(type, of(type).add(listener)),
+    removeEventListener: (type: string, listener: (event: object) => void) => of(type).delete(listener),
+  });
+});
+afterEach(() => {
+  for (const back of restore.splice(0).reverse()) back();
+});
+
+const open = (storage?: FakeStorage): TokenStore =>
+  webStorageStore(KEY, { storage: storage as unknown as Storage | undefined }, clock);
+const session = (generation: number, accessToken = `token-${String(generation)}`): StoredSession => ({
+  version: 1,
+  generation,
+  epoch: 0,
+  tokens: { accessToken, refreshToken: 'r', expiresAt: 4_000_000_000_000 },
+});
+const happen = (type: string, event: object = {}): void => listening.get(type)?.forEach((listener) => listener(event));
+const listeners = (): number => [...listening.values()].reduce((sum, { size }) => sum + size, 0);
+const done = async <T>(work: T | Promise<T>): Promise<T> => {
+  const settled = await clock.until(Promise.resolve(work));
+  if (settled.status === 'rejected') throw settled.reason;
+  return settled.value;
+};
+const never = new AbortController().signal;
+const quota = (): never => {
+  throw new DOMException('full', 'QuotaExceededError');
+};
+const forbidden = (): never => {
+  throw new DOMException('no', 'SecurityError');
+};
+
+/** How many of as many holders were ever inside at the same time. */
+async function mostAtOnce(stores: readonly TokenStore[]): Promise<number> {
+  let [inside, most] = [0, 0];
+  const work = async (): Promise<void> => {
+    most = Math.max(most, ++inside);
+    await clock.pass(500);
+    inside--;
+  };
+  await done(Promise.all(stores.map((store) => store.exclusive!(work, { signal: never }))));
+  return most;
+}
+
+describe('what is stored', () => {
+  test('is found again at once, as JSON under the key', async () => {
+    expect(await done(open().compareAndSet(undefined, session(1)))).toBe(true);
+    expect(JSON.parse(local.items.get(KEY)!)).toEqual(session(1));
+    expect(open().load()).toEqual(session(1));
+    expect(ofTab.items.size).toBe(0);
+  });
+
+  test('is in sessionStorage where that was asked for', async () => {
+    expect(await done(open(ofTab).compareAndSet(undefined, session(1)))).toBe(true);
+    expect([...ofTab.items.keys(), ...local.items.keys()]).toEqual([KEY]);
+  });
+
+  test('stays, where its generation is not the expected one', async () => {
+    await done(open().compareAndSet(undefined, session(5)));
+    expect(await done(open().compareAndSet(4, session(6)))).toBe(false);
+    expect(await done(open().compareAndSet(undefined, session(6)))).toBe(false);
+    expect(open().load()).toEqual(session(5));
+  });
+
+  // F93
+  test.each(['', '{', 'null', '"text"', '{"version":2}', JSON.stringify(session(1)).slice(0, -9)])(
+    'is nothing if it is %p, and that is left alone until a session comes',
+    async (text) => {
+      local.items.set(KEY, text);
+      expect(open().load()).toBeUndefined();
+      expect(local.items.get(KEY)).toBe(text);
+      expect(await done(open().compareAndSet(undefined, session(1)))).toBe(true);
+    },
+  );
+});
+
+describe('wrong arguments are told at once', () => {
+  test.each([[''], [7], [undefined]])('a key %p', (key) => {
+    expect(() => webStorageStore(key as string)).toThrow(/takes a key/);
+  });
+  test.each([[null], ['local'], [{}]])('a storage %p', (storage) => {
+    const make = () => webStorageStore(KEY, { storage: storage as never });
+    if (storage === null) expect(make).not.toThrow();
+    else expect(make).toThrow(/storage takes localStorage or sessionStorage/);
+  });
+});
+
+// F92
+describe('a storage that fails', () => {
+  test('is not touched before it is needed', async () => {
+    browser({ localStorage: forbidden, sessionStorage: forbidden });
+    const store = webStorageStore(KEY, {}, clock);
+    expect(() => store.load()).toThrow(expect.objectContaining({ name: 'SecurityError' }));
+    browser({ localStorage: undefined });
+    expect(() => store.load()).toThrow(expect.objectContaining({ code: 'ENOSTORAGE' }));
+  });
+
+  test('that is full keeps what it has', async () => {
+    await done(open().compareAndSet(undefined, session(1)));
+    local.setItem = quota;
+    await expect(done(open().compareAndSet(1, session(2)))).rejects.toThrow('full');
+    expect(open().load()).toEqual(session(1));
+  });
+
+  test.each(times(12, (index) => index))('at its call %i: the session refreshes all the same', async (failing) => {
+    const stage = new Stage();
+    clock = stage.clock;
+    const events: AuthEvent[] = [];
+    let calls = 0;
+    local.fail = () => {
+      if (calls++ === failing) quota();
+    };
+    const scheme = stage.bearer({ store: open(), tokens: stage.tokens.issueDead() });
+    stage.attach({ scheme, onEvent: (event) => events.push(event) });
+    const settled = await clock.until(stage.api.get('/me'));
+    expect(settled).toMatchObject({ status: 'fulfilled', value: { status: 200 } });
+    expect([stage.tokens.refreshes, stage.tokens.reuses]).toEqual([1, 0]);
+    const text = local.items.get(KEY);
+    if (text !== undefined) expect(JSON.parse(text)).toMatchObject({ version: 1 });
+  });
+
+  test('for good is said, and the session goes on in memory', async () => {
+    const stage = new Stage();
+    clock = stage.clock;
+    local.fail = quota;
+    const scheme = stage.bearer({ store: open(), tokens: stage.tokens.issueDead() });
+    stage.attach({ scheme });
+    expect(await clock.until(stage.api.get('/me'))).toMatchObject({ status: 'fulfilled' });
+    expect(stage.heard('store-degraded').length).toBeGreaterThan(0);
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+});
+
+/**
+ * localStorage as one tab sees it: what others write arrives `lagMs` later, in the order in which the browser heard of it, and a
+ * tab heeds nobody else's before its own has come back.
+ */
+class LaggingView extends FakeStorage {
+  static readonly views = new Set<LaggingView>();
+  #underway = 0;
+  constructor(readonly lagMs: number) {
+    super();
+    LaggingView.views.add(this);
+  }
+  override setItem(key: string, value: string): void {
+    super.setItem(key, value);
+    this.#spread((items) => items.set(key, value));
+  }
+  override removeItem(key: string): void {
+    super.removeItem(key);
+    this.#spread((items) => items.delete(key));
+  }
+  #spread(write: (items: Map<string, string>) => void): void {
+    this.#underway++;
+    clock.later(this.lagMs, () => {
+      this.#underway--;
+      for (const view of LaggingView.views) if (view.#underway === 0) write(view.items);
+    });
+  }
+}
+afterEach(() => LaggingView.views.clear());
+
+/** Every tab counts on from what it is shown, in its turn. */
+async function countInTurns(stores: readonly TokenStore[]): Promise<number> {
+  const count = async (store: TokenStore): Promise<void> =>
+    store.exclusive!(
+      async () => {
+        const at = (store.load() as StoredSession | undefined)?.generation;
+        await store.compareAndSet(at, session((at ?? 0) + 1));
+      },
+      { signal: never },
+    );
+  await done(Promise.all(stores.map(count)));
+  await clock.advance(10_000);
+  return (stores[0]!.load() as StoredSession).generation;
+}
+
+// F30
+describe('exclusive', () => {
+  test('lets one tab in at a time', async () => {
+    expect(await mostAtOnce(times(4, () => open()))).toBe(1);
+    expect(locks.names).toEqual([]);
+  });
+
+  test('waits until the tab sees what the last holder wrote', async () => {
+    expect(await countInTurns(times(4, () => open(new LaggingView(60))))).toBe(4);
+  });
+
+  test('waits no longer than a second for what somebody has cleared', async () => {
+    await done(open().compareAndSet(undefined, session(1)));
+    local.items.clear();
+    const began = clock.monotonic();
+    await done(open().exclusive!(async () => undefined, { signal: never }));
+    expect(clock.monotonic() - began).toBeLessThan(1_100);
+  });
+
+  test.each([
+    ['a Web Lock', {}],
+    ['a claim', { navigator: {} }],
+  ])('rejects at once when it is aborted while it waits for %s, and never works', async (_what, globals) => {
+    browser(globals);
+    const [holder, waiter] = [open(), open()];
+    const held = holder.exclusive!(() => clock.pass(3_000), { signal: never });
+    await clock.advance(300);
+    const controller = new AbortController();
+    const work = jest.fn(async () => undefined);
+    const waiting = failureOf(waiter.exclusive!(work, { signal: controller.signal }));
+    await clock.advance(300);
+    controller.abort(new Error('enough'));
+    await clock.settle();
+    expect((await waiting).message).toBe('enough');
+    await done(held);
+    await clock.advance(10_000);
+    expect(work).not.toHaveBeenCalled();
+    expect(clock.pending).toBe(0);
+    expect([...local.items.keys()]).toEqual([]);
+  });
+
+  // F34
+  test('is not undone by a thief of its lock', async () => {
+    const work = jest.fn(() => clock.pass(500));
+    const result = open().exclusive!(work, { signal: never });
+    await clock.advance(100);
+    locks.steal(`axios-attach-auth/refresh/${KEY}`);
+    await done(result);
+    expect(work).toHaveBeenCalledTimes(1);
+  });
+
+  test('keeps nobody from signing out', async () => {
+    const held = open().exclusive!(() => clock.pass(5_000), { signal: never });
+    await clock.settle();
+    const began = clock.monotonic();
+    expect(await done(open().compareAndSet(undefined, session(1)))).toBe(true);
+    expect(clock.monotonic() - began).toBeLessThan(100);
+    await done(held);
+  });
+
+  test('rejects with what its work rejects with', async () => {
+    const work = () => Promise.reject(new Error('mine'));
+    await expect(done(open().exclusive!(work, { signal: never }))).rejects.toThrow('mine');
+  });
+});
+
+test('a tab that stands still while it writes keeps nobody from writing for longer than a second', async () => {
+  void locks.request(`axios-attach-auth/write/${KEY}`, {}, () => new Promise(() => undefined));
+  const began = clock.monotonic();
+  expect(await done(open().compareAndSet(undefined, session(1)))).toBe(true);
+  expect(clock.monotonic() - began).toBeLessThan(1_100);
+});
+
+// F36
+describe.each([
+  ['are missing', {}],
+  ['are forbidden', { locks: { request: async () => forbidden(), query: async () => forbidden() } }],
+  ['throw', { locks: { request: forbidden, query: forbidden } }],
+])('where Web Locks %s', (_how, navigator) => {
+  beforeEach(() => browser({ navigator }));
+
+  test('a claim lets one tab in at a time', async () => {
+    expect(await mostAtOnce(times(4, () => open(new LaggingView(40))))).toBe(1);
+  });
+
+  test('who comes next sees what the last one wrote', async () => {
+    expect(await countInTurns(times(4, () => open(new LaggingView(40))))).toBe(4);
+  });
+
+  test('the claim of a tab that crashed is void after five seconds', async () => {
+    void open().exclusive!(() => new Promise(() => undefined), { signal: never });
+    await clock.advance(200);
+    // Its timers die with it.
+    clock = new VirtualClock(2);
+    const began = clock.monotonic();
+    await done(open().exclusive!(async () => undefined, { signal: never }));
+    expect(clock.monotonic() - began).toBeGreaterThan(4_500);
+    expect(clock.monotonic() - began).toBeLessThan(5_500);
+  });
+
+  test('a claim holds as long as the work lasts', async () => {
+    const long = open().exclusive!(() => clock.pass(20_000), { signal: never });
+    await clock.advance(1_000);
+    const began = clock.monotonic();
+    await done(open().exclusive!(async () => undefined, { signal: never }));
+    expect(clock.monotonic() - began).toBeGreaterThanOrEqual(18_900);
+    await done(long);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('a claim from a clock that was ahead holds nobody up', async () => {
+    local.items.set(`${KEY}.claim`, JSON.stringify({ claimant: 1, until: clock.now() + 3_600_000 }));
+    const began = clock.monotonic();
+    await done(open().exclusive!(async () => undefined, { signal: never }));
+    expect(clock.monotonic() - began).toBeLessThan(200);
+  });
+
+  test('of two that write at the same moment one has not written', async () => {
+    const [one, other] = [open(new LaggingView(20)), open(new LaggingView(20))];
+    const written = await done(
+      Promise.all([one.compareAndSet(undefined, session(1, 'a')), other.compareAndSet(undefined, session(1, 'b'))]),
+    );
+    expect(written.filter(Boolean).length).toBeLessThanOrEqual(1);
+  });
+
+  test('a storage that fails keeps nobody from the work', async () => {
+    local.fail = quota;
+    expect(await done(open().exclusive!(async () => 'done', { signal: never }))).toBe('done');
+  });
+});
+
+test('frames of one tab exclude each other by a claim alone', async () => {
+  expect(await mostAtOnce(times(3, () => open(ofTab)))).toBe(1);
+  expect([...ofTab.items.keys()]).toEqual([]);
+});
+
+describe('news', () => {
+  const followed = (storage?: FakeStorage) => {
+    const heard = jest.fn();
+    return { heard, leave: open(storage).subscribe!(heard) };
+  };
+  const message = (data: unknown): void => FakeChannel.open.forEach((channel) => channel.onmessage?.({ data }));
+
+  // F41
+  test.each(WAKE_UPS)('%s has the storage read again', (type) => {
+    const { heard } = followed();
+    happen(type);
+    expect(heard).toHaveBeenCalledTimes(1);
+  });
+
+  test('are storage events of this key, or of a storage that was cleared, and of no other storage', () => {
+    const { heard } = followed();
+    happen('storage', { key: 'other', storageArea: local });
+    happen('storage', { key: KEY, storageArea: ofTab });
+    expect(heard).not.toHaveBeenCalled();
+    happen('storage', { key: KEY, storageArea: local });
+    happen('storage', { key: null, storageArea: local });
+    expect(heard).toHaveBeenCalledTimes(2);
+  });
+
+  // F42
+  test('that are no generation are ignored, and none carries a token', async () => {
+    const { heard } = followed();
+    const garbage = [
+      null,
+      undefined,
+      7,
+      'x',
+      [],
+      {},
+      { v: 2, generation: 1 },
+      { v: 1 },
+      { v: 1, generation: 'x' },
+      { v: 1, generation: NaN },
+    ];
+    for (const data of garbage) message(data);
+    expect(heard).not.toHaveBeenCalled();
+    message({ v: 1, generation: 9 });
+    expect(heard).toHaveBeenCalledTimes(1);
+    const store = open();
+    store.subscribe!(() => undefined);
+    await done(store.compareAndSet(undefined, session(3)));
+    expect(FakeChannel.posted).toEqual([{ v: 1, generation: 3 }]);
+  });
+
+  test('need nothing before somebody follows, and leave nothing behind', () => {
+    const store = open();
+    expect([listeners(), FakeChannel.open.size]).toEqual([0, 0]);
+    const leaves = times(3, () => store.subscribe!(() => undefined));
+    expect([listeners(), FakeChannel.open.size]).toEqual([5, 1]);
+    for (const leave of [...leaves, ...leaves]) leave();
+    expect([listeners(), FakeChannel.open.size]).toEqual([0, 0]);
+    store.subscribe!(() => undefined);
+    expect([listeners(), FakeChannel.open.size]).toEqual([5, 1]);
+  });
+
+  test.each([
+    ['missing', undefined],
+    [
+      'forbidden',
+      function () {
+        forbidden();
+      },
+    ],
+  ])('come by events where BroadcastChannel is %s', async (_how, BroadcastChannel) => {
+    browser({ BroadcastChannel });
+    const { heard, leave } = followed();
+    happen('storage', { key: KEY, storageArea: local });
+    expect(heard).toHaveBeenCalledTimes(1);
+    expect(await done(open().compareAndSet(undefined, session(1)))).toBe(true);
+    leave();
+    expect(listeners()).toBe(0);
+  });
+
+  test('there are none on a server', () => {
+    browser({ addEventListener: undefined });
+    followed().leave();
+    expect(FakeChannel.open.size).toBe(0);
+  });
+});
