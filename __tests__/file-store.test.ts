@@ -1,14 +1,22 @@
 import { execFile } from 'node:child_process';
-import { lstatSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
+import { EventEmitter, once } from 'node:events';
+import fsSync, { lstatSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import fs, { chmod, link, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import axios from 'axios';
 import { buildSync } from 'esbuild';
-import { attachAuth, bearer, type AuthEvent, type StoredSession } from '../lib/index.js';
+import { attachAuth, bearer, type AuthEvent, type StoredSession, type TokenStore } from '../lib/index.js';
 import { fileStore } from '../lib/integrations/node.js';
 import { inTurn, onlyFor, servers } from './support/answers.js';
+import { VirtualClock } from './support/virtual-clock.js';
+
+/** F93 asks for 100 000 on request. */
+const FUZZ_ROUNDS = Number(process.env['FILE_FUZZ_ROUNDS'] ?? 10_000);
+
+// Processes of their own: a machine that is busy with other things is no reason to fail.
+jest.setTimeout(60_000);
 
 const start = servers();
 const run = promisify(execFile);
@@ -22,7 +30,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   jest.restoreAllMocks();
-  await rm(folder, { recursive: true, force: true });
+  // A write that no call waits for may still be on its way.
+  await rm(folder, { recursive: true, force: true, maxRetries: 10 });
 });
 
 const session = (generation: number, accessToken = `token-${String(generation)}`): StoredSession => ({
@@ -31,8 +40,14 @@ const session = (generation: number, accessToken = `token-${String(generation)}`
   epoch: 0,
   tokens: { accessToken, refreshToken: 'r', expiresAt: 4_000_000_000_000 },
 });
+const ever = { signal: new AbortController().signal };
 const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
-const names = (path = folder): string[] => readdirSync(path).sort();
+/** What is there beside the directory of the locks. */
+const names = (path = folder): string[] =>
+  readdirSync(path)
+    .filter((name) => !name.endsWith('.lock'))
+    .sort();
+const backstage = (): string[] => readdirSync(`${file}.lock`);
 
 /** Windows has no modes and may forbid symlinks. */
 const onPosix = process.platform === 'win32' ? describe.skip : describe;
@@ -159,6 +174,19 @@ onPosix('permissions', () => {
     expect(born).toEqual(['0 bytes, mode 600']);
   });
 
+  test('the directory of the locks is 0700, and one that others may look into is refused', async () => {
+    const store = fileStore(file);
+    await store.compareAndSet(undefined, session(1));
+    expect(modeOf(`${file}.lock`)).toBe('700');
+    await chmod(`${file}.lock`, 0o770);
+    await expect(store.compareAndSet(1, session(2))).rejects.toThrow(/chmod it to 700/);
+    await expect(store.exclusive?.(() => Promise.resolve(), ever)).rejects.toThrow(/chmod it to 700/);
+    await rm(`${file}.lock`, { recursive: true });
+    await symlink(folder, `${file}.lock`);
+    await expect(store.compareAndSet(1, session(2))).rejects.toThrow(/no directory/);
+    expect(await store.load()).toEqual(session(1));
+  });
+
   test('directories that have to be made are 0700, those that were there stay as they are', async () => {
     await chmod(folder, 0o755);
     const deep = join(folder, 'a', 'b', 'session.json');
@@ -243,7 +271,6 @@ onPosix('a path that cannot be trusted', () => {
     });
     expect((await api.get('/')).status).toBe(200);
     expect(server.seen[0]?.headers.authorization).toBe('Bearer good');
-    expect(events.map(({ type }) => type)).toContain('store-degraded');
     expect(JSON.stringify(events)).not.toContain(folder);
   });
 });
@@ -356,6 +383,149 @@ describe('writing', () => {
   });
 });
 
+describe('what does not belong there', () => {
+  const torn = (content = 'torn'): Promise<void> => writeFile(file, content, { mode: 0o600 });
+
+  test('is moved aside once, however many meet it', async () => {
+    await torn();
+    const found = await Promise.all(Array.from({ length: 8 }, async () => fileStore(file).load()));
+    expect(found).toEqual(Array(8).fill(undefined));
+    expect(names()).toEqual(['session.json.bad']);
+  });
+
+  test('does not take the place of what was moved aside before', async () => {
+    for (const content of ['one', 'two', 'three']) {
+      await torn(content);
+      await fileStore(file).load();
+    }
+    const kept = ['.bad', '.bad.2', '.bad.3'].map((end) => readFileSync(file + end, 'utf8'));
+    expect(kept).toEqual(['one', 'two', 'three']);
+  });
+
+  test('is read again by whom nobody can get in the way: a good file is not moved aside', async () => {
+    await torn();
+    const { open } = fs;
+    const spy = jest.spyOn(fs, 'open').mockImplementation(async (...args: Parameters<typeof open>) => {
+      const handle = await open(...args);
+      spy.mockRestore();
+      // Written by somebody else just after the torn one was opened.
+      await rm(file);
+      await writeFile(file, JSON.stringify(session(5)), { mode: 0o600 });
+      return handle;
+    });
+    expect(await fileStore(file).load()).toEqual(session(5));
+    expect(names()).toEqual(['session.json']);
+  });
+
+  test('a killed process’s draft is removed by a later write, one that may be in the making is not', async () => {
+    const store = fileStore(file);
+    await store.compareAndSet(undefined, session(1));
+    const [old, young] = ['00000000000a.tmp', '00000000000b.tmp'];
+    for (const name of [old, young]) await writeFile(join(`${file}.lock`, name), 'draft', { mode: 0o600 });
+    utimesSync(join(`${file}.lock`, old), 1, 1);
+    await store.compareAndSet(1, session(2));
+    expect(backstage()).toEqual([young]);
+  });
+
+  // F93
+  test('whatever becomes of the bytes, reading gives a session or nothing, and never fails', async () => {
+    const random = new VirtualClock(93).random;
+    const below = (count: number): number => Math.floor(random() * count);
+    const whole = Buffer.from(JSON.stringify({ ...session(7), extra: [null, true, 'ü', { deep: -0.5e300 }] }));
+    const store = fileStore(file);
+    let sound = 0;
+    for (let round = 0; round < FUZZ_ROUNDS; round++) {
+      let bytes = Buffer.from(whole);
+      for (let changes = 1 + below(3); changes > 0; changes--) {
+        const at = below(bytes.length);
+        const [before, rest] = [bytes.subarray(0, at), bytes.subarray(at)];
+        const piece = bytes.subarray(below(bytes.length), below(bytes.length));
+        bytes =
+          [
+            () => Buffer.concat([before, Buffer.from([below(256)]), rest.subarray(1)]),
+            () => before,
+            () => Buffer.concat([before, piece, rest]),
+            () => Buffer.concat([before, rest.subarray(below(8))]),
+          ][below(4)]?.() ?? bytes;
+      }
+      writeFileSync(file, bytes, { mode: 0o600 });
+      const found = await store.load();
+      if (found) {
+        sound++;
+        expect(JSON.parse(bytes.toString())).toMatchObject(JSON.parse(JSON.stringify(found)) as object);
+      } else {
+        expect(names()).toEqual(['session.json.bad']);
+        expect(readFileSync(`${file}.bad`).equals(bytes)).toBe(true);
+        rmSync(`${file}.bad`);
+      }
+    }
+    expect(sound).toBeGreaterThan(FUZZ_ROUNDS / 100);
+    expect(sound).toBeLessThan(FUZZ_ROUNDS);
+  }, 120_000);
+});
+
+describe('news', () => {
+  const hinted = (store: TokenStore): { told: Promise<void>; stop: () => void } => {
+    let stop = (): void => undefined;
+    const told = new Promise<void>((resolve) => (stop = store.subscribe?.(resolve) ?? stop));
+    return { told, stop };
+  };
+
+  /** Writes until it has been noticed: what was there at the first look of a poll is no change. */
+  async function written(path: string, noticed: Promise<unknown>): Promise<void> {
+    const progress = { isOver: false };
+    void noticed.then(() => (progress.isOver = true));
+    for (let generation = 1; !progress.isOver; generation++) {
+      await fileStore(path).compareAndSet(generation === 1 ? undefined : generation - 1, session(generation));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  test('are given of what another store writes, of the first writing and of those that follow', async () => {
+    for (let generation = 1; generation <= 3; generation++) {
+      const { told, stop } = hinted(fileStore(file));
+      await fileStore(file).compareAndSet(generation === 1 ? undefined : generation - 1, session(generation));
+      await told;
+      stop();
+    }
+  });
+
+  test('are given where the directory is not there yet', async () => {
+    const deep = join(folder, 'a', 'session.json');
+    const { told, stop } = hinted(fileStore(deep));
+    await written(deep, told);
+    stop();
+  });
+
+  test('are given where directories cannot be watched, also when that is found out later', async () => {
+    jest.spyOn(fsSync, 'watch').mockImplementationOnce(() => {
+      throw Object.assign(new Error('no'), { code: 'ENOSPC' });
+    });
+    const failing = Object.assign(new EventEmitter(), { close: jest.fn() });
+    jest.spyOn(fsSync, 'watch').mockImplementationOnce(() => failing as unknown as fsSync.FSWatcher);
+    const both = [hinted(fileStore(file)), hinted(fileStore(file))];
+    failing.emit('error', new Error('no'));
+    expect(failing.close).toHaveBeenCalledTimes(1);
+    await written(file, Promise.all(both.map(({ told }) => told)));
+    for (const { stop } of both) stop();
+  });
+
+  test('end when nobody wants them any more, and nothing is left', async () => {
+    const watch = jest.spyOn(fsSync, 'watch');
+    const unwatch = jest.spyOn(fsSync, 'unwatchFile');
+    let hints = 0;
+    const stop = fileStore(file).subscribe?.(() => hints++);
+    const watcher = watch.mock.results[0]?.value as fsSync.FSWatcher;
+    const closed = once(watcher, 'close');
+    stop?.();
+    await closed;
+    watcher.emit('error', new Error('late'));
+    expect(unwatch).toHaveBeenCalledTimes(1);
+    await fileStore(file).compareAndSet(undefined, session(1));
+    expect(hints).toBe(0);
+  });
+});
+
 describe('the next process', () => {
   /** The package as one file for a plain node, so that another process can run it. */
   function build(): string {
@@ -448,5 +618,36 @@ describe('the next process', () => {
     });
     expect(await nextProcess(server.origin)).toMatchObject({ answer: 200, attempts: 1, refreshes: 0 });
     expect(names()).not.toContain('session.json.bad');
+  });
+
+  /** Runs a program with nothing but the store; one that does not end by itself is ended. */
+  async function program(text: string): Promise<string> {
+    const main = join(folder, 'main.cjs');
+    await writeFile(main, `const { fileStore } = require(${JSON.stringify(build())});\n${text}`);
+    const { stdout } = await run(process.execPath, [main, file], { timeout: 15_000 });
+    return stdout.trim();
+  }
+
+  test('ends when its program is over, though it holds a turn, waits for another, and listens for news', async () => {
+    const said = await program(`
+      const stores = [fileStore(process.argv[2]), fileStore(process.argv[2])];
+      const { signal } = new AbortController();
+      for (const store of stores) store.subscribe(() => undefined);
+      fileStore(process.argv[2] + '/not/there').subscribe(() => undefined);
+      for (const store of stores) store.exclusive(() => new Promise(() => console.log('in')), { signal });
+      setTimeout(() => console.log('over'), 200);
+    `);
+    expect(said.split('\n')).toEqual(['in', 'over']);
+  });
+
+  test('does not end before what it writes is written, also where it has to wait for its turn', async () => {
+    const said = await program(`
+      const store = fileStore(process.argv[2]);
+      const write = (expected, generation) => store.compareAndSet(expected, { version: 1, generation, epoch: 0, tokens: null });
+      write(undefined, 1).then(console.log);
+      write(1, 2).then(console.log);
+      write(2, 3).then(console.log);
+    `);
+    expect(said.split('\n')).toEqual(['true', 'true', 'true']);
   });
 });

@@ -13,6 +13,8 @@ import { renderToString } from 'react-dom/server';
 import ts from 'typescript';
 import * as core from '../lib/index.js';
 import * as node from '../lib/integrations/node.js';
+import * as redis from '../lib/integrations/redis.js';
+import * as web from '../lib/integrations/web.js';
 import { resolveOptions } from '../lib/policy.js';
 import { requireEsm } from './support/esm.js';
 
@@ -57,7 +59,10 @@ describe('the code of the README', () => {
   test('type-checks under strict', () => {
     const ambient = join(ROOT, '__tests__', 'readme-ambient.d.ts');
     const sources = new Map(BLOCKS.map(({ file, source }) => [file, source]));
-    sources.set(ambient, 'interface ImportMeta { readonly hot?: { dispose(run: () => void): void } }');
+    sources.set(
+      ambient,
+      'interface ImportMeta { readonly hot?: { dispose(run: () => void): void }; readonly url: string }',
+    );
     const options: ts.CompilerOptions = {
       target: ts.ScriptTarget.ES2022,
       lib: ['lib.es2022.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'],
@@ -73,7 +78,12 @@ describe('the code of the README', () => {
       types: ['node'],
       paths: {
         'axios-attach-auth': [join(ROOT, 'lib/index.ts')],
-        'axios-attach-auth/node': [join(ROOT, 'lib/integrations/node.ts')],
+        ...Object.fromEntries(
+          ['web', 'node', 'redis'].map((name) => [
+            `axios-attach-auth/${name}`,
+            [join(ROOT, 'lib/integrations', `${name}.ts`)],
+          ]),
+        ),
       },
     };
     const host = ts.createCompilerHost(options);
@@ -127,7 +137,8 @@ describe('the code of the README', () => {
       } finally {
         if (adapter) axios.defaults.adapter = adapter;
       }
-      expect(server.seen.at(-1)).toMatch(/^200 /);
+      // What a page asks goes to its worker.
+      if (!block.source.includes('new Worker(')) expect(server.seen.at(-1)).toMatch(/^200 /);
     });
   });
 });
@@ -162,8 +173,13 @@ async function run({ file, source }: Block): Promise<Ran> {
   const scope = {
     exports: {},
     require: requireFor,
-    importMeta: { hot: { dispose: (dispose: () => void) => disposals.push(dispose) } },
+    importMeta: {
+      url: 'https://app.example.com/page.js',
+      hot: { dispose: (dispose: () => void) => disposals.push(dispose) },
+    },
     WebSocket: FakeSocket,
+    Worker: Quiet,
+    self: new Quiet(),
   };
   const AsyncFunction = (async () => undefined).constructor as FunctionConstructor;
   const body = `${outputText}\nreturn typeof jarred !== 'undefined' ? jarred : typeof api !== 'undefined' ? api : exports.api;`;
@@ -174,9 +190,34 @@ async function run({ file, source }: Block): Promise<Ran> {
 
 function requireFor(name: string): unknown {
   if (name === 'axios-attach-auth') return core;
+  if (name === 'axios-attach-auth/web') return web;
   if (name === 'axios-attach-auth/node') return node;
+  if (name === 'axios-attach-auth/redis') return redis;
+  if (name === 'redis') return { createClient: () => new EmptyRedis() };
   if (name === 'axios') return { __esModule: true, default: axios };
   return name === 'axios-cookiejar-support' ? requireEsm(name, ['tough-cookie']) : jest.requireActual(name);
+}
+
+/** It lets everybody have the lock, takes what is written, and has nothing to read. */
+class EmptyRedis {
+  connect = (): Promise<void> => Promise.resolve();
+  duplicate = (): EmptyRedis => new EmptyRedis();
+  eval = (script: string): Promise<number> => Promise.resolve(script.includes('rename') ? 1 : 0);
+  evalSha = this.eval;
+  subscribe = this.connect;
+  on(): void {
+    // Nothing happens.
+  }
+  destroy(): void {
+    // It was never there.
+  }
+}
+
+/** The other side of a page or worker. */
+class Quiet {
+  addEventListener(): void {
+    // Nobody speaks.
+  }
 }
 
 class FakeSocket {

@@ -204,7 +204,9 @@ describe('a store with a lock', () => {
     const call = underway(stage.api.get('/item'));
     await stage.clock.advance(100);
     expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
-    expect(await stage.outcome(call)).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
+    const error = reasonOf(await stage.clock.until(call));
+    expect(error.code).toBe('ERR_AUTH_REFRESH_FAILED');
+    expect(error.message).toMatch(/another holder of the store has had its lock for 10000 ms/);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
   });
 

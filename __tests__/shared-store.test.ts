@@ -134,6 +134,21 @@ test('a session that another holder found dead has expired here, too', async () 
 });
 
 // F92
+test('a store that cannot tell of changes is one all the same', async () => {
+  const stage = new Stage();
+  const { store } = recordOf(stage);
+  const subscribe = (): never => {
+    throw Object.assign(new Error('alice-r1'), { code: 'EMFILE' });
+  };
+  stage.attach({ scheme: stage.bearer({ store: { ...store, subscribe } }) });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+  expect(stage.heard('store-degraded')).toMatchObject([
+    { reason: expect.stringContaining('subscribe: Error EMFILE') as string },
+  ]);
+  expect(JSON.stringify(stage.events)).not.toContain('alice-r1');
+});
+
+// F92
 describe('a store that was away when the program began', () => {
   test('is read a few seconds later, when somebody calls', async () => {
     const stage = new Stage();

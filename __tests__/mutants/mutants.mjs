@@ -32,7 +32,7 @@ export const mutants = [
     name: 'the time limit of a refresh only aborts its signal, which refresh() may not look at',
     row: 5,
     file: 'lib/session/refresh.ts',
-    from: 'settle(tookTooLong(timeoutMs));',
+    from: 'settle(isAlone ? tookTooLong(timeoutMs) : lockedOut(timeoutMs));',
     to: 'controller.abort();',
     suites: ['refresh'],
   },

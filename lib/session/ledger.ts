@@ -105,6 +105,18 @@ export class Ledger {
     });
   }
 
+  /** Hears from now on of what other holders write. A store that cannot tell is read again when something is to be decided. */
+  follow(): (() => void) | undefined {
+    try {
+      return said(this.#store, 'subscribe')?.call(this.#store, () => {
+        if (this.status !== 'unknown') void this.reload();
+      });
+    } catch (error) {
+      this.#degrade('subscribe', error);
+      return undefined;
+    }
+  }
+
   /** Enters a change; `initial`, `updated` and `principal` are in memory when this returns, in the store when the promise settles. */
   enter(entry: Entry, tokens: Tokens | null): Promise<void> {
     const status = entry === 'expired' ? entry : tokens ? 'signed-in' : 'signed-out';

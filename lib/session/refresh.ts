@@ -96,7 +96,7 @@ export function takeOff(plan: FlightPlan): Flight {
     timeoutMs,
     () => {
       tell({ type: 'refresh-failed', generation, code: 'timeout', willRetry: false });
-      settle(tookTooLong(timeoutMs));
+      settle(isAlone ? tookTooLong(timeoutMs) : lockedOut(timeoutMs));
     },
     'idle',
   );
@@ -254,4 +254,8 @@ function tookTooLong(timeoutMs: number): AuthError {
     `no answer within ${String(timeoutMs)} ms (refreshTimeoutMs). A refresh() that calls through the attached instance waits ` +
       'for itself: let it use the `client` it is given, or mark its call with `attachAuth: false`.',
   );
+}
+
+function lockedOut(timeoutMs: number): AuthError {
+  return refreshFailed(`another holder of the store has had its lock for ${String(timeoutMs)} ms (refreshTimeoutMs).`);
 }

@@ -2,7 +2,6 @@ import type { AxiosInstance } from 'axios';
 import { alarm, type Clock } from '../clock.js';
 import { AuthError } from '../errors.js';
 import type { Happening } from '../events.js';
-import { said } from '../own.js';
 import { Audience, type LendClient, type SessionSnapshot } from './audience.js';
 import { Breaker, type Reception } from './breaker.js';
 import { Ledger } from './ledger.js';
@@ -55,11 +54,7 @@ export class Session {
     this.#clock = clock;
     this.#breaker = new Breaker(clock);
     this.#spread = 1 - clock.random() / 10;
-    this.audience = new Audience(() =>
-      said(options.store, 'subscribe')?.call(options.store, () => {
-        if (this.ledger.status !== 'unknown') void this.ledger.reload();
-      }),
-    );
+    this.audience = new Audience(() => this.ledger.follow());
     this.ledger = new Ledger(
       options.store,
       clock,

@@ -1,125 +1,93 @@
-import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { lstat, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
-import type { StoredSession, TokenStore } from '../session/store.js';
-import { readStored } from '../session/store.js';
+import { existsSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { alarm, systemClock } from '../clock.js';
+import { readStored, type StoredSession, type TokenStore } from '../session/store.js';
+import { takeTurn } from './file-lock.js';
+import { watchPath } from './file-watch.js';
+import { ensurePrivateDirectory, readPrivate, removeAbandoned, replacePrivate } from './private-file.js';
 
-const PRIVATE_FILE = 0o600;
-const PRIVATE_DIRECTORY = 0o700;
+/** A write takes milliseconds; who holds the file for so long is stopped or hangs. */
+const WRITE_TURN_LIMIT_MS = 1_500;
 
 /**
- * Keeps a session in a file: found there by the next process, with its expiry.
+ * Keeps a session in a file, for all processes of one machine: one of them refreshes, the others find what it got, and
+ * the next process finds it with its expiry.
  *
- * The file has mode 0600 from its first byte, and a directory that has to be made 0700. It is written to a temporary file
- * beside it, fsynced and renamed, so that a crash leaves the old session or the new one, never half of one. Windows knows
- * no such modes: keep the file in the user's own profile there.
+ * The file has mode 0600 from its first byte, directories that have to be made 0700. It is written as a draft, fsynced and
+ * renamed, so that a crash leaves the old session or the new one, never half of one. Locks and drafts are in `<path>.lock`,
+ * a directory beside it: locks are sockets there, which the kernel lets go of when their process ends, so there is no lock
+ * to be cleaned up, and none expires. They reach as far as one kernel does: containers that share the volume are kept apart,
+ * machines that share it over a network are not. The volume must take Unix sockets. On Windows the locks are named pipes,
+ * and there are no modes: keep the file in the user's own profile there.
  *
- * @param path Where. Relative to the working directory at the time of the call.
+ * @param path Where. Relative to the working directory at the time of the call. All who share the session name the same file.
+ * @returns A store. `exclusive()` lets its callers in one after another, in the order of arrival, and rejects with the signal's
+ *   reason while it waits; a process that is stopped keeps its turn. `compareAndSet()` does not wait for those, and rejects
+ *   with the code EBUSY when another process is at the file for more than 1.5 s.
+ *   `subscribe()` tells within moments where the directory can be watched, else within a second.
  * @throws TypeError if `path` is no non-empty string. `load()` and `compareAndSet()` reject when the path is a symlink or
- *   no regular file, belongs to somebody else, or can be read by others. A file that holds no session (torn, foreign) is moved aside as
- *   `<path>.bad` and counts as empty.
+ *   no regular file, belongs to somebody else, or can be read by others. A file that holds no session (torn, foreign) is
+ *   moved aside as `<path>.bad` (or `.bad.2` and so on) and counts as empty.
  */
 export function fileStore(path: string): TokenStore {
   if (typeof path !== 'string' || path === '') throw new TypeError(`fileStore() takes a path, but got ${typeof path}`);
   const file = resolve(path);
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const mine = last.then(work, work);
-    last = mine.catch(() => undefined);
-    return mine;
-  };
+  const backstage = `${file}.lock`;
+
+  async function alone<T>(queue: 'refresh' | 'write', work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    ensurePrivateDirectory(backstage);
+    return takeTurn(backstage, queue, work, signal);
+  }
+
+  /** A refresh may take long: what is written meanwhile, a sign-out above all, does not wait for it. */
+  async function whileNobodyWrites<T>(work: () => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    const cancel = alarm(systemClock, WRITE_TURN_LIMIT_MS, () => {
+      controller.abort(
+        Object.assign(new Error('fileStore(): another process keeps the file busy.'), { code: 'EBUSY' }),
+      );
+    });
+    try {
+      return await alone('write', work, controller.signal);
+    } finally {
+      cancel();
+    }
+  }
+
+  /** The stored session, by somebody whom no writer can get in the way. */
+  async function find(): Promise<StoredSession | undefined> {
+    const found = await read(file);
+    if (found === 'bad') await moveAside(file);
+    return found === 'bad' ? undefined : found;
+  }
+
   return {
-    load: () => inTurn(() => read(file)),
+    async load() {
+      const found = await read(file);
+      return found === 'bad' ? whileNobodyWrites(find) : found;
+    },
     compareAndSet: (expected, next) =>
-      inTurn(async () => {
-        if ((await read(file))?.generation !== expected) return false;
-        await replace(file, `${JSON.stringify(next)}\n`);
+      whileNobodyWrites(async () => {
+        if ((await find())?.generation !== expected) return false;
+        await removeAbandoned(backstage);
+        await replacePrivate(file, `${JSON.stringify(next)}\n`, backstage);
         return true;
       }),
+    exclusive: (work, { signal }) => alone('refresh', work, signal),
+    subscribe: (onChange) => watchPath(file, onChange),
   };
 }
 
-async function read(file: string): Promise<StoredSession | undefined> {
+async function read(file: string): Promise<StoredSession | 'bad' | undefined> {
   const text = await readPrivate(file);
-  if (text === undefined) return undefined;
-  const stored = readStored(parse(text));
-  if (!stored) await rename(file, `${file}.bad`);
-  return stored;
+  return text === undefined ? undefined : (readStored(parse(text)) ?? 'bad');
 }
 
-async function readPrivate(file: string): Promise<string | undefined> {
-  let handle: FileHandle;
-  try {
-    // A symlink in its place could lead anywhere; O_NOFOLLOW is 0 where there is none.
-    handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return undefined;
-    throw code === 'ELOOP' ? refused('is a symlink') : error;
-  }
-  try {
-    await assertPrivate(handle);
-    return await handle.readFile('utf8');
-  } finally {
-    await handle.close();
-  }
-}
-
-async function assertPrivate(handle: FileHandle): Promise<void> {
-  const { mode, uid, isFile } = await stateOf(handle);
-  if (!isFile) throw refused('is no regular file');
-  if (process.platform === 'win32') return;
-  if (process.getuid && uid !== process.getuid()) throw refused('belongs to another user');
-  if ((mode & 0o077) !== 0)
-    throw refused(`can be read or written by others (mode ${(mode & 0o777).toString(8)}); chmod it to 600`);
-}
-
-async function stateOf(handle: FileHandle): Promise<{ mode: number; uid: number; isFile: boolean }> {
-  const state = await handle.stat();
-  return { mode: state.mode, uid: state.uid, isFile: state.isFile() };
-}
-
-async function replace(file: string, text: string): Promise<void> {
-  const directory = dirname(file);
-  await mkdir(directory, { recursive: true, mode: PRIVATE_DIRECTORY });
-  const temporary = join(directory, `.${basename(file)}.${randomBytes(6).toString('hex')}.tmp`);
-  const handle = await open(temporary, 'wx', PRIVATE_FILE);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } catch (error) {
-    await handle.close();
-    await unlink(temporary).catch(() => undefined);
-    throw error;
-  }
-  await handle.close();
-  try {
-    if (await isSymlink(file)) throw refused('is a symlink');
-    await rename(temporary, file);
-  } catch (error) {
-    await unlink(temporary).catch(() => undefined);
-    throw error;
-  }
-  await syncDirectory(directory);
-}
-
-async function isSymlink(file: string): Promise<boolean> {
-  try {
-    return (await lstat(file)).isSymbolicLink();
-  } catch {
-    return false;
-  }
-}
-
-/** The rename itself must survive a power cut; where directories cannot be opened (Windows), it is as durable as it gets. */
-async function syncDirectory(directory: string): Promise<void> {
-  try {
-    const handle = await open(directory, 'r');
-    await handle.sync().finally(() => handle.close());
-  } catch {
-    // Not every file system lets a directory be synced.
-  }
+async function moveAside(file: string): Promise<void> {
+  let aside = `${file}.bad`;
+  for (let count = 2; existsSync(aside); count++) aside = `${file}.bad.${String(count)}`;
+  await rename(file, aside);
 }
 
 function parse(text: string): unknown {
@@ -128,10 +96,4 @@ function parse(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function refused(why: string): Error {
-  return Object.assign(new Error(`fileStore(): the file ${why}, so it is not trusted with a session.`), {
-    code: 'EUNSAFE',
-  });
 }

@@ -1,0 +1,309 @@
+import fs, {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import type { TokenStore } from '../lib/index.js';
+import { fileStore } from '../lib/integrations/node.js';
+import { takeTurn } from '../lib/stores/file-lock.js';
+
+const ever = (): AbortSignal => new AbortController().signal;
+
+let folder: string;
+let file: string;
+const others: (() => Promise<void>)[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'file-lock-'));
+  file = join(folder, 'session.json');
+});
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await Promise.all(others.splice(0).map((die) => die()));
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A promise and the way to settle it. */
+function gate(): { readonly opened: Promise<void>; open(): void } {
+  let release!: () => void;
+  const opened = new Promise<void>((resolve) => (release = resolve));
+  return { opened, open: release };
+}
+
+/** Resolves when so many stand in the queue. */
+async function queued(count: number, directory = `${file}.lock`): Promise<void> {
+  const isTicket = (name: string): boolean => name.startsWith('refresh.');
+  while ((existsSync(directory) ? readdirSync(directory) : []).filter(isTicket).length !== count)
+    await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Somebody else's ticket. It answers until they die as the kernel does it: the socket and all that it let in are closed, the name stays. */
+async function stranger(number: number, id = 'ffffffffffff'): Promise<{ name: string; die(): Promise<void> }> {
+  mkdirSync(`${file}.lock`, { recursive: true, mode: 0o700 });
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => sockets.add(socket.on('error', () => undefined).resume()));
+  const made = join(folder, id);
+  await once(server.listen(made), 'listening');
+  const name = `refresh.${String(number)}.${id}`;
+  renameSync(made, join(`${file}.lock`, name));
+  const die = async (): Promise<void> => {
+    for (const socket of sockets) socket.destroy();
+    if (server.listening) await new Promise((resolve) => server.close(resolve));
+  };
+  others.push(die);
+  return { name, die };
+}
+
+/** Another copy of the package in the same process, as ES module and CommonJS at once. */
+function anotherCopy(): (path: string) => TokenStore {
+  let copy: typeof fileStore | undefined;
+  jest.isolateModules(() => {
+    copy = jest.requireActual<{ fileStore: typeof fileStore }>('../lib/integrations/node').fileStore;
+  });
+  return copy ?? fileStore;
+}
+
+const held = (store: TokenStore, work: () => Promise<void>, signal = ever()): Promise<void> =>
+  store.exclusive?.(work, { signal }) ?? Promise.reject(new Error('no exclusive()'));
+
+describe('exclusive', () => {
+  test('gives what the work gives, and throws what it throws', async () => {
+    const store = fileStore(file);
+    expect(await store.exclusive?.(() => Promise.resolve('done'), { signal: ever() })).toBe('done');
+    await expect(held(store, () => Promise.reject(new Error('mine')))).rejects.toThrow('mine');
+    await expect(
+      held(store, () => {
+        throw new Error('at once');
+      }),
+    ).rejects.toThrow('at once');
+    expect(await store.exclusive?.(() => Promise.resolve('again'), { signal: ever() })).toBe('again');
+  });
+
+  test('lets one in at a time, in the order of their coming, through whatever store and copy of the package', async () => {
+    const stores = [
+      fileStore(file),
+      fileStore(file),
+      anotherCopy()(file),
+      fileStore(join(folder, '.', 'session.json')),
+    ];
+    expect(anotherCopy()).not.toBe(fileStore);
+    const order: number[] = [];
+    let inside = 0;
+    const turns = Array.from({ length: 24 }, (_, turn) =>
+      held(stores[turn % stores.length] ?? fileStore(file), async () => {
+        expect(++inside).toBe(1);
+        order.push(turn);
+        await new Promise((resolve) => setImmediate(resolve));
+        if (turn % 5 === 0) throw (inside--, new Error('mine'));
+        inside--;
+      }).catch(() => undefined),
+    );
+    await Promise.all(turns);
+    expect(order).toEqual(turns.map((_, turn) => turn));
+    expect(readdirSync(`${file}.lock`)).toEqual([]);
+  });
+
+  test('is of one file: another one does not wait', async () => {
+    const busy = gate();
+    const first = held(fileStore(file), () => busy.opened);
+    await queued(1);
+    await held(fileStore(join(folder, 'other.json')), () => Promise.resolve());
+    busy.open();
+    await first;
+  });
+
+  test('does not keep anybody from writing', async () => {
+    const store = fileStore(file);
+    const tokens = { accessToken: 'a' };
+    await held(store, async () => {
+      expect(await fileStore(file).compareAndSet(undefined, { version: 1, generation: 1, epoch: 0, tokens })).toBe(
+        true,
+      );
+    });
+  });
+});
+
+describe('a signal', () => {
+  test('that has ended already lets nobody in, and no file is made', async () => {
+    const work = jest.fn(() => Promise.resolve());
+    const reason = new Error('too late');
+    await expect(held(fileStore(file), work, AbortSignal.abort(reason))).rejects.toBe(reason);
+    expect(work).not.toHaveBeenCalled();
+  });
+
+  test('ends the waiting with its reason, and the work is never begun', async () => {
+    const store = fileStore(file);
+    const [busy, controller] = [gate(), new AbortController()];
+    const first = held(store, () => busy.opened);
+    const work = jest.fn(() => Promise.resolve());
+    const waiting = held(store, work, controller.signal);
+    const third = held(store, () => Promise.resolve());
+    await queued(3);
+    const reason = new Error('enough');
+    controller.abort(reason);
+    await expect(waiting).rejects.toBe(reason);
+    await queued(2);
+    busy.open();
+    await Promise.all([first, third]);
+    expect(work).not.toHaveBeenCalled();
+    expect(readdirSync(`${file}.lock`)).toEqual([]);
+  });
+
+  test('that ends while somebody arrives keeps them out', async () => {
+    const controller = new AbortController();
+    const work = jest.fn(() => Promise.resolve());
+    const arriving = held(fileStore(file), work, controller.signal);
+    controller.abort();
+    await expect(arriving).rejects.toThrow(/abort/i);
+    expect(work).not.toHaveBeenCalled();
+  });
+
+  test('does not end work that has begun: nobody else comes in before it is over', async () => {
+    const store = fileStore(file);
+    const [busy, controller] = [gate(), new AbortController()];
+    const first = held(store, () => busy.opened, controller.signal);
+    const second = jest.fn(() => Promise.resolve());
+    const waiting = held(store, second);
+    await queued(2);
+    controller.abort();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(second).not.toHaveBeenCalled();
+    busy.open();
+    await Promise.all([first, waiting]);
+  });
+
+  test('keeps no listener, and 200 turns leave neither socket nor file', async () => {
+    const { signal } = new AbortController();
+    const add = jest.spyOn(signal, 'addEventListener');
+    const remove = jest.spyOn(signal, 'removeEventListener');
+    const stores = [fileStore(file), fileStore(file)];
+    const kinds = (): string[] => process.getActiveResourcesInfo().filter((kind) => /Pipe|Timeout/.test(kind));
+    const before = kinds();
+    for (let round = 0; round < 100; round++)
+      await Promise.all(stores.map((store) => held(store, () => Promise.resolve(), signal)));
+    expect(add.mock.calls.length).toBeGreaterThan(50);
+    expect(remove.mock.calls.length).toBe(add.mock.calls.length);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(kinds()).toEqual(before);
+    expect(readdirSync(`${file}.lock`)).toEqual([]);
+  });
+});
+
+describe('who else is there', () => {
+  test('is waited for while they answer, and no longer', async () => {
+    const other = await stranger(7);
+    const work = jest.fn(() => Promise.resolve());
+    const waiting = held(fileStore(file), work);
+    await queued(2);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(work).not.toHaveBeenCalled();
+    await other.die();
+    await waiting;
+    expect(readdirSync(`${file}.lock`)).toEqual([]);
+  });
+
+  // F32 F33
+  test('and was killed is passed over, and what they left goes away', async () => {
+    for (const id of ['aaaaaaaaaaaa', 'bbbbbbbbbbbb']) await (await stranger(3, id)).die();
+    await held(fileStore(file), () => {
+      expect(readdirSync(`${file}.lock`)).toEqual([expect.stringMatching(/^refresh\.4\./)]);
+      return Promise.resolve();
+    });
+    expect(readdirSync(`${file}.lock`)).toEqual([]);
+  });
+
+  test('and died while a living one stands before them does not let anybody pass that one', async () => {
+    const [first, second] = [await stranger(1), await stranger(2)];
+    const work = jest.fn(() => Promise.resolve());
+    const waiting = held(fileStore(file), work);
+    await queued(3);
+    await second.die();
+    await queued(2);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(work).not.toHaveBeenCalled();
+    await first.die();
+    await waiting;
+  });
+
+  test('and came at the same moment goes first: they may have looked around before we were there', async () => {
+    const other = await stranger(1);
+    let seen: Promise<unknown> | undefined;
+    let given = '';
+    jest.spyOn(fs, 'renameSync').mockImplementationOnce((from, to) => {
+      renameSync(from, to);
+      given = String(to);
+      // They have drawn a higher number, have seen ours, and begin to wait for us.
+      renameSync(join(`${file}.lock`, other.name), join(`${file}.lock`, 'refresh.9.ffffffffffff'));
+      const waiter = connect(given).on('error', () => undefined);
+      seen = new Promise((resolve) => waiter.resume().once('close', resolve));
+    });
+    const work = jest.fn(() => Promise.resolve());
+    const waiting = held(fileStore(file), work);
+    while (!seen) await new Promise((resolve) => setImmediate(resolve));
+    // Else they would wait for us, and we for them.
+    await seen;
+    expect(existsSync(given)).toBe(false);
+    await queued(2);
+    expect(readdirSync(`${file}.lock`).sort()[0]).toMatch(/^refresh\.10\./);
+    expect(work).not.toHaveBeenCalled();
+    await other.die();
+    await waiting;
+  });
+
+  test('and cannot be asked is no reason to go in', async () => {
+    const other = await stranger(1);
+    const work = jest.fn(() => Promise.resolve());
+    chmodSync(join(`${file}.lock`, other.name), 0);
+    const isRoot = process.getuid?.() === 0;
+    const waiting = held(fileStore(file), work);
+    if (isRoot) await other.die();
+    else await expect(waiting).rejects.toThrow('EACCES');
+    await Promise.allSettled([waiting]);
+    expect(work).toHaveBeenCalledTimes(isRoot ? 1 : 0);
+  });
+});
+
+test('a path too long for a socket is reached through a shorter one, and that is taken away again', async () => {
+  const links = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('attach-auth-'));
+  const deep = join(folder, 'x'.repeat(100), 'y'.repeat(100), 'session.json');
+  const stores = [fileStore(deep), fileStore(deep)];
+  const order: number[] = [];
+  let shown: string[] = [];
+  const before = links();
+  await Promise.all(
+    stores.map((store, turn) =>
+      held(store, async () => {
+        shown = links().filter(
+          (name) => !before.includes(name) && readlinkSync(join(tmpdir(), name)) === `${deep}.lock`,
+        );
+        order.push(turn);
+        await new Promise((resolve) => setImmediate(resolve));
+      }),
+    ),
+  );
+  expect(order).toEqual([0, 1]);
+  expect(shown).toHaveLength(1);
+  expect(readdirSync(`${deep}.lock`)).toEqual([]);
+  expect(links().filter((name) => shown.includes(name))).toEqual([]);
+});
+
+test('a write that somebody stopped keeps from its turn fails with EBUSY within the ledger’s two seconds, and never happens', async () => {
+  const store = fileStore(file);
+  const stopped = gate();
+  mkdirSync(`${file}.lock`, { mode: 0o700 });
+  const busy = takeTurn(`${file}.lock`, 'write', () => stopped.opened, ever());
+  const next = { version: 1, generation: 1, epoch: 0, tokens: null } as const;
+  await expect(store.compareAndSet(undefined, next)).rejects.toMatchObject({ code: 'EBUSY' });
+  stopped.open();
+  await busy;
+  expect(await store.load()).toBeUndefined();
+  expect(await store.compareAndSet(undefined, next)).toBe(true);
+});

@@ -1,0 +1,214 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as rest } from 'node:timers/promises';
+import type { StoredSession } from '../lib/index.js';
+import { fileStore } from '../lib/integrations/node.js';
+import { Processes, type Holder } from './support/processes.js';
+import { reply, serve, type Recorder } from './support/serve.js';
+import { TokenEndpoint } from './support/token-endpoint.js';
+import { VirtualClock } from './support/virtual-clock.js';
+
+jest.setTimeout(120_000);
+
+/** F31 asks for 500 expiries and 32 processes on request. */
+const FACTOR = Number(process.env['PROCESS_FACTOR'] ?? 1);
+/** Far below refreshTimeoutMs: whoever waits until something expires fails here, and a busy machine does not. */
+const TAKE_OVER_MS = 5_000;
+
+// Signals that stop and kill at a point are those of POSIX.
+const onPosix = process.platform === 'win32' ? describe.skip : describe;
+
+let folder: string;
+let file: string;
+let processes: Processes;
+let endpoint: TokenEndpoint;
+let server: Recorder;
+/** What the token endpoint does with a request that it has answered in its own books. */
+let answering: (deliver: () => void) => void;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'processes-'));
+  processes = new Processes(folder);
+});
+beforeEach(async () => {
+  file = join(mkdtempSync(join(folder, 'one-')), 'session.json');
+  endpoint = new TokenEndpoint(new VirtualClock());
+  answering = (deliver) => {
+    deliver();
+  };
+  server = await serve((seen, response) => {
+    if (seen.url === '/token') {
+      const { refresh_token: token } = JSON.parse(seen.body.toString()) as { refresh_token: string };
+      const { status, data } = endpoint.answer(token);
+      answering(() => {
+        reply(response, status, data);
+      });
+      return;
+    }
+    const isIn = endpoint.accepts(seen.headers.authorization?.slice('Bearer '.length)) !== undefined;
+    reply(response, isIn ? 200 : 401, {}, isIn ? {} : { 'WWW-Authenticate': 'Bearer error="invalid_token"' });
+  });
+  const { access_token: accessToken, refresh_token: refreshToken } = endpoint.issue();
+  await fileStore(file).compareAndSet(undefined, {
+    version: 1,
+    generation: 1,
+    epoch: 0,
+    tokens: { accessToken, refreshToken },
+  });
+});
+afterEach(async () => {
+  await processes.stop();
+  await server.close();
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const start = (count: number): Promise<Holder[]> =>
+  Promise.all(Array.from({ length: count }, () => processes.start(server.origin, file)));
+const stored = async (): Promise<StoredSession | undefined> => fileStore(file).load();
+const outcomes = (): string[] => endpoint.asks.map(({ outcome }) => outcome);
+const expectNoRubbish = (): void => {
+  expect(readdirSync(join(file, '..')).sort()).toEqual(['session.json', 'session.json.lock']);
+};
+
+// F31
+test.each([
+  [2, 20],
+  [4, 20],
+  [8, 30],
+  [16, 30],
+])('%i processes over one file refresh once at each of %i expiries', async (count, expiries) => {
+  const holders = await start(count);
+  for (let expiry = 1; expiry <= expiries * FACTOR; expiry++) {
+    endpoint.revokeAll();
+    const answers = await Promise.all(holders.map((holder) => holder.call()));
+    expect(answers).toEqual(Array(count).fill(200));
+    expect(endpoint.refreshes).toBe(expiry);
+    expect(await stored()).toMatchObject({ generation: expiry + 1 });
+  }
+  expect(endpoint.reuses).toBe(0);
+  expect(readdirSync(`${file}.lock`)).toEqual([]);
+  expectNoRubbish();
+});
+
+// F32 F94
+onPosix('a process that is killed', () => {
+  const points: readonly (readonly [point: string, outcomes: readonly string[]])[] = [
+    ['before its ticket', ['issued']],
+    ['with its ticket', ['issued']],
+    ['in the lock', ['issued']],
+    ['answered', ['issued', 'again']],
+    ['before the draft', ['issued', 'again']],
+    ['with an empty draft', ['issued', 'again']],
+    ['with half a draft', ['issued', 'again']],
+    ['with a draft', ['issued', 'again']],
+    ['with a synced draft', ['issued', 'again']],
+    ['written', ['issued']],
+    ['before unlocking', ['issued']],
+  ];
+
+  test.each(points)('%s leaves the file whole, and the next goes on at once', async (point, expected) => {
+    endpoint.graceMs = 1;
+    endpoint.revokeAll();
+    const [victim, next] = await Promise.all([processes.start(server.origin, file, point), start(1)]);
+    expect(await victim.call()).toBe('killed');
+    expect(await stored()).toBeDefined();
+    const killedAt = performance.now();
+    expect(await next[0]?.call()).toBe(200);
+    expect(performance.now() - killedAt).toBeLessThan(TAKE_OVER_MS);
+    expect(outcomes()).toEqual(expected);
+    expect(await stored()).toMatchObject({ generation: 2, tokens: { accessToken: 'alice-a2' } });
+    expectNoRubbish();
+  });
+
+  test('while it waits for its turn is no loss to those behind it', async () => {
+    const [first, victim, last] = (await start(3)) as [Holder, Holder, Holder];
+    const held: (() => void)[] = [];
+    answering = (deliver) => held.push(deliver);
+    endpoint.revokeAll();
+    const calls = [first.call()];
+    await first.at('holding');
+    calls.push(victim.call());
+    await victim.at('waiting');
+    calls.push(last.call());
+    await last.at('waiting');
+    while (held.length === 0) await rest(1);
+    victim.signal('SIGKILL');
+    await victim.ended;
+    held[0]?.();
+    expect(await Promise.all(calls)).toEqual([200, 'killed', 200]);
+    expect(outcomes()).toEqual(['issued']);
+  });
+
+  test('after it has asked, before the answer: those who wait for their turn go on at once', async () => {
+    endpoint.graceMs = 1;
+    const holders = (await start(4)) as [Holder, ...Holder[]];
+    const [victim, ...others] = holders;
+    let asked!: () => void;
+    const isAsked = new Promise<void>((resolve) => (asked = resolve));
+    answering = () => {
+      asked();
+    };
+    endpoint.revokeAll();
+    const call = victim.call();
+    await isAsked;
+    answering = (deliver) => {
+      deliver();
+    };
+    const calls = others.map((holder) => holder.call());
+    await Promise.all(others.map((holder) => holder.at('waiting')));
+    const killedAt = performance.now();
+    victim.signal('SIGKILL');
+    expect(await Promise.all(calls)).toEqual([200, 200, 200]);
+    const tookMs = performance.now() - killedAt;
+    expect(tookMs).toBeLessThan(TAKE_OVER_MS);
+    if (process.env['PROCESS_SAY']) console.log(`took over in ${tookMs.toFixed(1)} ms`);
+    expect(await call).toBe('killed');
+    expect(outcomes()).toEqual(['issued', 'again']);
+  });
+});
+
+// F35
+onPosix('a process that is stopped while it refreshes', () => {
+  test('keeps its turn: who waits fails in time and says so, and what it brings when it goes on is taken', async () => {
+    const stopped = await processes.start(server.origin, file);
+    const waiting = await processes.start(server.origin, file, '', 500);
+    const held: (() => void)[] = [];
+    answering = (deliver) => held.push(deliver);
+    endpoint.revokeAll();
+    const call = stopped.call();
+    while (held.length === 0) await rest(1);
+    stopped.signal('SIGSTOP');
+    held[0]?.();
+    expect(await waiting.call()).toBe('ERR_AUTH_REFRESH_FAILED');
+    expect(outcomes()).toEqual(['issued']);
+    stopped.signal('SIGCONT');
+    expect(await call).toBe(200);
+    expect(await waiting.call()).toBe(200);
+    expect(outcomes()).toEqual(['issued']);
+    expect(await stored()).toMatchObject({ generation: 2 });
+  });
+
+  // F40
+  test('and comes back after somebody has signed in cannot write: its tokens are those of before', async () => {
+    const stopped = await processes.start(server.origin, file);
+    const held: (() => void)[] = [];
+    answering = (deliver) => held.push(deliver);
+    endpoint.revokeAll();
+    const call = stopped.call();
+    while (held.length === 0) await rest(1);
+    stopped.signal('SIGSTOP');
+    held[0]?.();
+    const { access_token: accessToken, refresh_token: refreshToken } = endpoint.issue('bob');
+    const next: StoredSession = { version: 1, generation: 2, epoch: 1, tokens: { accessToken, refreshToken } };
+    expect(await fileStore(file).compareAndSet(1, next)).toBe(true);
+    stopped.signal('SIGCONT');
+    // The call was alice's, and is not sent again as bob's.
+    expect(await call).toBe('ERR_AUTH_SESSION_CHANGED');
+    expect(await stored()).toEqual(next);
+    expect(await stopped.call()).toBe(200);
+    expect(await stored()).toEqual(next);
+  });
+});
