@@ -138,7 +138,7 @@ describe('file store', () => {
     const loaded = await fileStore(file).load();
     const names = await readdir(folder);
     await rm(folder, { recursive: true });
-    if (loaded === undefined) expect(names).toEqual(['s.json.bad']);
+    if (loaded === undefined) expect(names.filter((name) => name !== 's.json.lock')).toEqual(['s.json.bad']);
     expect(loaded?.generation ?? 0).toBeGreaterThanOrEqual(0);
     expect(loaded?.tokens?.accessToken ?? 'x').not.toBe('');
     expect([undefined, 'string']).toContain(
