@@ -24,6 +24,9 @@ let endpoint: TokenEndpoint;
 let askers: string[];
 /** Asked instead of the token endpoint: true, and this question is never answered. */
 let isLost: () => boolean;
+/** True: answers wait until they are let go. */
+let isHeld: () => boolean;
+let letGo: () => void;
 
 // A machine that is busy with other things is no reason to fail.
 jest.setTimeout(120_000);
@@ -35,7 +38,8 @@ beforeEach(async () => {
   if (!browser) return;
   endpoint = new TokenEndpoint(new VirtualClock());
   askers = [];
-  isLost = () => false;
+  isLost = isHeld = () => false;
+  letGo = () => undefined;
   site = await serve(answer);
   context = await browser.newContext();
 });
@@ -58,8 +62,13 @@ const answer: Handler = (seen, response) => {
     askers.push(asked.tab);
     if (isLost()) return;
     const { status, data } = endpoint.answer(asked.refresh_token ?? undefined);
+    const send = (): void => {
+      reply(response, status, data);
+    };
     // An answer takes its time, or nobody would ever wait for it.
-    return void setTimeout(() => reply(response, status, data), 20);
+    if (isHeld()) letGo = send;
+    else setTimeout(send, 20);
+    return;
   }
   const isLetIn = endpoint.accepts(token(seen)) !== undefined;
   reply(response, isLetIn ? 200 : 401, {}, isLetIn ? {} : challenge);
@@ -133,6 +142,40 @@ function expectOneRefreshEach(): void {
     await expire(pages.filter((_, index) => index !== Number(askers[0])));
   });
 
+  // F35
+  test('a tab whose process stands still holds nobody up, and goes on with what the others got', async () => {
+    const pages = await openTabs(4);
+    const others = pages.slice(0, 3);
+    await whileStopped(pages[3]!, async () => {
+      for (let expiry = 0; expiry < 5; expiry++) await expire(others);
+    });
+    const before = endpoint.refreshes;
+    expect(await call(pages[3]!)).toBe(200);
+    expect(endpoint.refreshes).toBe(before);
+    expectOneRefreshEach();
+  });
+
+  // F35
+  test('a tab that stands still in the middle of its refresh fails the others in time, and brings them its tokens when it goes on', async () => {
+    const pages = await openTabs(3);
+    isHeld = () => true;
+    endpoint.revokeAll();
+    const calls = pages.map((page) => call(page));
+    await until(() => askers.length > 0);
+    const holder = Number(askers[0]);
+    const waiting = calls.filter((_, index) => index !== holder);
+    await whileStopped(pages[holder]!, async () => {
+      letGo();
+      for (const outcome of await Promise.all(waiting)) expect(outcome).toMatch(/another holder of the store/);
+    });
+    // It could be too late for the call that waited for it; the tokens are there all the same.
+    await calls[holder];
+    for (const page of pages)
+      while ((await call(page)) !== 200) await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(askers).toHaveLength(1);
+    expectOneRefreshEach();
+  });
+
   // F41 F72: a page that is visible cannot be frozen, so one tab is made deaf, and told to resume.
   test('a sign-out is one in every tab, and one that heard nothing sends nothing when it resumes', async () => {
     await context.addInitScript(() => {
@@ -192,6 +235,33 @@ function expectOneRefreshEach(): void {
     expectOneRefreshEach();
   });
 });
+
+/** The process behind a page, found by what it costs to keep that page busy. */
+async function processOf(page: Page): Promise<number> {
+  const session = await browser!.newBrowserCDPSession();
+  const times = async (): Promise<Map<number, number>> => {
+    const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+    const renderers = processInfo.filter(({ type }) => type === 'renderer');
+    return new Map(renderers.map(({ id, cpuTime }) => [id, cpuTime]));
+  };
+  const before = await times();
+  await page.evaluate(() => {
+    const end = performance.now() + 500;
+    while (performance.now() < end);
+  });
+  const spent = [...(await times())].map(([id, time]) => ({ id, time: time - (before.get(id) ?? time) }));
+  return spent.sort((one, other) => other.time - one.time)[0]!.id;
+}
+
+async function whileStopped(page: Page, work: () => Promise<void>): Promise<void> {
+  const id = await processOf(page);
+  process.kill(id, 'SIGSTOP');
+  try {
+    await work();
+  } finally {
+    process.kill(id, 'SIGCONT');
+  }
+}
 
 /** What a tab asked of the API. */
 function sentBy(name: string, path: string): Seen[] {
