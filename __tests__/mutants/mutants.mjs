@@ -190,8 +190,8 @@ export const mutants = [
     name: 'what compare-and-set answered is not looked at',
     row: 39,
     file: 'lib/session/ledger.ts',
-    from: "const isWritten = await this.#ask('write', () => this.#store.compareAndSet(this.#inStore, next));",
-    to: "const isWritten = true as boolean | undefined; await this.#ask('write', () => this.#store.compareAndSet(this.#inStore, next));",
+    from: 'const isWritten = await this.#shelf.compareAndSet(this.#inStore, next);',
+    to: 'const isWritten = true as boolean | undefined; await this.#shelf.compareAndSet(this.#inStore, next);',
     suites: ['session', 'together'],
   },
   {
@@ -480,7 +480,7 @@ export const mutants = [
   {
     name: 'a store that was away is never asked again',
     row: 92,
-    file: 'lib/session/ledger.ts',
+    file: 'lib/session/shelf.ts',
     from: 'this.#tryAgainAt = this.#clock.monotonic() + TRY_AGAIN_AFTER_MS;',
     to: '',
     suites: ['shared-store'],

@@ -1,7 +1,7 @@
-import { alarm, type Clock } from '../clock.js';
+import type { Clock } from '../clock.js';
 import type { Tell } from '../events.js';
-import { said } from '../own.js';
-import { readStored, type MaybePromise, type StoredSession, type TokenStore } from './store.js';
+import { Shelf } from './shelf.js';
+import type { MaybePromise, StoredSession, TokenStore } from './store.js';
 import type { Tokens } from './tokens.js';
 
 /** `vacant`: nothing was ever stored, so a refresh may be asked once who is signed in. */
@@ -14,9 +14,7 @@ export type LedgerStatus = 'unknown' | 'vacant' | 'signed-in' | 'signed-out' | '
  */
 export type Entry = 'refreshed' | 'expired' | 'initial' | 'updated' | 'principal';
 
-const STORE_TIME_LIMIT_MS = 2_000;
 const WRITE_TRIES = 20;
-const TRY_AGAIN_AFTER_MS = 5_000;
 
 /**
  * What this holder knows of the session, and its dealings with the store. A store that throws, hangs or holds something
@@ -29,7 +27,7 @@ export class Ledger {
   /** How often the principal changed as seen from here; a call that began in another turn is never sent again. */
   turn = 0;
   lifetimeMs = Infinity;
-  readonly #store: TokenStore;
+  readonly #shelf: Shelf;
   readonly #clock: Clock;
   readonly #tell: Tell;
   readonly #changed: (what: 'tokens' | 'principal') => void;
@@ -42,8 +40,6 @@ export class Ledger {
   #unwritten: 'initial' | 'updated' | 'principal' | undefined;
   /** A write that the store did not answer, and may have done all the same. */
   #unanswered: StoredSession | undefined;
-  /** The store could not be read or written: a call after this instant has it tried again. */
-  #tryAgainAt = Infinity;
   #loading: Promise<void> | undefined;
   #writing: Promise<void> | undefined;
 
@@ -54,7 +50,7 @@ export class Ledger {
     initial: Tokens | undefined,
     changed: (what: 'tokens' | 'principal') => void,
   ) {
-    this.#store = store;
+    this.#shelf = new Shelf(store, clock, tell);
     this.#clock = clock;
     this.#tell = tell;
     this.#initial = initial;
@@ -70,20 +66,17 @@ export class Ledger {
   /** Reads the store if nobody has yet; at once where the store answers at once. */
   ready(): MaybePromise<void> {
     if (this.status !== 'unknown' || this.#loading) {
-      if (this.#clock.monotonic() >= this.#tryAgainAt) {
-        this.#tryAgainAt = Infinity;
-        void this.reload();
-      }
+      if (this.#shelf.takeRetry()) void this.reload();
       return this.#loading;
     }
-    const found = this.#ask('load', () => this.#store.load());
+    const found = this.#shelf.load();
     if (!(found instanceof Promise)) {
       this.#open(found);
       return;
     }
-    this.#loading = found.then((value) => {
+    this.#loading = found.then((stored) => {
       this.#loading = undefined;
-      this.#open(value);
+      this.#open(stored);
     });
     return this.#loading;
   }
@@ -105,16 +98,11 @@ export class Ledger {
     });
   }
 
-  /** Hears from now on of what other holders write. A store that cannot tell is read again when something is to be decided. */
+  /** Hears from now on of what other holders write. */
   follow(): (() => void) | undefined {
-    try {
-      return said(this.#store, 'subscribe')?.call(this.#store, () => {
-        if (this.status !== 'unknown') void this.reload();
-      });
-    } catch (error) {
-      this.#degrade('subscribe', error);
-      return undefined;
-    }
+    return this.#shelf.follow(() => {
+      if (this.status !== 'unknown') void this.reload();
+    });
   }
 
   /** Enters a change; `initial`, `updated` and `principal` are in memory when this returns, in the store when the promise settles. */
@@ -152,7 +140,7 @@ export class Ledger {
     for (let tries = 0; tries < WRITE_TRIES && !isOutdated(); tries++) {
       const generation = Math.max(this.generation + Number(isFound), (this.#inStore ?? 0) + 1);
       const next: StoredSession = { version: 1, generation, epoch: this.#epoch, tokens };
-      const isWritten = await this.#ask('write', () => this.#store.compareAndSet(this.#inStore, next));
+      const isWritten = await this.#shelf.compareAndSet(this.#inStore, next);
       if (isWritten === true) this.#inStore = generation;
       if (isWritten === undefined) this.#unanswered = next;
       if (isOutdated()) return;
@@ -187,7 +175,7 @@ export class Ledger {
     }
     if (isOutdated()) return;
     // A store that refuses every write and shows nothing newer is broken.
-    this.#degrade('write', { name: 'refused again and again' });
+    this.#shelf.degrade('write', { name: 'refused again and again' });
     this.#unwritten ??= 'updated';
     this.#set(status, tokens, this.generation + 1);
     this.#changed('tokens');
@@ -203,9 +191,10 @@ export class Ledger {
     );
   }
 
-  #open(value: unknown): void {
+  #open(stored: StoredSession | undefined): void {
+    // Somebody has signed in meanwhile: what is stored is found when that is written.
     if (this.status !== 'unknown') return;
-    const stored = this.#read(value);
+    this.#inStore = stored?.generation;
     if (stored) this.#take(stored);
     else if (this.#initial) void this.enter('initial', this.#initial);
     else this.status = 'vacant';
@@ -243,49 +232,11 @@ export class Ledger {
   }
 
   #load(): MaybePromise<StoredSession | undefined> {
-    const found = this.#ask('load', () => this.#store.load());
-    return found instanceof Promise ? found.then((value) => this.#read(value)) : this.#read(found);
-  }
-
-  #read(value: unknown): StoredSession | undefined {
-    const stored = readStored(value);
-    if (value !== undefined && !stored) this.#degrade('load', { name: 'not a session of version 1' });
-    this.#inStore = stored?.generation;
-    return stored;
-  }
-
-  /** undefined where the store fails: at once if it answers at once. */
-  #ask<T>(what: string, question: () => MaybePromise<T>): MaybePromise<T | undefined> {
-    const failed = (error: unknown): undefined => {
-      this.#tryAgainAt = this.#clock.monotonic() + TRY_AGAIN_AFTER_MS;
-      this.#degrade(what, error);
-      return undefined;
+    const seen = (stored: StoredSession | undefined): StoredSession | undefined => {
+      this.#inStore = stored?.generation;
+      return stored;
     };
-    try {
-      const answer = question();
-      if (typeof (answer as { then?: unknown } | undefined)?.then !== 'function') return answer;
-      return new Promise((resolve) => {
-        const giveUp = (): void => {
-          failed({ name: 'no answer within 2 s' });
-          resolve(undefined);
-        };
-        const cancel = alarm(this.#clock, STORE_TIME_LIMIT_MS, giveUp, 'idle');
-        void Promise.resolve(answer)
-          .catch(failed)
-          .then((value) => {
-            cancel();
-            resolve(value);
-          });
-      });
-    } catch (error) {
-      failed(error);
-      return undefined;
-    }
-  }
-
-  #degrade(what: string, error: unknown): void {
-    // The message of a store's own error could hold anything; its name and code do not.
-    const detail = [said(error, 'name'), said(error, 'code')].filter((part) => typeof part === 'string').join(' ');
-    this.#tell({ type: 'store-degraded', reason: `${what}: ${detail}; the session goes on in memory` });
+    const found = this.#shelf.load();
+    return found instanceof Promise ? found.then(seen) : seen(found);
   }
 }
