@@ -2,6 +2,7 @@ import type { InternalAxiosRequestConfig } from 'axios';
 import type { Attachment } from '../attachment.js';
 import { AuthError } from '../errors.js';
 import { fullUrl, resolveUrl, type Destination } from '../wire/origin.js';
+
 /**
  * Whether the scheme may put credentials on this call. It stays out where the caller brought some, and where the URL
  * leads to somebody else.

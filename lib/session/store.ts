@@ -21,7 +21,10 @@ export interface TokenStore {
   load(): MaybePromise<StoredSession | undefined>;
   /** Stores `next` only while the stored generation is still `expected` (undefined: nothing stored); false otherwise. */
   compareAndSet(expected: number | undefined, next: StoredSession): MaybePromise<boolean>;
-  /** Runs `work` while no other holder of this store (tab, process, machine) runs theirs. */
+  /**
+   * Runs `work` while no other holder of this store (tab, process, machine) runs theirs. When `signal` is aborted before
+   * `work` has begun it rejects, and `work` is never run; what has begun is not cut short.
+   */
   exclusive?<T>(work: () => Promise<T>, options: { signal: AbortSignal }): Promise<T>;
   /** Calls `onChange` as a hint that another holder may have changed what is stored. Returns the way to stop. */
   subscribe?(onChange: () => void): () => void;
@@ -65,6 +68,15 @@ export function readStored(value: unknown): StoredSession | undefined {
   if (expiresAt !== undefined && !Number.isFinite(expiresAt)) return undefined;
   const read = tokensOf(accessToken, refreshToken === '' ? undefined : refreshToken, expiresAt as number | undefined);
   return { version: 1, generation, epoch, tokens: read };
+}
+
+/** The same for a text that holds it as JSON, torn ones and null included. */
+export function parseStored(text: string | null): StoredSession | undefined {
+  try {
+    return readStored(JSON.parse(text ?? 'null'));
+  } catch {
+    return undefined;
+  }
 }
 
 function isCount(value: unknown): value is number {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { alarm, systemClock } from '../clock.js';
-import { readStored, type StoredSession, type TokenStore } from '../session/store.js';
+import { parseStored, type StoredSession, type TokenStore } from '../session/store.js';
 import { takeTurn } from './file-lock.js';
 import { watchPath } from './file-watch.js';
 import { ensurePrivateDirectory, readPrivate, removeAbandoned, replacePrivate } from './private-file.js';
@@ -81,19 +81,11 @@ export function fileStore(path: string): TokenStore {
 
 async function read(file: string): Promise<StoredSession | 'bad' | undefined> {
   const text = await readPrivate(file);
-  return text === undefined ? undefined : (readStored(parse(text)) ?? 'bad');
+  return text === undefined ? undefined : (parseStored(text) ?? 'bad');
 }
 
 async function moveAside(file: string): Promise<void> {
   let aside = `${file}.bad`;
   for (let count = 2; existsSync(aside); count++) aside = `${file}.bad.${String(count)}`;
   await rename(file, aside);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

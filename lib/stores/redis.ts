@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock, type Clock } from '../clock.js';
 import { own } from '../own.js';
-import { readStored, type StoredSession, type TokenStore } from '../session/store.js';
+import { parseStored, type StoredSession, type TokenStore } from '../session/store.js';
 import { redisOf, type RedisClient } from './redis-client.js';
 import { redisLock } from './redis-lock.js';
 import { redisNews } from './redis-news.js';
@@ -90,7 +90,7 @@ export function redisStore(
     if (!Array.isArray(reply)) return { found: undefined, mark: '' };
     // A client may be set to bring bytes.
     const [text, mark] = reply.map(String) as [string, string];
-    return { found: readStored(parse(text)), mark };
+    return { found: parseStored(text), mark };
   };
 
   return {
@@ -131,12 +131,4 @@ function checked(options: RedisStoreOptions): { lockMs: number; subscribe: boole
 function wrong(what: string, takes: string, got: unknown): TypeError {
   const shown = typeof got === 'number' ? String(got) : got === null ? 'null' : typeof got;
   return new TypeError(`redisStore(): ${what} takes ${takes}, but got ${shown}`);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

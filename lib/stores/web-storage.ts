@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from '../clock.js';
 import { own, said } from '../own.js';
-import { readStored, type StoredSession, type TokenStore } from '../session/store.js';
+import { parseStored, type StoredSession, type TokenStore } from '../session/store.js';
 import { underClaim } from './storage-claim.js';
 import { announce, catchUp, pause, underLock } from './web-locks.js';
 import { webNews } from './web-news.js';
@@ -54,7 +54,7 @@ export function webStorageStore(key: string, options: WebStorageOptions = {}, cl
     (event) => (event.key === key || event.key === null) && isSessionStorage(event.storageArea) === isOfTab,
   );
 
-  const load = (): StoredSession | undefined => parse(storage().getItem(key));
+  const load = (): StoredSession | undefined => parseStored(storage().getItem(key));
   const shown = (): number => {
     try {
       return load()?.generation ?? -1;
@@ -74,7 +74,7 @@ export function webStorageStore(key: string, options: WebStorageOptions = {}, cl
     if (!swap(expected, next)) return false;
     await pause(SETTLE_MS, clock, new AbortController().signal);
     const text = storage().getItem(key);
-    const found = parse(text);
+    const found = parseStored(text);
     return !found || found.generation > next.generation || text === JSON.stringify(next);
   };
   const swapLocked = async (expected: number | undefined, next: StoredSession): Promise<boolean> => {
@@ -115,14 +115,6 @@ export function webStorageStore(key: string, options: WebStorageOptions = {}, cl
     },
     subscribe: (onChange) => news.follow(onChange),
   };
-}
-
-function parse(text: string | null): StoredSession | undefined {
-  try {
-    return readStored(JSON.parse(text ?? 'null'));
-  } catch {
-    return undefined;
-  }
 }
 
 function localStorageHere(): Storage {
