@@ -71,7 +71,7 @@ async function arrive(directory: string, queue: string): Promise<Place | undefin
   };
   let hasArrived = false;
   try {
-    // A worker of node:cluster would get its primary's socket, which lives on without it.
+    // A worker of node:cluster would have its primary open it, and depend on that being alive and idle.
     server.unref().listen({ path: addressOf(directory, name), exclusive: true });
     await once(server, 'listening');
     server.on('error', () => undefined);
