@@ -1,10 +1,9 @@
+import { assertAll, holds, type Invariant } from '../support/invariants.js';
 import { ownerOf } from '../support/token-endpoint.js';
 import type { HoldersHistory } from './world.js';
 
-type Invariant = (history: HoldersHistory) => void;
-
 /** What holds whoever shares a store, and whoever dies. Each throws where it is broken. */
-export const INVARIANTS: Readonly<Record<string, Invariant>> = {
+export const INVARIANTS: Readonly<Record<string, Invariant<HoldersHistory>>> = {
   'each call of a living holder settles': callsSettle,
   'no call is sent as two principals': onePrincipal,
   'what is stored grows': storedGrows,
@@ -17,13 +16,7 @@ export const INVARIANTS: Readonly<Record<string, Invariant>> = {
 
 /** @throws Error that names the first invariant that does not hold. */
 export function assertInvariants(history: HoldersHistory): void {
-  for (const [name, invariant] of Object.entries(INVARIANTS)) {
-    try {
-      invariant(history);
-    } catch (error) {
-      throw new Error(`broken: ${name}: ${(error as Error).message}`, { cause: error });
-    }
-  }
+  assertAll(INVARIANTS, history);
 }
 
 function callsSettle({ calls, last }: HoldersHistory): void {
@@ -100,8 +93,4 @@ function allAgree({ writes, last }: HoldersHistory): void {
 function nothingLeft({ timers, isLockFree }: HoldersHistory): void {
   holds(isLockFree, 'the lock is held');
   holds(timers === 0, `${String(timers)} timers are left`);
-}
-
-function holds(isSo: boolean, what: string): void {
-  if (!isSo) throw new Error(what);
 }

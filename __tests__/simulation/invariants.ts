@@ -1,3 +1,4 @@
+import { assertAll, holds, type Invariant } from '../support/invariants.js';
 import { ownerOf } from '../support/token-endpoint.js';
 import type { Entry, History, Made } from './history.js';
 
@@ -7,10 +8,8 @@ export const HOME = 'https://api.example.com';
 const DEADLINE_MS = 120_000;
 const FITTING = /^ERR_AUTH_(?:REFRESH_FAILED|SESSION_EXPIRED|SESSION_CHANGED|DEADLINE|THROTTLED|DETACHED)$/;
 
-type Invariant = (history: History) => void;
-
 /** I1 to I10 of FAILURES.md, told from the log of the server. Each throws where it is broken. */
-export const INVARIANTS: Readonly<Record<string, Invariant>> = {
+export const INVARIANTS: Readonly<Record<string, Invariant<History>>> = {
   'I1 one refresh for each token': oneRefresh,
   'I2 each call settles once, with the answer it got': settlesOnce,
   'I3 nothing is applied twice': appliedOnce,
@@ -25,13 +24,7 @@ export const INVARIANTS: Readonly<Record<string, Invariant>> = {
 
 /** @throws Error that names the first invariant that does not hold. */
 export function assertInvariants(history: History): void {
-  for (const [name, invariant] of Object.entries(INVARIANTS)) {
-    try {
-      invariant(history);
-    } catch (error) {
-      throw new Error(`broken: ${name}: ${(error as Error).message}`, { cause: error });
-    }
-  }
+  assertAll(INVARIANTS, history);
 }
 
 function oneRefresh({ plan, entries }: History): void {
@@ -186,8 +179,4 @@ function sendsOf({ entries }: History, { index }: Made): Entry[] {
 
 function isBefore(one: { readonly order: number } | undefined, other: { readonly order: number }): boolean {
   return one !== undefined && one.order < other.order;
-}
-
-function holds(condition: boolean, what: string): asserts condition {
-  if (!condition) throw new Error(what);
 }
