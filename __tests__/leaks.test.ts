@@ -1,40 +1,30 @@
 import axios, { type AxiosRequestConfig } from 'axios';
-import { Attachment } from '../lib/attachment.js';
-import { Session } from '../lib/session/session.js';
+import { WaitingRoom, type Wait } from '../lib/traffic/waiting-room.js';
 import { listeners, listenersOf, scenes, type Scene } from './support/scenes.js';
 import { reasonOf, underway } from './support/stage.js';
 
 // A machine that is busy with other things is no reason to fail.
 jest.setTimeout(60_000);
 
-type Enter = (...args: never[]) => () => void;
-
-/** How often somebody was told of an end who had left before. */
+/** Who has entered a waiting room, and has not left it yet. */
+const waits = new Set<Wait>();
+/** How often somebody was told to look who had left before. */
 let toldLate = 0;
 
-/** Counts who has entered by `method`, whose last argument is told of the end, and has not left yet. */
-function countOpen<K extends string>(prototype: Record<K, Enter>, method: K): () => number {
-  const enter = prototype[method];
-  const open = new Set<object>();
-  prototype[method] = function (this: unknown, ...args: never[]) {
-    const entry = {};
-    open.add(entry);
-    const end = args.pop() as unknown as (error: unknown) => void;
-    const told = (error: unknown): void => {
-      if (!open.has(entry)) toldLate++;
-      end(error);
-    };
-    const leave = enter.apply(this, [...args, told] as never[]);
-    return () => {
-      open.delete(entry);
-      leave();
-    };
+const { enter, leave } = WaitingRoom.prototype;
+WaitingRoom.prototype.enter = function (wait) {
+  const look = wait.look.bind(wait);
+  wait.look = () => {
+    if (!waits.has(wait)) toldLate++;
+    look();
   };
-  return () => open.size;
-}
-
-const openAtAttachment = countOpen(Attachment.prototype, 'whileWaiting');
-const openAtSession = countOpen(Session.prototype, 'whileSamePrincipal');
+  waits.add(wait);
+  enter.call(this, wait);
+};
+WaitingRoom.prototype.leave = function (wait) {
+  waits.delete(wait);
+  leave.call(this, wait);
+};
 
 const endings: [string, string, (scene: Scene, controller: AbortController, cancel: () => void) => void][] = [
   ['its signal', 'ERR_CANCELED', (_scene, controller) => controller.abort()],
@@ -77,14 +67,13 @@ function endable(): {
     left: () => ({
       signal: listeners(controller.signal),
       cancelToken: listenersOf(source),
-      attachment: openAtAttachment(),
-      session: openAtSession(),
+      waits: waits.size,
     }),
   };
 }
 
-const NOTHING = { signal: 0, cancelToken: 0, attachment: 0, session: 0 };
-const ONE = { signal: 1, cancelToken: 1, attachment: 1, session: 1 };
+const NOTHING = { signal: 0, cancelToken: 0, waits: 0 };
+const ONE = { signal: 1, cancelToken: 1, waits: 1 };
 
 // F57 F60 F61, I8
 describe.each(scenes)('a call that waits for %s', (_, make) => {

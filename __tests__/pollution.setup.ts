@@ -17,7 +17,7 @@ const evil = (name: string) =>
 
 const functions = [
   ...['store', 'refresh', 'isUnauthorized', 'onEvent', 'shouldRetry', 'keyOf', 'onChallenge', 'authorize', 'sign'],
-  ...['stringToSign', 'exclusive', 'subscribe', 'begin', 'answered', 'join', 'whileSamePrincipal', 'isRefreshUseless'],
+  ...['stringToSign', 'exclusive', 'subscribe', 'begin', 'answered', 'join', 'busy', 'endOf', 'isRefreshUseless'],
   ...['beforeRedirect', 'transport', 'attachAuth', 'throttle', 'retry', 'refusal'],
 ];
 const values: Record<string, unknown> = {

@@ -7,6 +7,7 @@ import { RetryBudget } from './recovery/budget.js';
 import { parseHttpDate } from './recovery/http-date.js';
 import { hooksOf, type SchemeHooks } from './schemes/scheme.js';
 import { Gate } from './traffic/gate.js';
+import { WaitingRoom } from './traffic/waiting-room.js';
 import { headerOf } from './wire/answer.js';
 import { bareAxios, clientOf } from './wire/client.js';
 import { Destinations } from './wire/origin.js';
@@ -28,11 +29,11 @@ export class Attachment {
   readonly hooks: SchemeHooks;
   readonly destinations: Destinations;
   readonly gate: Gate | undefined;
+  readonly waitingRoom: WaitingRoom;
   /** Sends again: no interceptors, no defaults, so nothing happens to a config that was final already. */
   readonly resender: Axios = bareAxios();
   readonly #instance: AxiosInstance;
   readonly #budgets = new Map<string, RetryBudget>();
-  readonly #waiting = new Set<(error: AuthError) => void>();
   readonly #leaveScheme: () => void;
   #skewMs: number | undefined;
   #isDetached = false;
@@ -43,11 +44,12 @@ export class Attachment {
     this.clock = clock;
     this.tell = teller(policy.onEvent, () => clock.now());
     this.hooks = hooksOf(policy.scheme);
+    this.waitingRoom = new WaitingRoom(clock);
     this.destinations = new Destinations(policy.origins, () => instance.defaults.baseURL);
     this.gate = policy.throttle
       ? new Gate(clock, this.tell, policy.throttle.maxQueued, policy.retry || RETRY_DEFAULTS)
       : undefined;
-    this.#leaveScheme = this.hooks.join?.(this.tell, () => this.client()) ?? (() => undefined);
+    this.#leaveScheme = this.hooks.join?.(this) ?? (() => undefined);
   }
 
   get isDetached(): boolean {
@@ -55,7 +57,7 @@ export class Attachment {
   }
 
   /** The instance's defaults as they are now, without interceptors. */
-  client(): AxiosInstance {
+  get client(): AxiosInstance {
     return clientOf(this.#instance);
   }
 
@@ -107,18 +109,15 @@ export class Attachment {
     this.#skewMs = Math.abs(served - now) < LEAST_SKEW_MS ? 0 : served - now;
   }
 
-  /** Has `interrupt` called when the attachment ends, at once if it has; returns the way out. */
-  whileWaiting(interrupt: (error: AuthError) => void): () => void {
-    if (this.#isDetached) interrupt(detached());
-    this.#waiting.add(interrupt);
-    return () => this.#waiting.delete(interrupt);
+  /** The scheme's principal has changed. */
+  principalChanged(): void {
+    this.waitingRoom.lookAround();
   }
 
   detach(): void {
     if (this.#isDetached) return;
     this.#isDetached = true;
-    for (const interrupt of this.#waiting) interrupt(detached());
-    this.#waiting.clear();
+    this.waitingRoom.lookAround();
     this.gate?.dispose();
     this.#leaveScheme();
   }

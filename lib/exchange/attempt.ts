@@ -1,5 +1,4 @@
 import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
-import { detached } from '../attachment.js';
 import { isPromise } from '../schemes/scheme.js';
 import type { MaybePromise } from '../session/store.js';
 import { said } from '../own.js';
@@ -19,14 +18,16 @@ type Config = InternalAxiosRequestConfig;
 export async function attempt(call: Call, config: Config): Promise<AxiosResponse> {
   try {
     const { attachment, waiting } = call;
-    if (attachment.isDetached) throw detached();
-    waiting.assertInTime();
+    waiting.assertOngoing();
     const destination = attachment.destinations.of(config);
     const isAuthorized = call.policy.credentials === 'attach' && mayAuthorize(config, destination, attachment);
     waiting.principalOf = isAuthorized ? call.key : undefined;
-    const preparing = prepare(call, config, destination.origin, isAuthorized);
-    const view = isPromise(preparing) ? await preparing : preparing;
-    if (isPromise(preparing)) waiting.assertOngoing();
+    let view: RequestView | undefined;
+    while (!view) {
+      const preparing = prepare(call, config, destination.origin, isAuthorized);
+      view = isPromise(preparing) ? await preparing : preparing;
+      if (isPromise(preparing)) waiting.assertOngoing();
+    }
     const made = new Attempt(view, destination.origin, isAuthorized);
     const passage = depart(call, config, made);
     try {
@@ -43,10 +44,20 @@ export async function attempt(call: Call, config: Config): Promise<AxiosResponse
   }
 }
 
-/** Waits for the gate and lets the scheme write its headers. What need not wait costs no promise. */
-function prepare(call: Call, config: Config, origin: string, isAuthorized: boolean): MaybePromise<RequestView> {
-  const { gate } = call.attachment;
+/**
+ * Waits for the gate and lets the scheme write its headers. What need not wait costs no promise; what waits for a refresh
+ * keeps nothing meanwhile, and comes back without a view to begin anew.
+ */
+function prepare(
+  call: Call,
+  config: Config,
+  origin: string,
+  isAuthorized: boolean,
+): MaybePromise<RequestView | undefined> {
+  const { gate, hooks } = call.attachment;
   if (gate && !gate.isCalm) return prepareInTurn(call, gate, config, origin, isAuthorized);
+  const busy = isAuthorized ? hooks.busy?.(call.key, call) : undefined;
+  if (busy) return call.waiting.race(busy as Promise<undefined>);
   const view = viewOf(call, config);
   const authorizing = isAuthorized ? authorize(call, view) : undefined;
   return authorizing
@@ -82,12 +93,7 @@ function viewOf(call: Call, config: Config): RequestView {
 /** undefined: the scheme was ready at once. */
 function authorize({ attachment, waiting }: Call, view: RequestView): Promise<void> | undefined {
   const authorizing = attachment.policy.scheme.authorize(view);
-  if (isPromise(authorizing))
-    return waiting.race(authorizing).finally(() => {
-      waiting.rest();
-    });
-  waiting.rest();
-  return undefined;
+  return isPromise(authorizing) ? waiting.race(authorizing) : undefined;
 }
 
 /** The call is ready to leave, and counts as an attempt from now on. */

@@ -52,16 +52,8 @@ export class Exchange implements Reporting, Call {
     return outcome?.kind === 'answer' && outcome.status < 400 && !outcome.isUnauthorized;
   }
 
-  /** Decides what follows, and waits if it has to; true: send it again. The deadline ends a wait with the answer there is. */
-  async next(): Promise<boolean> {
-    try {
-      return await nextStep(this);
-    } catch (error) {
-      if (!isAuthError(error) || error.code !== 'ERR_AUTH_DEADLINE' || !this.last?.response)
-        throw this.inContext(error);
-      this.reason = 'deadline';
-      return false;
-    }
+  next(): Promise<boolean> {
+    return nextStep(this);
   }
 
   resend(): Promise<PromiseSettledResult<AxiosResponse> | undefined> {
@@ -72,7 +64,6 @@ export class Exchange implements Reporting, Call {
   finish(): void {
     this.isDone = true;
     this.last = this.recovering = undefined;
-    this.waiting.rest();
   }
 
   /** Notes what the server asked for, if it did. */
@@ -102,7 +93,7 @@ export class Exchange implements Reporting, Call {
     return this.attachment.serverNow();
   }
   get client(): AxiosInstance {
-    return this.attachment.client();
+    return this.attachment.client;
   }
 
   inContext(error: unknown): unknown {

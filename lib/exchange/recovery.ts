@@ -4,19 +4,41 @@ import { decide, type Circumstances, type Decision, type SettleReason } from '..
 import { plain, said } from '../own.js';
 import { isReplayable } from '../recovery/replayable.js';
 import { isPromise } from '../schemes/scheme.js';
+import type { MaybePromise } from '../session/store.js';
 import { discard } from '../wire/discard.js';
 import type { Attempt, Call } from './call.js';
 import { challengesOf, isThrottled } from './outcome.js';
 import { gateKeys } from './turn.js';
 
-/** Decides what follows the last attempt, and waits if it has to; true: the call is ready to be sent again. */
+/**
+ * Decides what follows the last attempt, and waits if it has to; true: the call is ready to be sent again. The deadline ends
+ * a wait with the answer there is.
+ */
 export async function nextStep(call: Call): Promise<boolean> {
   const { attachment, last, waiting } = call;
   // Decided on before: what ended the call since came before another attempt was made.
   if (!last || last.isDecided || attachment.isDetached) return false;
   last.isDecided = true;
-  const decision = plain(decideOn(call, last));
-  if (decision.kind === 'reauthorize') return reauthorize(call, last);
+  try {
+    const decision = plain(decideOn(call, last));
+    if (decision.kind !== 'reauthorize') return await retry(call, last, decision);
+    call.challenges++;
+    let isWorthIt = challenge(call, last);
+    if (isPromise(isWorthIt)) {
+      discard(last.response?.data);
+      isWorthIt = await waiting.race(isWorthIt);
+    }
+    return isWorthIt ? replay(call, last) : giveUp(call, last);
+  } catch (error) {
+    if (!isAuthError(error) || error.code !== 'ERR_AUTH_DEADLINE' || !last.response) throw call.inContext(error);
+    call.reason = 'deadline';
+    return false;
+  }
+}
+
+/** Another attempt after an error or a 429, if the decision is for one. */
+function retry(call: Call, last: Attempt, decision: Exclude<Decision, { kind: 'reauthorize' }>): MaybePromise<boolean> {
+  const { attachment, waiting } = call;
   call.comeBackIn(decision.retryAfterMs);
   if (decision.kind === 'settle') {
     call.reason = decision.reason;
@@ -36,8 +58,7 @@ export async function nextStep(call: Call): Promise<boolean> {
   discard(last.response?.data);
   if (attachment.policy.onEvent)
     attachment.tell({ type: 'retry', ...sentAgain(call, last), delayMs: Math.round(delayMs), reason });
-  if (!isGated) await waiting.sleep(delayMs);
-  return true;
+  return isGated || waiting.sleep(delayMs).then(() => true);
 }
 
 const WITHHELD: Partial<Record<AuthErrorCode, SettleReason>> = {
@@ -102,27 +123,17 @@ function circumstances(call: Call, last: Attempt): Circumstances {
   };
 }
 
-async function reauthorize(call: Call, last: Attempt): Promise<boolean> {
-  const { attachment, waiting } = call;
-  call.challenges++;
-  let isWorthIt: boolean | Promise<boolean>;
-  try {
-    isWorthIt = challenge(call, last);
-    if (isPromise(isWorthIt)) {
-      discard(last.response?.data);
-      isWorthIt = await waiting.race(isWorthIt);
-    }
-  } finally {
-    waiting.rest();
-  }
-  if (!isWorthIt) {
-    if (attachment.hooks.isRefreshUseless?.(last.view)) call.reason = 'refresh-breaker';
-    return false;
-  }
+/** With other credentials, after a 401. */
+function replay(call: Call, last: Attempt): true {
   discard(last.response?.data);
   call.isRefreshed = true;
-  if (attachment.policy.onEvent) attachment.tell({ type: 'replay', ...sentAgain(call, last) });
+  if (call.attachment.policy.onEvent) call.attachment.tell({ type: 'replay', ...sentAgain(call, last) });
   return true;
+}
+
+function giveUp(call: Call, last: Attempt): false {
+  if (call.attachment.hooks.isRefreshUseless?.(last.view)) call.reason = 'refresh-breaker';
+  return false;
 }
 
 function challenge({ attachment }: Call, { view, response }: Attempt): boolean | Promise<boolean> {

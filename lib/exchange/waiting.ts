@@ -1,10 +1,11 @@
 import type { InternalAxiosRequestConfig } from 'axios';
-import type { Attachment } from '../attachment.js';
+import { detached, type Attachment } from '../attachment.js';
 import { alarm, type Cancel } from '../clock.js';
 import { AuthError } from '../errors.js';
-import { watchCaller } from '../wire/caller.js';
+import type { Wait } from '../traffic/waiting-room.js';
+import { cancellationOf, watchCaller } from '../wire/caller.js';
 
-/** How one call waits: every wait ends with the caller's signal, the deadline and detach(), and leaves nothing behind. */
+/** How one call waits: every wait ends with the caller's signal, the deadline, the principal and detach(), and leaves nothing behind. */
 export class Waiting {
   /** Ms spent waiting so far. */
   waitedMs = 0;
@@ -12,16 +13,15 @@ export class Waiting {
   config: InternalAxiosRequestConfig | undefined;
   /** The exchange's key, where its scheme has a say: then the wait ends with its principal, too. */
   principalOf: object | undefined;
-  readonly #attachment: Attachment;
+  readonly attachment: Attachment;
   readonly #deadlineMs: number;
   /** Monotonic. */
   readonly beganAt: number;
   readonly #beganWallAt: number;
   #controller: AbortController | undefined;
-  #stopSignal: Cancel | undefined;
 
   constructor(attachment: Attachment, deadlineMs: number) {
-    this.#attachment = attachment;
+    this.attachment = attachment;
     this.#deadlineMs = deadlineMs;
     this.beganAt = attachment.clock.monotonic();
     this.#beganWallAt = attachment.clock.now();
@@ -29,76 +29,58 @@ export class Waiting {
 
   /** Until the deadline. */
   get remainingMs(): number {
-    const { clock } = this.#attachment;
+    const { clock } = this.attachment;
     return this.#deadlineMs - Math.max(clock.monotonic() - this.beganAt, clock.now() - this.#beganWallAt);
   }
 
-  /** @throws AuthError ERR_AUTH_DEADLINE once it has passed. */
-  assertInTime(): void {
-    if (this.remainingMs <= 0) throw this.#tooLate();
+  /** What ends every wait of the call from now on, if anything does. */
+  get end(): unknown {
+    const { attachment, config, principalOf } = this;
+    if (this.remainingMs <= 0) return this.#tooLate();
+    if (attachment.isDetached) return detached();
+    return (config && cancellationOf(config)) ?? (principalOf && attachment.hooks.endOf?.(principalOf));
   }
 
   /** Between two waits nobody listens. @throws what would have ended one. */
   assertOngoing(): void {
-    this.assertInTime();
-    const ended: unknown[] = [];
-    this.#onEnd((error) => ended.push(error))();
-    if (ended.length > 0) throw ended[0];
+    const { end } = this;
+    if (end !== undefined) throw end as Error;
   }
 
-  /** What `work` comes to, unless the wait is ended first; `leave` is called in any case. */
-  async race<T>(work: Promise<T>, leave?: Cancel): Promise<T> {
-    const { clock } = this.#attachment;
-    const from = clock.monotonic();
-    let stop: Cancel | undefined;
-    try {
-      return await new Promise<T>((resolve, reject) => {
-        work.then(resolve, reject);
-        stop = this.#onEnd(reject);
+  /** What `work` comes to, unless the wait is ended first. */
+  race<T>(work: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const wait = new OpenWait(this, (end) => {
+        this.#controller?.abort(end);
+        reject(end);
       });
-    } finally {
-      stop?.();
-      leave?.();
-      this.waitedMs += clock.monotonic() - from;
-    }
+      work.then(
+        (value) => {
+          wait.close();
+          resolve(value);
+        },
+        (error: unknown) => {
+          wait.close();
+          reject(error);
+        },
+      );
+    });
   }
 
-  sleep(delayMs: number): Promise<void> {
+  async sleep(delayMs: number): Promise<void> {
     let cancel: Cancel | undefined;
     const asleep = new Promise<void>((resolve) => {
-      cancel = alarm(this.#attachment.clock, delayMs, resolve);
+      cancel = alarm(this.attachment.clock, delayMs, resolve);
     });
-    return this.race(asleep, cancel);
+    await this.race(asleep).finally(cancel);
   }
 
-  /** A signal that ends when a wait would; it listens only until `rest()`. */
+  /** Ends when the wait does that is going on, or the next one. */
   get signal(): AbortSignal {
     const controller = (this.#controller ??= new AbortController());
-    this.#stopSignal ??= this.#onEnd((error) => {
-      controller.abort(error);
-    });
+    const { end } = this;
+    if (end !== undefined) controller.abort(end);
     return controller.signal;
-  }
-
-  /** Nobody looks at the signal any more. */
-  rest(): void {
-    this.#stopSignal?.();
-    this.#stopSignal = undefined;
-  }
-
-  #onEnd(end: (error: unknown) => void): Cancel {
-    const { clock } = this.#attachment;
-    const stops = [
-      alarm(clock, this.remainingMs, () => {
-        end(this.#tooLate());
-      }),
-      this.#attachment.whileWaiting(end),
-      this.config && watchCaller(this.config, end),
-      this.principalOf && this.#attachment.hooks.whileSamePrincipal?.(this.principalOf, end),
-    ];
-    return () => {
-      for (const stop of stops) stop?.();
-    };
   }
 
   #tooLate(): AuthError {
@@ -106,5 +88,48 @@ export class Waiting {
       'ERR_AUTH_DEADLINE',
       `The deadline of ${String(this.#deadlineMs)} ms passed before the call could be sent (deadlineMs).`,
     );
+  }
+}
+
+/** One wait, from its construction until it is closed or ended. */
+class OpenWait implements Wait {
+  readonly #waiting: Waiting;
+  readonly #end: (error: unknown) => void;
+  readonly #openedAt: number;
+  readonly #ignoreCaller: Cancel | undefined;
+  #isOpen = true;
+
+  constructor(waiting: Waiting, end: (error: unknown) => void) {
+    const { attachment, config } = waiting;
+    this.#waiting = waiting;
+    this.#end = end;
+    this.#openedAt = attachment.clock.monotonic();
+    attachment.waitingRoom.enter(this);
+    this.#ignoreCaller =
+      config &&
+      watchCaller(config, () => {
+        this.look();
+      });
+    this.look();
+  }
+
+  get remainingMs(): number {
+    return this.#waiting.remainingMs;
+  }
+
+  look(): void {
+    const { end } = this.#waiting;
+    if (end === undefined) return;
+    this.close();
+    this.#end(end);
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    const { attachment } = this.#waiting;
+    attachment.waitingRoom.leave(this);
+    this.#ignoreCaller?.();
+    this.#waiting.waitedMs += attachment.clock.monotonic() - this.#openedAt;
   }
 }

@@ -1,11 +1,11 @@
 import type { Clock } from '../clock.js';
 import type { RefreshContext } from '../session/refresh.js';
-import { Session, type Carried } from '../session/session.js';
+import { Session, type Caller, type Carried } from '../session/session.js';
 import { memoryStore, type MaybePromise, type TokenStore } from '../session/store.js';
 import { readTokens, type TokenResponse, type Tokens } from '../session/tokens.js';
 import { plainClient } from '../wire/client.js';
 import { writeBearer, type BearerScheme } from './bearer-scheme.js';
-import { withHooks, whenReady, type AuthRequest } from './scheme.js';
+import { withHooks, whenReady } from './scheme.js';
 
 /** Options of a {@link bearer} with a session. */
 export interface BearerOptions {
@@ -29,7 +29,7 @@ export interface BearerOptions {
 }
 
 /** One call as its session knows it: the key of its exchange. Private, since inspectors print the rest. */
-class SessionCall {
+class SessionCall implements Caller {
   readonly #session: Session;
   readonly #turn: number;
   #carried: Carried | undefined;
@@ -44,7 +44,6 @@ class SessionCall {
   isOf(session: Session): boolean {
     return this.#session === session;
   }
-  /** Whose call it is: that of the principal who was signed in when it began. */
   get turn(): number {
     return this.#turn;
   }
@@ -95,18 +94,15 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     credentialHeaders: ['Authorization'],
     authorize(request) {
       const call = callOf(request.exchange);
-      return whenReady(
-        session.credential(call.turn, () => request.client),
-        (carried) => {
-          call.carried = carried;
-          if (carried) writeBearer(request, carried.accessToken);
-        },
-      );
+      return whenReady(session.credential(call.turn, request), (carried) => {
+        call.carried = carried;
+        if (carried) writeBearer(request, carried.accessToken);
+      });
     },
     onChallenge({ request }) {
       const call = callOf(request.exchange);
       call.isReplay = true;
-      return session.challenged(call.turn, call.carried, () => request.client, placeOf(request));
+      return session.challenged(call, request);
     },
     signIn: (tokens) => session.held(signIn(tokens)),
     update: (tokens) => session.held(update(tokens)),
@@ -121,16 +117,11 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     newKey: () => new SessionCall(session),
     answered(request, isUnauthorized) {
       const { carried, isReplay } = callOf(request.exchange);
-      if (carried)
-        session.answered({ generation: carried.generation, isUnauthorized, isReplay, place: placeOf(request) });
+      if (carried) session.answered({ generation: carried.generation, isUnauthorized, isReplay, place: request });
     },
-    whileSamePrincipal: (exchange, end) => session.whileSamePrincipal(callOf(exchange).turn, end),
-    isRefreshUseless: (request) => session.isRefreshUseless(placeOf(request)),
-    join: (tell, client) => session.audience.join(tell, client),
+    busy: (exchange, lender) => session.busy(callOf(exchange).turn, lender),
+    endOf: (exchange) => session.endOf(callOf(exchange).turn),
+    isRefreshUseless: (request) => session.isRefreshUseless(request),
+    join: (member) => session.audience.join(member),
   });
-}
-
-/** What a server may refuse for good although it lets the token in elsewhere. */
-function placeOf(request: AuthRequest): () => string {
-  return () => `${request.method} ${request.url.origin}${request.url.pathname}`;
 }

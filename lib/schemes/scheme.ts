@@ -1,5 +1,6 @@
 import type { AxiosInstance, AxiosRequestHeaders, AxiosResponse } from 'axios';
-import type { Tell } from '../events.js';
+import type { AuthError } from '../errors.js';
+import type { Lender, Member } from '../session/audience.js';
 import type { MaybePromise } from '../session/store.js';
 import type { RequestBody } from '../wire/body.js';
 import type { Challenge } from '../wire/challenge.js';
@@ -63,9 +64,11 @@ export interface SchemeHooks {
   /** Whether the breaker keeps the session from refreshing for this call. */
   isRefreshUseless?(request: AuthRequest): boolean;
   /** An instance is attached; returns the way out. */
-  join?(tell: Tell, client: () => AxiosInstance): () => void;
-  /** Has `end` called when the principal of the call signs out or another signs in, at once if that has happened. */
-  whileSamePrincipal?(exchange: object, end: (error: unknown) => void): () => void;
+  join?(member: Member): () => void;
+  /** What a call has to wait for before `authorize` can be ready at once. What it rejects with rejects the call. */
+  busy?(exchange: object, lender: Lender): Promise<void> | undefined;
+  /** Why nothing of the call may be sent any more: its principal has signed out, or another has signed in. */
+  endOf?(exchange: object): AuthError | undefined;
   /** How many refusals of one call it can answer, where that is more than one: a list of credentials. */
   readonly challengesPerCall?: number;
 }
@@ -80,7 +83,8 @@ const NO_HOOKS: SchemeHooks = {
   answered: undefined,
   isRefreshUseless: undefined,
   join: undefined,
-  whileSamePrincipal: undefined,
+  busy: undefined,
+  endOf: undefined,
   challengesPerCall: undefined,
 } satisfies Record<keyof SchemeHooks, undefined> as object;
 

@@ -12,13 +12,22 @@ export interface SessionSnapshot {
   readonly generation: number;
 }
 
-/** Lends an instance without interceptors to a refresh. */
-export type LendClient = () => AxiosInstance;
+/** Lends an instance without interceptors to a refresh; made when it is asked for. */
+export interface Lender {
+  readonly client: AxiosInstance;
+}
+
+/** An instance that a session serves. */
+export interface Member extends Lender {
+  readonly tell: Tell;
+  /** Whoever waits there looks whether the session still is that of its call. */
+  principalChanged(): void;
+}
 
 /** Who follows a session: the instances it serves, which hear its events, and the listeners of `subscribe`. */
 export class Audience {
   snapshot: SessionSnapshot = { status: 'unknown', refreshing: false, expiresAt: undefined, generation: 0 };
-  readonly #instances = new Map<Tell, LendClient>();
+  readonly #instances = new Set<Member>();
   readonly #listeners = new Set<() => void>();
   readonly #watch: () => (() => void) | undefined;
   #stopWatching: (() => void) | undefined;
@@ -28,18 +37,22 @@ export class Audience {
     this.#watch = watch;
   }
 
-  /** The client of the instance that joined first. */
-  get client(): LendClient | undefined {
-    return [...this.#instances.values()][0];
+  /** The instance that joined first. */
+  get first(): Lender | undefined {
+    return [...this.#instances][0];
   }
 
   tell(happening: Happening): void {
-    for (const tell of this.#instances.keys()) tell(happening);
+    for (const { tell } of this.#instances) tell(happening);
   }
 
-  join(tell: Tell, client: LendClient): () => void {
-    this.#instances.set(tell, client);
-    return this.#entered(() => this.#instances.delete(tell));
+  principalChanged(): void {
+    for (const member of this.#instances) member.principalChanged();
+  }
+
+  join(member: Member): () => void {
+    this.#instances.add(member);
+    return this.#entered(() => this.#instances.delete(member));
   }
 
   subscribe(listener: () => void): () => void {

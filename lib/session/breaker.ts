@@ -5,14 +5,20 @@ const FIRST_MS = 30_000;
 const LONGEST_MS = 300_000;
 const MOST_PLACES = 100;
 
+/** What a server may refuse for good although it lets the token in elsewhere: a method and a path. */
+export interface Place {
+  readonly method: string;
+  readonly url: URL;
+}
+
 /** What the server made of a token, and where. */
 export interface Reception {
   readonly generation: number;
   readonly isUnauthorized: boolean;
   /** The call had been refused before, and was sent again. */
   readonly isReplay: boolean;
-  /** Method and path; asked only when it matters. */
-  readonly place: () => string;
+  /** Its URL is read only when it matters. */
+  readonly place: Place;
 }
 
 /**
@@ -38,22 +44,24 @@ export class Breaker {
     this.#refreshed = generation;
   }
 
-  isOpen(place?: () => string): boolean {
+  isOpen(place?: Place): boolean {
     const now = this.#clock.monotonic();
     if (this.#everywhere.isOn(now)) return true;
-    return place !== undefined && this.#places.size > 0 && this.#places.get(place())?.restraint.isOn(now) === true;
+    return (
+      place !== undefined && this.#places.size > 0 && this.#places.get(nameOf(place))?.restraint.isOn(now) === true
+    );
   }
 
   heard({ generation, isUnauthorized, isReplay, place }: Reception): void {
     const now = this.#clock.monotonic();
     if (!isUnauthorized) {
-      if (this.#places.size > 0) this.#places.delete(place());
+      if (this.#places.size > 0) this.#places.delete(nameOf(place));
       if (generation === this.#accepted) return;
       this.#accepted = generation;
       this.#everywhere.end();
       return;
     }
-    if (isReplay) this.#refuse(place(), generation, now);
+    if (isReplay) this.#refuse(nameOf(place), generation, now);
     if (generation !== this.#refreshed || generation === this.#accepted || generation === this.#broken) return;
     this.#broken = generation;
     this.#everywhere.begin(now);
@@ -76,4 +84,8 @@ export class Breaker {
       known.restraint.begin(now);
     }
   }
+}
+
+function nameOf({ method, url }: Place): string {
+  return `${method} ${url.origin}${url.pathname}`;
 }

@@ -4,6 +4,7 @@ import { AuthError, RefreshRejectedError, withoutRequestSecrets } from '../error
 import type { Tell } from '../events.js';
 import { parseRetryAfter } from '../recovery/retry-after.js';
 import { said } from '../own.js';
+import type { Lender } from './audience.js';
 import type { Ledger } from './ledger.js';
 import type { MaybePromise, TokenStore } from './store.js';
 import { isBearerToken, readTokens, tokensOf, type TokenResponse, type Tokens } from './tokens.js';
@@ -35,7 +36,7 @@ export interface FlightPlan {
   readonly store: TokenStore;
   readonly refresh: Refresh;
   readonly reason: RefreshContext['reason'];
-  readonly client: () => AxiosInstance;
+  readonly lender: Lender;
   readonly timeoutMs: number;
   /** The access token can be used all the same: then the session does not end before it does. */
   readonly isStillGood: () => boolean;
@@ -123,7 +124,13 @@ export function takeOff(plan: FlightPlan): Flight {
       try {
         if (refreshToken !== undefined && refreshToken === plan.deadRefreshToken)
           throw new RefreshRejectedError('It was refused before');
-        const context = { refreshToken, tokens, reason: plan.reason, client: plan.client(), signal: controller.signal };
+        const context = {
+          refreshToken,
+          tokens,
+          reason: plan.reason,
+          client: plan.lender.client,
+          signal: controller.signal,
+        };
         answer = await plan.during(() => plan.refresh(context));
         if (answer === null) throw new RefreshRejectedError('refresh() gave null');
       } catch (error) {

@@ -2,8 +2,8 @@ import type { AxiosInstance } from 'axios';
 import { alarm, type Clock } from '../clock.js';
 import { AuthError } from '../errors.js';
 import type { Happening } from '../events.js';
-import { Audience, type LendClient, type SessionSnapshot } from './audience.js';
-import { Breaker, type Reception } from './breaker.js';
+import { Audience, type Lender, type SessionSnapshot } from './audience.js';
+import { Breaker, type Place, type Reception } from './breaker.js';
 import { Ledger } from './ledger.js';
 import { sessionExpired, takeOff, type Flight, type Refresh, type RefreshContext } from './refresh.js';
 import { Restraint } from './restraint.js';
@@ -25,6 +25,13 @@ export interface Carried {
   readonly generation: number;
 }
 
+/** A call as its session knows it. */
+export interface Caller {
+  /** Whose call it is: that of the principal who was signed in when it began. */
+  readonly turn: number;
+  readonly carried: Carried | undefined;
+}
+
 const LONGEST_AHEAD_MS = 60_000;
 
 /** The tokens of one principal, and the one refresh that everybody shares. */
@@ -39,7 +46,6 @@ export class Session {
   /** No refresh for a while: it failed for now, and callers share the failure. */
   readonly #coolDown = new Restraint(500, 30_000);
   #failure: AuthError | undefined;
-  readonly #waiting = new Set<(error: AuthError) => void>();
   #flight: Flight | undefined;
   #deadRefreshToken: string | undefined;
   /** A generation that the server has refused. */
@@ -65,56 +71,57 @@ export class Session {
       (what) => {
         if (what === 'principal') {
           this.#flight?.abandon(sessionChanged());
-          for (const end of this.#waiting) end(sessionChanged());
+          this.audience.principalChanged();
         } else this.#flight?.heard();
         this.#publish();
       },
     );
   }
 
-  /** The token to send now, refreshed first where it has to be; undefined: the call goes bare. */
-  credential(turn: number | undefined, client: LendClient): MaybePromise<Carried | undefined> {
+  /** What has to be waited for before there is a token to send; undefined: nothing, and waiting again may follow. */
+  busy(turn: number | undefined, lender: Lender): Promise<void> | undefined {
     const { ledger } = this;
     const { refresh } = this.#options;
-    const again = (): MaybePromise<Carried | undefined> => this.credential(turn, client);
     const loading = ledger.ready();
-    if (loading) return loading.then(again);
+    if (loading) return loading;
     this.#assertSamePrincipal(turn);
     const { tokens, generation } = ledger;
-    if (!tokens) return ledger.status === 'vacant' && refresh ? this.#fly('missing', client).then(again) : undefined;
-    if (this.#flight && this.#refused === generation) return this.#flight.landing.then(again);
-    if (refresh && ledger.lifetimeMs !== Infinity && !this.#breaker.isOpen()) {
-      const { remainingMs } = ledger;
-      if (remainingMs <= 0) return this.#fly('expiring', client).then(again);
-      if (remainingMs <= this.#aheadMs() && generation !== this.#last)
-        this.#fly('expiring', client).catch(() => undefined);
-    }
-    return { accessToken: tokens.accessToken, generation };
+    if (!tokens) return ledger.status === 'vacant' && refresh ? this.#fly('missing', lender) : undefined;
+    if (this.#flight && this.#refused === generation) return this.#flight.landing;
+    if (!refresh || ledger.lifetimeMs === Infinity || this.#breaker.isOpen()) return undefined;
+    const { remainingMs } = ledger;
+    if (remainingMs <= 0) return this.#fly('expiring', lender);
+    if (remainingMs <= this.#aheadMs() && generation !== this.#last)
+      this.#fly('expiring', lender).catch(() => undefined);
+    return undefined;
+  }
+
+  /** The token to send now, refreshed first where it has to be; undefined: the call goes bare. */
+  credential(turn: number | undefined, lender: Lender): MaybePromise<Carried | undefined> {
+    const busy = this.busy(turn, lender);
+    if (busy) return busy.then(() => this.credential(turn, lender));
+    const { tokens, generation } = this.ledger;
+    return tokens ? { accessToken: tokens.accessToken, generation } : undefined;
   }
 
   /**
    * After a 401 for what was carried: true if sending again may succeed.
    * @throws AuthError when the session has ended, changed or could not be refreshed.
    */
-  challenged(
-    turn: number,
-    carried: Carried | undefined,
-    client: LendClient,
-    place: () => string,
-  ): MaybePromise<boolean> {
-    this.#assertSamePrincipal(turn);
+  challenged(call: Caller, place: Place & Lender): MaybePromise<boolean> {
+    this.#assertSamePrincipal(call.turn);
     const { status, tokens, generation } = this.ledger;
     if (status === 'expired') throw sessionExpired();
     if (!tokens) return false;
     // A newer generation may be the same token, written again by another holder.
-    if (carried?.accessToken !== tokens.accessToken) return true;
+    if (call.carried?.accessToken !== tokens.accessToken) return true;
     if (!this.#options.refresh || this.isRefreshUseless(place)) return false;
     this.#refused = generation;
-    return this.#fly('rejected', client).then(() => this.challenged(turn, carried, client, place));
+    return this.#fly('rejected', place).then(() => this.challenged(call, place));
   }
 
   /** The breaker keeps a 401 of this place from a refresh. */
-  isRefreshUseless(place: () => string): boolean {
+  isRefreshUseless(place: Place): boolean {
     return this.#breaker.isOpen(place);
   }
 
@@ -132,22 +139,20 @@ export class Session {
     await entered;
   }
 
-  /** Has `end` called when the principal changes, at once if it has changed since `turn`; returns the way out. */
-  whileSamePrincipal(turn: number, end: (error: AuthError) => void): () => void {
-    if (turn !== this.ledger.turn) end(sessionChanged());
-    this.#waiting.add(end);
-    return () => this.#waiting.delete(end);
+  /** Why a call of that turn may not be sent any more. */
+  endOf(turn: number): AuthError | undefined {
+    return turn === this.ledger.turn ? undefined : sessionChanged();
   }
 
   /** Refreshes whatever the token looks like, or joins the refresh that is under way. */
   async refresh(): Promise<void> {
     await this.ledger.ready();
     this.#forgive();
-    await this.#fly('manual', this.#anyClient);
+    await this.#fly('manual', this.#anyLender);
   }
 
   async token(): Promise<string | undefined> {
-    return (await this.credential(undefined, this.#anyClient))?.accessToken;
+    return (await this.credential(undefined, this.#anyLender))?.accessToken;
   }
 
   /** The timers of a session keep no process alive; somebody who waits for its work does. */
@@ -166,7 +171,7 @@ export class Session {
   }
 
   /** Starts a refresh, or joins the one that is under way. */
-  #fly(reason: RefreshContext['reason'], client: LendClient): Promise<void> {
+  #fly(reason: RefreshContext['reason'], lender: Lender): Promise<void> {
     if (this.#flight) return this.#flight.landing;
     const { refresh, refreshTimeoutMs: timeoutMs, store } = this.#options;
     const clock = this.#clock;
@@ -182,7 +187,7 @@ export class Session {
       store,
       refresh,
       reason,
-      client,
+      lender,
       timeoutMs,
       isStillGood: () =>
         reason === 'expiring' && this.ledger.remainingMs > 0 && this.#refused !== this.ledger.generation,
@@ -224,7 +229,8 @@ export class Session {
   }
 
   #assertSamePrincipal(turn: number | undefined): void {
-    if (turn !== undefined && turn !== this.ledger.turn) throw sessionChanged();
+    const end = turn === undefined ? undefined : this.endOf(turn);
+    if (end) throw end;
   }
 
   #aheadMs(): number {
@@ -235,7 +241,9 @@ export class Session {
     );
   }
 
-  readonly #anyClient: LendClient = () => (this.audience.client ?? this.#options.plainClient)();
+  get #anyLender(): Lender {
+    return this.audience.first ?? { client: this.#options.plainClient() };
+  }
 
   #tell(happening: Happening): void {
     if (happening.type === 'refreshed') this.#breaker.refreshed(happening.generation);

@@ -6,34 +6,29 @@ type Cancellable = Pick<InternalAxiosRequestConfig, 'signal' | 'cancelToken'>;
 
 /** axios's CancelToken as it is: `subscribe` is not in its types. */
 interface Subscribable {
-  readonly reason?: unknown;
   subscribe(listener: (reason: unknown) => void): void;
   unsubscribe(listener: (reason: unknown) => void): void;
 }
 
+/** What the caller has cancelled with, if that has happened. */
+export function cancellationOf(config: InternalAxiosRequestConfig): unknown {
+  const { signal, cancelToken } = config as Cancellable;
+  return signal?.aborted === true ? canceled(config) : own(cancelToken, 'reason');
+}
+
 /**
- * Calls `interrupt` with a CanceledError when the caller cancels, at once if it has already. axios listens only while its
- * adapter runs, so every wait of ours listens for itself. Returns the way to stop.
+ * Calls `look` when the caller cancels. axios listens only while its adapter runs, so every wait of ours listens for
+ * itself. Returns the way to stop.
  */
-export function watchCaller(
-  config: InternalAxiosRequestConfig,
-  interrupt: (error: unknown) => void,
-): (() => void) | undefined {
+export function watchCaller(config: InternalAxiosRequestConfig, look: () => void): (() => void) | undefined {
   const { signal, cancelToken } = config as Cancellable;
   if (!signal && !cancelToken) return undefined;
   const token = cancelToken as unknown as Subscribable | undefined;
-  const onAbort = (): void => {
-    interrupt(canceled(config));
-  };
-  if (signal?.aborted === true) onAbort();
-  else if (own(token, 'reason') !== undefined) interrupt(token?.reason);
-  else {
-    signal?.addEventListener?.('abort', onAbort);
-    token?.subscribe(interrupt);
-  }
+  signal?.addEventListener?.('abort', look);
+  token?.subscribe(look);
   return () => {
-    signal?.removeEventListener?.('abort', onAbort);
-    token?.unsubscribe(interrupt);
+    signal?.removeEventListener?.('abort', look);
+    token?.unsubscribe(look);
   };
 }
 
