@@ -414,8 +414,8 @@ export const mutants = [
     name: 'each call finds out for itself that the server throttles',
     row: 99,
     file: 'lib/exchange/attempt.ts',
-    from: 'if (gate && !gate.isCalm)',
-    to: 'if (false)',
+    from: 'gate && !gate.isCalm ? gate : undefined;',
+    to: 'undefined;',
     suites: ['retrying'],
   },
   {

@@ -14,21 +14,39 @@ import { endPass, gateKeys, passGate } from './turn.js';
 
 type Config = InternalAxiosRequestConfig;
 
-/** Stands where the adapter was: what comes before an attempt, the attempt, and what it taught. */
-export async function attempt(call: Call, config: Config): Promise<AxiosResponse> {
+/** Stands where the adapter was. A call that waits for a refresh keeps nothing meanwhile, and begins anew. */
+export function attempt(call: Call, config: Config): Promise<AxiosResponse> {
+  const { attachment, waiting } = call;
   try {
-    const { attachment, waiting } = call;
     waiting.assertOngoing();
+    const { gate, hooks } = attachment;
     const destination = attachment.destinations.of(config);
     const isAuthorized = call.policy.credentials === 'attach' && mayAuthorize(config, destination, attachment);
-    waiting.principalOf = isAuthorized ? call.key : undefined;
-    let view: RequestView | undefined;
-    while (!view) {
-      const preparing = prepare(call, config, destination.origin, isAuthorized);
-      view = isPromise(preparing) ? await preparing : preparing;
-      if (isPromise(preparing)) waiting.assertOngoing();
-    }
-    const made = new Attempt(view, destination.origin, isAuthorized);
+    call.isAuthorized = isAuthorized;
+    const busyGate = gate && !gate.isCalm ? gate : undefined;
+    const busy = isAuthorized && !busyGate ? hooks.busy?.(call.key, call) : undefined;
+    if (!busy) return make(call, config, destination.origin, isAuthorized, busyGate);
+    return waiting.after(busy, () => attempt(call, config));
+  } catch (error) {
+    return Promise.reject(call.inContext(error));
+  }
+}
+
+/** What comes before the call is sent, the sending, and what it taught. */
+async function make(
+  call: Call,
+  config: Config,
+  origin: string,
+  isAuthorized: boolean,
+  gate: Gate | undefined,
+): Promise<AxiosResponse> {
+  try {
+    const preparing = gate
+      ? prepareInTurn(call, gate, config, origin, isAuthorized)
+      : prepare(call, config, origin, isAuthorized);
+    const view = isPromise(preparing) ? await preparing : preparing;
+    if (isPromise(preparing)) call.waiting.assertOngoing();
+    const made = new Attempt(view, origin, isAuthorized);
     const passage = depart(call, config, made);
     try {
       const response = passage.received(await passage.send());
@@ -44,20 +62,9 @@ export async function attempt(call: Call, config: Config): Promise<AxiosResponse
   }
 }
 
-/**
- * Waits for the gate and lets the scheme write its headers. What need not wait costs no promise; what waits for a refresh
- * keeps nothing meanwhile, and comes back without a view to begin anew.
- */
-function prepare(
-  call: Call,
-  config: Config,
-  origin: string,
-  isAuthorized: boolean,
-): MaybePromise<RequestView | undefined> {
-  const { gate, hooks } = call.attachment;
-  if (gate && !gate.isCalm) return prepareInTurn(call, gate, config, origin, isAuthorized);
-  const busy = isAuthorized ? hooks.busy?.(call.key, call) : undefined;
-  if (busy) return call.waiting.race(busy as Promise<undefined>);
+/** Lets the scheme write its headers. What need not wait costs no promise. */
+function prepare(call: Call, config: Config, origin: string, isAuthorized: boolean): MaybePromise<RequestView> {
+  const { gate } = call.attachment;
   const view = viewOf(call, config);
   const authorizing = isAuthorized ? authorize(call, view) : undefined;
   return authorizing

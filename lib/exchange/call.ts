@@ -1,10 +1,9 @@
 import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
-import type { Attachment } from '../attachment.js';
 import type { CallPolicy } from '../policy.js';
 import type { Outcome, SettleReason } from '../recovery/decide.js';
 import type { RequestView, ViewSource } from '../wire/request-view.js';
 import type { Pass } from '../traffic/lane.js';
-import type { Waiting } from './waiting.js';
+import type { WaitingCall, Waiting } from './waiting.js';
 
 /** One attempt: what was sent, and what came of it. */
 export class Attempt {
@@ -22,16 +21,14 @@ export class Attempt {
 }
 
 /** What an exchange knows, for the steps that work on it: the attempt and what follows it. */
-export interface Call extends ViewSource {
-  readonly attachment: Attachment;
+export interface Call extends ViewSource, WaitingCall {
   readonly policy: CallPolicy;
   readonly adapters: InternalAxiosRequestConfig['adapter'];
   readonly waiting: Waiting;
   /** What the gate let this attempt go with, until it hears what became of it. */
   pass: Pass | undefined;
-  /** The config that axios first handed to the wire: later attempts get merged copies, which lose what axios does not know. */
-  config: InternalAxiosRequestConfig | undefined;
   last: Attempt | undefined;
+  isAuthorized: boolean;
   attempts: number;
   /** Attempts that failed, by what the limits count; a 401 is in neither. */
   errors: number;
@@ -39,8 +36,6 @@ export interface Call extends ViewSource {
   challenges: number;
   isRefreshed: boolean;
   reason: SettleReason | undefined;
-  /** An error of ours leaves with the call's own config and the server's last answer. */
-  inContext(error: unknown): unknown;
   /** Notes what the server asked for, if it did. */
   comeBackIn(delayMs: number | undefined): void;
 }

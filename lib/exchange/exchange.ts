@@ -2,6 +2,7 @@ import type { AxiosAdapter, AxiosInstance, AxiosResponse, InternalAxiosRequestCo
 import type { Attachment } from '../attachment.js';
 import { isAuthError } from '../errors.js';
 import type { CallPolicy } from '../policy.js';
+import type { MaybePromise } from '../session/store.js';
 import type { SettleReason } from '../recovery/decide.js';
 import { said } from '../own.js';
 import type { Pass } from '../traffic/lane.js';
@@ -22,6 +23,7 @@ export class Exchange implements Reporting, Call {
   config: Config | undefined;
   pass: Pass | undefined;
   last: Attempt | undefined;
+  isAuthorized = false;
   attempts = 0;
   errors = 0;
   throttles = 0;
@@ -39,10 +41,9 @@ export class Exchange implements Reporting, Call {
     /** What schemes know the call by. */
     readonly key: object,
   ) {
-    this.waiting = new Waiting(attachment, policy.deadlineMs);
+    this.waiting = new Waiting(this);
     // Somebody sends a config of ours again after its call has settled (a retry layer, a button): that is a new call.
-    this.wire = (config) =>
-      this.isDone ? new Exchange(attachment, policy, adapters, attachment.newKey()).wire(config) : this.#send(config);
+    this.wire = (config) => this.#send(config);
     mark(this.wire, this);
   }
 
@@ -52,8 +53,14 @@ export class Exchange implements Reporting, Call {
     return outcome?.kind === 'answer' && outcome.status < 400 && !outcome.isUnauthorized;
   }
 
-  next(): Promise<boolean> {
+  next(): MaybePromise<boolean> {
     return nextStep(this);
+  }
+
+  /** What it could not be sent again for. Where that is its deadline, the answer there is stands. @throws the rest. */
+  stopped(error: unknown): void {
+    if (!isAuthError(error) || error.code !== 'ERR_AUTH_DEADLINE' || !this.last?.response) throw this.inContext(error);
+    this.reason = 'deadline';
   }
 
   resend(): Promise<PromiseSettledResult<AxiosResponse> | undefined> {
@@ -101,9 +108,13 @@ export class Exchange implements Reporting, Call {
   }
 
   #send(config: Config): Promise<AxiosResponse> {
+    // Somebody sends a config of ours again after its call has settled (a retry layer, a button): that is a new call.
+    if (this.isDone) {
+      const { attachment, policy, adapters } = this;
+      return new Exchange(attachment, policy, adapters, attachment.newKey()).wire(config);
+    }
     // Whatever its types say, axios takes a URL object.
     if (config.url && typeof config.url !== 'string') config.url = String(config.url);
-    this.waiting.config = this.config ??= config;
-    return attempt(this, this.config);
+    return attempt(this, (this.config ??= config));
   }
 }

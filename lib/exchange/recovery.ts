@@ -10,30 +10,19 @@ import type { Attempt, Call } from './call.js';
 import { challengesOf, isThrottled } from './outcome.js';
 import { gateKeys } from './turn.js';
 
-/**
- * Decides what follows the last attempt, and waits if it has to; true: the call is ready to be sent again. The deadline ends
- * a wait with the answer there is.
- */
-export async function nextStep(call: Call): Promise<boolean> {
+/** Decides what follows the last attempt, and waits if it has to; true: the call is ready to be sent again. */
+export function nextStep(call: Call): MaybePromise<boolean> {
   const { attachment, last, waiting } = call;
   // Decided on before: what ended the call since came before another attempt was made.
   if (!last || last.isDecided || attachment.isDetached) return false;
   last.isDecided = true;
-  try {
-    const decision = plain(decideOn(call, last));
-    if (decision.kind !== 'reauthorize') return await retry(call, last, decision);
-    call.challenges++;
-    let isWorthIt = challenge(call, last);
-    if (isPromise(isWorthIt)) {
-      discard(last.response?.data);
-      isWorthIt = await waiting.race(isWorthIt);
-    }
-    return isWorthIt ? replay(call, last) : giveUp(call, last);
-  } catch (error) {
-    if (!isAuthError(error) || error.code !== 'ERR_AUTH_DEADLINE' || !last.response) throw call.inContext(error);
-    call.reason = 'deadline';
-    return false;
-  }
+  const decision = plain(decideOn(call, last));
+  if (decision.kind !== 'reauthorize') return retry(call, last, decision);
+  call.challenges++;
+  const isWorthIt = challenge(call, last);
+  if (!isPromise(isWorthIt)) return replay(call, last, isWorthIt);
+  discard(last.response?.data);
+  return waiting.after(isWorthIt, (isWorthIt) => replay(call, last, isWorthIt));
 }
 
 /** Another attempt after an error or a 429, if the decision is for one. */
@@ -124,16 +113,14 @@ function circumstances(call: Call, last: Attempt): Circumstances {
 }
 
 /** With other credentials, after a 401. */
-function replay(call: Call, last: Attempt): true {
-  discard(last.response?.data);
-  call.isRefreshed = true;
-  if (call.attachment.policy.onEvent) call.attachment.tell({ type: 'replay', ...sentAgain(call, last) });
-  return true;
-}
-
-function giveUp(call: Call, last: Attempt): false {
-  if (call.attachment.hooks.isRefreshUseless?.(last.view)) call.reason = 'refresh-breaker';
-  return false;
+function replay(call: Call, last: Attempt, isWorthIt: boolean): boolean {
+  const { attachment } = call;
+  if (isWorthIt) {
+    discard(last.response?.data);
+    call.isRefreshed = true;
+    if (attachment.policy.onEvent) attachment.tell({ type: 'replay', ...sentAgain(call, last) });
+  } else if (attachment.hooks.isRefreshUseless?.(last.view)) call.reason = 'refresh-breaker';
+  return isWorthIt;
 }
 
 function challenge({ attachment }: Call, { view, response }: Attempt): boolean | Promise<boolean> {

@@ -5,40 +5,50 @@ import { AuthError } from '../errors.js';
 import type { Wait } from '../traffic/waiting-room.js';
 import { cancellationOf, watchCaller } from '../wire/caller.js';
 
+/** A call that may have to wait. */
+export interface WaitingCall {
+  readonly attachment: Attachment;
+  readonly policy: { readonly deadlineMs: number };
+  /** What schemes know it by. */
+  readonly key: object;
+  /** The config that axios first handed to the wire: later attempts get merged copies, which lose what axios does not know. */
+  readonly config: InternalAxiosRequestConfig | undefined;
+  /** The scheme has its say in the attempt that is being made: then the call ends with its principal. */
+  readonly isAuthorized: boolean;
+  /** An error of ours leaves with the call's own config and the server's last answer. */
+  inContext(error: unknown): unknown;
+}
+
 /** How one call waits: every wait ends with the caller's signal, the deadline, the principal and detach(), and leaves nothing behind. */
 export class Waiting {
   /** Ms spent waiting so far. */
   waitedMs = 0;
-  /** Whose signal and cancelToken end the waits. */
-  config: InternalAxiosRequestConfig | undefined;
-  /** The exchange's key, where its scheme has a say: then the wait ends with its principal, too. */
-  principalOf: object | undefined;
-  readonly attachment: Attachment;
-  readonly #deadlineMs: number;
   /** Monotonic. */
   readonly beganAt: number;
   readonly #beganWallAt: number;
+  readonly #call: WaitingCall;
   #controller: AbortController | undefined;
 
-  constructor(attachment: Attachment, deadlineMs: number) {
-    this.attachment = attachment;
-    this.#deadlineMs = deadlineMs;
-    this.beganAt = attachment.clock.monotonic();
-    this.#beganWallAt = attachment.clock.now();
+  constructor(call: WaitingCall) {
+    const { clock } = call.attachment;
+    this.#call = call;
+    this.beganAt = clock.monotonic();
+    this.#beganWallAt = clock.now();
   }
 
   /** Until the deadline. */
   get remainingMs(): number {
-    const { clock } = this.attachment;
-    return this.#deadlineMs - Math.max(clock.monotonic() - this.beganAt, clock.now() - this.#beganWallAt);
+    const { attachment, policy } = this.#call;
+    const { clock } = attachment;
+    return policy.deadlineMs - Math.max(clock.monotonic() - this.beganAt, clock.now() - this.#beganWallAt);
   }
 
   /** What ends every wait of the call from now on, if anything does. */
   get end(): unknown {
-    const { attachment, config, principalOf } = this;
+    const { attachment, config, isAuthorized, key } = this.#call;
     if (this.remainingMs <= 0) return this.#tooLate();
     if (attachment.isDetached) return detached();
-    return (config && cancellationOf(config)) ?? (principalOf && attachment.hooks.endOf?.(principalOf));
+    return (config && cancellationOf(config)) ?? (isAuthorized ? attachment.hooks.endOf?.(key) : undefined);
   }
 
   /** Between two waits nobody listens. @throws what would have ended one. */
@@ -49,28 +59,20 @@ export class Waiting {
 
   /** What `work` comes to, unless the wait is ended first. */
   race<T>(work: Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const wait = new OpenWait(this, (end) => {
-        this.#controller?.abort(end);
-        reject(end);
-      });
-      work.then(
-        (value) => {
-          wait.close();
-          resolve(value);
-        },
-        (error: unknown) => {
-          wait.close();
-          reject(error);
-        },
-      );
+    return this.after(work, (value) => value);
+  }
+
+  /** What `next` makes of what `work` comes to. */
+  after<T, R>(work: Promise<T>, next: (value: T) => R | Promise<R>): Promise<R> {
+    return new Promise<R>((resolve, reject) => {
+      new OpenWait(this, this.#call, resolve, reject).follow(work, next);
     });
   }
 
   async sleep(delayMs: number): Promise<void> {
     let cancel: Cancel | undefined;
     const asleep = new Promise<void>((resolve) => {
-      cancel = alarm(this.attachment.clock, delayMs, resolve);
+      cancel = alarm(this.#call.attachment.clock, delayMs, resolve);
     });
     await this.race(asleep).finally(cancel);
   }
@@ -83,26 +85,40 @@ export class Waiting {
     return controller.signal;
   }
 
+  /** A wait has ended before its time. */
+  ended(end: unknown): void {
+    this.#controller?.abort(end);
+  }
+
   #tooLate(): AuthError {
     return new AuthError(
       'ERR_AUTH_DEADLINE',
-      `The deadline of ${String(this.#deadlineMs)} ms passed before the call could be sent (deadlineMs).`,
+      `The deadline of ${String(this.#call.policy.deadlineMs)} ms passed before the call could be sent (deadlineMs).`,
     );
   }
 }
 
 /** One wait, from its construction until it is closed or ended. */
-class OpenWait implements Wait {
+class OpenWait<R> implements Wait {
   readonly #waiting: Waiting;
-  readonly #end: (error: unknown) => void;
+  readonly #call: WaitingCall;
+  readonly #resolve: (result: R | Promise<R>) => void;
+  readonly #reject: (error: unknown) => void;
   readonly #openedAt: number;
   readonly #ignoreCaller: Cancel | undefined;
   #isOpen = true;
 
-  constructor(waiting: Waiting, end: (error: unknown) => void) {
-    const { attachment, config } = waiting;
+  constructor(
+    waiting: Waiting,
+    call: WaitingCall,
+    resolve: (result: R | Promise<R>) => void,
+    reject: (error: unknown) => void,
+  ) {
+    const { attachment, config } = call;
     this.#waiting = waiting;
-    this.#end = end;
+    this.#call = call;
+    this.#resolve = resolve;
+    this.#reject = reject;
     this.#openedAt = attachment.clock.monotonic();
     attachment.waitingRoom.enter(this);
     this.#ignoreCaller =
@@ -117,19 +133,42 @@ class OpenWait implements Wait {
     return this.#waiting.remainingMs;
   }
 
+  follow<T>(work: Promise<T>, next: (value: T) => R | Promise<R>): void {
+    work.then(
+      (value) => {
+        if (!this.#close()) return;
+        try {
+          this.#resolve(next(value));
+        } catch (error) {
+          this.#reject(error);
+        }
+      },
+      (error: unknown) => {
+        this.#end(error);
+      },
+    );
+  }
+
   look(): void {
     const { end } = this.#waiting;
     if (end === undefined) return;
-    this.close();
+    this.#waiting.ended(end);
     this.#end(end);
   }
 
-  close(): void {
-    if (!this.#isOpen) return;
+  /** An error of ours ends it in the context of its call. */
+  #end(error: unknown): void {
+    if (this.#close()) this.#reject(this.#call.inContext(error));
+  }
+
+  /** Returns whether it was open. */
+  #close(): boolean {
+    if (!this.#isOpen) return false;
     this.#isOpen = false;
-    const { attachment } = this.#waiting;
+    const { attachment } = this.#call;
     attachment.waitingRoom.leave(this);
     this.#ignoreCaller?.();
     this.#waiting.waitedMs += attachment.clock.monotonic() - this.#openedAt;
+    return true;
   }
 }

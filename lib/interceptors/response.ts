@@ -45,6 +45,8 @@ export function responseInterceptor(attachment: Attachment) {
         settled = await through(earlier, resent);
         if (isSomebodyElses(settled, exchange)) break;
       }
+    } catch (error) {
+      exchange.stopped(error);
     } finally {
       exchange.finish();
     }
