@@ -1,6 +1,7 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import type { Attachment } from '../attachment.js';
 import { AuthError } from '../errors.js';
+import { nameIn } from '../wire/header-values.js';
 import { fullUrl, resolveUrl, type Destination } from '../wire/origin.js';
 
 /**
@@ -35,7 +36,9 @@ export function mayAuthorize(
 }
 
 function bringsItsOwn(config: InternalAxiosRequestConfig): boolean {
-  if ((Object.hasOwn(config, 'auth') && config.auth) || config.headers.get('Authorization')) return true;
+  if (Object.hasOwn(config, 'auth') && config.auth) return true;
+  const name = nameIn(config.headers, 'authorization');
+  if (name !== undefined && config.headers[name]) return true;
   if (!config.url?.includes('@') && !config.baseURL?.includes('@')) return false;
   const { username, password } = resolveUrl(fullUrl(config));
   return username + password !== '';

@@ -5,9 +5,11 @@ import type { RequestView, ViewSource } from '../wire/request-view.js';
 import type { Pass } from '../traffic/lane.js';
 import type { WaitingCall, Waiting } from './waiting.js';
 
+const UNKNOWN: Outcome = { kind: 'final' };
+
 /** One attempt: what was sent, and what came of it. */
 export class Attempt {
-  outcome: Outcome = { kind: 'final' };
+  outcome: Outcome = UNKNOWN;
   response: AxiosResponse | undefined;
   error: unknown;
   isDecided = false;

@@ -1,6 +1,6 @@
 import type { SessionSnapshot } from '../session/audience.js';
 import type { MaybePromise } from '../session/store.js';
-import { writeBearer, type BearerScheme } from './bearer-scheme.js';
+import { bearerAuthorization, type BearerScheme } from './bearer-scheme.js';
 import { LastSent, whenReady } from './scheme.js';
 
 type Token = string | null | undefined;
@@ -33,7 +33,7 @@ export function bearerFunction(source: () => MaybePromise<Token>): BearerScheme 
     authorize: (request) =>
       whenReady(ask(), (token) => {
         if (token === null || token === undefined) return;
-        writeBearer(request, token);
+        request.headers.set('Authorization', bearerAuthorization(token));
         sent.keep(request, token);
       }),
     onChallenge: ({ request }) =>

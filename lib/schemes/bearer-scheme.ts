@@ -1,7 +1,7 @@
 import { AuthError } from '../errors.js';
 import type { SessionSnapshot } from '../session/audience.js';
 import { isBearerToken, type TokenResponse } from '../session/tokens.js';
-import type { AuthRequest, AuthScheme } from './scheme.js';
+import type { AuthScheme } from './scheme.js';
 
 /** The Bearer scheme (RFC 6750) and the session behind it. One object may be attached to several instances. */
 export interface BearerScheme extends AuthScheme {
@@ -24,13 +24,13 @@ export interface BearerScheme extends AuthScheme {
   subscribe(listener: () => void): () => void;
 }
 
-/** @throws AuthError ERR_AUTH_INVALID_CREDENTIAL, without the token. */
-export function writeBearer(request: AuthRequest, token: string): void {
+/** The header's value. @throws AuthError ERR_AUTH_INVALID_CREDENTIAL, without the token. */
+export function bearerAuthorization(token: string): string {
   if (typeof token !== 'string' || !isBearerToken(token)) {
     throw new AuthError(
       'ERR_AUTH_INVALID_CREDENTIAL',
       'The bearer token must be one or more visible ASCII characters (RFC 6750 §2.1). Look for a line break or a space at its end.',
     );
   }
-  request.headers.set('Authorization', `Bearer ${token}`);
+  return `Bearer ${token}`;
 }

@@ -4,7 +4,7 @@ import { Session, type Caller, type Carried } from '../session/session.js';
 import { memoryStore, type MaybePromise, type TokenStore } from '../session/store.js';
 import { readTokens, type TokenResponse, type Tokens } from '../session/tokens.js';
 import { plainClient } from '../wire/client.js';
-import { writeBearer, type BearerScheme } from './bearer-scheme.js';
+import { bearerAuthorization, type BearerScheme } from './bearer-scheme.js';
 import { withHooks, whenReady } from './scheme.js';
 
 /** Options of a {@link bearer} with a session. */
@@ -35,6 +35,8 @@ class SessionCall implements Caller {
   #carried: Carried | undefined;
   /** It was refused before. */
   isReplay = false;
+  /** It need not wait, as was found a moment ago. */
+  isReady = false;
 
   constructor(session: Session) {
     this.#session = session;
@@ -94,9 +96,12 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     credentialHeaders: ['Authorization'],
     authorize(request) {
       const call = callOf(request.exchange);
-      return whenReady(session.credential(call.turn, request), (carried) => {
+      const { isReady } = call;
+      call.isReady = false;
+      return whenReady(session.credential(call.turn, request, isReady), (carried) => {
         call.carried = carried;
-        if (carried) writeBearer(request, carried.accessToken);
+        if (carried)
+          request.headers.set('Authorization', (carried.authorization ??= bearerAuthorization(carried.accessToken)));
       });
     },
     onChallenge({ request }) {
@@ -119,7 +124,12 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
       const { carried, isReplay } = callOf(request.exchange);
       if (carried) session.answered({ generation: carried.generation, isUnauthorized, isReplay, place: request });
     },
-    busy: (exchange, lender) => session.busy(callOf(exchange).turn, lender),
+    busy(exchange, lender) {
+      const call = callOf(exchange);
+      const busy = session.busy(call.turn, lender);
+      call.isReady = busy === undefined;
+      return busy;
+    },
     endOf: (exchange) => session.endOf(callOf(exchange).turn),
     isRefreshUseless: (request) => session.isRefreshUseless(request),
     join: (member) => session.audience.join(member),

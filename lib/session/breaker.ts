@@ -53,7 +53,6 @@ export class Breaker {
   }
 
   heard({ generation, isUnauthorized, isReplay, place }: Reception): void {
-    const now = this.#clock.monotonic();
     if (!isUnauthorized) {
       if (this.#places.size > 0) this.#places.delete(nameOf(place));
       if (generation === this.#accepted) return;
@@ -61,6 +60,7 @@ export class Breaker {
       this.#everywhere.end();
       return;
     }
+    const now = this.#clock.monotonic();
     if (isReplay) this.#refuse(nameOf(place), generation, now);
     if (generation !== this.#refreshed || generation === this.#accepted || generation === this.#broken) return;
     this.#broken = generation;

@@ -23,6 +23,8 @@ export interface SessionOptions {
 export interface Carried {
   readonly accessToken: string;
   readonly generation: number;
+  /** What its scheme made of the token, which need not be made and checked for every call. */
+  authorization: string | undefined;
 }
 
 /** A call as its session knows it. */
@@ -47,6 +49,7 @@ export class Session {
   readonly #coolDown = new Restraint(500, 30_000);
   #failure: AuthError | undefined;
   #flight: Flight | undefined;
+  #carried: Carried | undefined;
   #deadRefreshToken: string | undefined;
   /** A generation that the server has refused. */
   #refused = -1;
@@ -88,20 +91,28 @@ export class Session {
     const { tokens, generation } = ledger;
     if (!tokens) return ledger.status === 'vacant' && refresh ? this.#fly('missing', lender) : undefined;
     if (this.#flight && this.#refused === generation) return this.#flight.landing;
-    if (!refresh || ledger.lifetimeMs === Infinity || this.#breaker.isOpen()) return undefined;
+    if (!refresh || ledger.lifetimeMs === Infinity) return undefined;
     const { remainingMs } = ledger;
+    if (remainingMs > this.#aheadMs() || this.#breaker.isOpen()) return undefined;
     if (remainingMs <= 0) return this.#fly('expiring', lender);
-    if (remainingMs <= this.#aheadMs() && generation !== this.#last)
-      this.#fly('expiring', lender).catch(() => undefined);
+    if (generation !== this.#last) this.#fly('expiring', lender).catch(() => undefined);
     return undefined;
   }
 
-  /** The token to send now, refreshed first where it has to be; undefined: the call goes bare. */
-  credential(turn: number | undefined, lender: Lender): MaybePromise<Carried | undefined> {
-    const busy = this.busy(turn, lender);
+  /**
+   * The token to send now, refreshed first where it has to be; undefined: the call goes bare. `isReady`: `busy` has just
+   * been asked.
+   */
+  credential(turn: number | undefined, lender: Lender, isReady = false): MaybePromise<Carried | undefined> {
+    const busy = isReady ? undefined : this.busy(turn, lender);
     if (busy) return busy.then(() => this.credential(turn, lender));
+    this.#assertSamePrincipal(turn);
     const { tokens, generation } = this.ledger;
-    return tokens ? { accessToken: tokens.accessToken, generation } : undefined;
+    if (!tokens) return undefined;
+    const { accessToken } = tokens;
+    if (this.#carried?.generation !== generation || this.#carried.accessToken !== accessToken)
+      this.#carried = { accessToken, generation, authorization: undefined };
+    return this.#carried;
   }
 
   /**

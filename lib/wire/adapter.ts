@@ -16,11 +16,14 @@ export function resolveAdapter(
   config: InternalAxiosRequestConfig,
   chosen: InternalAxiosRequestConfig['adapter'],
 ): ResolvedAdapter {
-  // The second argument is younger than the oldest axios of the range, and not typed in any.
-  const send = (getAdapter as (adapters: typeof chosen, config: InternalAxiosRequestConfig) => AxiosAdapter)(
-    chosen ?? ['xhr', 'http', 'fetch'],
-    config,
-  );
+  const send =
+    typeof chosen === 'function'
+      ? chosen
+      : // The second argument is younger than the oldest axios of the range, and not typed in any.
+        (getAdapter as (adapters: typeof chosen, config: InternalAxiosRequestConfig) => AxiosAdapter)(
+          chosen ?? ['xhr', 'http', 'fetch'],
+          config,
+        );
   let transport = transports.get(send);
   if (transport === undefined) {
     transport = transportOf(send, chosen);

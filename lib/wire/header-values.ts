@@ -27,10 +27,15 @@ export function copyHeaders(headers: AxiosRequestHeaders): AxiosRequestHeaders {
 function checkingPrototype(prototype: Prototype): Prototype {
   const { set } = prototype as unknown as { set: (this: unknown, ...args: unknown[]) => unknown };
   const checking = Object.create(prototype) as Prototype;
-  hide(checking, 'set', function (this: unknown, header: unknown, ...rest: unknown[]): unknown {
+  hide(checking, 'set', function (this: AxiosRequestHeaders, header: unknown, ...rest: unknown[]): unknown {
     if (typeof header === 'string') {
       // axios reads a name that is none as a whole block of headers.
       assertHeader(header, rest[0]);
+      // There is nothing that axios would have to clean or to replace.
+      if (typeof rest[0] === 'string' && !(header in this) && nameIn(this, header.toLowerCase()) === undefined) {
+        this[header] = rest[0];
+        return this;
+      }
     } else if (typeof header === 'object' && header !== null) {
       for (const [name, value] of Object.entries(header)) assertHeader(name, value);
     }
@@ -67,6 +72,13 @@ export function writtenHeaders(
     written.push(name.toLowerCase());
   }
   return written;
+}
+
+/** How a header is spelt there, if it is there. */
+export function nameIn(headers: AxiosRequestHeaders, lowerCased: string): string | undefined {
+  for (const name of Object.keys(headers))
+    if (name.length === lowerCased.length && name.toLowerCase() === lowerCased) return name;
+  return undefined;
 }
 
 /** A token of RFC 9110 §5.6.2. */

@@ -47,7 +47,7 @@ export class Destinations {
     // A relative URL behind a plain base cannot leave the base's authority: no URL needs to be parsed.
     if (
       baseURL !== undefined &&
-      PLAIN_BASE.test(baseURL) &&
+      (baseURL === this.#base || PLAIN_BASE.test(baseURL)) &&
       (config.allowAbsoluteUrls === false || !ABSOLUTE.test(url)) &&
       !hasSocketPath(config)
     ) {

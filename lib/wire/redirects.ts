@@ -38,6 +38,8 @@ export function guardRedirects(
   return () => hasLeft;
 }
 
+export const isNode = typeof own(own(own(globalThis, 'process'), 'versions'), 'node') === 'string';
+
 /** fetch adapter, and what may wrap it: it hands redirects to fetch, which knows of no credential but Authorization. */
 export function isFollowedHere(
   copy: InternalAxiosRequestConfig,
@@ -47,9 +49,9 @@ export function isFollowedHere(
   if (transport === 'http' || transport === 'xhr') return false;
   const redirect = own(copy.fetchOptions, 'redirect');
   if (copy.maxRedirects === 0 || (redirect !== undefined && redirect !== 'follow')) return false;
-  if (transport === 'custom') return credentialHeaders.length > 0 && isNode();
+  if (transport === 'custom') return credentialHeaders.length > 0 && isNode;
   // A browser shows nobody where a redirect leads; there Authorization may go on, since fetch drops it at the border.
-  return isNode() || credentialHeaders.some((name) => name !== 'authorization');
+  return isNode || credentialHeaders.some((name) => name !== 'authorization');
 }
 
 /** Follows redirects as the Fetch standard does (§4.4), and leaves the credentials behind at the border. */
@@ -61,12 +63,22 @@ export async function followRedirects(
 ): Promise<AxiosResponse> {
   let hasLeft = false;
   for (let hops = 0; ; hops++) {
-    const outcome = await answered(adapter, hop);
-    const { response } = outcome;
-    if (response?.status === 0 && !isNode()) throw redirectInBrowser();
+    let response: AxiosResponse | undefined;
+    let settle: () => AxiosResponse;
+    // Whatever validateStatus makes of a redirect, it is looked at first.
+    try {
+      const answer = (response = await adapter(hop));
+      settle = () => answer;
+    } catch (error) {
+      response = said(error as Partial<AxiosError> | undefined, 'response');
+      settle = () => {
+        throw error;
+      };
+    }
+    if (response?.status === 0 && !isNode) throw redirectInBrowser();
     if (response && hasLeft) fetchedElsewhere.add(response);
-    const location = response && isRedirect(response.status) ? headerOf(response, 'location') : undefined;
-    if (!response || location === undefined) return outcome.settle();
+    const next = response && whereTo(response, hop);
+    if (!response || !next) return settle();
     if (hops >= (hop.maxRedirects ?? MOST_REDIRECTS)) {
       throw new AxiosError(
         'Maximum number of redirects exceeded',
@@ -76,12 +88,9 @@ export async function followRedirects(
         response,
       );
     }
-    const next = parse(location, hop);
-    const becomesGet = changesToGet(response.status, hop.method ?? 'get');
-    if (!next || (!becomesGet && !isReplayable(hop.data))) return outcome.settle();
     discard(response.data);
-    prepare(hop, next, becomesGet);
-    if (next.origin !== origin || hasLeft) {
+    prepare(hop, next);
+    if (next.url.origin !== origin || hasLeft) {
       hasLeft = true;
       for (const name of [...credentialHeaders, 'authorization', 'cookie', 'proxy-authorization'])
         hop.headers.delete(name);
@@ -100,26 +109,21 @@ export function wasFetchedElsewhere(response: AxiosResponse, origin: string): bo
   return (originOf(finalUrl) ?? origin) !== origin;
 }
 
-interface HopOutcome {
-  readonly response: AxiosResponse | undefined;
-  settle(): AxiosResponse;
+interface Hop {
+  readonly url: URL;
+  readonly becomesGet: boolean;
 }
 
-/** Whatever validateStatus makes of a redirect, it is looked at first. */
-function answered(adapter: AxiosAdapter, hop: InternalAxiosRequestConfig): Promise<HopOutcome> {
-  return adapter(hop).then(
-    (response) => ({ response, settle: () => response }),
-    (error: unknown) => ({
-      response: said(error as Partial<AxiosError> | undefined, 'response'),
-      settle: () => {
-        throw error;
-      },
-    }),
-  );
+/** Where an answer sends the call on to; undefined: nowhere, or its body cannot be sent a second time. */
+function whereTo(response: AxiosResponse, hop: InternalAxiosRequestConfig): Hop | undefined {
+  const location = isRedirect(response.status) ? headerOf(response, 'location') : undefined;
+  const url = location === undefined ? undefined : parse(location, hop);
+  const becomesGet = changesToGet(response.status, hop.method ?? 'get');
+  return url && (becomesGet || isReplayable(hop.data)) ? { url, becomesGet } : undefined;
 }
 
-function prepare(hop: InternalAxiosRequestConfig, next: URL, becomesGet: boolean): void {
-  hop.url = next.href;
+function prepare(hop: InternalAxiosRequestConfig, { url, becomesGet }: Hop): void {
+  hop.url = url.href;
   delete hop.baseURL;
   delete hop.params;
   if (!becomesGet) return;
@@ -154,10 +158,6 @@ function redirectInBrowser(): AuthError {
     'The server answered with a redirect. A browser does not show where it leads and would take the credentials along, so it ' +
       'was not followed. Call the final URL, or send the credential in Authorization.',
   );
-}
-
-export function isNode(): boolean {
-  return typeof own(own(own(globalThis, 'process'), 'versions'), 'node') === 'string';
 }
 
 function originOf(url: unknown): string | undefined {

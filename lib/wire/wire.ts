@@ -47,7 +47,7 @@ export class Passage {
     if (this.#isFollowedHere || (transport === 'fetch' && copy.maxRedirects === 0))
       copy.fetchOptions = { ...(copy.fetchOptions as object | undefined), redirect: 'manual' };
     // A browser's cache would give the same refusal for as long as it may be kept.
-    if (departure.isRepeated && transport === 'fetch' && !isNode())
+    if (departure.isRepeated && transport === 'fetch' && !isNode)
       copy.fetchOptions = { cache: 'reload', ...(copy.fetchOptions as object | undefined) };
   }
 
