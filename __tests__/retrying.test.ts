@@ -230,6 +230,25 @@ describe('the gate', () => {
     expect(order.filter((call) => call !== undefined)).toEqual(times(20, String));
   });
 
+  test('those who have their turn, wait for a refresh and give up hold nobody up', async () => {
+    const { stage } = Stage.with({ expiresIn: 25 });
+    stage.clock.chance = 0;
+    stage.refreshMs = 3_000;
+    stage.always('/busy', ({ at }) => (at < 1_000 ? tooMany(30) : 200));
+    const controllers = times(21, () => new AbortController());
+    const impatient = controllers.map(({ signal }) => underway(stage.api.get('/busy', { signal })));
+    await stage.clock.advance(1_000);
+    const patient = times(2, () => underway(stage.api.get('/busy', { headers: { 'X-Call': 'patient' } })));
+    await stage.clock.advance(30_500);
+    expect(stage.reasons).toEqual(['expiring']);
+    for (const controller of controllers) controller.abort();
+    expect((await stage.outcomes(patient)).every(({ status }) => status === 200)).toBe(true);
+    await stage.settled(impatient);
+    const sent = stage.to('/busy').filter(({ at }) => at > 1_000);
+    expect(sent.map(({ call }) => call)).toEqual(['patient', 'patient']);
+    expect(sent.every(({ at }) => at < 34_000)).toBe(true);
+  });
+
   test('other paths go on until a second path is refused; then the origin waits', async () => {
     const { stage } = Stage.with({});
     stage.script('/one', tooMany(20));

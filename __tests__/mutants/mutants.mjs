@@ -414,8 +414,8 @@ export const mutants = [
     name: 'each call finds out for itself that the server throttles',
     row: 99,
     file: 'lib/exchange/attempt.ts',
-    from: 'gate && !gate.isCalm ? gate : undefined;',
-    to: 'undefined;',
+    from: 'gate && !gate.isCalm ? passGate(',
+    to: 'gate && gate.isCalm === undefined ? passGate(',
     suites: ['retrying'],
   },
   {

@@ -1,10 +1,8 @@
 import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { isPromise } from '../schemes/scheme.js';
-import type { MaybePromise } from '../session/store.js';
 import { said } from '../own.js';
 import { resolveAdapter } from '../wire/adapter.js';
 import { copyHeaders, writtenHeaders } from '../wire/header-values.js';
-import type { Gate } from '../traffic/gate.js';
 import { RequestView } from '../wire/request-view.js';
 import { Passage } from '../wire/wire.js';
 import { mayAuthorize } from './authorization.js';
@@ -14,38 +12,41 @@ import { endPass, gateKeys, passGate } from './turn.js';
 
 type Config = InternalAxiosRequestConfig;
 
-/** Stands where the adapter was. A call that waits for a refresh keeps nothing meanwhile, and begins anew. */
+/** Stands where the adapter was. Who waits for the gate or for a refresh keeps nothing meanwhile, and begins anew. */
 export function attempt(call: Call, config: Config): Promise<AxiosResponse> {
   const { attachment, waiting } = call;
+  const again = (): Promise<AxiosResponse> => attempt(call, config);
   try {
     waiting.assertOngoing();
     const { gate, hooks } = attachment;
     const destination = attachment.destinations.of(config);
-    const isAuthorized = call.policy.credentials === 'attach' && mayAuthorize(config, destination, attachment);
-    call.isAuthorized = isAuthorized;
-    const busyGate = gate && !gate.isCalm ? gate : undefined;
-    const busy = isAuthorized && !busyGate ? hooks.busy?.(call.key, call) : undefined;
-    if (!busy) return make(call, config, destination.origin, isAuthorized, busyGate);
-    return waiting.after(busy, () => attempt(call, config));
+    call.isAuthorized = call.policy.credentials === 'attach' && mayAuthorize(config, destination, attachment);
+    const turn =
+      gate && !gate.isCalm ? passGate(call, gate, viewOf(call, config), destination.origin, again) : undefined;
+    if (turn) return turn;
+    const busy = call.isAuthorized ? hooks.busy?.(call.key, call) : undefined;
+    if (!busy) return make(call, config, destination.origin);
+    return waiting.after(busy, again, () => {
+      endPass(call, 'ended');
+    });
   } catch (error) {
+    endPass(call, 'ended');
     return Promise.reject(call.inContext(error));
   }
 }
 
-/** What comes before the call is sent, the sending, and what it taught. */
-async function make(
-  call: Call,
-  config: Config,
-  origin: string,
-  isAuthorized: boolean,
-  gate: Gate | undefined,
-): Promise<AxiosResponse> {
+/** Lets the scheme write its headers, sends the call, and learns from what comes back. */
+async function make(call: Call, config: Config, origin: string): Promise<AxiosResponse> {
+  const { attachment, waiting, isAuthorized } = call;
   try {
-    const preparing = gate
-      ? prepareInTurn(call, gate, config, origin, isAuthorized)
-      : prepare(call, config, origin, isAuthorized);
-    const view = isPromise(preparing) ? await preparing : preparing;
-    if (isPromise(preparing)) call.waiting.assertOngoing();
+    const view = viewOf(call, config);
+    const authorizing = isAuthorized ? attachment.policy.scheme.authorize(view) : undefined;
+    if (isPromise(authorizing)) {
+      await waiting.race(authorizing);
+      waiting.assertOngoing();
+      // A signature or a token may be too old once the gate opens again.
+      if (isGateClosed(call, view, origin)) return await attempt(call, config);
+    }
     const made = new Attempt(view, origin, isAuthorized);
     const passage = depart(call, config, made);
     try {
@@ -62,45 +63,13 @@ async function make(
   }
 }
 
-/** Lets the scheme write its headers. What need not wait costs no promise. */
-function prepare(call: Call, config: Config, origin: string, isAuthorized: boolean): MaybePromise<RequestView> {
-  const { gate } = call.attachment;
-  const view = viewOf(call, config);
-  const authorizing = isAuthorized ? authorize(call, view) : undefined;
-  return authorizing
-    ? authorizing.then(() =>
-        gate && !gate.isCalm && gate.opensInMs(gateKeys(call.attachment, view, origin)) > 0
-          ? prepareInTurn(call, gate, config, origin, isAuthorized)
-          : view,
-      )
-    : view;
-}
-
-/** Authorized afresh if the gate has closed meanwhile: a signature or a token may be too old by then. */
-async function prepareInTurn(
-  call: Call,
-  gate: Gate,
-  config: Config,
-  origin: string,
-  isAuthorized: boolean,
-): Promise<RequestView> {
-  for (;;) {
-    const view = viewOf(call, config);
-    await passGate(call, gate, view, origin);
-    if (isAuthorized) await authorize(call, view);
-    if (gate.opensInMs(gateKeys(call.attachment, view, origin)) <= 0) return view;
-    endPass(call, 'ended');
-  }
-}
-
 function viewOf(call: Call, config: Config): RequestView {
   return new RequestView(config, copyHeaders(config.headers), call.attempts + 1, call);
 }
 
-/** undefined: the scheme was ready at once. */
-function authorize({ attachment, waiting }: Call, view: RequestView): Promise<void> | undefined {
-  const authorizing = attachment.policy.scheme.authorize(view);
-  return isPromise(authorizing) ? waiting.race(authorizing) : undefined;
+function isGateClosed({ attachment }: Call, view: RequestView, origin: string): boolean {
+  const { gate } = attachment;
+  return gate !== undefined && !gate.isCalm && gate.opensInMs(gateKeys(attachment, view, origin)) > 0;
 }
 
 /** The call is ready to leave, and counts as an attempt from now on. */

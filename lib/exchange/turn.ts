@@ -1,32 +1,50 @@
 import type { Attachment } from '../attachment.js';
-import type { Admission, Entry, Gate, GateKeys } from '../traffic/gate.js';
+import type { Admission, Gate, GateKeys } from '../traffic/gate.js';
 import type { Verdict } from '../traffic/lane.js';
 import type { RequestView } from '../wire/request-view.js';
 import type { Call } from './call.js';
 
-/** Waits until the gate lets the call go. @throws AuthError where it may not wait that long. */
-export async function passGate(call: Call, gate: Gate, view: RequestView, origin: string): Promise<void> {
-  const { attachment, waiting, policy } = call;
+/**
+ * What `next` comes to once the gate lets the call go; undefined: it may go now.
+ * @throws AuthError where it may not wait that long.
+ */
+export function passGate<T>(
+  call: Call,
+  gate: Gate,
+  view: RequestView,
+  origin: string,
+  next: () => Promise<T>,
+): Promise<T> | undefined {
+  const { waiting, policy } = call;
+  const keys = gateKeys(call.attachment, view, origin);
+  if (call.pass && gate.opensInMs(keys) <= 0) return undefined;
+  endPass(call, 'ended');
   const longestMs = policy.retry ? policy.retry.maxRetryAfterMs : Infinity;
-  const entry = gate.enter(gateKeys(attachment, view, origin), {
+  const entry = gate.enter(keys, {
     mayWait: (opensInMs) => opensInMs <= Math.min(longestMs, waiting.remainingMs),
     isKnown: call.attempts > 0,
   });
-  const admission = entry?.kind === 'wait' ? await inTurn(entry) : entry;
+  if (entry?.kind !== 'wait') {
+    admit(call, entry);
+    return undefined;
+  }
+  const { turn, leave } = entry;
+  return waiting.after(
+    turn,
+    (admission) => {
+      admit(call, admission);
+      return next();
+    },
+    leave,
+  );
+}
+
+function admit(call: Call, admission: Admission | undefined): void {
   if (admission?.kind === 'refused') {
     call.comeBackIn(admission.opensInMs);
-    throw admission.error;
+    throw call.inContext(admission.error) as Error;
   }
   call.pass = admission?.pass;
-
-  async function inTurn({ turn, leave }: Extract<Entry, { kind: 'wait' }>): Promise<Admission> {
-    try {
-      return await waiting.race(turn);
-    } catch (error) {
-      leave();
-      throw error;
-    }
-  }
 }
 
 /** The narrower limit first, then the one it may be part of. */

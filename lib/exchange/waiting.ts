@@ -62,19 +62,19 @@ export class Waiting {
     return this.after(work, (value) => value);
   }
 
-  /** What `next` makes of what `work` comes to. */
-  after<T, R>(work: Promise<T>, next: (value: T) => R | Promise<R>): Promise<R> {
+  /** What `next` makes of what `work` comes to; `leave` is called where it does not come to that. */
+  after<T, R>(work: Promise<T>, next: (value: T) => R | Promise<R>, leave?: Cancel): Promise<R> {
     return new Promise<R>((resolve, reject) => {
-      new OpenWait(this, this.#call, resolve, reject).follow(work, next);
+      new OpenWait(this, this.#call, resolve, reject, leave).follow(work, next);
     });
   }
 
-  async sleep(delayMs: number): Promise<void> {
+  sleep(delayMs: number): Promise<void> {
     let cancel: Cancel | undefined;
     const asleep = new Promise<void>((resolve) => {
       cancel = alarm(this.#call.attachment.clock, delayMs, resolve);
     });
-    await this.race(asleep).finally(cancel);
+    return this.after(asleep, (value) => value, cancel);
   }
 
   /** Ends when the wait does that is going on, or the next one. */
@@ -104,6 +104,7 @@ class OpenWait<R> implements Wait {
   readonly #call: WaitingCall;
   readonly #resolve: (result: R | Promise<R>) => void;
   readonly #reject: (error: unknown) => void;
+  readonly #leave: Cancel | undefined;
   readonly #openedAt: number;
   readonly #ignoreCaller: Cancel | undefined;
   #isOpen = true;
@@ -113,12 +114,14 @@ class OpenWait<R> implements Wait {
     call: WaitingCall,
     resolve: (result: R | Promise<R>) => void,
     reject: (error: unknown) => void,
+    leave: Cancel | undefined,
   ) {
     const { attachment, config } = call;
     this.#waiting = waiting;
     this.#call = call;
     this.#resolve = resolve;
     this.#reject = reject;
+    this.#leave = leave;
     this.#openedAt = attachment.clock.monotonic();
     attachment.waitingRoom.enter(this);
     this.#ignoreCaller =
@@ -158,7 +161,9 @@ class OpenWait<R> implements Wait {
 
   /** An error of ours ends it in the context of its call. */
   #end(error: unknown): void {
-    if (this.#close()) this.#reject(this.#call.inContext(error));
+    if (!this.#close()) return;
+    this.#leave?.();
+    this.#reject(this.#call.inContext(error));
   }
 
   /** Returns whether it was open. */
