@@ -31,7 +31,7 @@ export const mutants = [
   {
     name: 'the time limit of a refresh only aborts its signal, which refresh() may not look at',
     row: 5,
-    file: 'lib/session/refresh.ts',
+    file: 'lib/session/flight.ts',
     from: 'settle(isAlone ? tookTooLong(timeoutMs) : lockedOut(timeoutMs));',
     to: 'controller.abort();',
     suites: ['refresh'],
@@ -71,7 +71,7 @@ export const mutants = [
   {
     name: 'a refresh that brings what no header may carry takes the place of the token there was',
     row: 6,
-    file: 'lib/session/refresh.ts',
+    file: 'lib/session/flight.ts',
     from: "if (!isBearerToken(tokens.accessToken)) return 'no header may carry (RFC 6750 §2.1)';",
     to: '',
     suites: ['refresh'],
@@ -89,7 +89,7 @@ export const mutants = [
   {
     name: 'one reset of the token endpoint fails the refresh',
     row: 16,
-    file: 'lib/session/refresh.ts',
+    file: 'lib/session/flight.ts',
     from: 'const TRIES = 3;',
     to: 'const TRIES = 1;',
     suites: ['refresh-failures'],
@@ -97,7 +97,7 @@ export const mutants = [
   {
     name: 'the Retry-After of the token endpoint is not kept',
     row: 17,
-    file: 'lib/session/refresh.ts',
+    file: 'lib/session/flight.ts',
     from: 'Math.max(retryAfterMs ?? 0, ',
     to: 'Math.max(0, ',
     suites: ['refresh-failures'],
@@ -113,7 +113,7 @@ export const mutants = [
   {
     name: 'a refused refresh token ends the session although another holder has a newer one',
     row: 19,
-    file: 'lib/session/refresh.ts',
+    file: 'lib/session/flight.ts',
     from: 'await ledger.reload();\n    if (isOver || isOvertaken()) return;\n    if (ledger.tokens',
     to: 'if (ledger.tokens',
     suites: ['refresh-failures'],
@@ -137,7 +137,7 @@ export const mutants = [
   {
     name: 'a refresh token that was refused for good is sent again',
     row: 22,
-    file: 'lib/session/refresh.ts',
+    file: 'lib/session/flight.ts',
     from: 'if (refreshToken !== undefined && refreshToken === plan.deadRefreshToken)',
     to: 'if (false)',
     suites: ['refresh-failures', 'early-refresh'],
@@ -205,7 +205,7 @@ export const mutants = [
   {
     name: 'a refresh that ends after a sign-out brings the session back',
     row: 69,
-    file: 'lib/session/refresh.ts',
+    file: 'lib/session/flight.ts',
     from: 'if (hasMoved()) return;',
     to: '',
     suites: ['identity'],
@@ -431,7 +431,7 @@ export const mutants = [
   {
     name: 'under the lock, the store is not read again',
     row: 30,
-    file: 'lib/session/refresh.ts',
+    file: 'lib/session/flight.ts',
     from: `    await ledger.reload();
     if (passedMs() > FRESH_MS) await ledger.reload();`,
     to: '    await ledger.ready();',
@@ -440,7 +440,7 @@ export const mutants = [
   {
     name: 'what was read before a freeze is trusted',
     row: 35,
-    file: 'lib/session/refresh.ts',
+    file: 'lib/session/flight.ts',
     from: 'if (passedMs() > FRESH_MS) await ledger.reload();',
     to: '',
     suites: ['shared-store'],
@@ -448,7 +448,7 @@ export const mutants = [
   {
     name: 'a second try is made with what the first one read',
     row: 38,
-    file: 'lib/session/refresh.ts',
+    file: 'lib/session/flight.ts',
     from: '      await readAgain();',
     to: '      if (tries === 1) await readAgain();',
     suites: ['shared-store'],
@@ -456,7 +456,7 @@ export const mutants = [
   {
     name: 'who waits for the lock does not hear that another has refreshed',
     row: 34,
-    file: 'lib/session/refresh.ts',
+    file: 'lib/session/flight.ts',
     from: 'if (!isAlone && isOvertaken()) abandon();',
     to: '',
     suites: ['shared-store'],
