@@ -606,3 +606,38 @@ test('a dead token is replayed at its own origin only', async () => {
   );
   expect(heard()).not.toContain(CANARY);
 });
+
+test.each([
+  ['while it thinks', (sign: () => Record<string, string>) => async () => Promise.resolve(sign())],
+  ['before it answers', (sign: () => Record<string, string>) => sign],
+])('a URL that is changed %s takes no credential along', async (_, slowly) => {
+  const sent: InternalAxiosRequestConfig[] = [];
+  const adapter: AxiosAdapter = (config) => {
+    sent.push(config);
+    return Promise.resolve({ status: 200, statusText: '', headers: {}, config, data: '' });
+  };
+  const api = axios.create({ baseURL: 'https://api.example.com', adapter });
+  let held: InternalAxiosRequestConfig | undefined;
+  const sign = slowly(() => {
+    held!.baseURL = 'https://evil.example.com';
+    held!.data = 'forged';
+    return { 'X-Proof': CANARY };
+  });
+  attachAuth(api, { scheme: signed(sign) });
+  api.interceptors.request.use((config) => (held = config));
+  await api.post('/x', 'true');
+  expect(sent).toMatchObject([{ baseURL: 'https://api.example.com', data: 'true', headers: { 'X-Proof': CANARY } }]);
+});
+
+test('a baseURL on a polluted Object.prototype is no base', async () => {
+  const { foreign, heard } = await places();
+  const api = axios.create({ adapter: 'http' });
+  attachAuth(api, { scheme: bearer(CANARY), retry: false });
+  Object.defineProperty(Object.prototype, 'baseURL', { value: foreign.origin, configurable: true, writable: true });
+  try {
+    await api.get('/x').catch(() => undefined);
+  } finally {
+    Reflect.deleteProperty(Object.prototype, 'baseURL');
+  }
+  expect(heard()).not.toContain(CANARY);
+});

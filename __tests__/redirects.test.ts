@@ -1,4 +1,5 @@
-import axios, { type AxiosError, type AxiosRequestConfig } from 'axios';
+import dns from 'node:dns';
+import axios, { type AxiosAdapter, type AxiosError, type AxiosRequestConfig } from 'axios';
 import {
   apiKey,
   attachAuth,
@@ -75,6 +76,16 @@ function client(
   return api;
 }
 
+/** Every name is this machine's: not every resolver knows sub-domains of localhost. */
+function resolveToLoopback(): void {
+  const lookup = (_host: string, { all }: dns.LookupOptions, found: (...args: unknown[]) => void): void => {
+    if (all) found(null, [{ address: '127.0.0.1', family: 4 }]);
+    else found(null, '127.0.0.1', 4);
+  };
+  jest.spyOn(dns, 'lookup').mockImplementation(lookup as unknown as typeof dns.lookup);
+}
+afterEach(() => jest.restoreAllMocks());
+
 const sent = (server: Recorder, name: string): unknown[] => server.seen.map((seen) => seen.headers[name]);
 
 describe.each(adapters)('over the %s adapter', (adapter) => {
@@ -106,6 +117,57 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       expect(exchangeOf(answer)).toMatchObject({ attempts: 1 });
     });
 
+    test('that leads home from abroad comes home without credentials, and stays without', async () => {
+      let home = '';
+      const foreign = await start((seen, response, request) => redirect(status, `${home}/4`)(seen, response, request));
+      const heard = listenIn(foreign);
+      const own = await start(
+        routes({
+          '/1': redirect(status, '/2'),
+          '/2': redirect(status, `${foreign.origin}/3`),
+          '/4': redirect(status, '/5'),
+        }),
+      );
+      home = own.origin;
+      const headers = ['authorization', 'x-id', 'x-named'];
+      const scheme = signed(() => ({ Authorization: `Own ${CANARY}`, 'X-Id': CANARY }), {
+        credentialHeaders: ['X-Named'],
+      });
+      await client(own, adapter, scheme).get('/1', { headers: { 'X-Named': CANARY } });
+      const carried = [`Own ${CANARY}`, CANARY, CANARY];
+      const bare = [undefined, undefined, undefined];
+      expect(own.seen.map((seen) => [seen.url, headers.map((name) => seen.headers[name])])).toEqual([
+        ['/1', carried],
+        ['/2', carried],
+        ['/4', bare],
+        ['/5', bare],
+      ]);
+      expect([foreign.seen.length, heard().includes(CANARY)]).toEqual([1, false]);
+    });
+
+    test.each([
+      ['to a sub-domain', 'localhost', 'sub.localhost'],
+      ['from a sub-domain to its parent', 'sub.localhost', 'localhost'],
+      ['to another name of the same server', '127.0.0.1', 'localhost'],
+    ])('%s leaves the origin, the port notwithstanding', async (_where, from, to) => {
+      const server = await start(
+        routes({ '/1': (seen, response, request) => redirect(status, `${there}/2`)(seen, response, request) }),
+      );
+      resolveToLoopback();
+      const { port } = new URL(server.origin);
+      const there = `http://${to}:${port}`;
+      for (const scheme of [bearer(CANARY), apiKey(CANARY)]) {
+        await client(server, adapter, scheme, {}, { baseURL: `http://${from}:${port}` }).get('/1');
+      }
+      const seen = server.seen.map(({ url, headers }) => [url, headers.authorization ?? headers['x-api-key']]);
+      expect(seen).toEqual([
+        ['/1', `Bearer ${CANARY}`],
+        ['/2', undefined],
+        ['/1', CANARY],
+        ['/2', undefined],
+      ]);
+    });
+
     test('sends a body on as the status demands', async () => {
       const foreign = await start(inTurn(200));
       const heard = listenIn(foreign);
@@ -128,18 +190,6 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(sent(own, 'x-api-key')).toEqual([CANARY, CANARY]);
     expect(heard.map((bytes) => bytes().includes(CANARY))).toEqual([false, false]);
     expect([foreign.seen.length, far.seen.length]).toEqual([1, 1]);
-  });
-
-  test('a chain that comes home from abroad comes home without credentials', async () => {
-    let home = '';
-    const foreign = await start((seen, response, request) => redirect(302, `${home}/3`)(seen, response, request));
-    const own = await start(routes({ '/1': redirect(302, `${foreign.origin}/2`) }));
-    home = own.origin;
-    await client(own, adapter, apiKey(CANARY)).get('/1');
-    expect(own.seen.map((seen) => [seen.url, seen.headers['x-api-key']])).toEqual([
-      ['/1', CANARY],
-      ['/3', undefined],
-    ]);
   });
 
   test('credentials that were left behind are back on the next call', async () => {
@@ -173,6 +223,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     ['//', (foreign: string) => foreign.replace('http:', '')],
     ['backslashes', (foreign: string) => foreign.replace('http:', '').replace('//', '\\\\')],
     ['own user-info', (foreign: string) => foreign.replace('://', '://127.0.0.1@')],
+    ['user name and password', (foreign: string) => foreign.replace('://', '://user:pass@')],
     ['upper case', (foreign: string) => foreign.toUpperCase()],
   ])('a Location with %s leads abroad too', async (_what, location) => {
     const foreign = await start(inTurn(200));
@@ -296,6 +347,24 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect([...sent(own, 'x-api-key'), ...sent(foreign, 'x-api-key')].filter(Boolean)).toEqual([]);
   });
 
+  test("a call's own `auth` stays behind at the border", async () => {
+    const foreign = await start(inTurn(200));
+    const own = await start(inTurn([302, { Location: foreign.origin }]));
+    const api = axios.create({ baseURL: own.origin, adapter });
+    attachAuth(api, { scheme: bearer('t') });
+    await api.get('/', { auth: { username: 'user', password: CANARY } });
+    expect(own.seen[0]?.headers.authorization).toMatch(/^Basic /);
+    expect(foreign.seen.map(({ headers }) => headers.authorization)).toEqual([undefined]);
+  });
+
+  test('redirects without end come to their end where the limit is no number, too', async () => {
+    const own = await start(inTurn([302, { Location: '/again' }]));
+    const api = axios.create({ baseURL: own.origin, adapter });
+    attachAuth(api, { scheme: apiKey(CANARY), retry: false });
+    const error = await failureOf(api.get('/', { maxRedirects: NaN }));
+    expect(error).toMatchObject({ code: 'ERR_FR_TOO_MANY_REDIRECTS' });
+  });
+
   test("a caller's own Authorization stays behind as plain axios leaves it", async () => {
     const foreign = await start(inTurn(200));
     const own = await start(redirect(302, foreign.origin));
@@ -306,32 +375,25 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
 });
 
 describe('over the http adapter', () => {
-  test('a sub-domain is another origin', async () => {
-    const sub = await start(inTurn(200));
-    const heard = listenIn(sub);
-    const own = await start(redirect(302, `http://sub.localhost:${new URL(sub.origin).port}/`));
-    const lookup = (
-      _host: string,
-      _options: object,
-      found: (error: null, address: string, family: 4) => void,
-    ): void => {
-      found(null, '127.0.0.1', 4);
-    };
-    for (const scheme of [bearer(CANARY), apiKey(CANARY)]) {
-      const api = axios.create({ baseURL: `http://localhost:${new URL(own.origin).port}`, adapter: 'http', lookup });
-      attachAuth(api, { scheme });
-      await api.get('/');
-    }
-    expect([sub.seen.length, heard().includes(CANARY)]).toEqual([2, false]);
-    expect(own.seen.map((seen) => seen.headers.authorization ?? seen.headers['x-api-key'])).toEqual([
-      `Bearer ${CANARY}`,
-      CANARY,
-    ]);
+  test('user-info in a Location makes no other origin', async () => {
+    let home = '';
+    const own = await start(
+      routes({
+        '/here': (seen, response, request) =>
+          redirect(302, `${home.replace('://', '://user:pass@')}/there`)(seen, response, request),
+      }),
+    );
+    home = own.origin;
+    await client(own, 'http', apiKey(CANARY)).get('/here');
+    expect(own.seen.map(({ url }) => url)).toEqual(['/here', '/there']);
+    expect(sent(own, 'x-api-key')).toEqual([CANARY, CANARY]);
   });
 
-  test("the caller's own beforeRedirect runs at every hop, and sees no credential at the border", async () => {
-    const foreign = await start(inTurn(200));
+  test("the caller's own beforeRedirect runs at every hop, and sees no credential from the border on", async () => {
+    let home = '';
+    const foreign = await start((seen, response, request) => redirect(302, `${home}/4`)(seen, response, request));
     const own = await start(routes({ '/1': redirect(302, '/2'), '/2': redirect(302, `${foreign.origin}/3`) }));
+    home = own.origin;
     const hops: unknown[] = [];
     const beforeRedirect: NonNullable<AxiosRequestConfig['beforeRedirect']> = (options, details) => {
       const { href, headers } = options as { href: string; headers: Record<string, string> };
@@ -343,9 +405,38 @@ describe('over the http adapter', () => {
     expect(hops).toEqual([
       [`${own.origin}/2`, 302, true],
       [`${foreign.origin}/3`, 302, false],
+      [`${own.origin}/4`, 302, false],
     ]);
     expect(sent(foreign, 'x-hop')).toEqual(['2']);
     expect(config.beforeRedirect).toBe(beforeRedirect);
+  });
+
+  test('through a proxy it is still the target that is left', async () => {
+    const proxy = await start(
+      routes({
+        'http://own.localhost/1': redirect(302, '/2'),
+        'http://own.localhost/2': redirect(302, 'http://foreign.localhost/3'),
+        'http://foreign.localhost/3': redirect(302, 'http://own.localhost/4'),
+      }),
+    );
+    const { hostname: host, port } = new URL(proxy.origin);
+    const api = client(
+      proxy,
+      'http',
+      apiKey(CANARY),
+      {},
+      {
+        baseURL: 'http://own.localhost',
+        proxy: { protocol: 'http', host, port: Number(port) },
+      },
+    );
+    await api.get('/1');
+    expect(proxy.seen.map(({ url, headers }) => [url, headers['x-api-key']])).toEqual([
+      ['http://own.localhost/1', CANARY],
+      ['http://own.localhost/2', CANARY],
+      ['http://foreign.localhost/3', undefined],
+      ['http://own.localhost/4', undefined],
+    ]);
   });
 
   test("the caller's own beforeRedirect can stop the call", async () => {
@@ -427,4 +518,22 @@ describe('over the fetch adapter', () => {
     const error = (await failureOf(client(own, 'fetch', apiKey(CANARY)).get('/'))) as AxiosError;
     expect(error.response?.status).toBe(302);
   });
+});
+
+test.each([
+  ['http', 'fetch'],
+  ['xhr', 'fetch'],
+  ['fetch', 'http'],
+])("a caller's adapter by the name of %s that hands on to %s takes no credential abroad", async (name, to) => {
+  const foreign = await start(inTurn(200));
+  const heard = listenIn(foreign);
+  const own = await start(inTurn([302, { Location: foreign.origin }]));
+  const theirs = axios.getAdapter(to);
+  // As `const fetch = (config) => …` has it.
+  const adapter: AxiosAdapter = Object.defineProperty((config) => theirs(config), 'name', { value: name });
+  const api = axios.create({ baseURL: own.origin, adapter });
+  attachAuth(api, { scheme: apiKey(CANARY), retry: false });
+  await api.get('/');
+  expect(foreign.seen).toHaveLength(1);
+  expect(heard()).not.toContain(CANARY);
 });

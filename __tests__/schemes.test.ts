@@ -654,3 +654,23 @@ describe('a credential that no header may carry rejects the call, unsent, and sh
     expect(each(sent, header)).toEqual([value]);
   });
 });
+
+test.each([
+  ['an object', { key: 'k' }],
+  ['a symbol', Symbol('k')],
+  ['a function', () => 'k'],
+])('%s is no value of a header', async (_, value) => {
+  for (const scheme of [apiKey(() => value as never), signed(() => ({ 'X-Proof': value as never }))]) {
+    const { api, sent } = recording(scheme);
+    await expect(api.get('/')).rejects.toThrow();
+    expect(sent).toEqual([]);
+  }
+});
+
+test('a signer that gives a header no value is told so', async () => {
+  const { api, sent } = recording(signed(() => ({ 'X-Proof': undefined as never })));
+  await expect(api.get('/')).rejects.toThrow(
+    'signed(): the function must give strings, but gave undefined for X-Proof',
+  );
+  expect(sent).toEqual([]);
+});

@@ -228,6 +228,65 @@ const fates = (
   ] as [fate: string, answer: Answer, config?: AxiosRequestConfig][]
 ).map(([fate, answer, config = {}]) => [fate, answer, config] as const);
 
+test.each(adapters)('what an answer that streams may still come to over %s shows no credential', async (adapter) => {
+  const own = await start((_, response) => {
+    response.write('x'.repeat(100));
+    response.end('x'.repeat(100));
+  });
+  const api = axios.create({ baseURL: own.origin, adapter });
+  attachAuth(api, { scheme: bearer(ACCESS) });
+  const { data } = await api.get<AsyncIterable<unknown>>('/', { responseType: 'stream', maxContentLength: 2 });
+  const read = async (): Promise<void> => {
+    for await (const chunk of data) expect(chunk).toBeDefined();
+  };
+  expect(JSON.stringify(await failureOf(read()))).not.toContain(CANARY);
+});
+
+describe('a refresh that fails', () => {
+  const failureOfRefresh = async (refresh: BearerOptions['refresh'], handler: Handler): Promise<string> => {
+    const own = await start(handler);
+    const api = axios.create({ baseURL: own.origin });
+    attachAuth(api, {
+      scheme: bearer({ tokens: { accessToken: ACCESS, refreshToken: REFRESH }, refresh }),
+      retry: false,
+    });
+    return inspect(await failureOf(api.get('/')), { depth: Infinity, showHidden: false });
+  };
+  const refused: Handler = (seen, response) => {
+    if (seen.url !== '/token') reply(response, 401);
+    else response.writeHead(200, { 'Content-Type': 'application/json' }).end(`{"access_token": ${FRESH}}`);
+  };
+
+  test('in several ways at once shows no refresh token', async () => {
+    const refresh = ({ client, refreshToken }: RefreshContext): Promise<null> =>
+      Promise.any([client.post('/refused', { refreshToken }), axios.post('http://127.0.0.1:1', { refreshToken })]).then(
+        () => null,
+      );
+    const shown = await failureOfRefresh(refresh, refused);
+    expect(shown).toMatch('AggregateError');
+    expect(shown).not.toContain(CANARY);
+  });
+
+  test.each([
+    ['axios', { responseType: 'json', transitional: { silentJSONParsing: false } }],
+    ['a validateStatus of its own', { validateStatus: (status: number) => status === 418 }],
+  ] as const)('over an answer with new tokens shows none of them (%s)', async (_, config) => {
+    const refresh = async ({ client }: RefreshContext): Promise<never> =>
+      (await client.post<never>('/token', {}, config)).data;
+    const shown = await failureOfRefresh(refresh, refused);
+    expect(shown).toMatch('ERR_AUTH_REFRESH_FAILED');
+    expect(shown).not.toContain(CANARY);
+  });
+
+  test('over what is no JSON quotes nothing of it', async () => {
+    const refresh = (): Promise<never> =>
+      Promise.resolve().then(() => JSON.parse(`{"access_token": ${FRESH}}`) as never);
+    const shown = await failureOfRefresh(refresh, refused);
+    expect(shown).toMatch('is not valid JSON');
+    expect(shown).not.toContain(CANARY.slice(0, 6));
+  });
+});
+
 describe.each(adapters)('over the %s adapter', (adapter) => {
   describe.each(schemes)('%s is shown nowhere', (_name, make) => {
     test.each(fates)('after %s', async (_fate, answer, config) => {

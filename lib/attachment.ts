@@ -2,6 +2,7 @@ import type { Axios, AxiosInstance, AxiosResponse } from 'axios';
 import type { Clock } from './clock.js';
 import { AuthError } from './errors.js';
 import { teller, type Tell } from './events.js';
+import { own } from './own.js';
 import { RETRY_DEFAULTS, type Policy } from './policy.js';
 import { RetryBudget } from './recovery/budget.js';
 import { parseHttpDate } from './recovery/http-date.js';
@@ -45,7 +46,7 @@ export class Attachment {
     this.tell = teller(policy.onEvent, () => clock.now());
     this.hooks = hooksOf(policy.scheme);
     this.waitingRoom = new WaitingRoom(clock);
-    this.destinations = new Destinations(policy.origins, () => instance.defaults.baseURL);
+    this.destinations = new Destinations(policy.origins, () => own(instance.defaults, 'baseURL') as string | undefined);
     this.gate = policy.throttle
       ? new Gate(clock, this.tell, policy.throttle.maxQueued, policy.retry || RETRY_DEFAULTS)
       : undefined;

@@ -81,28 +81,43 @@ export function hide(target: object, key: PropertyKey, value: unknown): void {
 }
 
 /**
- * Leaves of an AxiosError's request only where it went. Errors of a refresh end in logs, and what its request carried is
- * the refresh token itself.
+ * Leaves of an AxiosError's request only where it went, and nothing of an answer that may hold new tokens. Errors of a
+ * refresh end in logs, and what its request carried is the refresh token itself.
  */
 export function withoutRequestSecrets(error: unknown): unknown {
   for (const failure of chainOf(error)) {
+    // What could not be parsed is quoted.
+    if (said(failure, 'name') === 'SyntaxError') withoutQuotes(failure);
     if (said(failure, 'isAxiosError') !== true) continue;
     const { method, baseURL, url } = plain(said(failure, 'config') ?? {}) as Partial<InternalAxiosRequestConfig>;
-    for (const holder of [failure, said(failure, 'response')]) {
+    const response = said(failure, 'response');
+    for (const holder of [failure, response]) {
       if (!holder) continue;
       Object.assign(holder, { config: { method, baseURL: whereTo(baseURL), url: whereTo(url), headers: {} } });
       hide(holder, 'request', said(holder, 'request'));
     }
+    if (response && response.status < 400) response.data = undefined;
   }
   return error;
 }
 
-/** An error and what it was caused by, as far as anybody would look. */
+function withoutQuotes(failure: Partial<Error>): void {
+  const { message = '', stack = '' } = failure;
+  const bare = message.replace(/["'].*["']/s, '…');
+  hide(failure, 'message', bare);
+  hide(
+    failure,
+    'stack',
+    stack.replace(message, () => bare),
+  );
+}
+
+/** An error, what it was caused by and what it gathers, as far as anybody would look. */
 export function chainOf(error: unknown): Partial<AxiosError>[] {
-  const chain: Partial<AxiosError>[] = [];
-  for (let at = error; typeof at === 'object' && at !== null && chain.length < 8; at = said(at, 'cause'))
-    chain.push(at);
-  return chain;
+  const chain = [error];
+  for (let at = 0; at < chain.length && chain.length < 16; at++)
+    chain.push(said(chain[at], 'cause'), ...[said(chain[at], 'errors') ?? []].flat());
+  return chain.filter((one) => typeof one === 'object' && one !== null);
 }
 
 /** A URL without query and user-info. */

@@ -2,9 +2,9 @@ import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axio
 import { isPromise } from '../schemes/scheme.js';
 import { said } from '../own.js';
 import { resolveAdapter } from '../wire/adapter.js';
-import { copyHeaders, writtenHeaders } from '../wire/header-values.js';
+import { writtenHeaders } from '../wire/header-values.js';
 import { RequestView } from '../wire/request-view.js';
-import { Passage } from '../wire/wire.js';
+import { Passage, snapshot } from '../wire/wire.js';
 import { mayAuthorize } from './authorization.js';
 import { Attempt, type Call } from './call.js';
 import { isThrottled, readAnswer, readError } from './outcome.js';
@@ -19,13 +19,15 @@ export function attempt(call: Call, config: Config): Promise<AxiosResponse> {
   try {
     waiting.assertOngoing();
     const { gate, hooks } = attachment;
-    const destination = attachment.destinations.of(config);
-    call.isAuthorized = call.policy.credentials === 'attach' && mayAuthorize(config, destination, attachment);
-    const turn =
-      gate && !gate.isCalm ? passGate(call, gate, viewOf(call, config), destination.origin, again) : undefined;
+    const copy = snapshot(config);
+    const destination = attachment.destinations.of(copy);
+    const { origin } = destination;
+    call.isAuthorized = call.policy.credentials === 'attach' && mayAuthorize(copy, destination, attachment);
+    const view = new RequestView(copy, call.attempts + 1, call);
+    const turn = gate && !gate.isCalm ? passGate(call, gate, view, origin, again) : undefined;
     if (turn) return turn;
     const busy = call.isAuthorized ? hooks.busy?.(call.key, call) : undefined;
-    if (!busy) return make(call, config, destination.origin);
+    if (!busy) return make(call, config, copy, view, origin);
     return waiting.after(busy, again, () => {
       endPass(call, 'ended');
     });
@@ -36,10 +38,15 @@ export function attempt(call: Call, config: Config): Promise<AxiosResponse> {
 }
 
 /** Lets the scheme write its headers, sends the call, and learns from what comes back. */
-async function make(call: Call, config: Config, origin: string): Promise<AxiosResponse> {
+async function make(
+  call: Call,
+  config: Config,
+  copy: Config,
+  view: RequestView,
+  origin: string,
+): Promise<AxiosResponse> {
   const { attachment, waiting, isAuthorized } = call;
   try {
-    const view = viewOf(call, config);
     const authorizing = isAuthorized ? attachment.policy.scheme.authorize(view) : undefined;
     if (isPromise(authorizing)) {
       await waiting.race(authorizing);
@@ -48,7 +55,7 @@ async function make(call: Call, config: Config, origin: string): Promise<AxiosRe
       if (isGateClosed(call, view, origin)) return await attempt(call, config);
     }
     const made = new Attempt(view, origin, isAuthorized);
-    const passage = depart(call, config, made);
+    const passage = depart(call, config, copy, made);
     try {
       const response = passage.received(await passage.send());
       learn(call, made, response);
@@ -63,29 +70,33 @@ async function make(call: Call, config: Config, origin: string): Promise<AxiosRe
   }
 }
 
-function viewOf(call: Call, config: Config): RequestView {
-  return new RequestView(config, copyHeaders(config.headers), call.attempts + 1, call);
-}
-
 function isGateClosed({ attachment }: Call, view: RequestView, origin: string): boolean {
   const { gate } = attachment;
   return gate !== undefined && !gate.isCalm && gate.opensInMs(gateKeys(attachment, view, origin)) > 0;
 }
 
 /** The call is ready to leave, and counts as an attempt from now on. */
-function depart(call: Call, config: Config, made: Attempt): Passage {
+function depart(call: Call, config: Config, copy: Config, made: Attempt): Passage {
   const { attachment } = call;
   const { view, origin, isAuthorized } = made;
-  const { headers, seenUrl: url } = view;
   const credentialHeaders = isAuthorized
-    ? writtenHeaders(config.headers, headers, attachment.policy.credentialHeaders)
+    ? writtenHeaders(config.headers, copy.headers, attachment.policy.credentialHeaders)
     : [];
-  const adapter = resolveAdapter(config, call.adapters);
+  const adapter = resolveAdapter(copy, call.adapters);
   if (++call.attempts === 1) attachment.budget(origin).countCall(call.waiting.beganAt);
   call.last = made;
   const mayGoInClear = attachment.policy.origins.allowInsecure === true;
   const isRepeated = call.attempts > 1;
-  return new Passage({ config, headers, credentialHeaders, url, origin, adapter, isRepeated, mayGoInClear });
+  return new Passage({
+    config,
+    copy,
+    credentialHeaders,
+    url: view.seenUrl,
+    origin,
+    adapter,
+    isRepeated,
+    mayGoInClear,
+  });
 }
 
 function fail(call: Call, made: Attempt, error: unknown): unknown {

@@ -32,7 +32,11 @@ export function signed(
           `signed(): the function must give headers, but gave ${headers === null ? 'null' : typeof headers}`,
         );
       }
-      for (const [name, value] of Object.entries(headers)) request.headers.set(name, value as string);
+      for (const [name, value] of Object.entries(headers as Record<string, unknown>)) {
+        if (typeof value !== 'string' && typeof value !== 'number')
+          throw new TypeError(`signed(): the function must give strings, but gave ${typeof value} for ${name}`);
+        request.headers.set(name, value);
+      }
     },
   };
 }

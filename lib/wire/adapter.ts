@@ -34,8 +34,7 @@ export function resolveAdapter(
 
 function transportOf(send: AxiosAdapter, chosen: InternalAxiosRequestConfig['adapter']): Transport {
   // axios names its adapters, those of other copies too; only a fetch adapter made for one `env` is nameless.
-  const adapterName = said(send as { adapterName?: unknown }, 'adapterName');
-  const named = typeof adapterName === 'string' ? adapterName : send.name;
+  const named = said(send as { adapterName?: unknown }, 'adapterName');
   if (named === 'http' || named === 'xhr' || named === 'fetch') return named;
   const isGiven = (Array.isArray(chosen) ? chosen : [chosen]).includes(send);
   return isGiven ? 'custom' : 'fetch';

@@ -79,7 +79,8 @@ export async function followRedirects(
     if (response && hasLeft) fetchedElsewhere.add(response);
     const next = response && whereTo(response, hop);
     if (!response || !next) return settle();
-    if (hops >= (hop.maxRedirects ?? MOST_REDIRECTS)) {
+    // So that NaN is a limit, too.
+    if (!(hops < (hop.maxRedirects ?? MOST_REDIRECTS))) {
       throw new AxiosError(
         'Maximum number of redirects exceeded',
         AxiosError.ERR_FR_TOO_MANY_REDIRECTS,
@@ -92,6 +93,7 @@ export async function followRedirects(
     prepare(hop, next);
     if (next.url.origin !== origin || hasLeft) {
       hasLeft = true;
+      delete hop.auth;
       for (const name of [...credentialHeaders, 'authorization', 'cookie', 'proxy-authorization'])
         hop.headers.delete(name);
     }

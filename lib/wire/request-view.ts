@@ -20,9 +20,9 @@ export class RequestView {
   #url: URL | undefined;
   #body: RequestBody | undefined;
 
-  constructor(config: InternalAxiosRequestConfig, headers: AxiosRequestHeaders, attempt: number, source: ViewSource) {
+  constructor(config: InternalAxiosRequestConfig, attempt: number, source: ViewSource) {
     this.method = (config.method ?? 'get').toUpperCase();
-    this.headers = headers;
+    this.headers = config.headers;
     this.attempt = attempt;
     this.#config = config;
     this.#source = source;

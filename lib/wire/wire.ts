@@ -1,7 +1,8 @@
-import type { AxiosError, AxiosRequestHeaders, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { chainOf, hide } from '../errors.js';
 import { own, said } from '../own.js';
 import type { ResolvedAdapter } from './adapter.js';
+import { copyHeaders } from './header-values.js';
 import { fullUrl } from './origin.js';
 import { refuseProxyInClear } from './proxy.js';
 import { cameFromElsewhere, followRedirects, guardRedirects, isFollowedHere, isNode } from './redirects.js';
@@ -10,8 +11,8 @@ import { cameFromElsewhere, followRedirects, guardRedirects, isFollowedHere, isN
 export interface Departure {
   /** The call's own config: what its answer or error will carry. It is never written to. */
   readonly config: InternalAxiosRequestConfig;
-  /** This attempt's own headers, credentials included. */
-  readonly headers: AxiosRequestHeaders;
+  /** What is sent: the snapshot that was judged, with the credentials on it. */
+  readonly copy: InternalAxiosRequestConfig;
   /** Lower-case names of the headers that no other origin may see. */
   readonly credentialHeaders: readonly string[];
   /** The URL that was signed, where a scheme has looked at it. */
@@ -27,17 +28,15 @@ export interface Departure {
 /** One attempt on the wire: the real adapter gets a copy that carries the credentials, and what comes back the call's own config. */
 export class Passage {
   readonly #departure: Departure;
-  readonly #copy: InternalAxiosRequestConfig;
   /** Whether a redirect has led to another origin, where the adapter can tell. */
   readonly #hasLeft: (() => boolean) | undefined;
   readonly #isFollowedHere: boolean;
 
   constructor(departure: Departure) {
-    const { adapter, origin, credentialHeaders } = departure;
+    const { copy, adapter, origin, credentialHeaders } = departure;
     const { transport } = adapter;
-    const copy = copyConfig(departure);
+    direct(departure);
     this.#departure = departure;
-    this.#copy = copy;
     // A function may be a wrapper around the http adapter or around fetch, as a mock's passThrough() is.
     if (credentialHeaders.length > 0 && transport !== 'fetch') {
       this.#hasLeft = guardRedirects(copy, origin, credentialHeaders);
@@ -52,16 +51,17 @@ export class Passage {
   }
 
   send(): Promise<AxiosResponse> {
-    const { adapter, origin, credentialHeaders } = this.#departure;
-    return this.#isFollowedHere
-      ? followRedirects(this.#copy, adapter.send, origin, credentialHeaders)
-      : adapter.send(this.#copy);
+    const { copy, adapter, origin, credentialHeaders } = this.#departure;
+    return this.#isFollowedHere ? followRedirects(copy, adapter.send, origin, credentialHeaders) : adapter.send(copy);
   }
 
   /** The answer as its caller may see it. */
   received(response: AxiosResponse): AxiosResponse {
+    const { config, copy } = this.#departure;
     if (this.#hasLeft?.()) cameFromElsewhere(response);
-    return withOwnConfig(response, this.#departure.config);
+    // The error that a stream may still end with carries the copy.
+    if (copy.responseType === 'stream') copy.headers = config.headers;
+    return withOwnConfig(response, config);
   }
 
   /** The error as its caller may see it. */
@@ -81,16 +81,25 @@ class Copy {
 Object.setPrototypeOf(Copy.prototype, null);
 Reflect.deleteProperty(Copy.prototype, 'constructor');
 
-function copyConfig({ config, headers, url, origin, adapter }: Departure): InternalAxiosRequestConfig {
+/**
+ * A call's config as it is now, with headers of its own. What is judged is this, and this is what is sent: whoever holds the
+ * config may change it while a scheme or a server takes its time.
+ */
+export function snapshot(config: InternalAxiosRequestConfig): InternalAxiosRequestConfig {
   const copy = new Copy() as InternalAxiosRequestConfig;
   for (const key of Object.keys(config)) copy[key as 'data'] = config[key as 'data'] as unknown;
   for (const key of Object.getOwnPropertySymbols(config)) copy[key as never] = config[key as never];
-  copy.headers = headers;
+  copy.headers = copyHeaders(config.headers);
+  return copy;
+}
+
+/** Says what the adapter needs to know, and how to put the URL together that was judged. */
+function direct({ copy, url, origin, adapter }: Departure): void {
   copy.adapter = adapter.send;
   // ECONNABORTED means a timeout and a browser's abort alike.
   if (adapter.transport === 'custom' || (copy.timeout && adapter.transport !== 'fetch'))
     copy.transitional = { ...copy.transitional, clarifyTimeoutError: true };
-  if (adapter.transport === 'custom') return copy;
+  if (adapter.transport === 'custom') return;
   // A URL of another origin only stood in, for one that is relative or none: what axios makes of that is its own matter.
   const signed = url?.origin === origin ? url.href : undefined;
   // axios 1.8.2 lets xhr and fetch go to an absolute URL that was forbidden; what was judged is what must be sent.
@@ -101,7 +110,6 @@ function copyConfig({ config, headers, url, origin, adapter }: Departure): Inter
     delete copy.allowAbsoluteUrls;
     if (signed !== undefined) delete copy.params;
   }
-  return copy;
 }
 
 function withOwnConfig(response: AxiosResponse, config: InternalAxiosRequestConfig): AxiosResponse {
