@@ -1,7 +1,7 @@
 /**
  * Runs a suite under a polluted Object.prototype (FAILURES F90): `npx jest -c jest.pollution.config.ts`. While a test runs,
  * every plain object seems to have these, and whoever reads or calls one has not looked whose they are.
- * Left out are names that the tests themselves look for on plain objects, such as `reason` and `expiresAt`.
+ * Left out are names that the tests themselves look for on plain objects, such as `reason` and `expiresAt`, or Node (`encoding`).
  */
 const EVIL = 'https://evil.example';
 const called: string[] = [];
@@ -31,7 +31,7 @@ const values: Record<string, unknown> = {
     refreshTimeoutMs: 1,
     challengesPerCall: 9,
   },
-  ...{ accessToken: 'evil', access_token: 'evil', refreshToken: 'evil', refresh_token: 'evil', token68: 'evil' },
+  ...{ accessToken: 'evil', access_token: 'evil', refreshToken: 'evil', refresh_token: 'evil' },
   ...{ expires_in: 1, exp: 1, iat: 1, generation: 99, epoch: 99, version: 1 },
   ...{
     username: 'evil',
@@ -39,7 +39,6 @@ const values: Record<string, unknown> = {
     credentialHeaders: ['x-evil'],
     header: 'X-Evil',
     keyId: 'evil',
-    encoding: 'base64',
   },
   ...{ retryAfterMs: 1e9, challenge: true, isReauthorized: true, adapterName: 'xhr', isAxiosError: true },
   ...{ baseURL: EVIL, allowAbsoluteUrls: false, socketPath: '/tmp/evil', fetchOptions: { redirect: 'error' } },

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { buildSync } from 'esbuild';
 import axios, { AxiosError, type AxiosAdapter, type InternalAxiosRequestConfig } from 'axios';
-import { attachAuth, bearer, exchangeOf, type AttachAuthOptions, type AuthScheme } from '../lib/index.js';
+import { attachAuth, bearer, exchangeOf, hmac, type AttachAuthOptions, type AuthScheme } from '../lib/index.js';
 
 /*
  * F90, for the names that the rig of jest.pollution.config.ts leaves out, since Node, axios or Jest read them themselves.
@@ -34,7 +34,7 @@ function client(options: AttachAuthOptions, answer?: AxiosAdapter) {
   };
   const api = axios.create({ adapter, baseURL: 'https://api.example.com' });
   attachAuth(api, options);
-  return { api, credentials: () => sent.map(({ headers }) => headers.get('Authorization')) };
+  return { api, credentials: (name = 'Authorization') => sent.map(({ headers }) => headers.get(name)) };
 }
 
 // In a process of its own: the global object of Jest shows what is inherited as its own.
@@ -78,6 +78,15 @@ test('a token without an expiry does not expire', async () => {
   });
   expect(credentials).toEqual(['Bearer good']);
   expect(refresh).not.toHaveBeenCalled();
+});
+
+test('a signature is written as ever', async () => {
+  const credentials = await polluted({ encoding: 'base64' }, async () => {
+    const { api, credentials: sent } = client({ scheme: hmac({ keyId: 'k', secret: 's' }) });
+    await api.get('/x');
+    return sent('X-Signature');
+  });
+  expect(credentials).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
 });
 
 test('an error has the answer, the code and the cause that it has itself', async () => {

@@ -1,5 +1,6 @@
 import { properties, withLoopback } from './properties.js';
 import { findMangled } from './values.js';
+import { findMiswritten } from './written.js';
 
 jest.setTimeout(60_000);
 
@@ -27,3 +28,8 @@ test('a credential is refused by the name of its field, or arrives byte for byte
   ];
   expect(await withLoopback((loopback) => findMangled(units, loopback))).toBeUndefined();
 });
+
+// F89
+test('so do all code units in every position of a value', async () => {
+  expect(await findMiswritten(Array.from({ length: 0x10000 }, (_, unit) => unit))).toBeUndefined();
+}, 300_000);
