@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { AxiosError, AxiosRequestConfig } from 'axios';
-import { exchangeOf, type RetryFailure } from '../lib/index.js';
+import { exchangeOf, signed, type RetryFailure } from '../lib/index.js';
 import { reasonOf, Stage, told, tooMany, underway, type Reply } from './support/stage.js';
 import { MORNING } from './support/virtual-clock.js';
 
@@ -215,6 +215,28 @@ describe('the gate', () => {
     expect((await stage.outcomes(calls)).every(({ status }) => status === 200)).toBe(true);
     expect(stage.to('/busy').filter(({ at }) => at > 0 && at < 30_010)).toEqual([]);
     expect(stage.to('/busy')).toHaveLength(2_100);
+  });
+
+  test('that closes while a call is signed has it signed afresh when it opens', async () => {
+    const stage = new Stage();
+    const sign = async (): Promise<Record<string, string>> => {
+      const at = stage.clock.monotonic();
+      await stage.clock.pass(100);
+      return { 'X-Signed-At': String(at) };
+    };
+    stage.attach({ scheme: signed(sign) });
+    stage.always('/busy', ({ at }) => (at < 1_000 ? tooMany(20) : 200));
+    const calls = [underway(stage.api.get('/busy'))];
+    await stage.clock.advance(105);
+    calls.push(underway(stage.api.get('/busy')), underway(stage.api.get('/quiet')));
+    expect(await stage.outcomes(calls)).toMatchObject([{ attempts: 2 }, { attempts: 1 }, { attempts: 1 }]);
+    const [refused, ...others] = stage.to('/busy');
+    expect(refused?.at).toBe(100);
+    for (const { at, headers } of others) {
+      expect(at).toBeGreaterThanOrEqual(20_110);
+      expect(at - Number(headers['X-Signed-At'])).toBe(100);
+    }
+    expect(stage.to('/quiet').map(({ at }) => at)).toEqual([205]);
   });
 
   test('those who wait go in the order in which they came', async () => {
@@ -723,6 +745,15 @@ describe('the retry budget', () => {
     );
     stage.script('/item', 503);
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+  });
+
+  test('is a tenth of the calls, first attempts counted alone', async () => {
+    const { stage } = Stage.with({});
+    await stage.settled(times(300, () => stage.api.get('/fine', { attachAuth: { credentials: 'omit' } })));
+    stage.script('/item', ...times(40, () => 503));
+    const outcomes = await stage.outcomes(times(40, () => stage.api.get('/item')));
+    const healed = outcomes.filter(({ status }) => status === 200).length;
+    expect(healed).toBe(34);
   });
 
   test('is one for each origin', async () => {
