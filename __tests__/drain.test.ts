@@ -1,4 +1,5 @@
-import { fixedWindow, slidingWindow, tokenBucket, type Limiter } from './support/limiters.js';
+import { basic } from '../lib/index.js';
+import { changing, fixedWindow, slidingWindow, tokenBucket, type Limiter } from './support/limiters.js';
 import { Stage } from './support/stage.js';
 
 /*
@@ -37,21 +38,59 @@ async function drain(limiter: Limiter, latencyMs: readonly [number, number], see
   };
 }
 
-test.each<[world: string, limiter: Limiter, longest: number]>([
-  ['a bucket of 50 a second', tokenBucket(50, 50), 1.3],
-  ['a bucket of 50 a second, with Retry-After', tokenBucket(50, 50, 'secs'), 1.3],
-  ['a small bucket of 50 a second', tokenBucket(50, 5), 1.3],
+const SEEDS = [1, 2, 3];
+
+test.each<[world: string, limiter: () => Limiter, longest: number, mostRefused: number]>([
+  ['a bucket of 50 a second', () => tokenBucket(50, 50), 1.3, 0.1],
+  ['a bucket of 50 a second, with Retry-After', () => tokenBucket(50, 50, 'secs'), 1.3, 0.05],
+  ['a small bucket of 50 a second', () => tokenBucket(50, 5), 1.3, 0.1],
   // Each refusal costs a second of silence, of which such a bucket keeps a tenth.
-  ['a small bucket of 50 a second, with Retry-After', tokenBucket(50, 5, 'secs'), 1.8],
-  ['a window of 50 a second', fixedWindow(50, 1_000), 1.45],
-  ['a window of 50 a second, with Retry-After', fixedWindow(50, 1_000, 'secs'), 1.5],
-  ['a window of 50 a second that RateLimit headers describe', fixedWindow(50, 1_000, 'draft'), 1.15],
-  ['a window of 100 in ten seconds, with Retry-After', fixedWindow(100, 10_000, 'secs'), 1.3],
-  ['a sliding window of 50 a second', slidingWindow(50, 1_000), 1.45],
-  ['a sliding window of 50 a second that counts what it refused', slidingWindow(50, 1_000, 'none', true), 1.45],
-])('%s loses none of a thousand calls, and refuses hardly one after the first burst', async (_, limiter, longest) => {
-  const { lost, refused, time } = await drain(limiter, [5, 20], 1);
-  expect(lost).toBe(0);
-  expect(refused).toBeLessThan(0.05);
-  expect(time).toBeLessThan(longest);
+  ['a small bucket of 50 a second, with Retry-After', () => tokenBucket(50, 5, 'secs'), 1.8, 0.05],
+  ['a window of 50 a second', () => fixedWindow(50, 1_000), 1.3, 0.1],
+  ['a window of 50 a second, with Retry-After', () => fixedWindow(50, 1_000, 'secs'), 1.3, 0.05],
+  ['a window of 100 a second, with Retry-After', () => fixedWindow(100, 1_000, 'secs'), 1.3, 0.05],
+  ['a window of 50 a second that RateLimit headers describe', () => fixedWindow(50, 1_000, 'draft'), 1.3, 0.05],
+  ['a window of 100 in ten seconds, with Retry-After', () => fixedWindow(100, 10_000, 'secs'), 1.3, 0.05],
+  ['a sliding window of 50 a second', () => slidingWindow(50, 1_000), 1.3, 0.1],
+  ['a sliding window of 50 a second, with Retry-After', () => slidingWindow(50, 1_000, 'secs'), 1.3, 0.05],
+  ['a sliding window that counts what it refused', () => slidingWindow(50, 1_000, 'none', true), 1.45, 0.1],
+  ['a bucket that is halved meanwhile', () => changing(8_000, tokenBucket(50, 50), tokenBucket(25, 25)), 1.3, 0.1],
+  // It is noticed by trying a higher pace now and then.
+  ['a bucket that doubles meanwhile', () => changing(8_000, tokenBucket(50, 50), tokenBucket(100, 100)), 1.5, 0.1],
+])(
+  '%s loses none of a thousand calls, and refuses hardly one after the first burst',
+  async (_, limiter, longest, mostRefused) => {
+    for (const seed of SEEDS) {
+      const { lost, refused, time } = await drain(limiter(), [5, 20], seed);
+      expect({ seed, lost }).toEqual({ seed, lost: 0 });
+      expect(refused).toBeLessThan(mostRefused);
+      expect(time).toBeLessThan(longest);
+    }
+  },
+);
+
+test.each<[world: string, limiter: () => Limiter, calls: number]>([
+  ['a window of 50 a second, with Retry-After', () => fixedWindow(50, 1_000, 'secs'), 500],
+  ['a window of 100 in ten seconds, with Retry-After', () => fixedWindow(100, 10_000, 'secs'), 300],
+  ['a window of 100 a second that RateLimit headers describe', () => fixedWindow(100, 1_000, 'draft'), 500],
+])('two clients share %s, and in most runs neither gets twice as much as the other', async (_, makeLimiter, each) => {
+  const ratios: number[] = [];
+  for (const seed of [1, 2, 3, 4, 5]) {
+    const stage = new Stage(seed);
+    stage.latencyMs = () => 5 + stage.clock.random() * 15;
+    const limiter = makeLimiter();
+    stage.always('/open', () => limiter.take(stage.clock.monotonic()));
+    const calls = ['a', 'b'].flatMap((client) => {
+      const api = stage.instance();
+      stage.attach({ scheme: basic({ username: client, password: 'secret' }) }, api);
+      return Array.from({ length: each }, () => api.get('/open', { headers: { 'X-Call': client } }));
+    });
+    const outcomes = await stage.outcomes(calls);
+    expect(outcomes.filter(({ status }) => status !== 200)).toEqual([]);
+    const grants = ['a', 'b'].map((client) => stage.to(client).filter(({ status }) => status === 200));
+    const firstIsDoneAt = Math.min(...grants.map((sent) => sent.at(-1)!.at));
+    const shares = grants.map((sent) => sent.filter(({ at }) => at <= firstIsDoneAt).length);
+    ratios.push(Math.max(...shares) / Math.min(...shares));
+  }
+  expect(ratios.filter((ratio) => ratio < 2).length).toBeGreaterThanOrEqual(4);
 });

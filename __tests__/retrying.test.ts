@@ -187,6 +187,32 @@ describe('a 503 with Retry-After', () => {
 });
 
 // F63 F99 F105
+describe('a limit of a minute that says when it ends', () => {
+  test('is waited for although both its end and the Date are rounded to seconds', async () => {
+    const { stage } = Stage.with({});
+    await stage.clock.advance(500);
+    const seconds = (at: number): number => (MORNING + at) / 1000;
+    stage.always('/item', ({ at }) =>
+      at > 60_600
+        ? 200
+        : {
+            status: 429,
+            headers: {
+              'X-RateLimit-Reset': String(Math.ceil(seconds(60_500))),
+              Date: new Date(1000 * Math.floor(seconds(at))).toUTCString(),
+            },
+          },
+    );
+    const calls = times(3, () => underway(stage.api.get('/item')));
+    await stage.clock.advance(30);
+    calls.push(underway(stage.api.get('/item')));
+    expect((await stage.outcomes(calls)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    const [first] = stage.to('/item').filter(({ status }) => status === 200);
+    expect(first?.at).toBeGreaterThanOrEqual(61_000);
+    expect(first?.at).toBeLessThan(68_000);
+  });
+});
+
 describe('the gate', () => {
   test('other calls to a refused path wait for it, and none is sent before its instant', async () => {
     const { stage } = Stage.with({});

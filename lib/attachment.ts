@@ -5,16 +5,13 @@ import { teller, type Tell } from './events.js';
 import { own } from './own.js';
 import { RETRY_DEFAULTS, type Policy } from './policy.js';
 import { RetryBudget } from './recovery/budget.js';
-import { parseHttpDate } from './recovery/http-date.js';
+import { skewOf } from './recovery/http-date.js';
 import { hooksOf, type SchemeHooks } from './schemes/scheme.js';
 import { Gate } from './traffic/gate.js';
 import { WaitingRoom } from './traffic/waiting-room.js';
 import { headerOf } from './wire/answer.js';
 import { bareAxios, clientOf } from './wire/client.js';
 import { Destinations } from './wire/origin.js';
-
-/** A Date header has whole seconds and took its time to arrive: less than this is no difference. */
-const LEAST_SKEW_MS = 2_000;
 
 /** As axios keeps it. */
 export interface ResponseHandler {
@@ -104,10 +101,7 @@ export class Attachment {
     this.#skewMs ??= 0;
     const date = headerOf(response, 'date');
     if (date === undefined || headerOf(response, 'age') !== undefined) return;
-    const now = this.clock.now();
-    const served = parseHttpDate(date, now);
-    if (served === undefined) return;
-    this.#skewMs = Math.abs(served - now) < LEAST_SKEW_MS ? 0 : served - now;
+    this.#skewMs = skewOf(date, this.clock.now()) ?? this.#skewMs;
   }
 
   /** The scheme's principal has changed. */

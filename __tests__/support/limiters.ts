@@ -61,6 +61,18 @@ export function slidingWindow(quota: number, windowMs: number, hint: Hint = 'non
   };
 }
 
+/** One limit until an instant, and another one from then on, which is full. */
+export function changing(atMs: number, before: Limiter, after: Limiter): Limiter {
+  return {
+    take: (now) => (now < atMs ? before : after).take(now),
+    idealMs(calls) {
+      let granted = 0;
+      while (before.idealMs(granted + 1) < atMs) granted++;
+      return granted >= calls ? before.idealMs(calls) : atMs + after.idealMs(calls - granted);
+    },
+  };
+}
+
 function refuse(hint: Hint, untilMs: number, policy?: string): Reply {
   const seconds = Math.max(1, Math.ceil(untilMs / 1000));
   const headers = {

@@ -3,7 +3,7 @@ import type { Attachment } from '../attachment.js';
 import { chainOf } from '../errors.js';
 import { said } from '../own.js';
 import { isThrottling, type Outcome } from '../recovery/decide.js';
-import { parseHttpDate } from '../recovery/http-date.js';
+import { skewOf } from '../recovery/http-date.js';
 import { readRateLimit } from '../recovery/rate-limit.js';
 import { parseRetryAfter } from '../recovery/retry-after.js';
 import { headerOf, headersOf } from '../wire/answer.js';
@@ -24,8 +24,8 @@ export function readAnswer(response: AxiosResponse, origin: string, { policy, cl
   const date = headerOf(response, 'age') === undefined ? headerOf(response, 'date') : undefined;
   const asked = parseRetryAfter(headerOf(response, 'retry-after'), { now, date });
   if (status !== 429) return { ...answer, retryAfterMs: asked };
-  const servedAt = (date === undefined ? undefined : parseHttpDate(date, now)) ?? now;
-  const limit = readRateLimit((name) => headerOf(response, name), servedAt);
+  const skewMs = date === undefined ? undefined : skewOf(date, now);
+  const limit = readRateLimit((name) => headerOf(response, name), now + (skewMs ?? 0));
   // A limit that has calls left is not the one that this call was refused for.
   const untilReset = (limit?.remaining ?? 0) < 1 ? limit?.resetMs : undefined;
   return { ...answer, retryAfterMs: asked ?? untilReset, limit };

@@ -1,4 +1,5 @@
 import type { Attachment } from '../attachment.js';
+import { isWithin } from '../recovery/decide.js';
 import type { Admission, Gate, GateKeys } from '../traffic/gate.js';
 import type { Verdict } from '../traffic/lane.js';
 import type { RequestView } from '../wire/request-view.js';
@@ -21,7 +22,7 @@ export function passGate<T>(
   endPass(call, 'ended');
   const longestMs = policy.retry ? policy.retry.maxRetryAfterMs : Infinity;
   const entry = gate.enter(keys, {
-    mayWait: (opensInMs) => opensInMs <= Math.min(longestMs, waiting.remainingMs),
+    mayWait: (opensInMs) => isWithin(opensInMs, longestMs) && opensInMs <= waiting.remainingMs,
     isKnown: call.attempts > 0,
   });
   if (entry?.kind !== 'wait') {

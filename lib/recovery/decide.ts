@@ -138,12 +138,17 @@ function wait(
   policy: RetryPolicy,
 ): Decision {
   if (!call.isReplayable) return { kind: 'settle', reason: 'body-not-replayable', ...asked(retryAfterMs) };
-  if (retryAfterMs !== undefined && retryAfterMs > policy.maxRetryAfterMs) {
+  if (retryAfterMs !== undefined && !isWithin(retryAfterMs, policy.maxRetryAfterMs)) {
     return { kind: 'settle', reason: 'retry-after-too-long', ...asked(retryAfterMs) };
   }
   // Coming back earlier than asked would be worse than not at all.
   if (delayMs > progress.remainingMs) return { kind: 'settle', reason: 'deadline', ...asked(retryAfterMs) };
   return { kind: 'wait', delayMs, reason, ...asked(retryAfterMs) };
+}
+
+/** Servers mean whole seconds: an instant that was rounded up to one must not make of a minute more than a minute. */
+export function isWithin(askedMs: number, longestMs: number): boolean {
+  return Math.floor(askedMs / 1000) * 1000 <= longestMs;
 }
 
 /** 429, and a 503 that says when to come back. */

@@ -35,3 +35,13 @@ function instant(year: unknown, month: unknown, day: unknown, time: readonly unk
   const at = Date.UTC(Number(year), monthIndex, Number(day), hour, minute, Math.min(second, 59));
   return new Date(at).getUTCMonth() === monthIndex ? at : undefined;
 }
+
+/** A Date header has whole seconds and took its time to arrive: less than this is no difference. */
+const LEAST_SKEW_MS = 2_000;
+
+/** How far the server's clock is ahead of ours by its Date header; undefined where that is none. */
+export function skewOf(date: string, now: number): number | undefined {
+  const served = parseHttpDate(date, now);
+  if (served === undefined) return undefined;
+  return Math.abs(served - now) < LEAST_SKEW_MS ? 0 : served - now;
+}

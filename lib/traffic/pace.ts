@@ -11,20 +11,16 @@ const WIDE_WINDOW = 16;
 const LEAST_WINDOW = 4;
 /** Without an answer for so long, one more call goes all the same: nobody waits for a call that hangs. */
 const STALL_MS = 5_000;
-/** Fewer answers than that say nothing about a rate. */
+/** Fewer answers than the first number say nothing about a rate, and fewer than the second nothing about a window. */
 const LEAST_GRANTS = 3;
-/** What a rate that is under way was refused at, and what the server published, is undercut by this. */
+const LEAST_QUOTA = 25;
+/** What the server published or let be seen of its limit is undercut by this, and a rate that it refused after a while by that. */
 const BELOW = 0.98;
-/** Refusals may be so many of all calls: each answer earns that much, each refusal costs one, each second of silence a tenth of the calls it took. */
-const EARNED = 0.03;
-const FIRST_CREDIT = 30;
-const RICH = 10;
-const DEEPEST_DEBT = -20;
-const SILENCE = 0.1;
-/** A rate has to hold for so long before a higher one is tried, and with debts for three times as long. */
+const WELL_BELOW = 0.93;
+/** A rate has to hold for so long before a higher one is tried; one that follows from a window, for several of them. */
 const QUIET_MS = 500;
 const LONGEST_QUIET_MS = 20_000;
-const IN_DEBT = 3;
+const QUIET_WINDOWS = 8;
 const FIRST_STEP = 2;
 const LATER_STEP = 1.2;
 /** So near to its ceiling a rate has found its place; from then on the ceiling is lifted a little at a time, for limits change. */
@@ -47,10 +43,17 @@ export class Pace {
   /** Calls on their way. */
   inFlight = 0;
   readonly #backoff: Backoff;
+  /** Since it opened last: when, what was granted, and how long it had been closed. */
   #openedAt = 0;
-  /** Refusals in a row, and when they began. */
+  #openGrants = 0;
+  #closedMs = 0;
+  /** Refusals in a row, when the first and the last came, and whether the server said for how long. */
   #strikes = 0;
   #strikingSince = 0;
+  #refusedAt = 0;
+  #isTold = false;
+  /** Grants over refusals among the calls that were sent after the one that was refused first. */
+  #trickle = 0;
   #lastSilenceMs = 0;
   #window = FIRST_WINDOW;
   /** Calls in a second; undefined: not known yet, the window alone holds them back. */
@@ -59,17 +62,16 @@ export class Pace {
   #held = 0;
   #ceiling = Infinity;
   /** What the server has published. */
-  #published: number | undefined;
+  #published = Infinity;
   #steadyAt = 0;
   #nextAt = 0;
   #roundTripMs = 0;
   /** Since the server was last seen to refuse: what it granted, while calls were waiting all the time. */
   #cycleBeganAt: number | undefined;
-  #cycleMs = 0;
   #cycleGrants = 0;
-  #openGrants = 0;
+  #cycleMs = 0;
+  #patience = 1;
   #lessons = 0;
-  #credit = FIRST_CREDIT;
 
   constructor(backoff: Backoff) {
     this.#backoff = backoff;
@@ -89,10 +91,7 @@ export class Pace {
 
   /** One call goes. `isFree`: nobody had to wait, so what was not used before may be used now. */
   leave(now: number, isFree: boolean): void {
-    if (this.#openedAt < this.closedUntil) {
-      this.#openedAt = this.#steadyAt = this.closedUntil;
-      this.#openGrants = 0;
-    }
+    if (this.#openedAt < this.closedUntil) this.#open(now);
     this.inFlight++;
     this.lastMoveAt = now;
     if (isFree) this.#cycleBeganAt = undefined;
@@ -106,11 +105,13 @@ export class Pace {
     this.#arrived(now);
     const tripMs = now - sentAt;
     this.#roundTripMs = this.#roundTripMs === 0 ? tripMs : this.#roundTripMs * 0.8 + tripMs * 0.2;
-    if (this.#strikes > 0) this.#lastSilenceMs = now - this.#strikingSince;
-    this.#strikes = 0;
+    if (this.#strikes > 0 && now < this.closedUntil) this.#trickle++;
+    else if (this.#strikes > 0) {
+      this.#lastSilenceMs = now - this.#strikingSince;
+      this.#strikes = 0;
+    }
     this.#cycleGrants++;
     this.#openGrants++;
-    this.#credit = Math.max(this.#credit, DEEPEST_DEBT) + (this.#credit < RICH ? EARNED : 0);
     if (this.#rate !== undefined)
       this.#window = Math.max(LEAST_WINDOW, 2 + (2 * this.#rate * this.#roundTripMs) / 1000);
     else this.#window += this.#window < WIDE_WINDOW ? 1 : LEAST_WINDOW / this.#window;
@@ -125,23 +126,21 @@ export class Pace {
   refused({ sentAt, askedMs, chance }: Refusal, now: number): boolean {
     const isFresh = this.closedUntil === 0 || (sentAt >= this.#openedAt && now >= this.closedUntil);
     const before = this.closedUntil;
+    this.#isTold = askedMs !== undefined;
     if (askedMs !== undefined && askedMs > 0) {
       this.closedUntil = Math.max(before, now + askedMs);
       // Everybody who was told the same instant would come at the same instant.
       this.#nextAt = Math.max(this.#nextAt, now + notBefore(askedMs, this.#backoff, 1, chance));
-    } else if (isFresh) {
-      const baseDelayMs = Math.max(this.#backoff.baseDelayMs, this.#lastSilenceMs / 4);
-      this.closedUntil = now + equalJitter({ ...this.#backoff, baseDelayMs }, this.#strikes + 1, chance);
-    }
+    } else if (isFresh) this.closedUntil = this.#guess(now, chance);
     if (isFresh) this.#strike(now);
-    else if (this.#rate !== undefined && sentAt >= 0) this.#credit--;
+    else this.#trickle--;
     return this.closedUntil > before;
   }
 
   /** The server says how many calls in a second it accepts. */
   published(perSecond: number): void {
     this.#published = perSecond * BELOW;
-    this.#rate ??= this.#published;
+    this.#rate ??= this.#ceiling = this.#published;
   }
 
   /** One that this pace had let go has come back. */
@@ -150,53 +149,78 @@ export class Pace {
     this.lastMoveAt = now;
   }
 
+  /** Until when a server is likely to refuse that does not say: as long as last time, and then a little longer each time. */
+  #guess(now: number, chance: number): number {
+    const usualMs = this.#lastSilenceMs > QUIET_MS ? this.#lastSilenceMs : 0;
+    const baseDelayMs = this.#strikes > 0 && usualMs > 0 ? usualMs / 16 : this.#backoff.baseDelayMs;
+    const until = now + equalJitter({ ...this.#backoff, baseDelayMs }, this.#strikes + 1, chance);
+    const usual = Math.min(this.#openedAt + 0.95 * usualMs, now + this.#backoff.maxDelayMs);
+    return this.#strikes > 0 ? until : Math.max(until, usual);
+  }
+
   #strike(now: number): void {
     if (this.#strikes++ === 0) this.#strikingSince = now;
-    const window = Math.min(this.#window, WIDE_WINDOW) / 2;
+    this.#refusedAt = now;
+    this.#trickle = 0;
+    this.#window = this.#strikes > 1 ? 1 : Math.max(LEAST_WINDOW, Math.min(this.#window, WIDE_WINDOW) / 2);
+  }
+
+  /** The first call goes after a silence: all that the opening before has granted is known by now. */
+  #open(now: number): void {
     if (this.#cycleBeganAt === undefined || this.#cycleGrants >= LEAST_GRANTS) {
-      if (this.#cycleBeganAt !== undefined) this.#learn(now, now - this.#cycleBeganAt);
-      this.#cycleBeganAt = now;
+      if (this.#cycleBeganAt !== undefined) this.#learn(this.#refusedAt - this.#cycleBeganAt);
+      this.#cycleBeganAt = this.#refusedAt;
       this.#cycleGrants = 0;
     }
-    this.#window = this.#strikes > 1 ? 1 : Math.max(LEAST_WINDOW, window);
+    this.#closedMs = this.closedUntil - this.#strikingSince;
+    this.#openedAt = this.#steadyAt = now;
+    this.#openGrants = 0;
   }
 
   /** Between two refusals a limit gives exactly what it is, unless it overflowed while nobody was allowed to ask. */
-  #learn(now: number, cycleMs: number): void {
-    if (this.#published !== undefined) {
-      this.#rate = Math.min(this.#rate ?? Infinity, this.#published) * 0.9;
-      this.#steadyAt = now;
+  #learn(cycleMs: number): void {
+    const openMs = Math.max(this.#refusedAt - this.#openedAt, 1);
+    const overall = (this.#cycleGrants / cycleMs) * 1000;
+    this.#cycleMs = Math.min(cycleMs, LONGEST_CYCLE_MS);
+    this.#patience = 1;
+    const isBrief = this.#isTold && this.#closedMs > QUIET_MS && openMs < this.#closedMs;
+    if (isBrief && this.#openGrants >= LEAST_QUOTA && this.#trickle <= 0) {
+      this.#learnWindow();
       return;
     }
-    this.#credit -= 1 + (SILENCE * (this.#rate ?? 0) * (this.closedUntil - now)) / 1000;
-    const overall = (this.#cycleGrants / cycleMs) * 1000;
-    const whileOpen = (this.#openGrants / Math.max(now - this.#openedAt, 1)) * 1000;
+    const whileOpen = (this.#openGrants / openMs) * 1000;
     this.#ceiling = this.#rate ?? Math.max(whileOpen, overall, (this.#window / Math.max(this.#roundTripMs, 1)) * 1000);
     const highest = Math.max(Math.min(this.#ceiling, 2 * whileOpen), overall);
     const likely = overall ** 0.7 * highest ** 0.3;
     // What was held before is refused now: it did not hold for long enough, or the limit has changed.
-    if (this.#held > this.#ceiling * 0.97) this.#held = likely;
+    if (this.#held > this.#ceiling * 0.97) this.#held = openMs > this.#closedMs ? this.#ceiling * WELL_BELOW : likely;
     this.#held = Math.min(Math.max(this.#held, overall), this.#ceiling);
     if (this.#lessons++ === 0) this.#held = likely;
     this.#rate = Math.max(0.2, Math.min(this.#held * 0.97, this.#ceiling * BELOW));
-    this.#cycleMs = Math.min(cycleMs, LONGEST_CYCLE_MS);
+  }
+
+  /** It gave all that it has at once, and then nothing until its next window: those begin whole seconds apart. */
+  #learnWindow(): void {
+    const periodMs = this.closedUntil - this.#openedAt - this.#roundTripMs;
+    const windowMs = periodMs < 900 ? periodMs : Math.floor(periodMs / 1000 + 0.1) * 1000;
+    this.#rate = this.#held = Math.min(this.#published, (BELOW * 1000 * this.#openGrants) / windowMs);
+    this.#ceiling = Infinity;
+    this.#lessons = 2;
+    this.#patience = QUIET_WINDOWS;
   }
 
   /** A rate that has held for a while gives way to a higher one. */
   #climb(now: number, rate: number): void {
-    const patience = this.#credit < 0 ? IN_DEBT : 1;
-    const quietMs = Math.min(LONGEST_QUIET_MS, patience * Math.max(QUIET_MS, this.#cycleMs, 2 * this.#roundTripMs));
+    const quietMs = Math.min(
+      LONGEST_QUIET_MS,
+      Math.max(QUIET_MS, this.#patience * this.#cycleMs, 2 * this.#roundTripMs),
+    );
     if (now - this.#steadyAt < quietMs) return;
     this.#steadyAt = now;
+    this.#patience = 1;
     this.#held = Math.max(this.#held, rate);
-    if (this.#published !== undefined) {
-      this.#rate = Math.min(this.#published, rate * FIRST_STEP);
-      return;
-    }
-    if (this.#ceiling / rate < NEAR) {
-      this.#ceiling *= LIFT;
-      if (this.#credit < RICH) this.#steadyAt += quietMs;
-    }
-    this.#rate = Math.min(Math.sqrt(rate * this.#ceiling), rate * (this.#lessons > 1 ? LATER_STEP : FIRST_STEP));
+    if (this.#ceiling / rate < NEAR) this.#ceiling *= LIFT;
+    const step = rate * (this.#lessons > 1 ? LATER_STEP : FIRST_STEP);
+    this.#rate = Math.min(this.#published, Math.sqrt(rate * this.#ceiling), step);
   }
 }
