@@ -317,3 +317,74 @@ describe('getSnapshot() and subscribe()', () => {
     expect(heard).toBe(1);
   });
 });
+
+describe('a store that fails', () => {
+  const failure = Object.assign(new TypeError('SECRET'), { code: 'EACCES' });
+  const odd = Object.assign(new Error('SECRET'), { name: 7, code: 'EIO' });
+  const thrown = (error: Error) => (): never => {
+    throw error;
+  };
+  test.each<[string, Partial<TokenStore>]>([
+    ['load: TypeError EACCES', { load: thrown(failure) }],
+    ['load: TypeError EACCES', { load: () => Promise.reject(failure) }],
+    ['load: EIO', { load: thrown(odd) }],
+    ['load: not a session of version 1', { load: () => ({ version: 2 }) as never }],
+    ['load: no answer within 2 s', { load: () => new Promise(() => undefined) }],
+    ['write: TypeError EACCES', { compareAndSet: thrown(failure) }],
+    ['subscribe: TypeError EACCES', { subscribe: thrown(failure) }],
+  ])('is told of as "%s", and of its message nothing', async (what, faulty) => {
+    const stage = new Stage();
+    const store: TokenStore = { ...memoryStore(), ...faulty };
+    const scheme = stage.bearer({ store, tokens: stage.tokens.issue() });
+    stage.attach({ scheme });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    const [first] = stage.heard('store-degraded');
+    expect(first).toMatchObject({ reason: `${what}; the session goes on in memory` });
+  });
+
+  test('is asked again by a call after five seconds, and once', async () => {
+    const stage = new Stage();
+    let asked = 0;
+    const load = (): never => {
+      asked++;
+      throw failure;
+    };
+    stage.attach({ scheme: stage.bearer({ store: { ...memoryStore(), load }, tokens: stage.tokens.issue() }) });
+    const after = async (ms: number): Promise<number> => {
+      await stage.clock.advance(ms);
+      const before = asked;
+      await stage.settled(times(3, () => stage.api.get('/item')));
+      return asked - before;
+    };
+    expect(await after(0)).toBe(1);
+    expect(await after(4_900)).toBe(0);
+    expect(await after(200)).toBe(1);
+  });
+});
+
+test('a store is followed from the first who listens or is attached to the last', () => {
+  const stage = new Stage();
+  let followers = 0;
+  let begun = 0;
+  const store: TokenStore = {
+    ...memoryStore(),
+    subscribe: () => {
+      followers++;
+      begun++;
+      return () => followers--;
+    },
+  };
+  const scheme = stage.bearer({ store });
+  expect(followers).toBe(0);
+  const leave = scheme.subscribe(() => undefined);
+  const one = stage.attach({ scheme });
+  const other = stage.attach({ scheme }, stage.instance());
+  for (const end of [leave, () => one.detach()]) {
+    end();
+    expect(followers).toBe(1);
+  }
+  other.detach();
+  expect([followers, begun]).toEqual([0, 1]);
+  scheme.subscribe(() => undefined)();
+  expect([followers, begun]).toEqual([0, 2]);
+});

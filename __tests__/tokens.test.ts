@@ -84,6 +84,9 @@ describe('a lifetime in seconds counts from now, and lies between 0 and a hundre
     [null, undefined],
     [NaN, undefined],
     ['soon', undefined],
+    ['60s', undefined],
+    ['s60', undefined],
+    ['1.25', NOW + 1_250],
     [{}, undefined],
   ])('%p', (seconds, expiresAt) => {
     expect(expiryOf({ expires_in: seconds })).toBe(expiresAt);
@@ -163,6 +166,7 @@ describe('the exp of a JWT is read where nothing else says when it ends', () => 
     `a.${Buffer.from('"exp"').toString('base64url')}.c`,
     `a.${Buffer.from('{"__proto__":{"exp":1}}').toString('base64url')}.c`,
     `${jwt({ exp: NOW_S + 60 })}.d`,
+    jwt({ exp: NOW_S + 60 }).replace(/\.signature$/, ''),
     jwt({ exp: NOW_S + 60, padding: 'x'.repeat(20_000) }),
   ])('a token that is no JWT of a sensible size says nothing (case %#)', (accessToken) => {
     expect(read({ accessToken })).toEqual({ accessToken });
@@ -178,7 +182,7 @@ describe('an answer that holds no tokens is a TypeError that names what is wrong
     [/accessToken/, () => 'SECRET'],
     [/accessToken/, []],
     [/accessToken \(or access_token\)/, {}],
-    [/accessToken .*empty/, { accessToken: '' }],
+    [/accessToken .*, but is an empty string$/, { accessToken: '' }],
     [/accessToken .*string/, { accessToken: ['SECRET'] }],
     [/accessToken .*string/, { accessToken: { token: 'SECRET' } }],
     [/accessToken .*string.* number/, { access_token: 7 }],

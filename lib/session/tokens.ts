@@ -59,7 +59,7 @@ export function readTokens(
   const refreshToken = own(answer, 'refreshToken') ?? own(answer, 'refresh_token') ?? own(previous, 'refreshToken');
   const needString = (value: unknown, camel: string, snake: string): void => {
     if (typeof value === 'string' && value !== '') return;
-    const got = value === '' ? 'an empty string' : value === null ? 'null' : typeof value;
+    const got = value === '' ? 'an empty string' : typeof value;
     throw new TypeError(`${from}: ${camel} (or ${snake}) must be a non-empty string, but is ${got}`);
   };
   needString(accessToken, 'accessToken', 'access_token');
