@@ -239,7 +239,9 @@ test.each(adapters)('what an answer that streams may still come to over %s shows
   const read = async (): Promise<void> => {
     for await (const chunk of data) expect(chunk).toBeDefined();
   };
-  expect(JSON.stringify(await failureOf(read()))).not.toContain(CANARY);
+  // Not every axios holds a stream to its limit.
+  const failure: unknown = await read().catch((error: unknown) => error);
+  expect(JSON.stringify([failure])).not.toContain(CANARY);
 });
 
 describe('a refresh that fails', () => {
@@ -250,7 +252,8 @@ describe('a refresh that fails', () => {
       scheme: bearer({ tokens: { accessToken: ACCESS, refreshToken: REFRESH }, refresh }),
       retry: false,
     });
-    return inspect(await failureOf(api.get('/')), { depth: Infinity, showHidden: false });
+    const error = await failureOf(api.get('/'));
+    return inspect([error, error.cause], { depth: Infinity });
   };
   const refused: Handler = (seen, response) => {
     if (seen.url !== '/token') reply(response, 401);
