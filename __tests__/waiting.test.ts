@@ -1,5 +1,5 @@
 import axios, { type AxiosRequestConfig } from 'axios';
-import { memoryStore, type AuthHandle, type BearerScheme, type TokenStore } from '../lib/index.js';
+import { memoryStore, signed, type AuthHandle, type BearerScheme, type TokenStore } from '../lib/index.js';
 import { expired, listeners, listenersOf, refreshing, scenes, throttled, type Scene } from './support/scenes.js';
 import { times } from './support/series.js';
 import { reasonOf, Stage, told, TOKEN_PATH, tooMany, unauthorized, underway } from './support/stage.js';
@@ -280,6 +280,30 @@ describe('one call through 401, refresh, 503 and 429', () => {
 });
 
 // F60
+describe('the signal that a scheme is given', () => {
+  test.each<[string, (ending: { controller: AbortController; handle: AuthHandle; stage: Stage }) => unknown, string]>([
+    ['its caller', ({ controller }) => controller.abort(), 'ERR_CANCELED'],
+    ['detach()', ({ handle }) => handle.detach(), 'ERR_AUTH_DETACHED'],
+    ['the deadline', ({ stage }) => stage.clock.advance(5_000), 'ERR_AUTH_DEADLINE'],
+  ])('ends with %s while the scheme thinks', async (_, end, code) => {
+    const stage = new Stage();
+    const seen: AbortSignal[] = [];
+    const scheme = signed(({ signal }) => {
+      seen.push(signal);
+      return new Promise(() => undefined);
+    });
+    const handle = stage.attach({ scheme, deadlineMs: 5_000 });
+    const controller = new AbortController();
+    const call = underway(stage.api.get('/item', { signal: controller.signal }));
+    await stage.clock.advance(100);
+    expect(seen.map(({ aborted }) => aborted)).toEqual([false]);
+    await end({ controller, handle, stage });
+    expect(reasonOf(await stage.clock.until(call)).code).toBe(code);
+    expect(seen.map(({ aborted }) => aborted)).toEqual([true]);
+    expect(stage.sent).toEqual([]);
+  });
+});
+
 describe('detach()', () => {
   test('leaves what is on the wire to its own answer', async () => {
     const { stage, handle } = Stage.with({});
