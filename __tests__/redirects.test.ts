@@ -270,6 +270,20 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(exchangeOf(answer)).toMatchObject({ attempts: 2, refreshed: true });
   });
 
+  test('a 429 behind a redirect within the origin closes the path that was called', async () => {
+    const own = await start(
+      routes({ '/here': redirect(303, '/there'), '/there': inTurn([429, { 'Retry-After': '1' }], 200) }),
+    );
+    const told: string[] = [];
+    const onEvent: AttachAuthOptions['onEvent'] = (event) => {
+      if (event.type === 'throttled') told.push(event.key);
+      if (event.type === 'retry') told.push(`${event.method} ${event.url}`);
+    };
+    const answer = await client(own, adapter, apiKey(CANARY), { onEvent }).post('/here', 'body');
+    expect(answer.status).toBe(200);
+    expect(told).toEqual([`${own.origin}/here`, `POST ${own.origin}/here`]);
+  });
+
   test.each([
     ['401', 401, {}],
     ['429', 429, { 'Retry-After': '3000' }],

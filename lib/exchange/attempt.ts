@@ -87,16 +87,9 @@ function depart(call: Call, config: Config, copy: Config, made: Attempt): Passag
   call.last = made;
   const mayGoInClear = attachment.policy.origins.allowInsecure === true;
   const isRepeated = call.attempts > 1;
-  return new Passage({
-    config,
-    copy,
-    credentialHeaders,
-    url: view.seenUrl,
-    origin,
-    adapter,
-    isRepeated,
-    mayGoInClear,
-  });
+  const url = view.seenUrl;
+  view.left(config);
+  return new Passage({ config, copy, credentialHeaders, url, origin, adapter, isRepeated, mayGoInClear });
 }
 
 function fail(call: Call, made: Attempt, error: unknown): unknown {

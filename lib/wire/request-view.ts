@@ -15,7 +15,7 @@ export class RequestView {
   readonly method: string;
   readonly headers: AxiosRequestHeaders;
   readonly attempt: number;
-  readonly #config: InternalAxiosRequestConfig;
+  #config: InternalAxiosRequestConfig;
   readonly #source: ViewSource;
   #url: URL | undefined;
   #body: RequestBody | undefined;
@@ -26,6 +26,11 @@ export class RequestView {
     this.attempt = attempt;
     this.#config = config;
     this.#source = source;
+  }
+
+  /** It has left: what it was made from is the adapter's now, who may write to it as following a redirect does. */
+  left(config: InternalAxiosRequestConfig): void {
+    this.#config = config;
   }
 
   get url(): URL {
