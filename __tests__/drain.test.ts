@@ -40,34 +40,31 @@ async function drain(limiter: Limiter, latencyMs: readonly [number, number], see
 
 const SEEDS = [1, 2, 3];
 
-test.each<[world: string, limiter: () => Limiter, longest: number, mostRefused: number]>([
-  ['a bucket of 50 a second', () => tokenBucket(50, 50), 1.3, 0.1],
-  ['a bucket of 50 a second, with Retry-After', () => tokenBucket(50, 50, 'secs'), 1.3, 0.05],
-  ['a small bucket of 50 a second', () => tokenBucket(50, 5), 1.3, 0.1],
+test.each<[world: string, limiter: () => Limiter, longest: number]>([
+  ['a bucket of 50 a second', () => tokenBucket(50, 50), 1.3],
+  ['a bucket of 50 a second, with Retry-After', () => tokenBucket(50, 50, 'secs'), 1.3],
+  ['a small bucket of 50 a second', () => tokenBucket(50, 5), 1.3],
   // Each refusal costs a second of silence, of which such a bucket keeps a tenth.
-  ['a small bucket of 50 a second, with Retry-After', () => tokenBucket(50, 5, 'secs'), 1.8, 0.05],
-  ['a window of 50 a second', () => fixedWindow(50, 1_000), 1.3, 0.1],
-  ['a window of 50 a second, with Retry-After', () => fixedWindow(50, 1_000, 'secs'), 1.3, 0.05],
-  ['a window of 100 a second, with Retry-After', () => fixedWindow(100, 1_000, 'secs'), 1.3, 0.05],
-  ['a window of 50 a second that RateLimit headers describe', () => fixedWindow(50, 1_000, 'draft'), 1.3, 0.05],
-  ['a window of 100 in ten seconds, with Retry-After', () => fixedWindow(100, 10_000, 'secs'), 1.3, 0.05],
-  ['a sliding window of 50 a second', () => slidingWindow(50, 1_000), 1.3, 0.1],
-  ['a sliding window of 50 a second, with Retry-After', () => slidingWindow(50, 1_000, 'secs'), 1.3, 0.05],
-  ['a sliding window that counts what it refused', () => slidingWindow(50, 1_000, 'none', true), 1.45, 0.1],
-  ['a bucket that is halved meanwhile', () => changing(8_000, tokenBucket(50, 50), tokenBucket(25, 25)), 1.3, 0.1],
+  ['a small bucket of 50 a second, with Retry-After', () => tokenBucket(50, 5, 'secs'), 1.8],
+  ['a window of 50 a second', () => fixedWindow(50, 1_000), 1.3],
+  ['a window of 50 a second, with Retry-After', () => fixedWindow(50, 1_000, 'secs'), 1.3],
+  ['a window of 100 a second, with Retry-After', () => fixedWindow(100, 1_000, 'secs'), 1.3],
+  ['a window of 50 a second that RateLimit headers describe', () => fixedWindow(50, 1_000, 'draft'), 1.3],
+  ['a window of 100 in ten seconds, with Retry-After', () => fixedWindow(100, 10_000, 'secs'), 1.3],
+  ['a sliding window of 50 a second', () => slidingWindow(50, 1_000), 1.3],
+  ['a sliding window of 50 a second, with Retry-After', () => slidingWindow(50, 1_000, 'secs'), 1.3],
+  ['a sliding window that counts what it refused', () => slidingWindow(50, 1_000, 'none', true), 1.3],
+  ['a bucket that is halved meanwhile', () => changing(8_000, tokenBucket(50, 50), tokenBucket(25, 25)), 1.3],
   // It is noticed by trying a higher pace now and then.
-  ['a bucket that doubles meanwhile', () => changing(8_000, tokenBucket(50, 50), tokenBucket(100, 100)), 1.5, 0.1],
-])(
-  '%s loses none of a thousand calls, and refuses hardly one after the first burst',
-  async (_, limiter, longest, mostRefused) => {
-    for (const seed of SEEDS) {
-      const { lost, refused, time } = await drain(limiter(), [5, 20], seed);
-      expect({ seed, lost }).toEqual({ seed, lost: 0 });
-      expect(refused).toBeLessThan(mostRefused);
-      expect(time).toBeLessThan(longest);
-    }
-  },
-);
+  ['a bucket that doubles meanwhile', () => changing(8_000, tokenBucket(50, 50), tokenBucket(100, 100)), 1.5],
+])('%s loses none of a thousand calls, and refuses hardly one after the first burst', async (_, limiter, longest) => {
+  for (const seed of SEEDS) {
+    const { lost, refused, time } = await drain(limiter(), [5, 20], seed);
+    expect({ seed, lost }).toEqual({ seed, lost: 0 });
+    expect(refused).toBeLessThan(0.05);
+    expect(time).toBeLessThan(longest);
+  }
+});
 
 test.each<[world: string, limiter: () => Limiter, calls: number]>([
   ['a window of 50 a second, with Retry-After', () => fixedWindow(50, 1_000, 'secs'), 500],
