@@ -1,6 +1,7 @@
 import {
   memoryStore,
   RefreshRejectedError,
+  type BearerScheme,
   type StoredSession,
   type TokenStore,
   type TokenResponse,
@@ -316,6 +317,23 @@ describe('getSnapshot() and subscribe()', () => {
     await stage.clock.settle();
     expect(heard).toBe(1);
   });
+});
+
+test('a scheme that thinks before it hands on to a session sends no token that has died meanwhile', async () => {
+  const stage = new Stage();
+  stage.tokens.expiresIn = 60;
+  const scheme = stage.bearer({ tokens: stage.tokens.issue() });
+  const slow: BearerScheme = {
+    ...scheme,
+    async authorize(request) {
+      await stage.clock.pass(61_000);
+      await scheme.authorize(request);
+    },
+  };
+  stage.attach({ scheme: slow });
+  const outcome = await stage.outcome(stage.api.get('/item'));
+  expect(outcome).toMatchObject({ status: 200, attempts: 1 });
+  expect(stage.reasons).toEqual(['expiring']);
 });
 
 describe('a store that fails', () => {

@@ -35,8 +35,6 @@ class SessionCall implements Caller {
   #carried: Carried | undefined;
   /** It was refused before. */
   isReplay = false;
-  /** It need not wait, as was found a moment ago. */
-  isReady = false;
 
   constructor(session: Session) {
     this.#session = session;
@@ -96,9 +94,7 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     credentialHeaders: ['Authorization'],
     authorize(request) {
       const call = callOf(request.exchange);
-      const { isReady } = call;
-      call.isReady = false;
-      return whenReady(session.credential(call.turn, request, isReady), (carried) => {
+      return whenReady(session.credential(call.turn, request), (carried) => {
         call.carried = carried;
         if (carried)
           request.headers.set('Authorization', (carried.authorization ??= bearerAuthorization(carried.accessToken)));
@@ -124,12 +120,7 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
       const { carried, isReplay } = callOf(request.exchange);
       if (carried) session.answered({ generation: carried.generation, isUnauthorized, isReplay, place: request });
     },
-    busy(exchange, lender) {
-      const call = callOf(exchange);
-      const busy = session.busy(call.turn, lender);
-      call.isReady = busy === undefined;
-      return busy;
-    },
+    busy: (exchange, lender) => session.busy(callOf(exchange).turn, lender),
     endOf: (exchange) => session.endOf(callOf(exchange).turn),
     isRefreshUseless: (request) => session.isRefreshUseless(request),
     join: (member) => session.audience.join(member),

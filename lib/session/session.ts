@@ -73,6 +73,7 @@ export class Session {
       },
       options.initial,
       (what) => {
+        this.#carried = undefined;
         if (what === 'principal') {
           this.#flight?.abandon(sessionChanged());
           this.audience.principalChanged();
@@ -100,20 +101,13 @@ export class Session {
     return undefined;
   }
 
-  /**
-   * The token to send now, refreshed first where it has to be; undefined: the call goes bare. `isReady`: `busy` has just
-   * been asked.
-   */
-  credential(turn: number | undefined, lender: Lender, isReady = false): MaybePromise<Carried | undefined> {
-    const busy = isReady ? undefined : this.busy(turn, lender);
+  /** The token to send now, refreshed first where it has to be; undefined: the call goes bare. */
+  credential(turn: number | undefined, lender: Lender): MaybePromise<Carried | undefined> {
+    const busy = this.busy(turn, lender);
     if (busy) return busy.then(() => this.credential(turn, lender));
-    this.#assertSamePrincipal(turn);
     const { tokens, generation } = this.ledger;
     if (!tokens) return undefined;
-    const { accessToken } = tokens;
-    if (this.#carried?.generation !== generation || this.#carried.accessToken !== accessToken)
-      this.#carried = { accessToken, generation, authorization: undefined };
-    return this.#carried;
+    return (this.#carried ??= { accessToken: tokens.accessToken, generation, authorization: undefined });
   }
 
   /**
