@@ -84,7 +84,7 @@ export function hide(target: object, key: PropertyKey, value: unknown): void {
  * Leaves of an AxiosError's request only where it went, and nothing of an answer that may hold new tokens. Errors of a
  * refresh end in logs, and what its request carried is the refresh token itself.
  */
-export function withoutRequestSecrets(error: unknown): unknown {
+export function withoutSecrets(error: unknown): unknown {
   for (const failure of chainOf(error)) {
     // What could not be parsed is quoted.
     if (said(failure, 'name') === 'SyntaxError') withoutQuotes(failure);

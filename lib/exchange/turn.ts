@@ -43,7 +43,7 @@ export function passGate<T>(
 function admit(call: Call, admission: Admission | undefined): void {
   if (admission?.kind === 'refused') {
     call.comeBackIn(admission.opensInMs);
-    throw call.inContext(admission.error) as Error;
+    throw admission.error;
   }
   call.pass = admission?.pass;
 }

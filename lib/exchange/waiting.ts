@@ -26,26 +26,26 @@ export class Waiting {
   /** Monotonic. */
   readonly beganAt: number;
   readonly #beganWallAt: number;
-  readonly #call: WaitingCall;
+  readonly call: WaitingCall;
   #controller: AbortController | undefined;
 
   constructor(call: WaitingCall) {
     const { clock } = call.attachment;
-    this.#call = call;
+    this.call = call;
     this.beganAt = clock.monotonic();
     this.#beganWallAt = clock.now();
   }
 
   /** Until the deadline. */
   get remainingMs(): number {
-    const { attachment, policy } = this.#call;
+    const { attachment, policy } = this.call;
     const { clock } = attachment;
     return policy.deadlineMs - Math.max(clock.monotonic() - this.beganAt, clock.now() - this.#beganWallAt);
   }
 
   /** What ends every wait of the call from now on, if anything does. */
   get end(): unknown {
-    const { attachment, config, isAuthorized, key } = this.#call;
+    const { attachment, config, isAuthorized, key } = this.call;
     if (this.remainingMs <= 0) return this.#tooLate();
     if (attachment.isDetached) return detached();
     return (config && cancellationOf(config)) ?? (isAuthorized ? attachment.hooks.endOf?.(key) : undefined);
@@ -57,24 +57,24 @@ export class Waiting {
     if (end !== undefined) throw end as Error;
   }
 
-  /** What `work` comes to, unless the wait is ended first. */
-  race<T>(work: Promise<T>): Promise<T> {
-    return this.after(work, (value) => value);
+  /** What `work` comes to, unless the wait is ended first; `leave` is called where it does not come to that. */
+  race<T>(work: Promise<T>, leave?: Cancel): Promise<T> {
+    return this.after(work, (value) => value, leave);
   }
 
-  /** What `next` makes of what `work` comes to; `leave` is called where it does not come to that. */
+  /** What `next` makes of what `work` comes to. */
   after<T, R>(work: Promise<T>, next: (value: T) => R | Promise<R>, leave?: Cancel): Promise<R> {
     return new Promise<R>((resolve, reject) => {
-      new OpenWait(this, this.#call, resolve, reject, leave).follow(work, next);
+      new OpenWait(this, resolve, reject, leave).follow(work, next);
     });
   }
 
   sleep(delayMs: number): Promise<void> {
     let cancel: Cancel | undefined;
     const asleep = new Promise<void>((resolve) => {
-      cancel = alarm(this.#call.attachment.clock, delayMs, resolve);
+      cancel = alarm(this.call.attachment.clock, delayMs, resolve);
     });
-    return this.after(asleep, (value) => value, cancel);
+    return this.race(asleep, cancel);
   }
 
   /** Ends when the wait does that is going on, or the next one. */
@@ -93,7 +93,7 @@ export class Waiting {
   #tooLate(): AuthError {
     return new AuthError(
       'ERR_AUTH_DEADLINE',
-      `The deadline of ${String(this.#call.policy.deadlineMs)} ms passed before the call could be sent (deadlineMs).`,
+      `The deadline of ${String(this.call.policy.deadlineMs)} ms passed before the call could be sent (deadlineMs).`,
     );
   }
 }
@@ -101,7 +101,6 @@ export class Waiting {
 /** One wait, from its construction until it is closed or ended. */
 class OpenWait<R> implements Wait {
   readonly #waiting: Waiting;
-  readonly #call: WaitingCall;
   readonly #resolve: (result: R | Promise<R>) => void;
   readonly #reject: (error: unknown) => void;
   readonly #leave: Cancel | undefined;
@@ -111,14 +110,12 @@ class OpenWait<R> implements Wait {
 
   constructor(
     waiting: Waiting,
-    call: WaitingCall,
     resolve: (result: R | Promise<R>) => void,
     reject: (error: unknown) => void,
     leave: Cancel | undefined,
   ) {
-    const { attachment, config } = call;
+    const { attachment, config } = waiting.call;
     this.#waiting = waiting;
-    this.#call = call;
     this.#resolve = resolve;
     this.#reject = reject;
     this.#leave = leave;
@@ -143,7 +140,7 @@ class OpenWait<R> implements Wait {
         try {
           this.#resolve(next(value));
         } catch (error) {
-          this.#reject(error);
+          this.#reject(this.#waiting.call.inContext(error));
         }
       },
       (error: unknown) => {
@@ -163,14 +160,14 @@ class OpenWait<R> implements Wait {
   #end(error: unknown): void {
     if (!this.#close()) return;
     this.#leave?.();
-    this.#reject(this.#call.inContext(error));
+    this.#reject(this.#waiting.call.inContext(error));
   }
 
   /** Returns whether it was open. */
   #close(): boolean {
     if (!this.#isOpen) return false;
     this.#isOpen = false;
-    const { attachment } = this.#call;
+    const { attachment } = this.#waiting.call;
     attachment.waitingRoom.leave(this);
     this.#ignoreCaller?.();
     this.#waiting.waitedMs += attachment.clock.monotonic() - this.#openedAt;

@@ -1,5 +1,5 @@
 import { alarm, stopwatch, type Cancel, type Clock } from '../clock.js';
-import { RefreshRejectedError, withoutRequestSecrets, type AuthError } from '../errors.js';
+import { RefreshRejectedError, withoutSecrets, type AuthError } from '../errors.js';
 import type { Tell } from '../events.js';
 import { parseRetryAfter } from '../recovery/retry-after.js';
 import { said } from '../own.js';
@@ -122,7 +122,7 @@ export function takeOff(plan: FlightPlan): Flight {
         answer = await plan.during(() => plan.refresh(context));
         if (answer === null) throw new RefreshRejectedError('refresh() gave null');
       } catch (error) {
-        if (hasEnded() || (await failed(tries, withoutRequestSecrets(error)))) return;
+        if (hasEnded() || (await failed(tries, withoutSecrets(error)))) return;
         continue;
       }
       return arrived(answer, tokens);

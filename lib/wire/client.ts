@@ -1,6 +1,6 @@
 // `create` has a name of its own only in younger versions.
 import axios, { Axios, type AxiosInstance } from 'axios';
-import { withoutRequestSecrets } from '../errors.js';
+import { withoutSecrets } from '../errors.js';
 
 /** An instance's defaults as they are now, and nothing else of it: what goes through here meets no gate and no session. */
 export function clientOf(instance: AxiosInstance): AxiosInstance {
@@ -19,6 +19,6 @@ export function bareAxios(): Axios {
 
 /** A refresh carries the refresh token in its body, and its errors end in logs. */
 function discreet(client: AxiosInstance): AxiosInstance {
-  client.interceptors.response.use(undefined, (error: unknown) => Promise.reject(withoutRequestSecrets(error)));
+  client.interceptors.response.use(undefined, (error: unknown) => Promise.reject(withoutSecrets(error)));
   return client;
 }

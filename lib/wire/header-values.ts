@@ -78,7 +78,7 @@ export function writtenHeaders(
 }
 
 /** How a header is spelt there, if it is there. */
-export function nameIn(headers: AxiosRequestHeaders, lowerCased: string): string | undefined {
+export function nameIn(headers: object, lowerCased: string): string | undefined {
   for (const name of Object.keys(headers))
     if (name.length === lowerCased.length && name.toLowerCase() === lowerCased) return name;
   return undefined;
