@@ -193,8 +193,8 @@ describe('a signal', () => {
     expect(remove.mock.calls.length).toBe(add.mock.calls.length);
     await new Promise((resolve) => setImmediate(resolve));
     expect(kept(/Pipe/)).toBe(pipes);
-    // Some of the timers are the test runner's own, and end when they like.
-    expect(kept(/Timeout/)).toBeLessThanOrEqual(timers);
+    // The test runner has timers of its own, which come and go as they like. What a turn leaves behind, 200 leave 200 times.
+    expect(kept(/Timeout/)).toBeLessThan(timers + 20);
     expect(readdirSync(`${file}.lock`)).toEqual([]);
   });
 });
