@@ -3,8 +3,11 @@ import {
   memoryStore,
   RefreshRejectedError,
   type AuthError,
+  type BearerOptions,
+  type BearerScheme,
   type StoredSession,
   type TokenResponse,
+  type Tokens,
 } from '../lib/index.js';
 import { succeeded, times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, underway } from './support/stage.js';
@@ -125,30 +128,57 @@ describe('the end of a session', () => {
     expect(stage.tokens.asks.map(({ refreshToken }) => refreshToken)).toEqual(['alice-r1']);
   });
 
-  test('a refresh token that another holder of the store has replaced ends nothing: its tokens are taken', async () => {
+  /** The first who ask are refused, each since another holder of the store was earlier. What it wrote is found then. */
+  function overtaken(...writes: Partial<Tokens>[]): {
+    stage: Stage;
+    scheme: BearerScheme;
+    asked: (string | undefined)[];
+  } {
     const store = memoryStore();
-    let asked = 0;
-    const { stage, scheme } = Stage.with({
-      tokens: dead,
-      bearer: {
-        store,
-        refresh: async () => {
-          asked++;
-          const stored = (await store.load()) as StoredSession;
-          const { access_token: accessToken, refresh_token: refreshToken } = stage.tokens.issue();
-          await store.compareAndSet(stored.generation, {
-            ...stored,
-            generation: stored.generation + 1,
-            tokens: { accessToken, refreshToken },
-          });
-          throw new RefreshRejectedError();
-        },
-      },
-    });
+    const asked: (string | undefined)[] = [];
+    const refresh: BearerOptions['refresh'] = async ({ refreshToken }) => {
+      const others = writes[asked.length];
+      asked.push(refreshToken);
+      const { access_token: accessToken, refresh_token: issued } = stage.tokens.issue();
+      if (!others) return { accessToken, refreshToken: issued };
+      const stored = (await store.load()) as StoredSession;
+      const tokens = { accessToken, refreshToken: issued, ...others };
+      await store.compareAndSet(stored.generation, { ...stored, generation: stored.generation + 1, tokens });
+      throw new RefreshRejectedError();
+    };
+    const { stage, scheme } = Stage.with({ tokens: dead, bearer: { store, refresh } });
+    return { stage, scheme, asked };
+  }
+  const expired = { expiresAt: 1 };
+
+  test.each([
+    ['its tokens are taken', [{}], ['alice-r1']],
+    ['its refresh token is used where the access token has expired, too', [expired], ['alice-r1', 'alice-r2']],
+    [
+      'however often that happens',
+      [expired, expired, expired, expired],
+      ['alice-r1', 'alice-r2', 'alice-r3', 'alice-r4', 'alice-r5'],
+    ],
+  ])('a refresh token that another holder of the store has replaced ends nothing: %s', async (_what, writes, asks) => {
+    const { stage, scheme, asked } = overtaken(...writes);
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
-    expect(asked).toBe(1);
+    expect(asked).toEqual(asks);
     expect(scheme.getSnapshot().status).toBe('signed-in');
     expect(stage.heard('session-expired')).toEqual([]);
+  });
+
+  test('a refused refresh token that another holder of the store has written again is not tried again', async () => {
+    const { stage, asked } = overtaken({ ...expired, refreshToken: 'alice-r1' });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+    expect(asked).toEqual(['alice-r1']);
+  });
+
+  test('what counts as refused is the refresh token that was sent last, not the one that was there at first', async () => {
+    const { stage, scheme, asked } = overtaken(expired, { ...expired, refreshToken: 'alice-r2' });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+    await scheme.signIn({ accessToken: 'alice-a1', refreshToken: 'alice-r2' });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+    expect(asked).toEqual(['alice-r1', 'alice-r2']);
   });
 });
 

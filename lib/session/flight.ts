@@ -30,6 +30,7 @@ export interface FlightPlan {
   readonly isStillGood: () => boolean;
   /** A refresh token that was refused for good: it is never sent again. */
   readonly deadRefreshToken: string | undefined;
+  readonly died: (refreshToken: string | undefined) => void;
   readonly tell: Tell;
   /** Runs the synchronous part of `refresh()`: calls begun there belong to it. */
   readonly during: <T>(work: () => T) => T;
@@ -173,8 +174,8 @@ export function takeOff(plan: FlightPlan): Flight {
     const delayMs = Math.max(retryAfterMs ?? 0, clock.random() * BASE_DELAY_MS * 2 ** (tries - 1));
     const willRetry = kind === 'transient' && tries < TRIES && delayMs < endsAt - clock.monotonic();
     tell({ type: 'refresh-failed', generation, code, ...(status !== undefined && { status }), willRetry });
-    if (kind === 'terminal') await ended(cause);
-    else if (willRetry) {
+    if (kind === 'terminal') return ended(cause);
+    if (willRetry) {
       await Promise.race([
         landed,
         new Promise<void>((resolve) => (stopPause = alarm(clock, delayMs, resolve, 'idle'))),
@@ -184,16 +185,20 @@ export function takeOff(plan: FlightPlan): Flight {
     return true;
   }
 
-  /** The refresh token is dead, unless another holder of the store has a newer one. */
-  async function ended(cause: unknown): Promise<void> {
+  /** The refresh token is dead. True: that was the last try, since no other holder of the store has a newer one. */
+  async function ended(cause: unknown): Promise<boolean> {
+    const refused = outdated?.refreshToken;
+    plan.died(refused);
     await ledger.reload();
-    if (isOver || isOvertaken()) return;
+    if (isOver || isOvertaken()) return true;
+    if (ledger.tokens && ledger.tokens.refreshToken !== refused) return false;
     if (ledger.tokens && !plan.isStillGood()) {
       await ledger.enter('expired', null);
-      if (hasEnded() || isOvertaken()) return;
+      if (hasEnded() || isOvertaken()) return true;
       tell({ type: 'session-expired', generation: ledger.generation });
     } else ledger.leaveVacant();
     if (plan.reason !== 'missing') settle(sessionExpired(cause));
+    return true;
   }
 
   // The lock is held no longer than anybody waits; compare-and-set guards what comes after.

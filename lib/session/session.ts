@@ -186,7 +186,6 @@ export class Session {
         new AuthError('ERR_AUTH_REFRESH_FAILED', 'bearer() was given no `refresh` to refresh with.'),
       );
     if (this.#failure && this.#coolDown.isOn(clock.monotonic())) return Promise.reject(this.#failure);
-    const refreshToken = this.ledger.tokens?.refreshToken;
     this.#flight = takeOff({
       clock,
       ledger: this.ledger,
@@ -198,6 +197,9 @@ export class Session {
       isStillGood: () =>
         reason === 'expiring' && this.ledger.remainingMs > 0 && this.#refused !== this.ledger.generation,
       deadRefreshToken: this.#deadRefreshToken,
+      died: (refreshToken) => {
+        this.#deadRefreshToken = refreshToken;
+      },
       tell: (happening) => {
         this.#tell(happening);
       },
@@ -212,10 +214,7 @@ export class Session {
       over: (error, retryAfterMs) => {
         this.#flight = undefined;
         if (!error) this.#coolDown.end();
-        if (error?.code === 'ERR_AUTH_SESSION_EXPIRED') {
-          this.#deadRefreshToken = refreshToken;
-          this.#last = this.ledger.generation;
-        }
+        if (error?.code === 'ERR_AUTH_SESSION_EXPIRED') this.#last = this.ledger.generation;
         if (error?.code === 'ERR_AUTH_REFRESH_FAILED') {
           this.#refused = -1;
           this.#failure = error;
