@@ -378,6 +378,32 @@ describe('a store that fails', () => {
     expect(await after(4_900)).toBe(0);
     expect(await after(200)).toBe(1);
   });
+
+  test('and writes late what the app began with does not undo the refresh that came meanwhile', async () => {
+    const stage = new Stage();
+    const inner = memoryStore();
+    const late: (() => void)[] = [];
+    let isSlow = true;
+    const store: TokenStore = {
+      ...inner,
+      compareAndSet: (expected, next) =>
+        isSlow
+          ? new Promise((resolve) => {
+              late.push(() => {
+                resolve(inner.compareAndSet(expected, next));
+              });
+            })
+          : inner.compareAndSet(expected, next),
+    };
+    stage.attach({ scheme: stage.bearer({ store, tokens: stage.tokens.issueDead() }) });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    isSlow = false;
+    late[0]!();
+    stage.tokens.revoke('alice-a2');
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    expect(stage.tokens).toMatchObject({ refreshes: 2, reuses: 0 });
+    expect(await inner.load()).toMatchObject({ tokens: { refreshToken: 'alice-r3' } });
+  });
 });
 
 test('a store is followed from the first who listens or is attached to the last', () => {

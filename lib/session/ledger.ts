@@ -145,7 +145,8 @@ export class Ledger {
       if (isWritten === undefined) this.#unanswered = next;
       if (isOutdated()) return;
       if (isWritten !== false) {
-        this.#unwritten = isWritten ? undefined : (this.#unwritten ?? 'updated');
+        if (isWritten) this.#unwritten = undefined;
+        else this.#keepUnwritten(isFound);
         this.#set(status, tokens, generation);
         this.#changed('tokens');
         return;
@@ -176,9 +177,14 @@ export class Ledger {
     if (isOutdated()) return;
     // A store that refuses every write and shows nothing newer is broken.
     this.#shelf.degrade('write', { name: 'refused again and again' });
-    this.#unwritten ??= 'updated';
+    this.#keepUnwritten(isFound);
     this.#set(status, tokens, this.generation + 1);
     this.#changed('tokens');
+  }
+
+  /** What came of a refresh is not what the app began with any more: an older copy of that must not overrun it. */
+  #keepUnwritten(isFound: boolean): void {
+    if (!this.#unwritten || (isFound && this.#unwritten === 'initial')) this.#unwritten = 'updated';
   }
 
   #hasArrived({ generation, epoch, tokens }: StoredSession): boolean {

@@ -15,7 +15,11 @@ export interface StoredSession {
   readonly tokens: Tokens | null;
 }
 
-/** Where a session lives: memory, a file, the browser's storage, a database. */
+/**
+ * Where a session lives: memory, a file, the browser's storage, a database. It answers within 2 s, or the session goes on
+ * in memory (event `store-degraded`). What it writes later than that, another holder cannot know meanwhile, and may spend
+ * the same refresh token again.
+ */
 export interface TokenStore {
   /** What is stored now; undefined: nothing ever was. */
   load(): MaybePromise<StoredSession | undefined>;
