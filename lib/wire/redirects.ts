@@ -54,31 +54,43 @@ export function isFollowedHere(
   return isNode || credentialHeaders.some((name) => name !== 'authorization');
 }
 
-/** Follows redirects as the Fetch standard does (§4.4), and leaves the credentials behind at the border. */
-export async function followRedirects(
+/** Follows redirects as the Fetch standard does (§4.4), and leaves the credentials behind at the border. Most calls meet none. */
+export function followRedirects(
   hop: InternalAxiosRequestConfig,
   adapter: AxiosAdapter,
   origin: string,
   credentialHeaders: readonly string[],
 ): Promise<AxiosResponse> {
+  const follow = (settled: PromiseSettledResult<AxiosResponse>): Promise<AxiosResponse> =>
+    followOn(settled, hop, adapter, origin, credentialHeaders);
+  return adapter(hop).then(
+    (value) => (value.status > 0 && value.status < 300 ? value : follow({ status: 'fulfilled', value })),
+    (reason: unknown) => follow({ status: 'rejected', reason }),
+  );
+}
+
+async function followOn(
+  first: PromiseSettledResult<AxiosResponse>,
+  hop: InternalAxiosRequestConfig,
+  adapter: AxiosAdapter,
+  origin: string,
+  credentialHeaders: readonly string[],
+): Promise<AxiosResponse> {
+  let settled = first;
   let hasLeft = false;
   for (let hops = 0; ; hops++) {
-    let response: AxiosResponse | undefined;
-    let settle: () => AxiosResponse;
     // Whatever validateStatus makes of a redirect, it is looked at first.
-    try {
-      const answer = (response = await adapter(hop));
-      settle = () => answer;
-    } catch (error) {
-      response = said(error as Partial<AxiosError> | undefined, 'response');
-      settle = () => {
-        throw error;
-      };
-    }
+    const response =
+      settled.status === 'fulfilled'
+        ? settled.value
+        : said(settled.reason as Partial<AxiosError> | undefined, 'response');
     if (response?.status === 0 && !isNode) throw redirectInBrowser();
     if (response && hasLeft) fetchedElsewhere.add(response);
     const next = response && whereTo(response, hop);
-    if (!response || !next) return settle();
+    if (!response || !next) {
+      if (settled.status === 'rejected') throw settled.reason;
+      return settled.value;
+    }
     // So that NaN is a limit, too.
     if (!(hops < (hop.maxRedirects ?? MOST_REDIRECTS))) {
       throw new AxiosError(
@@ -97,6 +109,7 @@ export async function followRedirects(
       for (const name of [...credentialHeaders, 'authorization', 'cookie', 'proxy-authorization'])
         hop.headers.delete(name);
     }
+    [settled] = await Promise.allSettled([adapter(hop)]);
   }
 }
 
