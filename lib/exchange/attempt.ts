@@ -1,6 +1,7 @@
 import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { isPromise } from '../schemes/scheme.js';
 import { said } from '../own.js';
+import type { Admission } from '../traffic/gate.js';
 import { resolveAdapter } from '../wire/adapter.js';
 import { writtenHeaders } from '../wire/header-values.js';
 import { RequestView } from '../wire/request-view.js';
@@ -8,14 +9,13 @@ import { Passage, snapshot } from '../wire/wire.js';
 import { mayAuthorize } from './authorization.js';
 import { Attempt, type Call } from './call.js';
 import { isThrottled, readAnswer, readError } from './outcome.js';
-import { endPass, gateKeys, passGate } from './turn.js';
+import { admit, endPass, gateKeys, passGate } from './turn.js';
 
 type Config = InternalAxiosRequestConfig;
 
 /** Stands where the adapter was. Who waits for the gate or for a refresh keeps nothing meanwhile, and begins anew. */
 export function attempt(call: Call, config: Config): Promise<AxiosResponse> {
   const { attachment, waiting } = call;
-  const again = (): Promise<AxiosResponse> => attempt(call, config);
   try {
     waiting.assertOngoing();
     const { gate, hooks } = attachment;
@@ -24,17 +24,24 @@ export function attempt(call: Call, config: Config): Promise<AxiosResponse> {
     const { origin } = destination;
     call.isAuthorized = call.policy.credentials === 'attach' && mayAuthorize(copy, destination, attachment);
     const view = new RequestView(copy, call.attempts + 1, call);
-    const turn = gate && !gate.isCalm ? passGate(call, gate, view, origin, again) : undefined;
+    const turn = gate && !gate.isCalm ? passGate(call, gate, gateKeys(attachment, view, origin), admitted) : undefined;
     if (turn) return turn;
     const busy = call.isAuthorized ? hooks.busy?.(call.key, call) : undefined;
     if (!busy) return make(call, config, copy, view, origin);
-    return waiting.after(busy, again, () => {
-      endPass(call, 'ended');
-    });
+    return waiting.after(busy, again, call.pass && call);
   } catch (error) {
     endPass(call, 'ended');
     return Promise.reject(call.inContext(error));
   }
+}
+
+function again(call: Call): Promise<AxiosResponse> {
+  return attempt(call, call.config as Config);
+}
+
+function admitted(call: Call, admission: Admission): Promise<AxiosResponse> {
+  admit(call, admission);
+  return again(call);
 }
 
 /** Lets the scheme write its headers, sends the call, and learns from what comes back. */

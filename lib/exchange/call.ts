@@ -2,8 +2,9 @@ import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { CallPolicy } from '../policy.js';
 import type { Outcome, SettleReason } from '../recovery/decide.js';
 import type { RequestView, ViewSource } from '../wire/request-view.js';
+import type { Arrival } from '../traffic/gate.js';
 import type { Pass } from '../traffic/lane.js';
-import type { WaitingCall, Waiting } from './waiting.js';
+import type { Reservation, WaitingCall, Waiting } from './waiting.js';
 
 const UNKNOWN: Outcome = { kind: 'final' };
 
@@ -23,10 +24,10 @@ export class Attempt {
 }
 
 /** What an exchange knows, for the steps that work on it: the attempt and what follows it. */
-export interface Call extends ViewSource, WaitingCall {
+export interface Call extends ViewSource, WaitingCall, Arrival, Reservation {
   readonly policy: CallPolicy;
   readonly adapters: InternalAxiosRequestConfig['adapter'];
-  readonly waiting: Waiting;
+  readonly waiting: Waiting<Call>;
   /** What the gate let this attempt go with, until it hears what became of it. */
   pass: Pass | undefined;
   last: Attempt | undefined;

@@ -3,14 +3,15 @@ import type { Attachment } from '../attachment.js';
 import { isAuthError } from '../errors.js';
 import type { CallPolicy } from '../policy.js';
 import type { MaybePromise } from '../session/store.js';
-import type { SettleReason } from '../recovery/decide.js';
+import { isWithin, type SettleReason } from '../recovery/decide.js';
 import { said } from '../own.js';
 import type { Pass } from '../traffic/lane.js';
 import { resolveUrl } from '../wire/origin.js';
 import { attempt } from './attempt.js';
 import type { Attempt, Call } from './call.js';
-import { nextStep, resend } from './recovery.js';
+import { nextStep, resend, withheld } from './recovery.js';
 import { mark, type ExchangeReport, type Reporting } from './report.js';
+import { endPass } from './turn.js';
 import { Waiting } from './waiting.js';
 
 type Config = InternalAxiosRequestConfig;
@@ -19,7 +20,7 @@ type Config = InternalAxiosRequestConfig;
 export class Exchange implements Reporting, Call {
   /** What stands in the call's config in place of its adapter. */
   readonly wire: AxiosAdapter;
-  readonly waiting: Waiting;
+  readonly waiting: Waiting<Call>;
   config: Config | undefined;
   pass: Pass | undefined;
   last: Attempt | undefined;
@@ -41,7 +42,7 @@ export class Exchange implements Reporting, Call {
     /** What schemes know the call by. */
     readonly key: object,
   ) {
-    this.waiting = new Waiting(this);
+    this.waiting = new Waiting<Call>(this);
     // Somebody sends a config of ours again after its call has settled (a retry layer, a button): that is a new call.
     this.wire = (config) => this.#send(config);
     mark(this.wire, this);
@@ -53,14 +54,29 @@ export class Exchange implements Reporting, Call {
     return outcome?.kind === 'answer' && outcome.status < 400 && !outcome.isUnauthorized;
   }
 
+  get isKnown(): boolean {
+    return this.attempts > 0;
+  }
+
+  mayWait(opensInMs: number): boolean {
+    const { retry } = this.policy;
+    return isWithin(opensInMs, retry ? retry.maxRetryAfterMs : Infinity) && opensInMs <= this.waiting.remainingMs;
+  }
+
+  /** It does not come to what the gate has let it go for. */
+  leave(): void {
+    endPass(this, 'ended');
+  }
+
   next(): MaybePromise<boolean> {
     return nextStep(this);
   }
 
   /** What it could not be sent again for. Where that is its deadline, the answer there is stands. @throws the rest. */
   stopped(error: unknown): void {
-    if (!isAuthError(error) || error.code !== 'ERR_AUTH_DEADLINE' || !this.last?.response) throw this.inContext(error);
-    this.reason = 'deadline';
+    const reason = withheld(error);
+    if (!reason || !this.last?.response) throw this.inContext(error);
+    this.reason = reason;
   }
 
   resend(): Promise<PromiseSettledResult<AxiosResponse> | undefined> {

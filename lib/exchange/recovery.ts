@@ -4,11 +4,12 @@ import { decide, type Circumstances, type Decision, type SettleReason } from '..
 import { plain, said } from '../own.js';
 import { isReplayable } from '../recovery/replayable.js';
 import { isPromise } from '../schemes/scheme.js';
+import type { Admission } from '../traffic/gate.js';
 import type { MaybePromise } from '../session/store.js';
 import { discard } from '../wire/discard.js';
 import type { Attempt, Call } from './call.js';
 import { challengesOf, isThrottled } from './outcome.js';
-import { gateKeys } from './turn.js';
+import { admit, endPass, gateKeys, passGate } from './turn.js';
 
 /** Decides what follows the last attempt, and waits if it has to; true: the call is ready to be sent again. */
 export function nextStep(call: Call): MaybePromise<boolean> {
@@ -20,9 +21,9 @@ export function nextStep(call: Call): MaybePromise<boolean> {
   if (decision.kind !== 'reauthorize') return retry(call, last, decision);
   call.challenges++;
   const isWorthIt = challenge(call, last);
-  if (!isPromise(isWorthIt)) return replay(call, last, isWorthIt);
+  if (!isPromise(isWorthIt)) return replay(call, isWorthIt);
   discard(last.response?.data);
-  return waiting.after(isWorthIt, (isWorthIt) => replay(call, last, isWorthIt));
+  return waiting.after(isWorthIt, replay);
 }
 
 /** Another attempt after an error or a 429, if the decision is for one. */
@@ -38,8 +39,8 @@ function retry(call: Call, last: Attempt, decision: Exclude<Decision, { kind: 'r
   const { reason } = decision;
   const { gate } = attachment;
   // Whom the server throttles waits in the gate, with everybody else.
-  const isGated = reason === 'throttled' && gate !== undefined;
-  const delayMs = isGated ? gate.opensInMs(gateKeys(attachment, last.view, last.origin)) : decision.delayMs;
+  const keys = gate && reason === 'throttled' ? gateKeys(attachment, last.view, last.origin) : undefined;
+  const delayMs = gate && keys ? gate.opensInMs(keys) : decision.delayMs;
   if (reason !== 'throttled' && !attachment.budget(last.origin).take(attachment.clock.monotonic())) {
     call.reason = 'retry-budget';
     return false;
@@ -47,7 +48,14 @@ function retry(call: Call, last: Attempt, decision: Exclude<Decision, { kind: 'r
   discard(last.response?.data);
   if (attachment.policy.onEvent)
     attachment.tell({ type: 'retry', ...sentAgain(call, last), delayMs: Math.round(delayMs), reason });
-  return isGated || waiting.sleep(delayMs).then(() => true);
+  // Whoever waits there has not begun to be sent again, and keeps that much less.
+  if (gate && keys) return passGate(call, gate, keys, admitted) ?? true;
+  return waiting.sleep(delayMs).then(() => true);
+}
+
+function admitted(call: Call, admission: Admission): boolean {
+  admit(call, admission);
+  return true;
 }
 
 const WITHHELD: Partial<Record<AuthErrorCode, SettleReason>> = {
@@ -56,6 +64,11 @@ const WITHHELD: Partial<Record<AuthErrorCode, SettleReason>> = {
   ERR_AUTH_QUEUE_FULL: 'attempts-exhausted',
 };
 
+/** Why a call is not sent again although it was to be: then the answer that it has stands. */
+export function withheld(error: unknown): SettleReason | undefined {
+  return isAuthError(error) ? WITHHELD[error.code] : undefined;
+}
+
 /** Sends the call once more, as it was. undefined: deadline or gate kept it here, and the answer before stands. */
 export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResponse> | undefined> {
   const { config } = call;
@@ -63,12 +76,14 @@ export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResp
   // What transformRequest made of the body is final; a second time it would encode it twice.
   const sending = call.attachment.resender.request({ ...config, transformRequest: [(data: unknown) => data] });
   const [result] = await Promise.allSettled([sending]);
+  // It may have been cancelled on its way to the wire.
+  endPass(call, 'ended');
   if (result.status === 'fulfilled') {
     result.value.config = config;
     return result;
   }
   const error = result.reason as Partial<AxiosError> | null;
-  const reason = isAuthError(error) ? WITHHELD[error.code] : undefined;
+  const reason = withheld(error);
   if (reason) {
     call.reason = reason;
     return undefined;
@@ -113,8 +128,9 @@ function circumstances(call: Call, last: Attempt): Circumstances {
 }
 
 /** With other credentials, after a 401. */
-function replay(call: Call, last: Attempt, isWorthIt: boolean): boolean {
-  const { attachment } = call;
+function replay(call: Call, isWorthIt: boolean): boolean {
+  const { attachment, last } = call;
+  if (!last) return false;
   if (isWorthIt) {
     discard(last.response?.data);
     call.isRefreshed = true;

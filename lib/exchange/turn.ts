@@ -1,46 +1,29 @@
 import type { Attachment } from '../attachment.js';
-import { isWithin } from '../recovery/decide.js';
 import type { Admission, Gate, GateKeys } from '../traffic/gate.js';
 import type { Verdict } from '../traffic/lane.js';
 import type { RequestView } from '../wire/request-view.js';
 import type { Call } from './call.js';
 
 /**
- * What `next` comes to once the gate lets the call go; undefined: it may go now.
+ * What `next` makes of it once the gate has decided on the call, which `admit` has to be told; undefined: it may go now.
  * @throws AuthError where it may not wait that long.
  */
-export function passGate<T>(
+export function passGate<R>(
   call: Call,
   gate: Gate,
-  view: RequestView,
-  origin: string,
-  next: () => Promise<T>,
-): Promise<T> | undefined {
-  const { waiting, policy } = call;
-  const keys = gateKeys(call.attachment, view, origin);
+  keys: GateKeys,
+  next: (call: Call, admission: Admission) => R | Promise<R>,
+): Promise<R> | undefined {
   if (call.pass && gate.opensInMs(keys) <= 0) return undefined;
   endPass(call, 'ended');
-  const longestMs = policy.retry ? policy.retry.maxRetryAfterMs : Infinity;
-  const entry = gate.enter(keys, {
-    mayWait: (opensInMs) => isWithin(opensInMs, longestMs) && opensInMs <= waiting.remainingMs,
-    isKnown: call.attempts > 0,
-  });
-  if (entry?.kind !== 'wait') {
-    admit(call, entry);
-    return undefined;
-  }
-  const { turn, leave } = entry;
-  return waiting.after(
-    turn,
-    (admission) => {
-      admit(call, admission);
-      return next();
-    },
-    leave,
-  );
+  const entry = gate.enter(keys, call);
+  if (entry?.kind === 'wait') return call.waiting.after(entry.turn, next, entry);
+  admit(call, entry);
+  return undefined;
 }
 
-function admit(call: Call, admission: Admission | undefined): void {
+/** @throws AuthError where it has been refused. */
+export function admit(call: Call, admission: Admission | undefined): void {
   if (admission?.kind === 'refused') {
     call.comeBackIn(admission.opensInMs);
     throw admission.error;

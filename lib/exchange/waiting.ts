@@ -19,17 +19,22 @@ export interface WaitingCall {
   inContext(error: unknown): unknown;
 }
 
+/** What is kept for a call while it waits. */
+export interface Reservation {
+  leave(): void;
+}
+
 /** How one call waits: every wait ends with the caller's signal, the deadline, the principal and detach(), and leaves nothing behind. */
-export class Waiting {
+export class Waiting<C extends WaitingCall = WaitingCall> {
   /** Ms spent waiting so far. */
   waitedMs = 0;
   /** Monotonic. */
   readonly beganAt: number;
   readonly #beganWallAt: number;
-  readonly call: WaitingCall;
+  readonly call: C;
   #controller: AbortController | undefined;
 
-  constructor(call: WaitingCall) {
+  constructor(call: C) {
     const { clock } = call.attachment;
     this.call = call;
     this.beganAt = clock.monotonic();
@@ -57,24 +62,24 @@ export class Waiting {
     if (end !== undefined) throw end as Error;
   }
 
-  /** What `work` comes to, unless the wait is ended first; `leave` is called where it does not come to that. */
-  race<T>(work: Promise<T>, leave?: Cancel): Promise<T> {
-    return this.after(work, (value) => value, leave);
+  /** What `work` comes to, unless the wait is ended first; then what was reserved is left. */
+  race<T>(work: Promise<T>, reserved?: Reservation): Promise<T> {
+    return this.after(work, (_, value) => value, reserved);
   }
 
-  /** What `next` makes of what `work` comes to. */
-  after<T, R>(work: Promise<T>, next: (value: T) => R | Promise<R>, leave?: Cancel): Promise<R> {
-    return new Promise<R>((resolve, reject) => {
-      new OpenWait(this, resolve, reject, leave).follow(work, next);
+  /** What `next` makes of what `work` comes to; it is told the call, so that no wait needs a function of its own. */
+  after<T, R>(work: Promise<T>, next: (call: C, value: T) => R | Promise<R>, reserved?: Reservation): Promise<R> {
+    return new Promise<R>((resolve) => {
+      new OpenWait<C, R>(this, resolve, reserved).follow(work, next);
     });
   }
 
   sleep(delayMs: number): Promise<void> {
-    let cancel: Cancel | undefined;
+    let leave!: Cancel;
     const asleep = new Promise<void>((resolve) => {
-      cancel = alarm(this.call.attachment.clock, delayMs, resolve);
+      leave = alarm(this.call.attachment.clock, delayMs, resolve);
     });
-    return this.race(asleep, cancel);
+    return this.race(asleep, { leave });
   }
 
   /** Ends when the wait does that is going on, or the next one. */
@@ -99,27 +104,19 @@ export class Waiting {
 }
 
 /** One wait, from its construction until it is closed or ended. */
-class OpenWait<R> implements Wait {
-  readonly #waiting: Waiting;
+class OpenWait<C extends WaitingCall, R> implements Wait {
+  readonly #waiting: Waiting<C>;
   readonly #resolve: (result: R | Promise<R>) => void;
-  readonly #reject: (error: unknown) => void;
-  readonly #leave: Cancel | undefined;
-  readonly #openedAt: number;
+  readonly #reserved: Reservation | undefined;
   readonly #ignoreCaller: Cancel | undefined;
   #isOpen = true;
 
-  constructor(
-    waiting: Waiting,
-    resolve: (result: R | Promise<R>) => void,
-    reject: (error: unknown) => void,
-    leave: Cancel | undefined,
-  ) {
+  constructor(waiting: Waiting<C>, resolve: (result: R | Promise<R>) => void, reserved: Reservation | undefined) {
     const { attachment, config } = waiting.call;
     this.#waiting = waiting;
     this.#resolve = resolve;
-    this.#reject = reject;
-    this.#leave = leave;
-    this.#openedAt = attachment.clock.monotonic();
+    this.#reserved = reserved;
+    waiting.waitedMs -= attachment.clock.monotonic();
     attachment.waitingRoom.enter(this);
     this.#ignoreCaller =
       config &&
@@ -133,14 +130,14 @@ class OpenWait<R> implements Wait {
     return this.#waiting.remainingMs;
   }
 
-  follow<T>(work: Promise<T>, next: (value: T) => R | Promise<R>): void {
+  follow<T>(work: Promise<T>, next: (call: C, value: T) => R | Promise<R>): void {
     work.then(
       (value) => {
         if (!this.#close()) return;
         try {
-          this.#resolve(next(value));
+          this.#resolve(next(this.#waiting.call, value));
         } catch (error) {
-          this.#reject(this.#waiting.call.inContext(error));
+          this.#reject(error);
         }
       },
       (error: unknown) => {
@@ -156,11 +153,15 @@ class OpenWait<R> implements Wait {
     this.#end(end);
   }
 
-  /** An error of ours ends it in the context of its call. */
   #end(error: unknown): void {
     if (!this.#close()) return;
-    this.#leave?.();
-    this.#reject(this.#waiting.call.inContext(error));
+    this.#reserved?.leave();
+    this.#reject(error);
+  }
+
+  /** An error of ours ends it in the context of its call. Who waits long keeps one function for both ends. */
+  #reject(error: unknown): void {
+    this.#resolve(Promise.reject(this.#waiting.call.inContext(error)));
   }
 
   /** Returns whether it was open. */
@@ -170,7 +171,7 @@ class OpenWait<R> implements Wait {
     const { attachment } = this.#waiting.call;
     attachment.waitingRoom.leave(this);
     this.#ignoreCaller?.();
-    this.#waiting.waitedMs += attachment.clock.monotonic() - this.#openedAt;
+    this.#waiting.waitedMs += attachment.clock.monotonic();
     return true;
   }
 }

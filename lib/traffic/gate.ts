@@ -14,12 +14,11 @@ export type Admission =
 
 export type Entry =
   | Admission
-  /** `leave` gives the place up, or the pass, if it has come meanwhile. */
-  | { readonly kind: 'wait'; readonly turn: Promise<Admission>; readonly leave: () => void };
+  | Turn;
 
 /** What the gate asks of a call. */
 export interface Arrival {
-  readonly mayWait: (opensInMs: number) => boolean;
+  mayWait(opensInMs: number): boolean;
   /** It was sent before, and is not turned away for the length of the queue. */
   readonly isKnown: boolean;
 }
@@ -77,7 +76,7 @@ export class Gate {
     if (pass) return { kind: 'go', pass };
     if (!arrival.isKnown && lane.newcomers >= this.#maxQueued)
       return { kind: 'refused', error: queueFull(), opensInMs };
-    return wait(lane, arrival);
+    return new Turn(lane, arrival);
   }
 
   /** The server refused a call of these keys. `pass`: what it had been let go with, if anything. */
@@ -145,29 +144,45 @@ export class Gate {
   }
 }
 
-function wait(lane: Lane, arrival: Arrival): Entry {
-  let pass: Pass | undefined;
-  let admit!: (admission: Admission) => void;
-  const turn = new Promise<Admission>((resolve) => {
-    admit = resolve;
-  });
-  const waiter: Waiter = {
-    ...arrival,
-    lane: undefined,
-    go: (given) => {
-      pass = given;
-      admit({ kind: 'go', pass });
-    },
-    turnAway: (opensInMs) => {
-      admit({ kind: 'refused', error: throttled(opensInMs), opensInMs });
-    },
-  };
-  lane.queue(waiter);
-  const leave = (): void => {
-    waiter.lane?.drop(waiter);
-    pass?.lane.heard(pass, 'ended');
-  };
-  return { kind: 'wait', turn, leave };
+/** A place in the queue of a lane. */
+class Turn implements Waiter {
+  readonly kind = 'wait';
+  readonly turn: Promise<Admission>;
+  lane: Lane | undefined;
+  readonly #arrival: Arrival;
+  #admit!: (admission: Admission) => void;
+  #pass: Pass | undefined;
+
+  constructor(lane: Lane, arrival: Arrival) {
+    this.#arrival = arrival;
+    this.turn = new Promise((resolve) => {
+      this.#admit = resolve;
+    });
+    lane.queue(this);
+  }
+
+  get isKnown(): boolean {
+    return this.#arrival.isKnown;
+  }
+
+  mayWait(opensInMs: number): boolean {
+    return this.#arrival.mayWait(opensInMs);
+  }
+
+  go(pass: Pass): void {
+    this.#pass = pass;
+    this.#admit({ kind: 'go', pass });
+  }
+
+  turnAway(opensInMs: number): void {
+    this.#admit({ kind: 'refused', error: throttled(opensInMs), opensInMs });
+  }
+
+  /** Gives the place up, or the pass, if it has come meanwhile. */
+  leave(): void {
+    this.lane?.drop(this);
+    this.#pass?.lane.heard(this.#pass, 'ended');
+  }
 }
 
 function throttled(opensInMs: number): AuthError {

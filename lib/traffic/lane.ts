@@ -16,10 +16,10 @@ export interface Waiter {
   lane: Lane | undefined;
   /** It was sent before, and refused. */
   readonly isKnown: boolean;
-  readonly mayWait: (opensInMs: number) => boolean;
-  readonly go: (pass: Pass) => void;
+  mayWait(opensInMs: number): boolean;
+  go(pass: Pass): void;
   /** The server has asked for longer than it may wait. */
-  readonly turnAway: (opensInMs: number) => void;
+  turnAway(opensInMs: number): void;
 }
 
 const LEAST_REST_MS = 10_000;
