@@ -12,9 +12,7 @@ export type Admission =
   | { readonly kind: 'go'; readonly pass: Pass }
   | { readonly kind: 'refused'; readonly error: AuthError; readonly opensInMs: number };
 
-export type Entry =
-  | Admission
-  | Turn;
+export type Entry = Admission | Turn;
 
 /** What the gate asks of a call. */
 export interface Arrival {
