@@ -7,6 +7,7 @@ import { isPromise } from '../schemes/scheme.js';
 import type { Admission } from '../traffic/gate.js';
 import type { MaybePromise } from '../session/store.js';
 import { discard } from '../wire/discard.js';
+import { copyOf } from '../wire/wire.js';
 import type { Attempt, Call } from './call.js';
 import { challengesOf, isThrottled } from './outcome.js';
 import { admit, endPass, gateKeys, passGate } from './turn.js';
@@ -69,13 +70,18 @@ export function withheld(error: unknown): SettleReason | undefined {
   return isAuthError(error) ? WITHHELD[error.code] : undefined;
 }
 
+function same(data: unknown): unknown {
+  return data;
+}
+
 /** Sends the call once more, as it was. undefined: deadline or gate kept it here, and the answer before stands. */
 export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResponse> | undefined> {
   const { config } = call;
   if (!config) return undefined;
+  const repeated = copyOf(config);
   // What transformRequest made of the body is final; a second time it would encode it twice.
-  const sending = call.attachment.resender.request({ ...config, transformRequest: [(data: unknown) => data] });
-  const [result] = await Promise.allSettled([sending]);
+  repeated.transformRequest = [same];
+  const [result] = await Promise.allSettled([call.attachment.resender.request(repeated)]);
   // It may have been cancelled on its way to the wire.
   endPass(call, 'ended');
   if (result.status === 'fulfilled') {

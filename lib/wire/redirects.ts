@@ -120,8 +120,8 @@ export function wasFetchedElsewhere(response: AxiosResponse, origin: string): bo
   const responseURL = said(request, 'responseURL');
   const finalUrl =
     typeof responseURL === 'string' && responseURL !== '' ? responseURL : own(own(request, 'res'), 'responseUrl');
-  // A mock may name a relative one, which tells nothing.
-  return (originOf(finalUrl) ?? origin) !== origin;
+  // A mock may name a relative one, which tells nothing, or none.
+  return finalUrl !== undefined && (originOf(finalUrl) ?? origin) !== origin;
 }
 
 interface Hop {

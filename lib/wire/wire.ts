@@ -86,10 +86,16 @@ Reflect.deleteProperty(Copy.prototype, 'constructor');
  * config may change it while a scheme or a server takes its time.
  */
 export function snapshot(config: InternalAxiosRequestConfig): InternalAxiosRequestConfig {
+  const copy = copyOf(config);
+  copy.headers = copyHeaders(config.headers);
+  return copy;
+}
+
+/** As `{ ...config }`, which takes four times as long where a config inherits nothing. */
+export function copyOf(config: InternalAxiosRequestConfig): InternalAxiosRequestConfig {
   const copy = new Copy() as InternalAxiosRequestConfig;
   for (const key of Object.keys(config)) copy[key as 'data'] = config[key as 'data'] as unknown;
   for (const key of Object.getOwnPropertySymbols(config)) copy[key as never] = config[key as never];
-  copy.headers = copyHeaders(config.headers);
   return copy;
 }
 
