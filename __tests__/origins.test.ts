@@ -228,6 +228,20 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(heard()).toBe('');
   });
 
+  // Before 1.15 axios forbids an absolute URL, too, where it is told so by what is merely like false.
+  test.each([false, 0, '', '0'])('with allowAbsoluteUrls %j no credential leaves the own origin', async (allowed) => {
+    const { own, foreign, heard } = await places();
+    const { api } = client({ baseURL: own.origin, adapter });
+    const wrapped: AxiosAdapter = (config) =>
+      (axios.getAdapter as (name: string, config: object) => AxiosAdapter)(adapter, config)(config);
+    const allowAbsoluteUrls = allowed as boolean;
+    for (const way of [{}, { adapter: wrapped }]) {
+      await api.get(`${own.origin}/x`, { ...way, baseURL: foreign.origin, allowAbsoluteUrls }).catch(() => undefined);
+      await api.get(`${foreign.origin}/x`, { ...way, allowAbsoluteUrls }).catch(() => undefined);
+    }
+    expect(heard()).not.toContain(CANARY);
+  });
+
   test('a baseURL of one call does not make its origin an own one', async () => {
     const { own, foreign, heard } = await places();
     const { api } = client({ baseURL: own.origin, adapter });
@@ -341,6 +355,31 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     await api.get('/x');
     expect(own.seen[0]?.headers.authorization).toBe(`Bearer ${CANARY}`);
   });
+
+  test.each(['called', 'reached by a redirect'])(
+    'the clock of another origin that is %s tells no time',
+    async (how) => {
+      const date = { Date: 'Thu, 01 Jan 2015 00:00:00 GMT' };
+      const foreign = await start((seen, response) => {
+        reply(response, seen.url === '/401' ? 401 : 200, {}, date);
+      });
+      const own = await start((seen, response) => {
+        if (seen.url === '/x') reply(response, 200);
+        else reply(response, 302, {}, { Location: foreign.origin + seen.url });
+      });
+      const times: number[] = [];
+      const scheme = signed(({ now }) => {
+        times.push(now);
+        return { 'X-Signature': CANARY };
+      });
+      const { api } = client({ baseURL: own.origin, adapter }, { scheme });
+      const base = how === 'called' ? foreign.origin : own.origin;
+      await api.get(`${base}/200`);
+      await failureOf(api.get(`${base}/401`));
+      await api.get('/x');
+      expect(Math.abs((times.at(-1) ?? 0) - Date.now())).toBeLessThan(60_000);
+    },
+  );
 
   test('a 429 of another origin keeps no call of ours waiting', async () => {
     const { own } = await places();

@@ -601,6 +601,12 @@ describe('a credential that no header may carry rejects the call, unsent, and sh
       custom(({ headers }, value) => headers.set({ 'X-Ok': 'ok', 'X-Key': value })),
       bad,
     ],
+    ['what a scheme sets from a Map', custom(({ headers }, value) => headers.set(new Map([['X-Key', value]]))), bad],
+    [
+      'what a scheme concatenates',
+      custom(({ headers }, value) => headers.set(headers.concat({ 'X-Key': value }))),
+      bad,
+    ],
     [
       'what a scheme sets as one of several lines',
       custom(({ headers }, value) => headers.set('X-Key', ['ok', value])),

@@ -12,6 +12,7 @@ import { WaitingRoom } from './traffic/waiting-room.js';
 import { headerOf } from './wire/answer.js';
 import { bareAxios, clientOf } from './wire/client.js';
 import { Destinations } from './wire/origin.js';
+import { wasFetchedElsewhere } from './wire/redirects.js';
 
 /** As axios keeps it. */
 export interface ResponseHandler {
@@ -95,9 +96,9 @@ export class Attachment {
     return this.clock.now() + (this.#skewMs ?? 0);
   }
 
-  /** Learns how far the server's clock is off: from the first answer, and whenever one is refused. */
-  learnTime(response: AxiosResponse): void {
-    if (this.#skewMs !== undefined && response.status < 400) return;
+  /** Learns how far the server's clock is off: from its first answer, and whenever one is refused. */
+  learnTime(response: AxiosResponse, origin: string): void {
+    if ((this.#skewMs !== undefined && response.status < 400) || wasFetchedElsewhere(response, origin)) return;
     this.#skewMs ??= 0;
     const date = headerOf(response, 'date');
     if (date === undefined || headerOf(response, 'age') !== undefined) return;

@@ -115,8 +115,10 @@ function learn(call: Call, made: Attempt, response: AxiosResponse): void {
   made.response = response;
   made.outcome = outcome;
   if (outcome.kind !== 'answer') return;
-  attachment.learnTime(response);
-  if (isAuthorized) attachment.hooks.answered?.(view, outcome.isUnauthorized);
+  if (isAuthorized) {
+    attachment.learnTime(response, origin);
+    attachment.hooks.answered?.(view, outcome.isUnauthorized);
+  }
   if (!isThrottled(outcome)) endPass(call, outcome.status < 500 ? 'granted' : 'ended');
   else if (!attachment.isDetached && attachment.gate) {
     const { retryAfterMs, limit } = outcome;

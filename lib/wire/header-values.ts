@@ -25,23 +25,38 @@ export function copyHeaders(headers: AxiosRequestHeaders): AxiosRequestHeaders {
 }
 
 function checkingPrototype(prototype: Prototype): Prototype {
-  const { set } = prototype as unknown as { set: (this: unknown, ...args: unknown[]) => unknown };
+  type Method = (this: unknown, ...args: unknown[]) => unknown;
+  const { set, concat } = prototype as unknown as { set: Method; concat: Method };
   const checking = Object.create(prototype) as Prototype;
-  hide(checking, 'set', function (this: AxiosRequestHeaders, header: unknown, ...rest: unknown[]): unknown {
-    if (typeof header === 'string') {
+  hide(
+    checking,
+    'set',
+    function (this: AxiosRequestHeaders, header: string | number | object | null, ...rest: unknown[]): unknown {
+      if (typeof header === 'object') return set.call(this, checked(header), ...rest);
       // axios reads a name that is none as a whole block of headers.
-      assertHeader(header, rest[0]);
+      const name = String(header);
+      assertHeader(name, rest[0]);
       // There is nothing that axios would have to clean or to replace.
-      if (typeof rest[0] === 'string' && !(header in this) && nameIn(this, header.toLowerCase()) === undefined) {
-        this[header] = rest[0];
+      if (typeof rest[0] === 'string' && !(name in this) && nameIn(this, name.toLowerCase()) === undefined) {
+        this[name] = rest[0];
         return this;
       }
-    } else if (typeof header === 'object' && header !== null) {
-      for (const [name, value] of Object.entries(header)) assertHeader(name, value);
-    }
-    return set.call(this, header, ...rest);
+      return set.call(this, header, ...rest);
+    },
+  );
+  hide(checking, 'concat', function (this: unknown, ...targets: unknown[]): unknown {
+    return concat.apply(this, targets.map(checked));
   });
   return checking;
+}
+
+/** Many headers at once, as an object or as a list, a Map or an iterator, which can be read only once. */
+function checked(headers: unknown): unknown {
+  if (typeof headers !== 'object' || headers === null) return headers;
+  const isListed = Symbol.iterator in headers && Object.keys(headers).length === 0;
+  const all = isListed ? Object.fromEntries(headers as Iterable<[string, unknown]>) : headers;
+  for (const [name, value] of Object.entries(all)) assertHeader(name, value);
+  return all;
 }
 
 /** @throws AuthError ERR_AUTH_INVALID_CREDENTIAL that names the header, never the value. */

@@ -100,6 +100,12 @@ export function fullUrl(config: InternalAxiosRequestConfig): string {
   return url === '' ? baseURL : `${baseURL.replace(/\/?\/$/, '')}/${url.replace(/^\/+/, '')}`;
 }
 
+/** Before 1.15 axios takes whatever is like `false` for it, and 1.8.2 does not ask over xhr and fetch. */
+export function isAbsoluteUrlDisputed(config: InternalAxiosRequestConfig): boolean {
+  const isAllowed: unknown = config.allowAbsoluteUrls ?? true;
+  return isAllowed !== true && ABSOLUTE.test(config.url ?? '');
+}
+
 /** A URL that stays relative reads as if it went to localhost, what is none as if it went nowhere. */
 export function resolveUrl(url: string): URL {
   return parse(url, pageUrl()) ?? parse(url, PLACEHOLDER) ?? new URL('http://invalid/');

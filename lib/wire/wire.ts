@@ -3,7 +3,7 @@ import { chainOf, hide } from '../errors.js';
 import { own, said } from '../own.js';
 import type { ResolvedAdapter } from './adapter.js';
 import { copyHeaders } from './header-values.js';
-import { fullUrl } from './origin.js';
+import { fullUrl, isAbsoluteUrlDisputed } from './origin.js';
 import { refuseProxyInClear } from './proxy.js';
 import { cameFromElsewhere, followRedirects, guardRedirects, isFollowedHere, isNode } from './redirects.js';
 
@@ -105,11 +105,10 @@ function direct({ copy, url, origin, adapter }: Departure): void {
   // ECONNABORTED means a timeout and a browser's abort alike.
   if (adapter.transport === 'custom' || (copy.timeout && adapter.transport !== 'fetch'))
     copy.transitional = { ...copy.transitional, clarifyTimeoutError: true };
-  if (adapter.transport === 'custom') return;
   // A URL of another origin only stood in, for one that is relative or none: what axios makes of that is its own matter.
-  const signed = url?.origin === origin ? url.href : undefined;
-  // axios 1.8.2 lets xhr and fetch go to an absolute URL that was forbidden; what was judged is what must be sent.
-  const sent = signed ?? (copy.allowAbsoluteUrls === false ? fullUrl(copy) : undefined);
+  const signed = adapter.transport !== 'custom' && url?.origin === origin ? url.href : undefined;
+  // axios's versions and adapters differ in what they make of an absolute URL that was forbidden; what was judged is what must be sent.
+  const sent = signed ?? (isAbsoluteUrlDisputed(copy) ? fullUrl(copy) : undefined);
   if (sent !== undefined) {
     copy.url = sent;
     delete copy.baseURL;
