@@ -245,14 +245,21 @@ test.each(adapters)('what an answer that streams may still come to over %s shows
 });
 
 describe('a refresh that fails', () => {
-  const failureOfRefresh = async (refresh: BearerOptions['refresh'], handler: Handler): Promise<string> => {
+  const errorOfRefresh = async (
+    refresh: BearerOptions['refresh'],
+    handler: Handler,
+    config: AxiosRequestConfig = {},
+  ): Promise<Error> => {
     const own = await start(handler);
-    const api = axios.create({ baseURL: own.origin });
+    const api = axios.create({ baseURL: own.origin, ...config });
     attachAuth(api, {
       scheme: bearer({ tokens: { accessToken: ACCESS, refreshToken: REFRESH }, refresh }),
       retry: false,
     });
-    const error = await failureOf(api.get('/'));
+    return failureOf(api.get('/'));
+  };
+  const failureOfRefresh = async (refresh: BearerOptions['refresh'], handler: Handler): Promise<string> => {
+    const error = await errorOfRefresh(refresh, handler);
     return inspect([error, error.cause], { depth: Infinity });
   };
   const refused: Handler = (seen, response) => {
@@ -279,6 +286,51 @@ describe('a refresh that fails', () => {
     const shown = await failureOfRefresh(refresh, refused);
     expect(shown).toMatch('ERR_AUTH_REFRESH_FAILED');
     expect(shown).not.toContain(CANARY);
+  });
+
+  const malformed: Handler = (_, response) => {
+    response.socket?.end(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n{"access_token":"${FRESH}"}`);
+  };
+  const withCookie =
+    (status: number): Handler =>
+    (_, response) => {
+      response.writeHead(status, { 'Set-Cookie': `token=${FRESH}`, 'X-Token': status < 400 ? FRESH : '' }).end('{');
+    };
+  // Not tried again.
+  const giveUp = (cause: unknown): never => {
+    throw new RefreshRejectedError('dead', { cause });
+  };
+  const strict = { responseType: 'json', transitional: { silentJSONParsing: false } } as const;
+  const withPassword = { responseType: 'stream', auth: { username: 'user', password: PASSWORD } } as const;
+
+  describe.each(adapters)('over the %s adapter', (adapter) => {
+    test.each<[what: string, token: Handler, url: string, config?: AxiosRequestConfig]>([
+      ['an answer that is no HTTP', malformed, '/token'],
+      ['a new cookie beside an error', withCookie(400), '/token'],
+      ['a new cookie beside nonsense', withCookie(200), '/token', strict],
+      ['an error that streams', withCookie(400), '/token', withPassword],
+      ['a URL that is none', refused, `http://[bad?token=${REFRESH}`],
+    ])('shows nothing of %s', async (_what, token, url, config = {}) => {
+      const error = await errorOfRefresh(
+        ({ client, refreshToken }) => client.post(url, { refreshToken }, config).then(() => null, giveUp),
+        (seen, response, request) => (seen.url === '/token' ? token : refused)(seen, response, request),
+        { adapter },
+      );
+      expect((error.cause as Error).cause).toBeDefined();
+      expectDiscreet([error, error.cause]);
+    });
+  });
+
+  test('in more ways than anybody would look at shows no refresh token', async () => {
+    const error = await errorOfRefresh(({ refreshToken }) => {
+      const failures = Array.from({ length: 40 }, () =>
+        axios.post('http://127.0.0.1:1', { refreshToken }).catch((cause: unknown) => {
+          throw new Error('no', { cause });
+        }),
+      );
+      return Promise.any(failures).then(() => null, giveUp);
+    }, refused);
+    expectDiscreet([error, error.cause]);
   });
 
   test('over what is no JSON quotes nothing of it', async () => {

@@ -86,8 +86,7 @@ export function hide(target: object, key: PropertyKey, value: unknown): void {
  */
 export function withoutSecrets(error: unknown): unknown {
   for (const failure of chainOf(error)) {
-    // What could not be parsed is quoted.
-    if (said(failure, 'name') === 'SyntaxError') withoutQuotes(failure);
+    withoutQuotes(failure);
     if (said(failure, 'isAxiosError') !== true) continue;
     const { method, baseURL, url } = plain(said(failure, 'config') ?? {}) as Partial<InternalAxiosRequestConfig>;
     const response = said(failure, 'response');
@@ -96,28 +95,43 @@ export function withoutSecrets(error: unknown): unknown {
       Object.assign(holder, { config: { method, baseURL: whereTo(baseURL), url: whereTo(url), headers: {} } });
       hide(holder, 'request', said(holder, 'request'));
     }
-    if (response && response.status < 400) response.data = undefined;
+    if (response) withoutTokens(response);
   }
   return error;
 }
 
-function withoutQuotes(failure: Partial<Error>): void {
+/** Parsers quote what they could not read: llhttp and JSON the answer, URL the query. */
+function withoutQuotes(failure: Partial<Error> & { code?: unknown; input?: unknown }): void {
   const { message = '', stack = '' } = failure;
-  const bare = message.replace(/["'].*["']/s, '…');
+  if (String(said(failure, 'code')).startsWith('HPE_')) {
+    for (const key of ['rawPacket', 'data']) hide(failure, key, undefined);
+  }
+  if (typeof said(failure, 'input') === 'string') failure.input = whereTo(failure.input as string);
+  const quote =
+    said(failure, 'name') === 'SyntaxError' ? /["'].*["']/s : message.includes('URL') ? /[?#]\S*/ : undefined;
+  if (!quote?.test(message)) return;
+  const bare = message.replace(quote, '…');
   hide(failure, 'message', bare);
-  hide(
-    failure,
-    'stack',
-    stack.replace(message, () => bare),
-  );
+  // Younger versions of axios put the stack of the cause into it, which begins with the same words.
+  hide(failure, 'stack', stack.split(message).join(bare));
+}
+
+/** An error's own answer stays, as far as it says why; a stream would show the request that it belongs to. */
+function withoutTokens(response: AxiosResponse): void {
+  if (response.status < 400) response.headers = {};
+  if (response.status < 400 || typeof said(response.data, 'pipe') === 'function') response.data = undefined;
+  const headers = (said(response, 'headers') ?? {}) as object;
+  for (const name of Object.keys(headers)) if (/^set-cookie$/i.test(name)) Reflect.deleteProperty(headers, name);
 }
 
 /** An error, what it was caused by and what it gathers, as far as anybody would look. */
 export function chainOf(error: unknown): Partial<AxiosError>[] {
-  const chain = [error];
-  for (let at = 0; at < chain.length && chain.length < 16; at++)
-    chain.push(said(chain[at], 'cause'), ...[said(chain[at], 'errors') ?? []].flat());
-  return chain.filter((one) => typeof one === 'object' && one !== null);
+  const chain = new Set([error]);
+  for (const at of chain) {
+    if (chain.size > 1_000) break;
+    for (const inner of [said(at, 'cause'), said(at, 'errors')].flat()) chain.add(inner);
+  }
+  return [...chain].filter((one) => typeof one === 'object' && one !== null) as Partial<AxiosError>[];
 }
 
 /** A URL without query and user-info. */
