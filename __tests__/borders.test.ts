@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import axios, { type AxiosAdapter, type AxiosError } from 'axios';
 import MockAdapter from 'axios-mock-adapter';
-import { apiKey, attachAuth, bearer, exchangeOf } from '../lib/index.js';
+import { apiKey, attachAuth, bearer, exchangeOf, type RefreshContext, type TokenResponse } from '../lib/index.js';
 import { fileStore } from '../lib/integrations/node.js';
 import { failureOf, inTurn, servers } from './support/answers.js';
 import { reply, type Handler } from './support/serve.js';
@@ -20,20 +20,72 @@ const redirect =
   };
 
 describe('redirects', () => {
+  const wrapped =
+    (name: string): AxiosAdapter =>
+    (config) =>
+      (axios.getAdapter as (names: string, config: object) => AxiosAdapter)(name, config)(config);
+
   test.each(adapters)(
     'an adapter of the caller that hands on to %s takes no credential to another origin',
     async (to) => {
       const foreign = await start(inTurn(200));
       const own = await start(redirect(302, foreign.origin));
-      const wrapped: AxiosAdapter = (config) =>
-        (axios.getAdapter as (names: string, config: object) => AxiosAdapter)(to, config)(config);
-      const api = axios.create({ baseURL: own.origin, adapter: wrapped });
+      const api = axios.create({ baseURL: own.origin, adapter: wrapped(to) });
       attachAuth(api, { scheme: apiKey(CANARY), retry: false });
       await api.get('/');
       expect(own.seen.map(({ headers }) => headers['x-api-key'])).toEqual([CANARY]);
       expect(foreign.seen.map(({ headers }) => headers['x-api-key'])).toEqual([undefined]);
     },
   );
+
+  test.each(adapters)('nor does it follow a redirect over %s where maxRedirects is 0', async (to) => {
+    const foreign = await start(inTurn(200));
+    const own = await start(redirect(302, foreign.origin));
+    const api = axios.create({ baseURL: own.origin, adapter: wrapped(to), maxRedirects: 0 });
+    attachAuth(api, { scheme: apiKey(CANARY), retry: false });
+    expect(await failureOf(api.get('/'))).toMatchObject({ response: { status: 302 } });
+    expect(foreign.seen).toEqual([]);
+  });
+
+  describe.each<[name: string, adapter: string | AxiosAdapter]>([
+    ['http', 'http'],
+    ['fetch', 'fetch'],
+    ['what hands on to http', wrapped('http')],
+    ['what hands on to fetch', wrapped('fetch')],
+  ])('the client of a refresh over %s', (_name, adapter) => {
+    /** What a call comes to whose refresh is answered by this redirect, and what the refresh failed with. */
+    const refreshing = async (status: number, location: string): Promise<[settled: unknown, failure: unknown]> => {
+      const own = await start((seen, response, request) => {
+        if (seen.url === '/token') return redirect(status, location)(seen, response, request);
+        if (seen.url === '/new') reply(response, 200, { accessToken: `for-${seen.body.toString()}` });
+        else reply(response, seen.headers.authorization === `Bearer for-${CANARY}` ? 200 : 401);
+      });
+      const api = axios.create({ baseURL: own.origin, adapter });
+      let failure: unknown;
+      const refresh = ({ client, refreshToken }: RefreshContext): Promise<TokenResponse | null> =>
+        client.post<TokenResponse>('/token', refreshToken).then(
+          ({ data }) => data,
+          (error: unknown) => {
+            failure = error;
+            return null;
+          },
+        );
+      attachAuth(api, { scheme: bearer({ tokens: { accessToken: 'dead', refreshToken: CANARY }, refresh }) });
+      return [await api.get('/').catch((error: unknown) => error), failure];
+    };
+
+    test.each([301, 302, 303, 307, 308])('follows no %i to another origin', async (status) => {
+      const foreign = await start(inTurn(200));
+      const [settled, failure] = await refreshing(status, foreign.origin);
+      expect(settled).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+      expect(failure).toMatchObject({ code: 'ERR_AUTH_FOREIGN_ORIGIN' });
+      expect(foreign.seen).toEqual([]);
+    });
+
+    test('follows a 307 within the origin', async () => {
+      expect(await refreshing(307, '/new')).toMatchObject([{ status: 200 }, undefined]);
+    });
+  });
 
   test.each(adapters)(
     'passThrough of axios-mock-adapter to %s takes no credential to another origin',

@@ -39,7 +39,10 @@ export interface AuthRequest {
   readonly signal: AbortSignal;
   /** Epoch ms, corrected by what the server's Date headers taught. */
   readonly now: number;
-  /** This instance's defaults, no interceptors; never meets gate or session; its errors keep no body. */
+  /**
+   * This instance's defaults, no interceptors; never meets gate or session; its errors keep no body. In Node it follows no
+   * redirect to another origin.
+   */
   readonly client: AxiosInstance;
   /** One for each call, the same for all its attempts: a WeakMap key. */
   readonly exchange: object;

@@ -13,7 +13,8 @@ export interface RefreshContext {
   /** Why. `missing`: nothing is stored; `rejected`: a 401; `manual`: the app called `refresh()`. */
   readonly reason: 'missing' | 'expiring' | 'rejected' | 'manual';
   /**
-   * The instance's defaults without interceptors: a refresh through it cannot wait for itself. Its errors keep no body.
+   * The instance's defaults without interceptors: a refresh through it cannot wait for itself. Its errors keep no body,
+   * and in Node it follows no redirect to another origin (RFC 9700 §4.12): that fails with ERR_AUTH_FOREIGN_ORIGIN.
    * For `manual` that of the first instance attached, else a plain one.
    */
   readonly client: AxiosInstance;

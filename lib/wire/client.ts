@@ -1,6 +1,9 @@
 // `create` has a name of its own only in younger versions.
-import axios, { Axios, type AxiosInstance } from 'axios';
-import { withoutSecrets } from '../errors.js';
+import axios, { Axios, type AxiosInstance, type InternalAxiosRequestConfig } from 'axios';
+import { chainOf, isAuthError, withoutSecrets } from '../errors.js';
+import { resolveAdapter } from './adapter.js';
+import { fullUrl, resolveUrl } from './origin.js';
+import { followRedirects, guardRedirects, takeRedirects } from './redirects.js';
 
 /** An instance's defaults as they are now, and nothing else of it: what goes through here meets no gate and no session. */
 export function clientOf(instance: AxiosInstance): AxiosInstance {
@@ -19,6 +22,20 @@ export function bareAxios(): Axios {
 
 /** A refresh carries the refresh token in its body, and its errors end in logs. */
 function discreet(client: AxiosInstance): AxiosInstance {
-  client.interceptors.response.use(undefined, (error: unknown) => Promise.reject(withoutSecrets(error)));
+  client.interceptors.request.use(keptAtHome);
+  client.interceptors.response.use(undefined, (error: unknown) =>
+    Promise.reject(chainOf(error).find(isAuthError) ?? withoutSecrets(error)),
+  );
   return client;
+}
+
+/** No redirect takes the body to another origin, nor does one there give us tokens (RFC 9700 §4.12). */
+function keptAtHome(config: InternalAxiosRequestConfig): InternalAxiosRequestConfig {
+  const { send, transport } = resolveAdapter(config, config.adapter);
+  config.adapter = (final) => {
+    const { origin } = resolveUrl(fullUrl(final));
+    if (transport !== 'fetch') guardRedirects(final, origin, undefined);
+    return takeRedirects(final, transport, undefined) ? followRedirects(final, send, origin, undefined) : send(final);
+  };
+  return config;
 }

@@ -16,6 +16,9 @@ export function cameFromElsewhere(response: AxiosResponse): void {
   fetchedElsewhere.add(response);
 }
 
+/** Lower-case names of the headers that stay behind when a redirect leaves the origin; `undefined`: none may leave it. */
+type Luggage = readonly string[] | undefined;
+
 /**
  * http adapter: credentials stay behind when a redirect leaves the origin. axios drops Authorization alone, and before
  * 1.21.1 not towards a sub-domain. Returns whether one has left, be it to come back.
@@ -23,15 +26,16 @@ export function cameFromElsewhere(response: AxiosResponse): void {
 export function guardRedirects(
   copy: InternalAxiosRequestConfig,
   origin: string,
-  credentialHeaders: readonly string[],
+  credentialHeaders: Luggage,
 ): () => boolean {
   const theirs = copy.beforeRedirect;
   let hasLeft = false;
   copy.beforeRedirect = (options, ...details) => {
     hasLeft ||= originOf(options['href']) !== origin;
+    if (hasLeft && !credentialHeaders) throw redirectAbroad();
     const headers = (options['headers'] ?? {}) as Record<string, unknown>;
     for (const name of hasLeft ? Object.keys(headers) : []) {
-      if (credentialHeaders.includes(name.toLowerCase())) Reflect.deleteProperty(headers, name);
+      if (credentialHeaders?.includes(name.toLowerCase())) Reflect.deleteProperty(headers, name);
     }
     theirs?.(options, ...details);
   };
@@ -40,11 +44,25 @@ export function guardRedirects(
 
 export const isNode = typeof own(own(own(globalThis, 'process'), 'versions'), 'node') === 'string';
 
-/** fetch adapter, and what may wrap it: it hands redirects to fetch, which knows of no credential but Authorization. */
-export function isFollowedHere(
+/**
+ * fetch adapter, and what may wrap it: it hands redirects to fetch, which knows of no credential but Authorization. Returns
+ * whether they are followed here instead.
+ */
+export function takeRedirects(
   copy: InternalAxiosRequestConfig,
   transport: Transport,
-  credentialHeaders: readonly string[],
+  credentialHeaders: Luggage,
+): boolean {
+  const isTaken = isFollowedHere(copy, transport, credentialHeaders);
+  if (isTaken || (transport !== 'http' && copy.maxRedirects === 0))
+    copy.fetchOptions = { ...(copy.fetchOptions as object | undefined), redirect: 'manual' };
+  return isTaken;
+}
+
+function isFollowedHere(
+  copy: InternalAxiosRequestConfig,
+  transport: Transport,
+  credentialHeaders: Luggage = ['authorization'],
 ): boolean {
   if (transport === 'http' || transport === 'xhr') return false;
   const redirect = own(copy.fetchOptions, 'redirect');
@@ -59,7 +77,7 @@ export function followRedirects(
   hop: InternalAxiosRequestConfig,
   adapter: AxiosAdapter,
   origin: string,
-  credentialHeaders: readonly string[],
+  credentialHeaders: Luggage,
 ): Promise<AxiosResponse> {
   const follow = (settled: PromiseSettledResult<AxiosResponse>): Promise<AxiosResponse> =>
     followOn(settled, hop, adapter, origin, credentialHeaders);
@@ -104,6 +122,7 @@ async function followOn(
     discard(response.data);
     prepare(hop, next);
     if (next.url.origin !== origin || hasLeft) {
+      if (!credentialHeaders) throw redirectAbroad();
       hasLeft = true;
       delete hop.auth;
       for (const name of [...credentialHeaders, 'authorization', 'cookie', 'proxy-authorization'])
@@ -165,6 +184,14 @@ function parse(location: string, from: InternalAxiosRequestConfig): URL | undefi
   } catch {
     return undefined;
   }
+}
+
+function redirectAbroad(): AuthError {
+  return new AuthError(
+    'ERR_AUTH_FOREIGN_ORIGIN',
+    'The server answered with a redirect to another origin. What was sent, such as a refresh token, is for nobody else, so it ' +
+      'was not followed. Call the final URL.',
+  );
 }
 
 function redirectInBrowser(): AuthError {

@@ -5,7 +5,7 @@ import type { ResolvedAdapter } from './adapter.js';
 import { copyHeaders } from './header-values.js';
 import { fullUrl, isAbsoluteUrlDisputed } from './origin.js';
 import { refuseProxyInClear } from './proxy.js';
-import { cameFromElsewhere, followRedirects, guardRedirects, isFollowedHere, isNode } from './redirects.js';
+import { cameFromElsewhere, followRedirects, guardRedirects, isNode, takeRedirects } from './redirects.js';
 
 /** One attempt that is ready to leave. */
 export interface Departure {
@@ -42,9 +42,7 @@ export class Passage {
       this.#hasLeft = guardRedirects(copy, origin, credentialHeaders);
       if (!departure.mayGoInClear && origin.startsWith('https:')) refuseProxyInClear(copy);
     }
-    this.#isFollowedHere = isFollowedHere(copy, transport, credentialHeaders);
-    if (this.#isFollowedHere || (transport === 'fetch' && copy.maxRedirects === 0))
-      copy.fetchOptions = { ...(copy.fetchOptions as object | undefined), redirect: 'manual' };
+    this.#isFollowedHere = takeRedirects(copy, transport, credentialHeaders);
     // A browser's cache would give the same refusal for as long as it may be kept.
     if (departure.isRepeated && transport === 'fetch' && !isNode)
       copy.fetchOptions = { cache: 'reload', ...(copy.fetchOptions as object | undefined) };
