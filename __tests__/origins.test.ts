@@ -57,6 +57,17 @@ test.each([
   expect(sent[0]).toMatchObject({ url, params });
 });
 
+test('a URL object as a base that is changed later is judged anew', async () => {
+  const { adapter, sent, credentials } = pretend();
+  const { api } = client({ adapter, baseURL: 'https://api.example.com' });
+  const base = new URL('https://api.example.com');
+  await api.get('', { baseURL: base as unknown as string });
+  base.host = 'evil.example.com';
+  await api.get('/x', { baseURL: base as unknown as string });
+  expect(sent.map(({ baseURL }) => baseURL)).toEqual(['https://api.example.com/', 'https://evil.example.com/']);
+  expect(credentials()).toEqual([`Bearer ${CANARY}`, undefined]);
+});
+
 test('a URL object is as good as its text', async () => {
   const { adapter, sent, credentials } = pretend();
   const { api } = client({ adapter, baseURL: 'https://api.example.com' });

@@ -129,8 +129,10 @@ export class Exchange implements Reporting, Call {
       const { attachment, policy, adapters } = this;
       return new Exchange(attachment, policy, adapters, attachment.newKey()).wire(config);
     }
-    // Whatever its types say, axios takes a URL object.
-    if (config.url && typeof config.url !== 'string') config.url = String(config.url);
+    // Whatever its types say, axios takes a URL object, which somebody may change; what is judged must be what is sent.
+    const { url, baseURL } = config;
+    if (url && typeof url !== 'string') config.url = String(url);
+    if (baseURL && typeof baseURL !== 'string') config.baseURL = String(baseURL);
     return attempt(this, (this.config ??= config));
   }
 }
