@@ -74,6 +74,38 @@ test('what was read under the lock by a holder that was stopped meanwhile is rea
   expect(stage.tokens.reuses).toBe(0);
 });
 
+// F35
+test.each([
+  [500, 1],
+  [501, 2],
+])('a holder that was stopped for %i ms meanwhile reads what there is under the lock %i times', async (ms, times) => {
+  const stage = new Stage();
+  const { store } = recordOf(stage);
+  let reads = 0;
+  const load = (): ReturnType<TokenStore['load']> => {
+    if (++reads === 2) stage.clock.sleepMachine(ms);
+    return store.load();
+  };
+  stage.attach({ scheme: stage.bearer({ store: { ...store, load } }) });
+  await stage.outcome(stage.api.get('/item'));
+  expect(reads - 1).toBe(times);
+});
+
+// F30
+test('refresh() asks for tokens where those that another holder has written have just expired', async () => {
+  const stage = new Stage();
+  const { store, write } = recordOf(stage);
+  const scheme = stage.bearer({ store });
+  stage.attach({ scheme });
+  await scheme.getAccessToken();
+  const { tokens } = refreshed(stage);
+  write({ tokens: { ...tokens!, expiresAt: stage.clock.now() } });
+  stage.refreshMs = 0;
+  await stage.clock.until(scheme.refresh());
+  expect(await scheme.getAccessToken()).toBe('alice-a3');
+  expect(stage.reasons).toEqual(['manual']);
+});
+
 // F38 F40
 test('before a refresh is tried again, the store is read again', async () => {
   const stage = new Stage();
@@ -131,6 +163,26 @@ test('a session that another holder found dead has expired here, too', async () 
   expect(stage.heard('session-expired')).toHaveLength(1);
   expect(stage.heard('signed-out')).toEqual([]);
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+});
+
+// F19 F39
+test.each([
+  ['its tokens: they are used', refreshed, { status: 200 }, 0],
+  ['the same: it is told once', () => ({ tokens: null }), { code: 'ERR_AUTH_SESSION_EXPIRED' }, 1],
+] as const)('where this holder comes to write the end of the session, another has written %s', async (...row) => {
+  const [, written, outcome, ends] = row;
+  const stage = new Stage();
+  const { store, write } = recordOf(stage);
+  stage.script('/oauth/token', { status: 400, data: { error: 'invalid_grant' } });
+  let isFirst = true;
+  const compareAndSet: TokenStore['compareAndSet'] = (expected, next) => {
+    if (isFirst) write(written(stage));
+    isFirst = false;
+    return store.compareAndSet(expected, next);
+  };
+  stage.attach({ scheme: stage.bearer({ store: { ...store, compareAndSet } }) });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject(outcome);
+  expect(stage.heard('session-expired')).toHaveLength(ends);
 });
 
 // F92

@@ -98,7 +98,7 @@ export function takeOff(plan: FlightPlan): Flight {
   const isOvertaken = (): boolean => hasMoved() && (!ledger.tokens || ledger.remainingMs > 0);
 
   async function work(): Promise<void> {
-    for (let tries = 1; ; tries++) {
+    for (let tries = 1; !hasEnded(); tries++) {
       await readAgain();
       if (hasEnded() || isOvertaken()) return;
       if (outdated && ledger.status === 'expired') {
@@ -123,7 +123,7 @@ export function takeOff(plan: FlightPlan): Flight {
         answer = await plan.during(() => plan.refresh(context));
         if (answer === null) throw new RefreshRejectedError('refresh() gave null');
       } catch (error) {
-        if (hasEnded() || (await failed(tries, withoutSecrets(error)))) return;
+        if (!hasEnded()) await failed(tries, withoutSecrets(error));
         continue;
       }
       return arrived(answer, tokens);
@@ -166,8 +166,8 @@ export function takeOff(plan: FlightPlan): Flight {
       : undefined;
   }
 
-  /** True: that was the last try. */
-  async function failed(tries: number, cause: unknown): Promise<boolean> {
+  /** Either the refresh has ended then, or there may be another try. */
+  async function failed(tries: number, cause: unknown): Promise<void> {
     const verdict = judge(cause);
     const { kind, code, status, date } = verdict;
     const retryAfterMs = parseRetryAfter(verdict.retryAfter, { now: clock.now(), date });
@@ -175,30 +175,26 @@ export function takeOff(plan: FlightPlan): Flight {
     const willRetry = kind === 'transient' && tries < TRIES && delayMs < endsAt - clock.monotonic();
     tell({ type: 'refresh-failed', generation, code, ...(status !== undefined && { status }), willRetry });
     if (kind === 'terminal') return ended(cause);
-    if (willRetry) {
+    if (!willRetry) settle(refreshFailed(reasonOf(verdict), cause), retryAfterMs);
+    else
       await Promise.race([
         landed,
         new Promise<void>((resolve) => (stopPause = alarm(clock, delayMs, resolve, 'idle'))),
       ]);
-      return isOver;
-    } else settle(refreshFailed(reasonOf(verdict), cause), retryAfterMs);
-    return true;
   }
 
-  /** The refresh token is dead. True: that was the last try, since no other holder of the store has a newer one. */
-  async function ended(cause: unknown): Promise<boolean> {
+  /** The refresh token is dead. Where another holder of the store has a newer one, that is tried. */
+  async function ended(cause: unknown): Promise<void> {
     const refused = outdated?.refreshToken;
     plan.died(refused);
     await ledger.reload();
-    if (isOver || isOvertaken()) return true;
-    if (ledger.tokens && ledger.tokens.refreshToken !== refused) return false;
+    if (isOver || isOvertaken()) return;
+    if (ledger.tokens && ledger.tokens.refreshToken !== refused) return;
     if (ledger.tokens && !plan.isStillGood()) {
       await ledger.enter('expired', null);
-      if (hasEnded() || isOvertaken()) return true;
-      tell({ type: 'session-expired', generation: ledger.generation });
+      if (ledger.status !== 'expired') return;
     } else ledger.leaveVacant();
-    if (plan.reason !== 'missing') settle(sessionExpired(cause));
-    return true;
+    settle(plan.reason === 'missing' ? undefined : sessionExpired(cause));
   }
 
   // The lock is held no longer than anybody waits; compare-and-set guards what comes after.

@@ -214,11 +214,8 @@ export class Ledger {
     if (isOther) this.turn++;
     this.#take(stored);
     if (isOther) this.#tell({ type: stored.tokens ? 'signed-in' : 'signed-out', generation: this.generation });
-    else if (hadTokens && !stored.tokens) {
-      // The principal is the same, so nobody signed out: another holder's refresh was refused for good.
-      this.status = 'expired';
-      this.#tell({ type: 'session-expired', generation: this.generation });
-    }
+    // The principal is the same, so nobody signed out: another holder's refresh was refused for good.
+    else if (hadTokens && !stored.tokens) this.#set('expired', null, this.generation);
     this.#changed(isOther ? 'principal' : 'tokens');
   }
 
@@ -228,6 +225,7 @@ export class Ledger {
   }
 
   #set(status: LedgerStatus, tokens: Tokens | null, generation: number): void {
+    const hasEnded = status === 'expired' && this.status !== status;
     if (this.tokens !== tokens) {
       this.#obtainedAt = this.#clock.monotonic();
       this.lifetimeMs = (tokens?.expiresAt ?? Infinity) - this.#clock.now();
@@ -235,6 +233,7 @@ export class Ledger {
     this.status = status;
     this.tokens = tokens;
     this.generation = generation;
+    if (hasEnded) this.#tell({ type: 'session-expired', generation });
   }
 
   #load(): MaybePromise<StoredSession | undefined> {
