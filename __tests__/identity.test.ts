@@ -45,7 +45,25 @@ describe('signing out during a refresh', () => {
     expect(stage.to('/later')[0]?.token).toBeUndefined();
     expect(stage.to('/item')).toHaveLength(10);
     expect(stage.to('/unsent')).toEqual([]);
-    expect(stage.heard('refreshed')).toEqual([]);
+    expect([...stage.heard('refreshed'), ...stage.heard('refresh-failed')]).toEqual([]);
+  });
+
+  test('drops what a refresh brings that asked who is signed in', async () => {
+    const stage = new Stage();
+    const scheme = stage.bearer({
+      refresh: async () => {
+        await stage.clock.pass(500);
+        return stage.tokens.issue();
+      },
+    });
+    stage.attach({ scheme });
+    const call = underway(stage.api.get('/item'));
+    await stage.clock.advance(100);
+    await scheme.signOut();
+    await stage.clock.advance(1_000);
+    expect(await stage.outcome(call)).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED', attempts: 0 });
+    expect(scheme.getSnapshot().status).toBe('signed-out');
+    expect(await scheme.getAccessToken()).toBeUndefined();
   });
 
   test('tells the refresh that nobody wants it any more', async () => {

@@ -62,6 +62,7 @@ describe('the end of a session', () => {
           response: { status: 401 },
         });
         if (end !== null) expect(error.cause).toBe(end);
+        else expect(error.cause).toMatchObject({ message: 'refresh() gave null' });
         expect(error.config?.url).toBe('/item');
       }
       const error = reasonOf(await stage.clock.until(unsent));
@@ -120,9 +121,10 @@ describe('the end of a session', () => {
     await stage.outcome(stage.api.get('/item'));
     for (let round = 0; round < 5; round++) {
       await scheme.signIn({ accessToken: 'alice-a1', refreshToken: 'alice-r1' });
-      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
+      expect(reasonOf(await stage.clock.until(stage.api.get('/item')))).toMatchObject({
         code: 'ERR_AUTH_SESSION_EXPIRED',
-        status: 401,
+        response: { status: 401 },
+        cause: { message: 'It was refused before' },
       });
     }
     expect(stage.tokens.asks.map(({ refreshToken }) => refreshToken)).toEqual(['alice-r1']);
@@ -459,6 +461,12 @@ describe('what a refresh leaves in the open', () => {
       'an expired one',
       async () => ({ accessToken: 'alice-a2', expiresIn: 0 }),
       /has already expired: expiresIn is in seconds/,
+      { code: 'nonsense', willRetry: false },
+    ],
+    [
+      'a number',
+      async () => ({ accessToken: 7 }) as never,
+      /brought no usable token\. refresh\(\): accessToken \(or access_token\) must be/,
       { code: 'nonsense', willRetry: false },
     ],
     [

@@ -203,6 +203,14 @@ describe('refresh()', () => {
     expect(stage.tokens.refreshes).toBe(1);
   });
 
+  test('may bring the token there is, with a longer life', async () => {
+    const { stage, scheme } = Stage.with({
+      bearer: { refresh: async () => ({ accessToken: 'alice-a1', expiresIn: 60 }) },
+    });
+    await stage.clock.until(scheme.refresh());
+    expect(scheme.getSnapshot()).toMatchObject({ expiresAt: MORNING + 60_000, generation: 2 });
+  });
+
   test('rejects with what became of it', async () => {
     const { stage, scheme } = Stage.with({});
     stage.script(TOKEN_PATH, { status: 400, data: { error: 'invalid_client' } });
