@@ -91,6 +91,16 @@ describe('a server that always says 401', () => {
     expect(stage.tokens.refreshes).toBe(2);
   });
 
+  test('is not forgiven for a late answer to the token before', async () => {
+    const { stage } = Stage.with({});
+    refuse(stage);
+    stage.latencyMs = ({ path }) => (path === '/late' ? 1_000 : 10);
+    const late = stage.api.get('/late');
+    await stage.outcome(stage.api.get('/item'));
+    expect(await stage.outcome(late)).toMatchObject({ status: 200 });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ reason: 'refresh-breaker' });
+  });
+
   test.each(['signIn', 'update'] as const)('is asked again after %s()', async (what) => {
     const { stage, scheme } = Stage.with({});
     refuse(stage);

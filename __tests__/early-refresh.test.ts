@@ -22,6 +22,9 @@ describe('an early refresh', () => {
     expect(await stage.outcome(stage.api.get('/after'))).toMatchObject({ status: 200 });
     expect(stage.to('/after')[0]?.token).toBe('alice-a2');
     expect(stage.reasons).toEqual(['expiring']);
+    await stage.clock.advance(970_000);
+    expect(await stage.outcome(stage.api.get('/next'))).toMatchObject({ status: 200, waitedMs: 0 });
+    expect(stage.reasons).toEqual(['expiring', 'expiring']);
   });
 
   test('that is refused for good ends the session only when its token is no good any more', async () => {
@@ -35,12 +38,35 @@ describe('an early refresh', () => {
     await stage.clock.advance(1_000);
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
     expect(refresh).toHaveBeenCalledTimes(1);
+    expect(stage.heard('refreshing')).toHaveLength(1);
     expect(scheme.getSnapshot().status).toBe('signed-in');
     await stage.clock.advance(30_000);
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
     expect(refresh).toHaveBeenCalledTimes(1);
     expect(scheme.getSnapshot().status).toBe('expired');
     expect(stage.heard('session-expired')).toHaveLength(1);
+  });
+
+  test('that is refused for good ends the session where its token has been refused meanwhile', async () => {
+    const { stage, scheme } = Stage.with({ expiresIn: 1000, bearer: { refreshAheadMs: 30_000 } });
+    scheme.getSnapshot();
+    await stage.clock.advance(975_000);
+    stage.tokens.revokeAll();
+    stage.tokens.endSession();
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
+      status: 401,
+      code: 'ERR_AUTH_SESSION_EXPIRED',
+    });
+    expect(stage.reasons).toEqual(['expiring']);
+    expect(scheme.getSnapshot().status).toBe('expired');
+  });
+
+  test('comes too late from the instant on at which the token expires', async () => {
+    const { stage, scheme } = Stage.with({ expiresIn: 100, bearer: { refresh: () => null } });
+    scheme.getSnapshot();
+    await stage.clock.advance(100_000);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+    expect(scheme.getSnapshot().status).toBe('expired');
   });
 
   test.each([

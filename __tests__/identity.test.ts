@@ -36,6 +36,7 @@ describe('signing out during a refresh', () => {
     expect(stage.clock.monotonic()).toBe(30);
     for (const one of settled)
       expect(reasonOf(one)).toMatchObject({ name: 'AuthError', code: 'ERR_AUTH_SESSION_CHANGED' });
+    expect(reasonOf(settled[0]!).message).toMatch(/somebody signed out or in while it waited\. Make it again/);
     expect(reasonOf(settled[0]!).response?.status).toBe(401);
     expect(reasonOf(settled[10]!).response).toBeUndefined();
     await stage.clock.advance(10_000);
@@ -94,8 +95,10 @@ describe('signing out during a refresh', () => {
       stage.attach({ scheme });
       const call = underway(stage.api.get('/item'));
       await stage.clock.advance(at);
+      const { generation } = scheme.getSnapshot();
       const done = scheme.signOut();
       expect(scheme.getSnapshot()).toMatchObject({ status: 'signed-out', expiresAt: undefined });
+      expect(scheme.getSnapshot().generation).toBeGreaterThan(generation);
       const { code, status } = await stage.outcome(call);
       expect([200, 'ERR_AUTH_SESSION_CHANGED']).toContain(code ?? status);
       await stage.clock.until(done);
@@ -164,6 +167,23 @@ describe('signing out during a refresh', () => {
     expect(stage.heard('store-degraded')).toHaveLength(1);
     expect(JSON.stringify(stage.events)).not.toContain('alice-a1');
   });
+});
+
+test.each([
+  ['its tokens', 'signed-in', 200],
+  ['the end of the session', 'expired', 400],
+] as const)('what a refresh comes to is seen once the store has it: %s', async (_, status, answered) => {
+  const stage = new Stage();
+  const scheme = stage.bearer({ store: slowStore(stage, 100), tokens: stage.tokens.issueDead() });
+  stage.attach({ scheme });
+  if (answered === 400) stage.tokens.endSession();
+  const call = underway(stage.api.get('/item'));
+  while (stage.tokens.refreshes === 0) await stage.clock.advance(10);
+  const before = scheme.getSnapshot();
+  await stage.clock.advance(200);
+  expect(scheme.getSnapshot()).toBe(before);
+  await stage.outcome(call);
+  expect(scheme.getSnapshot()).toMatchObject({ status, generation: 2 });
 });
 
 // F69 F70: no timer runs here, so every step is one turn of the microtasks, and between two awaits there is none.
@@ -460,6 +480,32 @@ describe('a store that several hold', () => {
     await second.signIn(stage.tokens.issue('bob'));
     expect(await stage.outcome(call)).toMatchObject({ status: 401, code: 'ERR_AUTH_SESSION_CHANGED', attempts: 1 });
     expect(stage.to('/item').map(({ token }) => ownerOf(token))).toEqual(['alice']);
+  });
+
+  test('a call on its way is not sent again after a sign-out here and a sign-in at another holder', async () => {
+    const stage = new Stage();
+    const store = memoryStore();
+    const scheme = stage.bearer({ store, tokens: stage.tokens.issueDead('alice') });
+    stage.attach({ scheme });
+    const call = underway(stage.api.get('/item'));
+    await stage.clock.advance(5);
+    await scheme.signOut();
+    await stage.bearer({ store }).signIn(stage.tokens.issue('bob'));
+    expect(await stage.outcome(call)).toMatchObject({ status: 401, code: 'ERR_AUTH_SESSION_CHANGED', attempts: 1 });
+    expect(await scheme.getAccessToken()).toBe('bob-a1');
+  });
+
+  test('who signs in and is updated at once wins over whoever signed in at another holder before', async () => {
+    const stage = new Stage();
+    const store = slowStore(stage, 10);
+    const scheme = stage.bearer({ store, tokens: stage.tokens.issue('alice') });
+    await stage.clock.until(scheme.getAccessToken());
+    await stage.clock.advance(100);
+    const { access_token: accessToken } = stage.tokens.issue('carol');
+    await store.inner.compareAndSet(1, { version: 1, generation: 2, epoch: 5, tokens: { accessToken } });
+    await stage.settled([scheme.signIn(stage.tokens.issue('bob')), scheme.update(stage.tokens.issue('bob'))]);
+    expect(await store.inner.load()).toMatchObject({ epoch: 6, tokens: { accessToken: 'bob-a2' } });
+    expect(await scheme.getAccessToken()).toBe('bob-a2');
   });
 
   test('its generation only ever grows, and its epoch with every principal', async () => {

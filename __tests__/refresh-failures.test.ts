@@ -359,7 +359,7 @@ describe('a refresh that fails for now', () => {
     expect(stage.clock.holding).toBe(0);
   });
 
-  test('is given up after three tries; calls inside the cool-down share the error, and then it recovers', async () => {
+  test('is given up after three tries; calls inside the cool-down share the error, then it recovers, and all begins anew', async () => {
     const { stage, scheme } = Stage.with({ expiresIn: 100 });
     await stage.clock.advance(100_000);
     stage.script(TOKEN_PATH, 500, 500, 500);
@@ -377,6 +377,11 @@ describe('a refresh that fails for now', () => {
     await stage.clock.advance(1_000);
     expect(await stage.outcome(stage.api.get('/third'))).toMatchObject({ status: 200 });
     expect(stage.tokens.refreshes).toBe(4);
+    stage.tokens.revokeAll();
+    stage.script(TOKEN_PATH, 500, 500, 500);
+    expect(await stage.outcome(stage.api.get('/fourth'))).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
+    await stage.clock.advance(600);
+    expect(await stage.outcome(stage.api.get('/fifth'))).toMatchObject({ status: 200 });
   });
 
   test('is not asked for by every call: the cool-down grows with each failure', async () => {

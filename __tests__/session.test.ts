@@ -211,6 +211,18 @@ describe('refresh()', () => {
     expect(scheme.getSnapshot()).toMatchObject({ expiresAt: MORNING + 60_000, generation: 2 });
   });
 
+  test('of a scheme that is attached nowhere is lent a plain client', async () => {
+    const clients: unknown[] = [];
+    const scheme = new Stage().bearer({
+      refresh: ({ client }) => {
+        clients.push(client.defaults.baseURL, client.get);
+        return { accessToken: 'alice-a1' };
+      },
+    });
+    await scheme.refresh();
+    expect(clients).toEqual([undefined, expect.any(Function)]);
+  });
+
   test('rejects with what became of it', async () => {
     const { stage, scheme } = Stage.with({});
     stage.script(TOKEN_PATH, { status: 400, data: { error: 'invalid_client' } });
@@ -222,8 +234,10 @@ describe('refresh()', () => {
     await scheme.signIn(stage.tokens.issue());
     stage.tokens.endSession();
     expect(reasonOf(await stage.clock.until(scheme.refresh()))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+    expect(scheme.getSnapshot().status).toBe('expired');
     await expect(stage.bearer({ refresh: undefined }).refresh()).rejects.toMatchObject({
       code: 'ERR_AUTH_REFRESH_FAILED',
+      message: 'bearer() was given no `refresh` to refresh with.',
     });
     expect(stage.clock.pending).toBe(0);
   });
@@ -240,6 +254,14 @@ describe('getAccessToken()', () => {
     await scheme.signOut();
     expect(await scheme.getAccessToken()).toBeUndefined();
     expect(stage.clock.pending).toBe(0);
+  });
+
+  test('gives what has expired where nothing was given to refresh with', async () => {
+    const { stage, scheme } = Stage.with({ expiresIn: 100, bearer: { refresh: undefined } });
+    scheme.getSnapshot();
+    await stage.clock.advance(100_000);
+    expect(await scheme.getAccessToken()).toBe('alice-a1');
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 401, code: 'ERR_BAD_REQUEST' });
   });
 
   test('rejects where the refresh fails', async () => {
@@ -357,6 +379,7 @@ describe('a store that fails', () => {
     ['load: not a session of version 1', { load: () => ({ version: 2 }) as never }],
     ['load: no answer within 2 s', { load: () => new Promise(() => undefined) }],
     ['write: TypeError EACCES', { compareAndSet: thrown(failure) }],
+    ['write: refused again and again', { compareAndSet: () => false }],
     ['subscribe: TypeError EACCES', { subscribe: thrown(failure) }],
   ])('is told of as "%s", and of its message nothing', async (what, faulty) => {
     const stage = new Stage();
@@ -385,6 +408,14 @@ describe('a store that fails', () => {
     expect(await after(0)).toBe(1);
     expect(await after(4_900)).toBe(0);
     expect(await after(200)).toBe(1);
+  });
+
+  test('to write and shows nothing newer is given up after twenty tries', async () => {
+    const compareAndSet = jest.fn(() => false);
+    const scheme = new Stage().bearer({ store: { ...memoryStore(), compareAndSet } });
+    await scheme.signIn({ accessToken: 'alice-a1' });
+    expect(compareAndSet).toHaveBeenCalledTimes(20);
+    expect(scheme.getSnapshot()).toMatchObject({ status: 'signed-in', generation: 2 });
   });
 
   test('and writes late what the app began with does not undo the refresh that came meanwhile', async () => {

@@ -106,6 +106,16 @@ test('refresh() asks for tokens where those that another holder has written have
   expect(stage.reasons).toEqual(['manual']);
 });
 
+test('a call that went bare is sent again with what another holder has brought meanwhile', async () => {
+  const stage = new Stage();
+  const store = memoryStore();
+  stage.attach({ scheme: stage.bearer({ store, refresh: undefined }) });
+  const call = underway(stage.api.get('/item'));
+  await stage.clock.advance(5);
+  stage.bearer({ store, tokens: stage.tokens.issue() }).getSnapshot();
+  expect(await stage.outcome(call)).toMatchObject({ status: 200, attempts: 2 });
+});
+
 // F38 F40
 test('before a refresh is tried again, the store is read again', async () => {
   const stage = new Stage();
@@ -183,6 +193,15 @@ test.each([
   stage.attach({ scheme: stage.bearer({ store: { ...store, compareAndSet } }) });
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject(outcome);
   expect(stage.heard('session-expired')).toHaveLength(ends);
+});
+
+test('a store that tells of a change before anybody has asked for the session is not read for it', async () => {
+  const stage = new Stage();
+  const { store, tell } = recordOf(stage);
+  const load = jest.fn(() => store.load());
+  stage.attach({ scheme: stage.bearer({ store: { ...store, load } }) });
+  tell();
+  expect(load).not.toHaveBeenCalled();
 });
 
 // F92

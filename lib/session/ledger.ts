@@ -83,10 +83,9 @@ export class Ledger {
 
   /** Reads the store again, and takes over what another holder has written since; at once where the store answers at once. */
   reload(): MaybePromise<void> {
-    const loading = this.ready();
-    if (loading) return loading.then(() => this.reload());
     // Our own write is news to us, too, where the store tells of it.
-    if (this.#writing) return this.#writing;
+    const busy = this.ready() ?? this.#writing;
+    if (busy) return busy;
     if (this.#unwritten) return this.#write(this.#unwritten, this.status, this.tokens);
     const stored = this.#load();
     if (!(stored instanceof Promise)) {
