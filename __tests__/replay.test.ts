@@ -465,6 +465,23 @@ describe('what is left behind', () => {
     expect(value.config.transformRequest).toBe(own?.transformRequest);
   });
 
+  test('an error of axios itself has the config of the call, too, when it is cancelled on its way for the second time', async () => {
+    const { stage } = refused();
+    const controller = new AbortController();
+    let attempts = 0;
+    // It does not listen to its signal.
+    const adapter: AxiosAdapter = (config) => {
+      if (++attempts === 2) controller.abort();
+      return stage.adapter({ ...config, signal: new AbortController().signal });
+    };
+    let own: InternalAxiosRequestConfig | undefined;
+    stage.api.interceptors.request.use((config) => (own = config));
+    const call = stage.api.get('/item', { adapter, signal: controller.signal });
+    const error = reasonOf(await stage.clock.until(call));
+    expect(error.code).toBe('ERR_CANCELED');
+    expect(error.config?.transformRequest).toBe(own?.transformRequest);
+  });
+
   test('a config that its caller sends again is a new call', async () => {
     const { stage } = refused();
     stage.script('/item', unauthorized(), unauthorized());

@@ -409,6 +409,14 @@ describe('the gate', () => {
     ]);
   });
 
+  test('a call that was sent before is not turned away for the length of the queue', async () => {
+    const { stage } = Stage.with({ attach: { throttle: { maxQueued: 0 } } });
+    stage.script('/busy', tooMany(10), tooMany(10));
+    expect(await stage.outcomes(times(2, () => stage.api.get('/busy')))).toMatchObject(
+      times(2, () => ({ status: 200, attempts: 2 })),
+    );
+  });
+
   test('a place in the queue is free again when its call is aborted', async () => {
     const { stage } = Stage.with({ attach: { throttle: { maxQueued: 1 } } });
     stage.script('/busy', tooMany(10));
@@ -696,7 +704,15 @@ describe('shouldRetry', () => {
       { method: 'GET', url, attempt: 2, willRetry: true, error: { code: 'ECONNRESET' } },
       { method: 'GET', url, attempt: 3, status: 404, willRetry: false },
     ]);
-    expect(seen[1]?.status).toBeUndefined();
+    expect(seen[1]).not.toHaveProperty('status');
+  });
+
+  test('is told of no error where validateStatus takes the answer for good', async () => {
+    const shouldRetry = jest.fn(() => undefined);
+    const { stage } = Stage.with({ attach: { retry: { shouldRetry } }, defaults: { validateStatus: () => true } });
+    await stage.outcome(stage.api.get('/status/404'));
+    const url = 'https://api.example.com/status/404';
+    expect(shouldRetry.mock.calls).toStrictEqual([[{ method: 'GET', url, attempt: 1, status: 404, willRetry: false }]]);
   });
 
   test('goes beyond no limit: attempts, time and body hold', async () => {

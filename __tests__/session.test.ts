@@ -300,7 +300,8 @@ describe('getSnapshot() and subscribe()', () => {
       compareAndSet: (expected, next) => inner.compareAndSet(expected, next),
     };
     const scheme = stage.bearer({ store, tokens: stage.tokens.issue() });
-    expect(scheme.getSnapshot().status).toBe('unknown');
+    const unknown = { status: 'unknown', refreshing: false, expiresAt: undefined, generation: 0 };
+    expect(scheme.getSnapshot()).toStrictEqual(unknown);
     await stage.clock.advance(99);
     expect(scheme.getSnapshot().status).toBe('unknown');
     await stage.clock.advance(1);

@@ -1,3 +1,4 @@
+import { exchangeOf } from '../lib/index.js';
 import { reasonOf, Stage, unauthorized } from './support/stage.js';
 
 // A machine that is busy with other things is no reason to fail.
@@ -84,6 +85,7 @@ describe('what is no refusal of the token', () => {
     stage.attach({ scheme: stage.bearer({ refresh: undefined, tokens: stage.tokens.issueDead() }) });
     const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
     expect(error).toMatchObject({ name: 'AxiosError', code: 'ERR_BAD_REQUEST', response: { status: 401 } });
+    expect(exchangeOf(error)).not.toHaveProperty('reason');
     expect(stage.calls).toHaveLength(1);
   });
 });

@@ -322,7 +322,7 @@ export const mutants = [
     name: 'transformRequest works on its own result',
     row: 55,
     file: 'lib/exchange/recovery.ts',
-    from: '{ ...config, transformRequest: [(data: unknown) => data] }',
+    from: '{ ...config, transformRequest: [] }',
     to: 'config',
     suites: ['replay'],
   },

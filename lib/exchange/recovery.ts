@@ -62,16 +62,11 @@ function admitted(call: Call, admission: Admission): boolean {
 const WITHHELD: Partial<Record<AuthErrorCode, SettleReason>> = {
   ERR_AUTH_DEADLINE: 'deadline',
   ERR_AUTH_THROTTLED: 'retry-after-too-long',
-  ERR_AUTH_QUEUE_FULL: 'attempts-exhausted',
 };
 
 /** Why a call is not sent again although it was to be: then the answer that it has stands. */
 export function withheld(error: unknown): SettleReason | undefined {
   return isAuthError(error) ? WITHHELD[error.code] : undefined;
-}
-
-function same(data: unknown): unknown {
-  return data;
 }
 
 /** Sends the call once more, as it was. undefined: deadline or gate kept it here, and the answer before stands. */
@@ -80,14 +75,11 @@ export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResp
   if (!config) return undefined;
   const repeated = copyOf(config);
   // What transformRequest made of the body is final; a second time it would encode it twice.
-  repeated.transformRequest = [same];
+  repeated.transformRequest = [];
   const [result] = await Promise.allSettled([call.attachment.resender.request(repeated)]);
   // It may have been cancelled on its way to the wire.
   endPass(call, 'ended');
-  if (result.status === 'fulfilled') {
-    result.value.config = config;
-    return result;
-  }
+  if (result.status === 'fulfilled') return result;
   const error = result.reason as Partial<AxiosError> | null;
   const reason = withheld(error);
   if (reason) {

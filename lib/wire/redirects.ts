@@ -92,7 +92,7 @@ async function followOn(
   hop: InternalAxiosRequestConfig,
   adapter: AxiosAdapter,
   origin: string,
-  credentialHeaders: readonly string[],
+  credentialHeaders: Luggage,
 ): Promise<AxiosResponse> {
   let settled = first;
   let hasLeft = false;
