@@ -495,17 +495,20 @@ describe('a store that several hold', () => {
     expect(await scheme.getAccessToken()).toBe('bob-a1');
   });
 
-  test('who signs in and is updated at once wins over whoever signed in at another holder before', async () => {
+  test.each([
+    ['signIn() and the update() after it win over', ['signIn', 'update'], 6, 'bob-a2'],
+    ['update() gives way to', ['update'], 5, 'carol-a1'],
+  ] as const)('%s whoever signed in at another holder before', async (_, acts, epoch, accessToken) => {
     const stage = new Stage();
     const store = slowStore(stage, 10);
     const scheme = stage.bearer({ store, tokens: stage.tokens.issue('alice') });
     await stage.clock.until(scheme.getAccessToken());
     await stage.clock.advance(100);
-    const { access_token: accessToken } = stage.tokens.issue('carol');
-    await store.inner.compareAndSet(1, { version: 1, generation: 2, epoch: 5, tokens: { accessToken } });
-    await stage.settled([scheme.signIn(stage.tokens.issue('bob')), scheme.update(stage.tokens.issue('bob'))]);
-    expect(await store.inner.load()).toMatchObject({ epoch: 6, tokens: { accessToken: 'bob-a2' } });
-    expect(await scheme.getAccessToken()).toBe('bob-a2');
+    const tokens = { accessToken: stage.tokens.issue('carol').access_token };
+    await store.inner.compareAndSet(1, { version: 1, generation: 2, epoch: 5, tokens });
+    await stage.settled(acts.map((act) => scheme[act](stage.tokens.issue('bob'))));
+    expect(await store.inner.load()).toMatchObject({ epoch, tokens: { accessToken } });
+    expect(await scheme.getAccessToken()).toBe(accessToken);
   });
 
   test('its generation only ever grows, and its epoch with every principal', async () => {

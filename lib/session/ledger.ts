@@ -157,7 +157,7 @@ export class Ledger {
         if (latest.tokens?.accessToken === tokens?.accessToken) return;
       } else if (this.#unwritten === 'principal') {
         this.#epoch = Math.max(this.#epoch, latest.epoch + 1);
-      } else if (this.#unwritten === 'initial') {
+      } else if (this.#unwritten === 'initial' || (!isFound && latest.epoch > this.#epoch)) {
         // Its generation was ours alone, so what is stored may bear the same number.
         this.#unwritten = undefined;
         this.generation = latest.generation - 1;
@@ -166,7 +166,7 @@ export class Ledger {
       } else if (entry === 'refreshed' && !latest.tokens && latest.epoch === this.#epoch) {
         // Somebody who asked at the same time was refused, and took the session for dead: what the server gave us wins.
         continue;
-      } else if (isFound || latest.epoch > this.#epoch) {
+      } else if (isFound) {
         const before = this.generation;
         this.#unwritten = undefined;
         this.#adopt(latest);
