@@ -1,4 +1,4 @@
-import { memoryStore, type StoredSession, type TokenStore } from '../lib/index.js';
+import { memoryStore, type StoredSession, type TokenResponse, type TokenStore } from '../lib/index.js';
 import { Stage, underway } from './support/stage.js';
 
 /** A record that others write, too; tests say how it is read and locked. */
@@ -193,6 +193,145 @@ test.each([
   stage.attach({ scheme: stage.bearer({ store: { ...store, compareAndSet } }) });
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject(outcome);
   expect(stage.heard('session-expired')).toHaveLength(ends);
+  expect(await store.load()).toMatchObject({ generation: 2 });
+});
+
+// F39 F40
+test.each([
+  ['its tokens', (stage: Stage) => refreshed(stage), { status: 200, attempts: 2 }, 'alice-a2'],
+  ['a sign-out', () => ({ epoch: 1, tokens: null }), { code: 'ERR_AUTH_SESSION_CHANGED' }, undefined],
+] as const)('what a refresh brings gives way to what another holder has written meanwhile: %s', async (...row) => {
+  const [, written, outcome, accessToken] = row;
+  const stage = new Stage();
+  const { store, write } = recordOf(stage);
+  const refresh = (): TokenResponse => {
+    write(written(stage));
+    return stage.tokens.issue();
+  };
+  const scheme = stage.bearer({ store, refresh });
+  stage.attach({ scheme });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject(outcome);
+  expect(await scheme.getAccessToken()).toBe(accessToken);
+  expect(await store.load()).toMatchObject({ generation: 2 });
+});
+
+test('what a refresh brings is stored also where the store has been put back to what it was before', async () => {
+  const stage = new Stage();
+  const { store, write } = recordOf(stage);
+  const backup = (await store.load())!;
+  write({});
+  let current: StoredSession | undefined;
+  const load = (): ReturnType<TokenStore['load']> => current ?? store.load();
+  const compareAndSet: TokenStore['compareAndSet'] = (expected, next) => {
+    const isExpected = (current ??= backup).generation === expected;
+    if (isExpected) current = next;
+    return isExpected;
+  };
+  const scheme = stage.bearer({ store: { load, compareAndSet } });
+  stage.attach({ scheme });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+  expect(current).toMatchObject({ generation: 3, tokens: { accessToken: 'alice-a2' } });
+});
+
+describe('a store that does not say whether it has written', () => {
+  /** It takes what is written or loses it, and answers only once it `isWell` again. */
+  function mute(does: 'takes' | 'loses') {
+    const stage = new Stage();
+    const record = recordOf(stage);
+    const state = { isWell: false };
+    const compareAndSet: TokenStore['compareAndSet'] = (expected, next) => {
+      if (state.isWell) return record.store.compareAndSet(expected, next);
+      if (does === 'takes') void record.store.compareAndSet(expected, next);
+      return new Promise(() => undefined);
+    };
+    const scheme = stage.bearer({ store: { ...record.store, compareAndSet } });
+    stage.attach({ scheme });
+    const isBack = async (): Promise<void> => {
+      state.isWell = true;
+      await stage.clock.advance(6_000);
+      await scheme.getAccessToken();
+      await stage.clock.settle();
+    };
+    return { stage, ...record, scheme, state, isBack };
+  }
+
+  test.each(['signIn', 'signOut'] as const)('has one principal more after %s(), not two', async (act) => {
+    const { stage, store, scheme, isBack } = mute('takes');
+    await scheme.getAccessToken();
+    await stage.clock.until(scheme[act](stage.tokens.issue('bob')));
+    await isBack();
+    expect(await store.load()).toMatchObject({ generation: 2, epoch: 1 });
+  });
+
+  test('has the update() that followed, for the principal that it has already', async () => {
+    const { stage, store, scheme, state } = mute('takes');
+    await scheme.getAccessToken();
+    await stage.clock.until(scheme.signIn(stage.tokens.issue('bob')));
+    state.isWell = true;
+    await scheme.update(stage.tokens.issue('bob'));
+    expect(await store.load()).toMatchObject({ epoch: 1, tokens: { accessToken: 'bob-a2' } });
+  });
+
+  test('is not mistaken for having written where somebody else did', async () => {
+    const { stage, store, write, scheme, isBack } = mute('loses');
+    await scheme.getAccessToken();
+    await stage.clock.until(scheme.signIn(stage.tokens.issue('bob')));
+    write({ epoch: 1, tokens: { accessToken: 'carol-a1' } });
+    await isBack();
+    expect(await store.load()).toMatchObject({ epoch: 2, tokens: { accessToken: 'bob-a1' } });
+  });
+
+  test('gets what a refresh brought once it answers again', async () => {
+    const { stage, store, scheme, isBack } = mute('loses');
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    expect(await scheme.getAccessToken()).toBe('alice-a2');
+    await isBack();
+    expect(await store.load()).toMatchObject({ epoch: 0, tokens: { accessToken: 'alice-a2' } });
+  });
+
+  test('takes who signed in for the one who counts, also when refreshed meanwhile', async () => {
+    const { stage, store, write, scheme, isBack } = mute('loses');
+    await scheme.getAccessToken();
+    await stage.clock.until(scheme.signIn(stage.tokens.issueDead('bob')));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    write({ epoch: 5, tokens: { accessToken: 'carol-a1' } });
+    await isBack();
+    expect(await store.load()).toMatchObject({ epoch: 6, tokens: { accessToken: 'bob-a2' } });
+  });
+});
+
+test('what the app began with gives way to what is stored, also where it could not be written at once', async () => {
+  const stage = new Stage();
+  const inner = memoryStore();
+  let isDown = true;
+  const compareAndSet: TokenStore['compareAndSet'] = (expected, next) => {
+    if (isDown) throw new Error('away');
+    return inner.compareAndSet(expected, next);
+  };
+  const scheme = stage.bearer({ store: { ...inner, compareAndSet }, tokens: stage.tokens.issue() });
+  expect(await scheme.getAccessToken()).toBe('alice-a1');
+  const stored = { accessToken: stage.tokens.issue().access_token };
+  await inner.compareAndSet(undefined, { version: 1, generation: 1, epoch: 0, tokens: stored });
+  isDown = false;
+  await stage.clock.advance(6_000);
+  await scheme.getAccessToken();
+  await stage.clock.settle();
+  expect(await scheme.getAccessToken()).toBe('alice-a2');
+});
+
+test('of two updates the later counts at once and for good', async () => {
+  const stage = new Stage();
+  const { store } = recordOf(stage);
+  const compareAndSet: TokenStore['compareAndSet'] = async (expected, next) => {
+    await stage.clock.pass(next.tokens?.accessToken === 'alice-a2' ? 10 : 100);
+    return store.compareAndSet(expected, next);
+  };
+  const scheme = stage.bearer({ store: { ...store, compareAndSet } });
+  const updates = [stage.tokens.issue(), stage.tokens.issue()].map((tokens) => scheme.update(tokens));
+  await stage.clock.advance(50);
+  expect(await scheme.getAccessToken()).toBe('alice-a3');
+  await stage.settled(updates);
+  expect(await store.load()).toMatchObject({ tokens: { accessToken: 'alice-a3' } });
 });
 
 test('a store that tells of a change before anybody has asked for the session is not read for it', async () => {

@@ -189,10 +189,7 @@ export class Ledger {
   #hasArrived({ generation, epoch, tokens }: StoredSession): boolean {
     const written = this.#unanswered;
     return (
-      generation === written?.generation &&
-      epoch === written.epoch &&
-      epoch === this.#epoch &&
-      tokens?.accessToken === written.tokens?.accessToken
+      generation === written?.generation && epoch === this.#epoch && tokens?.accessToken === written.tokens?.accessToken
     );
   }
 
