@@ -310,6 +310,17 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     },
   );
 
+  test('what a redirect fetched from elsewhere says of the time counts for nothing here', async () => {
+    const tomorrow = new Date(Date.now() + 86_400_000).toUTCString();
+    const foreign = await start(inTurn([404, { Date: tomorrow }]));
+    const own = await start(routes({ '/away': redirect(302, `${foreign.origin}/away`) }));
+    const instants: number[] = [];
+    const api = client(own, adapter, { name: 'Timed', authorize: ({ now }) => void instants.push(now) });
+    await failureOf(api.get('/away'));
+    await api.get('/here');
+    expect(instants[1]! - instants[0]!).toBeLessThan(3_600_000);
+  });
+
   test('a redirect without a Location is the answer', async () => {
     const own = await start(inTurn(302));
     const error = (await failureOf(client(own, adapter, apiKey(CANARY)).get('/'))) as AxiosError;

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { AxiosError, AxiosRequestConfig } from 'axios';
-import { exchangeOf, signed, type RetryFailure } from '../lib/index.js';
+import { exchangeOf, signed, type AuthRequest, type RetryFailure } from '../lib/index.js';
 import { reasonOf, Stage, told, tooMany, underway, type Reply } from './support/stage.js';
 import { MORNING } from './support/virtual-clock.js';
 
@@ -452,6 +452,19 @@ describe('the gate', () => {
     expect(stage.heard('throttled')).toEqual([]);
   });
 
+  test('throttle: false leaves a call to itself whose scheme takes its time, too', async () => {
+    const stage = new Stage();
+    const attempts: number[] = [];
+    const authorize = async ({ attempt }: AuthRequest): Promise<void> => {
+      await stage.clock.pass(50);
+      attempts.push(attempt);
+    };
+    stage.attach({ scheme: { name: 'Slow', authorize }, throttle: false });
+    stage.script('/open/busy', tooMany(20));
+    expect(await stage.outcome(stage.api.get('/open/busy'))).toMatchObject({ status: 200, attempts: 2 });
+    expect(attempts).toEqual([1, 2]);
+  });
+
   test('says when it closes and when it opens', async () => {
     const { stage } = Stage.with({});
     stage.script('/busy', tooMany(20));
@@ -559,6 +572,13 @@ describe('errors', () => {
       });
       expect(stage.to('/item')).toHaveLength(10);
     }
+  });
+
+  test('what has no origin reaches no server, however often it is sent', async () => {
+    const { stage } = Stage.with({});
+    stage.always('/item', { fault: 'reset' });
+    const call = stage.api.get('app://host/item', { attachAuth: { credentials: 'omit' } });
+    expect(await stage.outcome(call)).toMatchObject({ code: 'ECONNRESET', attempts: 1 });
   });
 
   test('a timeout keeps the code that the caller knows it by', async () => {
