@@ -17,6 +17,9 @@ function waits(stage: Stage, path: string): number[] {
   return sent.slice(1).map(({ at }, index) => at - (sent[index]!.at + latencyMs));
 }
 
+const at = (second: number): string => new Date(MORNING + second * 1_000).toUTCString();
+const epoch = (second: number): string => String(MORNING / 1_000 + second);
+
 // F49 F98
 describe('a 429', () => {
   test.each([0, 0.001, 0.5, 0.999])('is never answered earlier than Retry-After asks (chance %d)', async (chance) => {
@@ -56,6 +59,33 @@ describe('a 429', () => {
       expect(waits(stage, '/item')[0]).toBeGreaterThanOrEqual(30_000);
       expect(waits(stage, '/item')[0]).toBeLessThanOrEqual(33_000);
     }
+  });
+
+  test('that comes from a cache has an old Date, and is measured against the clock here', async () => {
+    const { stage } = Stage.with({});
+    const headers = { 'Retry-After': at(40), Date: at(10), Age: '100' };
+    stage.script('/item', { status: 429, headers });
+    await stage.outcome(stage.api.get('/item'));
+    expect(stage.to('/item')[1]?.at).toBeGreaterThanOrEqual(40_000);
+  });
+
+  test.each([
+    ['nothing is left until it ends', { 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': '20' }, 20_000],
+    ['it ends', { 'X-RateLimit-Reset': '20' }, 20_000],
+    [
+      'it ends at an instant of a clock that is an hour ahead',
+      { 'X-RateLimit-Reset': epoch(3_620), Date: at(3_600) },
+      20_000,
+    ],
+    ['Retry-After asks for less', { 'X-RateLimit-Reset': '20', 'Retry-After': '2' }, 2_000],
+    ['a call is left, so that it is another limit', { 'X-RateLimit-Remaining': '1', 'X-RateLimit-Reset': '20' }, 250],
+  ])('whose limit says when %s is waited for so long', async (_, headers, leastMs) => {
+    const { stage } = Stage.with({});
+    stage.script('/item', { status: 429, headers, afterMs: 0 });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+    const [, second] = stage.to('/item');
+    expect(second?.at).toBeGreaterThanOrEqual(leastMs);
+    expect(second?.at).toBeLessThanOrEqual(leastMs * 1.1 + 250);
   });
 
   test('with a date and no Date is measured against the clock here', async () => {
@@ -684,6 +714,13 @@ describe('options of sending again', () => {
     expect(reasonOf(settled).message).toContain(name);
     expect(stage.calls).toEqual([]);
   });
+});
+
+test('a status of the app’s own choice is waited for as it asks, too', async () => {
+  const { stage } = Stage.with({ attach: { retry: { statuses: [400] } } });
+  stage.script('/item', { status: 400, headers: { 'Retry-After': '3' } });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+  expect(waits(stage, '/item')[0]).toBeGreaterThanOrEqual(3_000);
 });
 
 describe('shouldRetry', () => {

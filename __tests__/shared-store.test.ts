@@ -231,6 +231,7 @@ test('what a refresh brings is stored also where the store has been put back to 
   stage.attach({ scheme });
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
   expect(current).toMatchObject({ generation: 3, tokens: { accessToken: 'alice-a2' } });
+  expect(stage.heard('store-degraded')).toEqual([]);
 });
 
 describe('a store that does not say whether it has written', () => {

@@ -80,6 +80,13 @@ describe('what is no refusal of the token', () => {
     expect(stage.tokens.refreshes).toBe(0);
   });
 
+  test('an answer that the app takes for a refusal of the token throttles nothing, whatever its status', async () => {
+    const { stage } = Stage.with({ attach: { isUnauthorized: ({ status }) => status === 429 } });
+    stage.script('/item', { status: 429, headers: { 'Retry-After': '60' } });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2, waitedMs: 50 });
+    expect(stage.heard('throttled')).toEqual([]);
+  });
+
   test('without a refresh a 401 stays the plain 401', async () => {
     const stage = new Stage();
     stage.attach({ scheme: stage.bearer({ refresh: undefined, tokens: stage.tokens.issueDead() }) });
