@@ -295,6 +295,19 @@ describe('the gate', () => {
     expect(stage.to('/quiet').map(({ at }) => at)).toEqual([205]);
   });
 
+  // I10
+  test('that closes again while those it let go wait for a refresh keeps them until it opens', async () => {
+    const { stage } = Stage.with({ expiresIn: 4 });
+    stage.refreshMs = 2_000;
+    stage.script('/busy', { ...tooMany(30), afterMs: 6_000 }, { ...tooMany(5), afterMs: 0 });
+    const calls = times(2, () => underway(stage.api.get('/busy')));
+    await stage.clock.advance(100);
+    calls.push(underway(stage.api.get('/busy')));
+    expect(await stage.outcomes(calls)).toMatchObject(times(3, () => ({ status: 200 })));
+    expect(stage.tokens.asks.map(({ at }) => at < 6_000)).toEqual([true, false]);
+    for (const { at } of stage.to('/busy').slice(2)) expect(at).toBeGreaterThanOrEqual(36_000);
+  });
+
   test('those who wait go in the order in which they came', async () => {
     const { stage } = Stage.with({});
     stage.script('/busy', tooMany(5));
