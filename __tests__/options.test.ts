@@ -1,5 +1,5 @@
 import axios from 'axios';
-import { attachAuth, bearer, exchangeOf, type AuthScheme, type RetryFailure } from '../lib/index.js';
+import { apiKey, attachAuth, bearer, exchangeOf, type AuthScheme, type RetryFailure } from '../lib/index.js';
 import type { Clock } from '../lib/clock.js';
 import { resolveCall, resolveOptions } from '../lib/policy.js';
 import { recording } from './support/recording.js';
@@ -97,7 +97,7 @@ describe('a wrong option is a TypeError at once, which names it, what it takes a
     ['origins', ['api.example.com'], ORIGINS, '"api.example.com"'],
     ['origins', ['https://api.example.com/v1'], ORIGINS, '"https://api.example.com/v1"'],
     ['origins', ['https://api.example.com/?a'], ORIGINS, '"https://api.example.com/?a"'],
-    ['origins', ['https://user@api.example.com'], ORIGINS, '"https://user@api.example.com"'],
+    ['origins', ['https://user:secret@api.example.com'], ORIGINS, '"https://…@api.example.com"'],
     ['origins', ['blob:https://api.example.com/'], ORIGINS, '"blob:https://api.example.com/"'],
     ['origins', ['*'], ORIGINS, '"*"'],
     ['origins', ['null'], ORIGINS, '"null"'],
@@ -129,6 +129,19 @@ describe('a wrong option is a TypeError at once, which names it, what it takes a
     expect(() => attachAuth(axios.create(), options as never)).toThrow(
       /^attachAuth: options takes an object with a scheme, but got /,
     );
+  });
+
+  test.each<[what: string, work: () => unknown]>([
+    ['options', () => attachAuth(axios.create(), 'SECRET' as never)],
+    ['scheme', () => attachAuth(axios.create(), { scheme: 'SECRET' as never })],
+    ["a call's attachAuth", () => recording(scheme).api.get('/', { attachAuth: 'SECRET' as never })],
+    ['the name of a header', () => apiKey('X-API-Key', { header: 'SECRET==/' })],
+  ])('a secret in the place of %s is not repeated', async (_what, work) => {
+    const thrown: unknown = await Promise.resolve()
+      .then(work)
+      .catch((error: unknown) => error);
+    expect(thrown).toBeInstanceOf(TypeError);
+    expect(String((thrown as Error).stack)).not.toContain('SECRET');
   });
 
   test.each([undefined, null, {}, 'axios'])('an instance: %j', (instance) => {

@@ -217,12 +217,13 @@ describe('a store with a lock', () => {
   const { load, compareAndSet } = memoryStore();
 
   test('that cannot be had fails the refresh, which is not asked for', async () => {
-    const cause = new Error('no lock');
+    const cause = Object.assign(new Error('no lock'), { isAxiosError: true, config: { data: 'secret of the store' } });
     const store = { load, compareAndSet, exclusive: () => Promise.reject(cause) };
     const { stage } = Stage.with({ tokens: dead, bearer: { store } });
     const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
     expect(error).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED', cause, response: { status: 401 } });
     expect(error.message).toMatch(/the store's lock could not be had\.$/);
+    expect(JSON.stringify(error.cause)).not.toContain('secret');
     expect(stage.tokens.refreshes).toBe(0);
   });
 

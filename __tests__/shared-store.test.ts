@@ -345,12 +345,18 @@ test('a store that tells of a change before anybody has asked for the session is
 });
 
 // F92
-test('a store that cannot tell of changes is one all the same', async () => {
+test.each([
+  [
+    'at once',
+    (failure: Error) => {
+      throw failure;
+    },
+  ],
+  ['later', (failure: Error) => Promise.reject(failure)],
+])('a store that cannot tell of changes, and says so %s, is one all the same', async (_when, fail) => {
   const stage = new Stage();
   const { store } = recordOf(stage);
-  const subscribe = (): never => {
-    throw Object.assign(new Error('alice-r1'), { code: 'EMFILE' });
-  };
+  const subscribe = (): never => fail(Object.assign(new Error('alice-r1'), { code: 'EMFILE' })) as never;
   stage.attach({ scheme: stage.bearer({ store: { ...store, subscribe } }) });
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
   expect(stage.heard('store-degraded')).toMatchObject([

@@ -55,8 +55,7 @@ export function resolveOptions(options: AttachAuthOptions): Policy {
     isObject(scheme) && typeof said(scheme, 'authorize') === 'function',
     'scheme',
     'basic(), bearer(), … or an object with authorize()',
-    // A token that was given in its place is not repeated here.
-    typeof scheme === 'string' ? 'a string' : scheme,
+    scheme,
   );
   const credentialHeaders = said(scheme, 'credentialHeaders') ?? [];
   check(Array.isArray(credentialHeaders), 'scheme.credentialHeaders', 'an array of names', credentialHeaders);
@@ -180,7 +179,10 @@ function check(isRight: boolean, name: string, takes: string, got: unknown): ass
   if (isRight) return;
   const shown =
     typeof got === 'string'
-      ? JSON.stringify(got)
+      ? // A token that was given in the place of an object is not repeated here, nor is a password in an origin.
+        takes.includes('object')
+        ? 'a string'
+        : JSON.stringify(got.replace(/\/\/.*@/s, '//…@'))
       : Array.isArray(got)
         ? 'an array'
         : isObject(got)

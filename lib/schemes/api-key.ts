@@ -19,7 +19,8 @@ export function apiKey(
   if (typeof key !== 'string' && typeof key !== 'function')
     throw new TypeError(`apiKey() takes a string or a function, but got ${typeof key}`);
   if (!isHeaderName(header)) {
-    throw new TypeError(`apiKey(): header takes the name of a header (RFC 9110 §5.1), but got ${header}`);
+    // Not repeated: it may be the key.
+    throw new TypeError('apiKey(): header takes the name of a header (RFC 9110 §5.1)');
   }
   const sent = new LastSent<string>();
   const current = (): MaybePromise<string | null | undefined> => (typeof key === 'function' ? key() : key);

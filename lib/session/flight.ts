@@ -210,7 +210,7 @@ export function takeOff(plan: FlightPlan): Flight {
       settle();
     },
     (cause: unknown) => {
-      settle(refreshFailed("the store's lock could not be had.", cause));
+      settle(refreshFailed("the store's lock could not be had.", withoutSecrets(cause)));
     },
   );
   const abandon = (error?: AuthError): void => {

@@ -33,12 +33,17 @@ export class Shelf {
 
   /** Has `onChange` called when the store tells of a change; a store that cannot is read when something is to be decided. */
   follow(onChange: () => void): (() => void) | undefined {
-    try {
-      return said(this.#store, 'subscribe')?.call(this.#store, onChange);
-    } catch (error) {
+    const failed = (error: unknown): void => {
       this.degrade('subscribe', error);
-      return undefined;
+    };
+    try {
+      const stop: unknown = said(this.#store, 'subscribe')?.call(this.#store, onChange);
+      if (typeof stop === 'function') return stop as () => void;
+      Promise.resolve(stop).catch(failed);
+    } catch (error) {
+      failed(error);
     }
+    return undefined;
   }
 
   /** Whether it failed, and that is so long ago that it may be asked again: true once. */
