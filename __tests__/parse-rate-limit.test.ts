@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import { readRateLimit, type RateLimit } from '../lib/recovery/rate-limit.js';
 
 const NOW = Date.UTC(2026, 10, 23, 8);
-const NOTHING: RateLimit = { remaining: undefined, resetMs: undefined, perSecond: undefined, policy: undefined };
+const NOTHING: RateLimit = {
+  remaining: undefined,
+  resetMs: undefined,
+  quota: undefined,
+  perSecond: undefined,
+  policy: undefined,
+};
 
 function read(headers: Readonly<Record<string, string>>): RateLimit | undefined {
   return readRateLimit((name) => headers[name], NOW);
@@ -13,7 +19,7 @@ describe('what servers send', () => {
     [
       'draft 8, as express-rate-limit sends it',
       { ratelimit: '"2-in-3sec"; r=0; t=3', 'ratelimit-policy': '"2-in-3sec"; q=2; w=4; pk=:ODM3OGM=:' },
-      { remaining: 0, resetMs: 3_000, perSecond: 0.5, policy: '"2-in-3sec"' },
+      { remaining: 0, resetMs: 3_000, quota: 2, perSecond: 0.5, policy: '"2-in-3sec"' },
     ],
     [
       'draft 8 with a part of the caller',
@@ -23,7 +29,7 @@ describe('what servers send', () => {
     [
       'draft 8 with two limits: the tighter one',
       { ratelimit: '"a,b;c";r=5;t=1, "hour";r=0;t=7', 'ratelimit-policy': '"a,b;c";q=10;w=1, "hour";q=100;w=3600' },
-      { remaining: 0, resetMs: 7_000, perSecond: 100 / 3_600, policy: '"hour"' },
+      { remaining: 0, resetMs: 7_000, quota: 100, perSecond: 100 / 3_600, policy: '"hour"' },
     ],
     [
       'two limits that are as tight: the later one',
@@ -33,7 +39,7 @@ describe('what servers send', () => {
     [
       'draft 7',
       { ratelimit: 'limit=2, remaining=0, reset=3', 'ratelimit-policy': '2;w=4' },
-      { remaining: 0, resetMs: 3_000, perSecond: 0.5 },
+      { remaining: 0, resetMs: 3_000, quota: 2, perSecond: 0.5 },
     ],
     [
       'draft 6',
@@ -54,7 +60,7 @@ describe('what servers send', () => {
       { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset-after': '0.25' },
       { remaining: 0, resetMs: 250 },
     ],
-    ['a policy alone', { 'ratelimit-policy': '"a";q=50;w=1' }, { perSecond: 50 }],
+    ['a policy alone', { 'ratelimit-policy': '"a";q=50;w=1' }, { quota: 50, perSecond: 50 }],
   ])('%s', (_, headers, limit) => {
     expect(read(headers)).toEqual({ ...NOTHING, ...limit });
   });

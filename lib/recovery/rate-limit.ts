@@ -6,7 +6,8 @@ export interface RateLimit {
   readonly remaining: number | undefined;
   /** Ms until there are more. */
   readonly resetMs: number | undefined;
-  /** Calls in a second that it accepts in the long run. */
+  /** Calls that it accepts in a window, and in a second in the long run. */
+  readonly quota: number | undefined;
   readonly perSecond: number | undefined;
   /** The name of the limit and, where it has several parts, of the caller's part. */
   readonly policy: string | undefined;
@@ -32,17 +33,18 @@ const LEAST_EPOCH_MS = 1e11;
  * @param now Epoch ms.
  */
 export function readRateLimit(header: HeaderLookup, now: number): RateLimit | undefined {
-  const perSecond = readPolicy(header('ratelimit-policy'));
+  const { quota, perSecond } = readPolicy(header('ratelimit-policy')) ?? UNPUBLISHED;
   const told =
     readField(header('ratelimit')) ?? FAMILIES.map((family) => readFamily(header, family, now)).find(Boolean);
   if (!told && perSecond === undefined) return undefined;
   const { remaining, resetMs = Infinity, policy } = told ?? NOTHING;
-  return { remaining, resetMs: resetMs <= LONGEST_RESET_MS ? resetMs : undefined, perSecond, policy };
+  return { remaining, resetMs: resetMs <= LONGEST_RESET_MS ? resetMs : undefined, quota, perSecond, policy };
 }
 
-type Told = Omit<RateLimit, 'perSecond'>;
+type Told = Omit<RateLimit, 'quota' | 'perSecond'>;
 
 const NOTHING: Told = { remaining: undefined, resetMs: undefined, policy: undefined };
+const UNPUBLISHED = { quota: undefined, perSecond: undefined };
 
 /** `"burst";r=0;t=3` (draft 8), or `limit=2, remaining=0, reset=3` (draft 7). */
 function readField(text: string | undefined): Told | undefined {
@@ -85,14 +87,15 @@ function span(reset: string | undefined, now: number): number | undefined {
   return Math.max(0, (value < LEAST_EPOCH_MS ? value * 1000 : value) - now);
 }
 
-/** `"burst";q=50;w=1` (draft 8), or `50;w=1` (drafts 6 and 7), as calls in a second. */
-function readPolicy(text: string | undefined): number | undefined {
-  const rates = parseMembers(text).map((member) => {
-    const [quota = NaN, windowS = NaN] = [number(member.get('q') ?? member.get('')), number(member.get('w'))];
-    return quota / windowS;
-  });
-  const usable = rates.filter((rate) => rate > 0 && rate < Infinity);
-  return usable.length > 0 ? Math.min(...usable) : undefined;
+/** `"burst";q=50;w=1` (draft 8), or `50;w=1` (drafts 6 and 7). */
+function readPolicy(text: string | undefined): { quota: number; perSecond: number } | undefined {
+  return parseMembers(text)
+    .map((member) => {
+      const [quota = NaN, windowS = NaN] = [number(member.get('q') ?? member.get('')), number(member.get('w'))];
+      return { quota, perSecond: quota / windowS };
+    })
+    .filter(({ perSecond }) => perSecond > 0 && perSecond < Infinity)
+    .sort((one, other) => one.perSecond - other.perSecond)[0];
 }
 
 /** The members of a list (RFC 9651 §3.1) by their parameters; what is no parameter stands under the empty name. */
