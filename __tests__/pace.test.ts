@@ -150,7 +150,7 @@ test('who leaves with a pass in hand makes room for the next', async () => {
   const clock = new VirtualClock();
   const gate = new Gate(clock, () => undefined, Infinity, { baseDelayMs: 500, maxDelayMs: 20_000 });
   const keys = ['https://api.example.com/item', 'https://api.example.com'] as const;
-  const refusal = { retryAfterMs: 1_000, perSecond: undefined, policy: undefined };
+  const refusal = { retryAfterMs: 1_000, quota: undefined, perSecond: undefined, policy: undefined };
   gate.refused(keys, undefined, refusal);
   const entries = times(8, () => gate.enter(keys, { mayWait: () => true, isKnown: false }));
   const admitted: number[] = [];

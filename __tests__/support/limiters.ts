@@ -1,7 +1,13 @@
 import type { Reply } from './stage.js';
 
-/** What a limiter says when it refuses. `secs`: whole seconds, rounded up; `exact`: with a fraction; `draft`: RateLimit headers alone. */
-export type Hint = 'none' | 'secs' | 'exact' | 'draft';
+/**
+ * What a limiter says when it refuses. `secs`: whole seconds, rounded up; `exact`: with a fraction; `draft`: RateLimit headers
+ * alone; `epoch`: an instant alone, in whole seconds.
+ */
+export type Hint = 'none' | 'secs' | 'exact' | 'draft' | 'epoch';
+
+/** When the wall clock of every stage begins. */
+const MORNING = Date.UTC(2026, 10, 23, 8, 0, 0);
 
 /** A server's limit: asked at an instant, it lets a call in or refuses it. */
 export interface Limiter {
@@ -34,7 +40,24 @@ export function fixedWindow(quota: number, windowMs: number, hint: Hint = 'none'
       if (current !== window) taken = 0;
       window = current;
       if (++taken <= quota) return undefined;
-      return refuse(hint, (current + 1) * windowMs - now, `"all";q=${String(quota)};w=${String(windowMs / 1000)}`);
+      return refuse(hint, (current + 1) * windowMs - now, `"all";q=${String(quota)};w=${String(windowMs / 1000)}`, now);
+    },
+    idealMs: (calls) => (Math.ceil(calls / quota) - 1) * windowMs,
+  };
+}
+
+/** Its windows begin with the first call that comes after the one before has ended, as those of express-rate-limit do. */
+export function ownWindow(quota: number, windowMs: number, hint: Hint = 'none'): Limiter {
+  let endsAt = 0;
+  let taken = 0;
+  return {
+    take(now) {
+      if (now >= endsAt) {
+        endsAt = now + windowMs;
+        taken = 0;
+      }
+      if (++taken <= quota) return undefined;
+      return refuse(hint, endsAt - now, `"all";q=${String(quota)};w=${String(windowMs / 1000)}`, now);
     },
     idealMs: (calls) => (Math.ceil(calls / quota) - 1) * windowMs,
   };
@@ -73,12 +96,13 @@ export function changing(atMs: number, before: Limiter, after: Limiter): Limiter
   };
 }
 
-function refuse(hint: Hint, untilMs: number, policy?: string): Reply {
+function refuse(hint: Hint, untilMs: number, policy?: string, now = 0): Reply {
   const seconds = Math.max(1, Math.ceil(untilMs / 1000));
   const headers = {
     none: {},
     secs: { 'Retry-After': String(seconds) },
     exact: { 'Retry-After': (untilMs / 1000).toFixed(3) },
+    epoch: { 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': String(Math.ceil((MORNING + now + untilMs) / 1000)) },
     draft: { RateLimit: `"all";r=0;t=${String(seconds)}`, ...(policy && { 'RateLimit-Policy': policy }) },
   }[hint];
   return { status: 429, headers };

@@ -119,13 +119,16 @@ function learn(call: Call, made: Attempt, response: AxiosResponse): void {
     attachment.learnTime(response, origin);
     attachment.hooks.answered?.(view, outcome.isUnauthorized);
   }
-  if (!isThrottled(outcome)) endPass(call, outcome.status < 500 ? 'granted' : 'ended');
-  else if (!attachment.isDetached && attachment.gate) {
+  if (!isThrottled(outcome)) {
+    if (!call.pass && outcome.status < 500) attachment.gate?.granted();
+    endPass(call, outcome.status < 500 ? 'granted' : 'ended');
+  } else if (!attachment.isDetached && attachment.gate) {
     const { retryAfterMs, limit } = outcome;
     const { pass } = call;
     call.pass = undefined;
     attachment.gate.refused(gateKeys(attachment, view, origin), pass, {
       retryAfterMs,
+      quota: limit?.quota,
       perSecond: limit?.perSecond,
       policy: limit?.policy,
     });

@@ -2,6 +2,7 @@ import { timeline, type Clock } from '../clock.js';
 import { AuthError } from '../errors.js';
 import type { Tell } from '../events.js';
 import type { Backoff } from '../recovery/backoff.js';
+import { Burst } from './burst.js';
 import { Lane, type Pass, type Waiter } from './lane.js';
 
 /** Who may share a limit: the narrower key first, then the one that it may be part of. */
@@ -24,6 +25,7 @@ export interface Arrival {
 /** What a refusal said. */
 export interface Throttling {
   readonly retryAfterMs: number | undefined;
+  readonly quota: number | undefined;
   readonly perSecond: number | undefined;
   /** The limit's own name. */
   readonly policy: string | undefined;
@@ -43,6 +45,7 @@ export class Gate {
   readonly #backoff: Backoff;
   readonly #lanes = new Map<string, Lane>();
   #tidyAt = 0;
+  readonly #burst = new Burst();
   readonly #policies = new WeakMap<Lane, string>();
 
   constructor(clock: Clock, tell: Tell, maxQueued: number, backoff: Backoff) {
@@ -77,15 +80,20 @@ export class Gate {
     return new Turn(lane, arrival);
   }
 
+  /** The server accepted a call that nobody held back. */
+  granted(): void {
+    this.#burst.granted(this.#now());
+  }
+
   /** The server refused a call of these keys. `pass`: what it had been let go with, if anything. */
   refused([key, shared]: GateKeys, pass: Pass | undefined, throttling: Throttling): void {
     const isShared = shared !== undefined && !this.#lanes.has(shared) && this.#hasNeighbour(key, shared, throttling);
     const at = shared !== undefined && (isShared || this.#lanes.has(shared)) ? shared : key;
     const lane = this.#lanes.get(at) ?? this.#open(at);
     if (isShared) this.#gather(shared, lane);
-    const { retryAfterMs, perSecond, policy } = throttling;
+    const { retryAfterMs, quota, perSecond, policy } = throttling;
     if (policy !== undefined) this.#policies.set(lane, policy);
-    if (perSecond !== undefined) lane.published(perSecond);
+    if (quota !== undefined && perSecond !== undefined) lane.published(perSecond, quota);
     if (pass && pass.lane !== lane) pass.lane.heard(pass, 'ended');
     if (lane.refused(pass?.lane === lane ? pass : undefined, retryAfterMs))
       this.#tell({
@@ -107,7 +115,7 @@ export class Gate {
   }
 
   #open(key: string): Lane {
-    const lane = new Lane(this.#clock, this.#now, this.#backoff, () => {
+    const lane = new Lane(this.#clock, this.#now, this.#backoff, this.#burst, () => {
       this.#tell({ type: 'resumed', key });
     });
     this.#lanes.set(key, lane);

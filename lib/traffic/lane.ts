@@ -1,5 +1,6 @@
 import { alarm, type Cancel, type Clock } from '../clock.js';
 import type { Backoff } from '../recovery/backoff.js';
+import type { Burst } from './burst.js';
 import { Pace } from './pace.js';
 
 /** What the answer to a call told of the limit: let through, or neither let through nor refused. */
@@ -40,9 +41,9 @@ export class Lane {
   #isClosed = false;
   #cancel: Cancel | undefined;
 
-  constructor(clock: Clock, now: () => number, backoff: Backoff, opened: () => void) {
+  constructor(clock: Clock, now: () => number, backoff: Backoff, burst: Burst, opened: () => void) {
     this.#clock = clock;
-    this.#pace = new Pace(backoff);
+    this.#pace = new Pace(backoff, burst);
     this.#now = now;
     this.#opened = opened;
   }
@@ -106,8 +107,8 @@ export class Lane {
     return isLonger;
   }
 
-  published(perSecond: number): void {
-    this.#pace.published(perSecond);
+  published(perSecond: number, quota: number): void {
+    this.#pace.published(perSecond, quota);
   }
 
   /** Takes over what a narrower lane knows: until when nobody may go, and who waits. */

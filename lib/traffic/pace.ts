@@ -1,32 +1,26 @@
-import { equalJitter, notBefore, type Backoff } from '../recovery/backoff.js';
+import { notBefore, type Backoff } from '../recovery/backoff.js';
+import type { Burst } from './burst.js';
+import { RoundTrip } from './round-trip.js';
+import { BELOW, Schedule, type Sighting } from './schedule.js';
+import { Search } from './search.js';
+import { Silence } from './silence.js';
 
 /**
  * How fast a throttled server is asked again. The numbers were found by simulating token buckets, fixed and sliding windows
  * with every kind of hint; `__tests__/drain.test.ts` shows what they come to.
  */
 
-/** After the first opening this many may be under way together; each answer admits one more, up to the second number. */
+/** While nothing is known this many may be under way together, and more with the answers. */
 const FIRST_WINDOW = 8;
-const WIDE_WINDOW = 16;
 const LEAST_WINDOW = 4;
+const WIDE_WINDOW = 16;
 /** Without an answer for so long, one more call goes all the same: nobody waits for a call that hangs. */
 const STALL_MS = 5_000;
-/** Fewer answers than the first number say nothing about a rate, and fewer than the second nothing about a window. */
+/** Fewer answers than that say nothing about a rate. */
 const LEAST_GRANTS = 3;
-const LEAST_QUOTA = 25;
-/** What the server published or let be seen of its limit is undercut by this, and a rate that it refused after a while by that. */
-const BELOW = 0.98;
-const WELL_BELOW = 0.93;
-/** A rate has to hold for so long before a higher one is tried; one that follows from a window, for several of them. */
-const QUIET_MS = 500;
-const LONGEST_QUIET_MS = 20_000;
-const QUIET_WINDOWS = 8;
-const FIRST_STEP = 2;
-const LATER_STEP = 1.2;
-/** So near to its ceiling a rate has found its place; from then on the ceiling is lifted a little at a time, for limits change. */
-const NEAR = 1.05;
-const LIFT = 1.15;
-const LONGEST_CYCLE_MS = 60_000;
+
+/** So much of a published quota may have been there for one of those who share it. */
+const SHARED = 0.4;
 
 /** What became of a call that the pace had let go. */
 export interface Refusal {
@@ -36,191 +30,231 @@ export interface Refusal {
 }
 
 export class Pace {
-  /** Nobody may go before. */
-  closedUntil = 0;
   /** When a call last left or came back. */
   lastMoveAt = 0;
   /** Calls on their way. */
   inFlight = 0;
   readonly #backoff: Backoff;
-  /** Since it opened last: when, what was granted, and how long it had been closed. */
+  readonly #burst: Burst;
+  readonly #silence: Silence;
+  readonly #trip = new RoundTrip();
+  readonly #schedule = new Schedule(this.#trip);
+  readonly #search = new Search();
+  /** When it opened last, until when and for how long it had been closed. */
   #openedAt = 0;
-  #openGrants = 0;
+  #dueAt = 0;
   #closedMs = 0;
-  /** Refusals in a row, when the first and the last came, and whether the server said for how long. */
-  #strikes = 0;
-  #strikingSince = 0;
-  #refusedAt = 0;
-  #isTold = false;
-  /** Grants over refusals among the calls that were sent after the one that was refused first. */
-  #trickle = 0;
-  #lastSilenceMs = 0;
+  /** When that or the window began, and what has been granted since. */
+  #beganAt = 0;
+  #grants = 0;
+  /** A refusal of which nothing has been learned yet. */
+  #hasNews = false;
   #window = FIRST_WINDOW;
-  /** Calls in a second; undefined: not known yet, the window alone holds them back. */
-  #rate: number | undefined;
-  /** What has been held, and what was refused: the place to look for lies between. */
-  #held = 0;
-  #ceiling = Infinity;
-  /** What the server has published. */
-  #published = Infinity;
-  #steadyAt = 0;
-  #nextAt = 0;
-  #roundTripMs = 0;
+  #published: { perSecond: number; quota: number } | undefined;
+  #isPublished = false;
+  /** It gave more than its quota when that was new: it has none. */
+  #isBucket = false;
+  /** A quota that did not come in full for once. */
+  #isDoubted = false;
   /** Since the server was last seen to refuse: what it granted, while calls were waiting all the time. */
   #cycleBeganAt: number | undefined;
   #cycleGrants = 0;
-  #cycleMs = 0;
-  #patience = 1;
-  #lessons = 0;
 
-  constructor(backoff: Backoff) {
+  constructor(backoff: Backoff, burst: Burst) {
     this.#backoff = backoff;
+    this.#burst = burst;
+    this.#silence = new Silence(backoff);
+  }
+
+  /** Nobody may go before. */
+  get closedUntil(): number {
+    return this.#silence.until;
+  }
+  set closedUntil(at: number) {
+    this.#silence.until = at;
   }
 
   /** How long the server last went on refusing. */
   get silenceMs(): number {
-    return this.#lastSilenceMs;
+    return this.#silence.lastMs;
   }
 
   /** Ms until one more call may go; 0: now. */
   readyInMs(now: number): number {
     if (now < this.closedUntil) return this.closedUntil - now;
-    if (this.inFlight >= this.#window) return Math.max(0, this.lastMoveAt + STALL_MS - now);
-    return Math.max(0, this.#nextAt - now);
+    if (this.#hasNews) this.#open(now);
+    if (this.inFlight >= this.#concurrency) return Math.max(0, this.lastMoveAt + STALL_MS - now);
+    return Math.max(0, this.#schedule.nextAt - now);
+  }
+
+  get #concurrency(): number {
+    if (this.#silence.strikes > 1) return 1;
+    return this.#schedule.rate === undefined ? this.#window : Math.max(LEAST_WINDOW, this.#schedule.concurrency);
   }
 
   /** One call goes. `isFree`: nobody had to wait, so what was not used before may be used now. */
   leave(now: number, isFree: boolean): void {
-    if (this.#openedAt < this.closedUntil) this.#open(now);
+    const schedule = this.#schedule;
     this.inFlight++;
     this.lastMoveAt = now;
     if (isFree) this.#cycleBeganAt = undefined;
-    if (this.#rate === undefined) return;
-    this.#climb(now, this.#rate);
-    const intervalMs = 1000 / this.#rate;
-    this.#nextAt = Math.max(this.#nextAt, now - intervalMs * (isFree ? FIRST_WINDOW : 1)) + intervalMs;
+    if (schedule.rate === undefined) return;
+    if (schedule.isOver(now)) {
+      if (schedule.startedAt > this.#openedAt) this.#dueAt = now + this.#trip.meanMs;
+      schedule.begin(now, isFree);
+      if (schedule.hasQuota) {
+        if (this.#grants >= schedule.quota) this.#isDoubted = false;
+        this.#count(now);
+      } else schedule.rate = this.#search.climb(schedule.rate, now, this.#trip.meanMs);
+    }
+    schedule.leave(now);
   }
 
   granted(sentAt: number, now: number): void {
-    this.#arrived(now);
-    const tripMs = now - sentAt;
-    this.#roundTripMs = this.#roundTripMs === 0 ? tripMs : this.#roundTripMs * 0.8 + tripMs * 0.2;
-    if (this.#strikes > 0 && now < this.closedUntil) this.#trickle++;
-    else if (this.#strikes > 0) {
-      this.#lastSilenceMs = now - this.#strikingSince;
-      this.#strikes = 0;
-    }
+    const schedule = this.#schedule;
+    this.ended(now);
+    this.#trip.measured(now - sentAt);
+    this.#silence.granted(now);
     this.#cycleGrants++;
-    this.#openGrants++;
-    if (this.#rate !== undefined)
-      this.#window = Math.max(LEAST_WINDOW, 2 + (2 * this.#rate * this.#roundTripMs) / 1000);
-    else this.#window += this.#window < WIDE_WINDOW ? 1 : LEAST_WINDOW / this.#window;
+    if (sentAt >= this.#beganAt) this.#grants++;
+    if (schedule.rate === undefined) this.#widen();
+    if (sentAt !== schedule.scoutAt) return;
+    schedule.scoutAt = NaN;
+    if (schedule.isKnown) schedule.surpassed();
+    else this.#spread(now, schedule.rate ?? 0);
+  }
+
+  /** One more with each answer, and later as many as the server has shown that it takes. */
+  #widen(): void {
+    const taken = this.#window < FIRST_WINDOW ? this.#window + 1 : FIRST_WINDOW + this.#grants / 3;
+    this.#window = Math.min(Math.max(this.#window, taken), WIDE_WINDOW + this.#trip.meanMs / 8);
   }
 
   /** It ended without a word about the limit. */
   ended(now: number): void {
-    this.#arrived(now);
-  }
-
-  /** Returns whether the server is closed for longer than before. */
-  refused({ sentAt, askedMs, chance }: Refusal, now: number): boolean {
-    const isFresh = this.closedUntil === 0 || (sentAt >= this.#openedAt && now >= this.closedUntil);
-    const before = this.closedUntil;
-    this.#isTold = askedMs !== undefined;
-    if (askedMs !== undefined && askedMs > 0) {
-      this.closedUntil = Math.max(before, now + askedMs);
-      // Everybody who was told the same instant would come at the same instant.
-      this.#nextAt = Math.max(this.#nextAt, now + notBefore(askedMs, this.#backoff, 1, chance));
-    } else if (isFresh) this.closedUntil = this.#guess(now, chance);
-    if (isFresh) this.#strike(now);
-    else this.#trickle--;
-    return this.closedUntil > before;
-  }
-
-  /** The server says how many calls in a second it accepts. */
-  published(perSecond: number): void {
-    this.#published = perSecond * BELOW;
-    this.#rate ??= this.#ceiling = this.#published;
-  }
-
-  /** One that this pace had let go has come back. */
-  #arrived(now: number): void {
     this.inFlight--;
     this.lastMoveAt = now;
   }
 
-  /** Until when a server is likely to refuse that does not say: as long as last time, and then a little longer each time. */
-  #guess(now: number, chance: number): number {
-    const usualMs = this.#lastSilenceMs > QUIET_MS ? this.#lastSilenceMs : 0;
-    const baseDelayMs = this.#strikes > 0 && usualMs > 0 ? usualMs / 16 : this.#backoff.baseDelayMs;
-    const until = now + equalJitter({ ...this.#backoff, baseDelayMs }, this.#strikes + 1, chance);
-    const usual = Math.min(this.#openedAt + 0.95 * usualMs, now + this.#backoff.maxDelayMs);
-    return this.#strikes > 0 ? until : Math.max(until, usual);
+  /** Returns whether the server is closed for longer than before. */
+  refused({ sentAt, askedMs = 0, chance }: Refusal, now: number): boolean {
+    const silence = this.#silence;
+    const schedule = this.#schedule;
+    const before = silence.until;
+    const isFresh = before === 0 || (sentAt >= this.#openedAt && now >= before);
+    const isScout = isFresh && sentAt === schedule.scoutAt;
+    const isNews = isFresh && !isScout;
+    if (isNews) {
+      schedule.isTold = askedMs > 0;
+      schedule.isVague = askedMs % 1000 === 0;
+      schedule.nextAt = 0;
+    }
+    if (askedMs > 0) {
+      silence.until = Math.max(before, now + askedMs);
+      // Everybody who was told the same instant would come at the same instant.
+      schedule.nextAt = Math.max(schedule.nextAt, now + notBefore(askedMs, this.#backoff, 1, chance));
+    } else if (isFresh) silence.until = silence.guess(now, this.#openedAt, chance);
+    if (isNews) {
+      silence.struck(now);
+      this.#hasNews = true;
+      this.#window = LEAST_WINDOW;
+    } else if (isScout)
+      schedule.confirmed(askedMs > 0 && sentAt >= schedule.startedAt ? this.#seen(schedule.startedAt) : undefined);
+    return silence.until > before;
   }
 
-  #strike(now: number): void {
-    if (this.#strikes++ === 0) this.#strikingSince = now;
-    this.#refusedAt = now;
-    this.#trickle = 0;
-    this.#window = this.#strikes > 1 ? 1 : Math.max(LEAST_WINDOW, Math.min(this.#window, WIDE_WINDOW) / 2);
+  /** The server says how many calls it accepts in a window: that holds from the next opening on. */
+  published(perSecond: number, quota: number): void {
+    if (perSecond === this.#published?.perSecond) return;
+    this.#published = { perSecond, quota };
+    this.#isPublished = true;
   }
 
-  /** The first call goes after a silence: all that the opening before has granted is known by now. */
+  #count(from: number): void {
+    this.#beganAt = from;
+    this.#grants = 0;
+  }
+
+  /** What has been seen of a quota since calls began to leave. */
+  #seen(beganAt: number): Sighting {
+    const { until, refusedAt } = this.#silence;
+    const openMs = Math.max(refusedAt - beganAt, 1);
+    const periodMs = this.#schedule.isTold ? until - this.#dueAt : this.#closedMs + openMs;
+    return { count: this.#grants, openMs, periodMs, lateMs: beganAt + this.#trip.meanMs - this.#dueAt };
+  }
+
+  /** There is no quota: one call at a time, and more often. */
+  #spread(now: number, rate: number): void {
+    this.#isBucket = true;
+    this.#schedule.spread(this.#search.from(rate, now));
+    this.#schedule.restart();
+    this.#count(now);
+  }
+
+  /** A silence is over: all that the opening before has granted is known by now. */
   #open(now: number): void {
+    const { refusedAt, beganAt, until } = this.#silence;
+    this.#hasNews = false;
     if (this.#cycleBeganAt === undefined || this.#cycleGrants >= LEAST_GRANTS) {
-      if (this.#cycleBeganAt !== undefined) this.#learn(this.#refusedAt - this.#cycleBeganAt);
-      this.#cycleBeganAt = this.#refusedAt;
+      if (this.#cycleBeganAt !== undefined) this.#learn(refusedAt - this.#cycleBeganAt);
+      else if (this.#schedule.rate === undefined && this.#schedule.isTold) this.#learnFromBurst();
+      this.#cycleBeganAt = refusedAt;
       this.#cycleGrants = 0;
     }
-    this.#closedMs = this.closedUntil - this.#strikingSince;
-    this.#openedAt = this.#steadyAt = now;
-    this.#openGrants = 0;
+    if (this.#isPublished) this.#believe();
+    this.#closedMs = until - beganAt;
+    this.#openedAt = now;
+    this.#search.opened(now);
+    this.#dueAt = until;
+    this.#count(now);
+    this.#schedule.startedAt = -Infinity;
   }
 
-  /** Between two refusals a limit gives exactly what it is, unless it overflowed while nobody was allowed to ask. */
+  #learnFromBurst(): void {
+    const { beganAt, until } = this.#silence;
+    const { count, since } = this.#burst;
+    this.#schedule.learn({ count, openMs: beganAt - since, periodMs: until - since, lateMs: 0 });
+  }
+
+  #believe(): void {
+    if (!this.#published) return;
+    const { perSecond, quota } = this.#published;
+    this.#isPublished = false;
+    this.#search.published(perSecond * BELOW);
+    this.#schedule.publish(perSecond * BELOW, this.#shareOf(quota));
+  }
+
+  /** A bucket may hold less than it gives in a while, and where nothing was granted at first others have had it. */
+  #shareOf(quota: number): number {
+    const { count } = this.#burst;
+    if (count === 0) return Math.ceil(quota / 2);
+    return count > SHARED * quota ? Math.min(count, quota) : 1;
+  }
+
   #learn(cycleMs: number): void {
-    const openMs = Math.max(this.#refusedAt - this.#openedAt, 1);
-    const overall = (this.#cycleGrants / cycleMs) * 1000;
-    this.#cycleMs = Math.min(cycleMs, LONGEST_CYCLE_MS);
-    this.#patience = 1;
-    const isBrief = this.#isTold && this.#closedMs > QUIET_MS && openMs < this.#closedMs;
-    if (isBrief && this.#openGrants >= LEAST_QUOTA && this.#trickle <= 0) {
-      this.#learnWindow();
+    const schedule = this.#schedule;
+    if (schedule.isTrial) {
+      schedule.giveUp();
       return;
     }
-    const whileOpen = (this.#openGrants / openMs) * 1000;
-    this.#ceiling = this.#rate ?? Math.max(whileOpen, overall, (this.#window / Math.max(this.#roundTripMs, 1)) * 1000);
-    const highest = Math.max(Math.min(this.#ceiling, 2 * whileOpen), overall);
-    const likely = overall ** 0.7 * highest ** 0.3;
-    // What was held before is refused now: it did not hold for long enough, or the limit has changed.
-    if (this.#held > this.#ceiling * 0.97) this.#held = openMs > this.#closedMs ? this.#ceiling * WELL_BELOW : likely;
-    this.#held = Math.min(Math.max(this.#held, overall), this.#ceiling);
-    if (this.#lessons++ === 0) this.#held = likely;
-    this.#rate = Math.max(0.2, Math.min(this.#held * 0.97, this.#ceiling * BELOW));
-  }
-
-  /** It gave all that it has at once, and then nothing until its next window: those begin whole seconds apart. */
-  #learnWindow(): void {
-    const periodMs = this.closedUntil - this.#openedAt - this.#roundTripMs;
-    const windowMs = periodMs < 900 ? periodMs : Math.floor(periodMs / 1000 + 0.1) * 1000;
-    this.#rate = this.#held = Math.min(this.#published, (BELOW * 1000 * this.#openGrants) / windowMs);
-    this.#ceiling = Infinity;
-    this.#lessons = 2;
-    this.#patience = QUIET_WINDOWS;
-  }
-
-  /** A rate that has held for a while gives way to a higher one. */
-  #climb(now: number, rate: number): void {
-    const quietMs = Math.min(
-      LONGEST_QUIET_MS,
-      Math.max(QUIET_MS, this.#patience * this.#cycleMs, 2 * this.#roundTripMs),
+    if (schedule.hasQuota && schedule.isKnown && schedule.startedAt > this.#openedAt && !this.#isDoubted) {
+      this.#isDoubted = true;
+      schedule.rate = (schedule.rate ?? 0) * BELOW;
+      return;
+    }
+    const isWindow = schedule.hasQuota || this.#beganAt === this.#openedAt;
+    if (!this.#isBucket && isWindow && schedule.learn(this.#seen(this.#beganAt))) return;
+    const openMs = Math.max(this.#silence.refusedAt - this.#beganAt, 1);
+    schedule.spread(
+      this.#search.refused({
+        overall: (this.#cycleGrants / cycleMs) * 1000,
+        whileOpen: (this.#grants / openMs) * 1000,
+        cycleMs,
+        openMs,
+        closedMs: this.#closedMs,
+        rate: schedule.rate,
+        possible: (this.#window / Math.max(this.#trip.meanMs, 1)) * 1000,
+      }),
     );
-    if (now - this.#steadyAt < quietMs) return;
-    this.#steadyAt = now;
-    this.#patience = 1;
-    this.#held = Math.max(this.#held, rate);
-    if (this.#ceiling / rate < NEAR) this.#ceiling *= LIFT;
-    const step = rate * (this.#lessons > 1 ? LATER_STEP : FIRST_STEP);
-    this.#rate = Math.min(this.#published, Math.sqrt(rate * this.#ceiling), step);
   }
 }

@@ -1,0 +1,43 @@
+import { equalJitter, type Backoff } from '../recovery/backoff.js';
+
+/** A silence shorter than that says nothing of the next one. */
+const LEAST_USUAL_MS = 500;
+const ALMOST = 0.95;
+const FINE_STEPS = 16;
+
+/** How long a server goes on refusing. */
+export class Silence {
+  /** Nobody may go before. */
+  until = 0;
+  /** Refusals in a row; when the first and the last came. */
+  strikes = 0;
+  beganAt = 0;
+  refusedAt = 0;
+  /** How long the last one was. */
+  lastMs = 0;
+  readonly #backoff: Backoff;
+
+  constructor(backoff: Backoff) {
+    this.#backoff = backoff;
+  }
+
+  struck(now: number): void {
+    if (this.strikes++ === 0) this.beganAt = now;
+    this.refusedAt = now;
+  }
+
+  granted(now: number): void {
+    if (this.strikes === 0 || now < this.until) return;
+    this.lastMs = now - this.beganAt;
+    this.strikes = 0;
+  }
+
+  /** Until when a server is likely to refuse that does not say: as long as last time, and then a little longer each time. */
+  guess(now: number, openedAt: number, chance: number): number {
+    const usualMs = this.lastMs > LEAST_USUAL_MS ? this.lastMs : 0;
+    const isRepeated = this.strikes > 0;
+    const baseDelayMs = isRepeated && usualMs > 0 ? usualMs / FINE_STEPS : this.#backoff.baseDelayMs;
+    const until = now + equalJitter({ ...this.#backoff, baseDelayMs }, this.strikes + 1, chance);
+    return isRepeated ? until : Math.max(until, Math.min(openedAt + ALMOST * usualMs, now + this.#backoff.maxDelayMs));
+  }
+}
