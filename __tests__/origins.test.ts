@@ -337,6 +337,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     const { api } = client({ baseURL: own.origin, adapter }, { foreignOrigin: 'refuse' });
     const error = (await failureOf(api.get(`${foreign.origin}/x`))) as AuthError;
     expect(error.code).toBe('ERR_AUTH_FOREIGN_ORIGIN');
+    expect(error.message).toMatch(/is none of the origins that may receive credentials \(foreignOrigin: 'refuse'\)\.$/);
     expect(error.message).toContain(foreign.origin);
     expect(exchangeOf(error)).toMatchObject({ attempts: 0 });
     expect(heard()).toBe('');
@@ -540,6 +541,7 @@ describe('credentials over plain http', () => {
       api.get('/x', baseURL.includes('@') ? { baseURL: 'http://evil.example' } : {}),
     )) as AuthError;
     expect(error.code).toBe('ERR_AUTH_INSECURE');
+    expect(error.message).toMatch(/credentials must not go to http:.* unencrypted: use https, or allowInsecure\.$/);
     expect(error.message).toContain('allowInsecure');
     expect(JSON.stringify(error)).not.toContain(CANARY);
     expect(exchangeOf(error)).toMatchObject({ attempts: 0 });

@@ -498,6 +498,15 @@ describe('what is left behind', () => {
     expect(await stage.outcome(stage.api.request(error.config!))).toMatchObject({ status: 200, attempts: 2 });
   });
 
+  test('a config that somebody else sends again is a new call, too, and carries the credentials', async () => {
+    const { stage } = Stage.with({});
+    const { config } = answerOf(await stage.clock.until(stage.api.get('/item')));
+    const again = answerOf(await stage.clock.until(stage.instance().request(config)));
+    expect(again).toMatchObject({ status: 200, data: { principal: 'alice' } });
+    expect(exchangeOf(again)).toMatchObject({ attempts: 1 });
+    expect(stage.calls).toHaveLength(2);
+  });
+
   test('attaching a second time is a TypeError, and after detach() it is fine', async () => {
     const { stage, scheme, handle } = refused();
     expect(() => stage.attach({ scheme })).toThrow(TypeError);

@@ -884,13 +884,13 @@ describe('the retry budget', () => {
 describe('exchangeOf()', () => {
   test('tells how a call went', async () => {
     const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
-    expect(await stage.outcome(stage.api.get('/item'))).toEqual({
+    expect(await stage.outcome(stage.api.get('/item'))).toStrictEqual({
       status: 200,
       attempts: 2,
       refreshed: true,
       waitedMs: 50,
     });
-    expect(await stage.outcome(stage.api.get('/item'))).toEqual({
+    expect(await stage.outcome(stage.api.get('/item'))).toStrictEqual({
       status: 200,
       attempts: 1,
       refreshed: false,
@@ -898,7 +898,7 @@ describe('exchangeOf()', () => {
     });
     stage.clock.chance = 0.5;
     stage.script('/item', 503, 503);
-    expect(await stage.outcome(stage.api.get('/item'))).toEqual({
+    expect(await stage.outcome(stage.api.get('/item'))).toStrictEqual({
       status: 200,
       attempts: 3,
       refreshed: false,
@@ -906,7 +906,7 @@ describe('exchangeOf()', () => {
     });
     stage.script('/item', tooMany(1));
     expect((await stage.outcome(stage.api.get('/item'))).waitedMs).toBeGreaterThanOrEqual(1_000);
-    expect(await stage.outcome(stage.api.get('/status/404'))).toEqual({
+    expect(await stage.outcome(stage.api.get('/status/404'))).toStrictEqual({
       status: 404,
       code: 'ERR_BAD_REQUEST',
       attempts: 1,

@@ -30,5 +30,6 @@ import '../leaks.test.js';
 import '../bodies.test.js';
 import '../schemes.test.js';
 import '../options.test.js';
+import '../origins.test.js';
 import '../tls.test.js';
 import '../redirects.test.js';
