@@ -2,6 +2,7 @@ import {
   memoryStore,
   RefreshRejectedError,
   type BearerScheme,
+  type RefreshContext,
   type StoredSession,
   type TokenStore,
   type TokenResponse,
@@ -443,6 +444,81 @@ describe('a store that fails', () => {
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
     expect(stage.tokens).toMatchObject({ refreshes: 2, reuses: 0 });
     expect(await inner.load()).toMatchObject({ tokens: { refreshToken: 'alice-r3' } });
+  });
+});
+
+describe('what a store holds', () => {
+  const good = { version: 1, generation: 0, epoch: 0, tokens: { accessToken: 'alice-a1' } };
+  const holding = (stored: unknown): BearerScheme =>
+    new Stage().bearer({ store: { ...memoryStore(), load: () => stored as StoredSession }, refresh: undefined });
+
+  test.each<[object]>([
+    [{ version: 2 }],
+    [{ generation: -1 }],
+    [{ generation: 0.5 }],
+    [{ epoch: '0' }],
+    [{ tokens: undefined }],
+    [{ tokens: 'alice-a1' }],
+    [{ tokens: { accessToken: '' } }],
+    [{ tokens: { accessToken: 7 } }],
+    [{ tokens: { accessToken: 'alice-a1', refreshToken: 7 } }],
+    [{ tokens: { accessToken: 'alice-a1', expiresAt: NaN } }],
+    [{ tokens: { accessToken: 'alice-a1', expiresAt: '1' } }],
+  ])('is no session with %j', async (odd) => {
+    const scheme = holding({ ...good, ...odd });
+    expect(await scheme.getAccessToken()).toBeUndefined();
+    expect(scheme.getSnapshot().status).toBe('signed-out');
+  });
+
+  test('may be the first of all generations, a sign-out, or tokens with an empty refresh token', async () => {
+    expect(await holding(good).getAccessToken()).toBe('alice-a1');
+    const out = holding({ ...good, generation: 4, tokens: null });
+    expect(await out.getAccessToken()).toBeUndefined();
+    expect(out.getSnapshot()).toMatchObject({ status: 'signed-out', generation: 4 });
+    const asked: unknown[] = [];
+    const refresh = ({ tokens }: RefreshContext): null => {
+      asked.push(tokens);
+      return null;
+    };
+    const stored = { ...good, tokens: { ...good.tokens, refreshToken: '' } } as StoredSession;
+    const scheme = new Stage().bearer({ store: { ...memoryStore(), load: () => stored }, refresh });
+    await expect(scheme.refresh()).rejects.toThrow();
+    expect(asked.map((tokens) => ({ ...(tokens as object) }))).toStrictEqual([{ accessToken: 'alice-a1' }]);
+  });
+});
+
+describe('memoryStore()', () => {
+  const session = (generation: number): StoredSession => ({ version: 1, generation, epoch: 0, tokens: null });
+
+  test('lets one at a time do its work, also after one that failed', async () => {
+    const { exclusive } = memoryStore();
+    const seen: string[] = [];
+    const work = (name: string, error?: Error) => async (): Promise<string> => {
+      seen.push(`${name} begins`);
+      await Promise.resolve();
+      seen.push(`${name} ends`);
+      if (error) throw error;
+      return name;
+    };
+    const { signal } = new AbortController();
+    const [first, second] = [work('first', new Error('no')), work('second')].map((one) => exclusive!(one, { signal }));
+    await expect(first).rejects.toThrow('no');
+    await expect(second).resolves.toBe('second');
+    expect(seen).toEqual(['first begins', 'first ends', 'second begins', 'second ends']);
+  });
+
+  test('tells of what was written, and of nothing else', async () => {
+    const store = memoryStore();
+    const listener = jest.fn();
+    const leave = store.subscribe!(listener);
+    expect(await store.compareAndSet(7, session(1))).toBe(false);
+    expect(await store.load()).toBeUndefined();
+    expect(listener).not.toHaveBeenCalled();
+    expect(await store.compareAndSet(undefined, session(1))).toBe(true);
+    expect(listener).toHaveBeenCalledTimes(1);
+    leave();
+    expect(await store.compareAndSet(1, session(2))).toBe(true);
+    expect(listener).toHaveBeenCalledTimes(1);
   });
 });
 

@@ -20,6 +20,7 @@ import '../identity.test.js';
 import '../promises.test.js';
 import '../session.test.js';
 import '../shared-store.test.js';
+import '../web-storage-store.test.js';
 import '../together.test.js';
 import '../waiting.test.js';
 import '../replay.test.js';
