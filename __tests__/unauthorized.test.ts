@@ -73,11 +73,22 @@ describe('what is no refusal of the token', () => {
   test.each<[string, object]>([
     ['attachAuth: false', { attachAuth: false }],
     ["credentials: 'omit'", { attachAuth: { credentials: 'omit' } }],
+    ['an Authorization header of false', { headers: { Authorization: false } }],
   ])('a call with %s goes bare, and its 401 is its own', async (_, own) => {
     const { stage } = Stage.with({});
     expect(await stage.outcome(stage.api.get('/item', own))).toMatchObject({ status: 401, code: 'ERR_BAD_REQUEST' });
     expect(stage.calls.map(({ token }) => token)).toEqual([undefined]);
     expect(stage.tokens.refreshes).toBe(0);
+  });
+
+  test.each<[string, object]>([
+    ['no URL', {}],
+    ['an auth of undefined', { url: '/item', auth: undefined }],
+    ['an Authorization header of null', { url: '/item', headers: { Authorization: null } }],
+  ])('a call with %s brings no credentials of its own, and is given some', async (_, config) => {
+    const { stage } = Stage.with({});
+    expect(await stage.outcome(stage.api.request(config))).toMatchObject({ status: 200, attempts: 1 });
+    expect(stage.calls[0]?.token).toBe('alice-a1');
   });
 
   test('an answer that the app takes for a refusal of the token throttles nothing, whatever its status', async () => {

@@ -38,7 +38,9 @@ export function mayAuthorize(
 function bringsItsOwn(config: InternalAxiosRequestConfig): boolean {
   if (Object.hasOwn(config, 'auth') && config.auth) return true;
   const name = nameIn(config.headers, 'authorization');
-  if (name !== undefined && config.headers[name]) return true;
+  const brought: unknown = name && config.headers[name];
+  // False is a header that axios lets nobody set.
+  if (brought || brought === false) return true;
   if (!config.url?.includes('@') && !config.baseURL?.includes('@')) return false;
   const { username, password } = resolveUrl(fullUrl(config));
   return username + password !== '';
