@@ -48,10 +48,11 @@ export function timeline(clock: Clock): () => number {
   let wall = clock.now();
   let monotonic = clock.monotonic();
   return () => {
-    const aheadMs = clock.now() - wall - (clock.monotonic() - monotonic);
+    const [wallNow, monotonicNow] = [clock.now(), clock.monotonic()];
+    const aheadMs = wallNow - wall - (monotonicNow - monotonic);
     if (aheadMs > LEAST_SLEEP_MS) sleptMs += aheadMs;
-    wall = clock.now();
-    monotonic = clock.monotonic();
+    wall = wallNow;
+    monotonic = monotonicNow;
     return monotonic + sleptMs;
   };
 }
