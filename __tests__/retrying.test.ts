@@ -730,7 +730,10 @@ describe('options of sending again', () => {
 });
 
 test('a status of the app’s own choice is waited for as it asks, too', async () => {
-  const { stage } = Stage.with({ attach: { retry: { statuses: [400] } } });
+  const { stage } = Stage.with({
+    attach: { retry: { statuses: [400] } },
+    defaults: { validateStatus: () => true },
+  });
   stage.script('/item', { status: 400, headers: { 'Retry-After': '3' } });
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
   expect(waits(stage, '/item')[0]).toBeGreaterThanOrEqual(3_000);
