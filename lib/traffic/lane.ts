@@ -50,7 +50,7 @@ export class Lane {
 
   /** Ms until somebody may go again; 0 where it is open. */
   get opensInMs(): number {
-    return Math.max(0, this.#pace.closedUntil - this.#now());
+    return Math.max(0, this.#pace.silence.until - this.#now());
   }
   get waiting(): number {
     return this.#queue.size;
@@ -66,7 +66,7 @@ export class Lane {
 
   /** Nobody has used it for so long that what it has learned may be forgotten. */
   get isAtRest(): boolean {
-    const restMs = Math.max(LEAST_REST_MS, 2 * this.#pace.silenceMs);
+    const restMs = Math.max(LEAST_REST_MS, 2 * this.#pace.silence.lastMs);
     return !this.isContended && this.#pace.inFlight === 0 && this.#now() - this.#pace.lastMoveAt > restMs;
   }
 
@@ -102,7 +102,7 @@ export class Lane {
     const refusal = { sentAt: pass?.sentAt ?? -1, askedMs, chance: this.#clock.random() };
     const isLonger = this.#pace.refused(refusal, now);
     this.#isClosed ||= isLonger;
-    if (this.#pace.closedUntil > this.#knownUntil + NOTICEABLE_MS) this.#turnAway();
+    if (this.#pace.silence.until > this.#knownUntil + NOTICEABLE_MS) this.#turnAway();
     this.#pump();
     return isLonger;
   }
@@ -113,7 +113,7 @@ export class Lane {
 
   /** Takes over what a narrower lane knows: until when nobody may go, and who waits. */
   take(narrower: Lane): void {
-    this.#pace.closedUntil = Math.max(this.#pace.closedUntil, narrower.#pace.closedUntil);
+    this.#pace.silence.until = Math.max(this.#pace.silence.until, narrower.#pace.silence.until);
     this.#isClosed ||= narrower.#isClosed;
     narrower.dispose();
     for (const waiter of [...narrower.#queue]) {
@@ -130,7 +130,7 @@ export class Lane {
 
   /** Who may not wait for what the server asks now hears of it at once. */
   #turnAway(): void {
-    this.#knownUntil = this.#pace.closedUntil;
+    this.#knownUntil = this.#pace.silence.until;
     const { opensInMs } = this;
     for (const waiter of [...this.#queue]) {
       if (waiter.mayWait(opensInMs)) continue;

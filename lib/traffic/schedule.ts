@@ -5,6 +5,7 @@ export const BELOW = 0.98;
 /** A quota leaves in the first part of its window. The call that tests it follows later, or at once where that costs no time. */
 const SPREAD = 0.5;
 const LATE = 0.6;
+const LAST = 0.9;
 /** So many windows pass before a quota is tested that was not surpassed last time; a large one that is new goes untested for a while. */
 const QUIET_WINDOWS = 8;
 const NEW_WINDOWS = 3;
@@ -94,9 +95,11 @@ export class Schedule {
   }
   get #untilNextMs(): number {
     if (this.#sent < this.quota) return this.#sent * this.#intervalMs * SPREAD;
-    return this.#sent < this.#limit
-      ? this.periodMs * (this.isVague ? LATE : SPREAD) + this.#trip.meanMs
-      : this.periodMs;
+    if (this.#sent >= this.#limit) return this.periodMs;
+    return Math.min(
+      this.periodMs * (this.isTold ? (this.isVague ? LATE : SPREAD) : LAST) + this.#trip.meanMs,
+      this.periodMs * LAST,
+    );
   }
 
   /** Somebody knows better. */

@@ -6,7 +6,7 @@ const WELL_BELOW = 0.93;
 const A_LITTLE_BELOW = 0.97;
 /** A rate has to hold for so long before a higher one is tried; a published one for longer. */
 const QUIET_MS = 500;
-const LONGEST_QUIET_MS = 3_000;
+const LONGEST_QUIET_MS = 6_000;
 const PUBLISHED_QUIET_MS = 8_000;
 const FIRST_STEP = 2;
 const LATER_STEP = 1.2;

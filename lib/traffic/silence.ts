@@ -5,6 +5,13 @@ const LEAST_USUAL_MS = 500;
 const ALMOST = 0.95;
 const FINE_STEPS = 16;
 
+/** What became of a call that the pace had let go. */
+export interface Refusal {
+  readonly sentAt: number;
+  readonly askedMs: number | undefined;
+  readonly chance: number;
+}
+
 /** How long a server goes on refusing. */
 export class Silence {
   /** Nobody may go before. */
