@@ -448,6 +448,7 @@ describe('a store that several hold', () => {
     await scheme.signOut();
     await stage.clock.settle();
     expect(second.getSnapshot().status).toBe('signed-out');
+    expect(stage.heard('signed-out')).toHaveLength(2);
     expect(await stage.outcome(other.get('/item'))).toMatchObject({ status: 401, code: 'ERR_BAD_REQUEST' });
     expect(stage.calls.at(-1)?.token).toBeUndefined();
   });
@@ -463,7 +464,8 @@ describe('a store that several hold', () => {
     const second = stage.bearer({ store });
     second.getSnapshot();
     await second.signIn(stage.tokens.issue('bob'));
-    expect(await stage.outcome(call)).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED' });
+    expect(await stage.outcome(call)).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED', waitedMs: 90 });
+    expect(stage.heard('signed-in')).toMatchObject([{ generation: 2 }]);
     expect(stage.to('/item').filter(({ token }) => ownerOf(token) === 'bob')).toEqual([]);
     expect(await stage.outcome(stage.api.get('/after'))).toMatchObject({ status: 200 });
     expect(stage.to('/after')[0]?.token).toBe('bob-a1');
@@ -496,16 +498,17 @@ describe('a store that several hold', () => {
   });
 
   test.each([
-    ['signIn() and the update() after it win over', ['signIn', 'update'], 6, 'bob-a2'],
-    ['update() gives way to', ['update'], 5, 'carol-a1'],
-  ] as const)('%s whoever signed in at another holder before', async (_, acts, epoch, accessToken) => {
+    ['signIn() and the update() after it win over whoever signed in', 5, ['signIn', 'update'], 6, 'bob-a2'],
+    ['update() gives way to whoever signed in', 5, ['update'], 5, 'carol-a1'],
+    ['update() wins over what was refreshed', 0, ['update'], 0, 'bob-a1'],
+  ] as const)('%s at another holder before', async (_, written, acts, epoch, accessToken) => {
     const stage = new Stage();
     const store = slowStore(stage, 10);
     const scheme = stage.bearer({ store, tokens: stage.tokens.issue('alice') });
     await stage.clock.until(scheme.getAccessToken());
     await stage.clock.advance(100);
     const tokens = { accessToken: stage.tokens.issue('carol').access_token };
-    await store.inner.compareAndSet(1, { version: 1, generation: 2, epoch: 5, tokens });
+    await store.inner.compareAndSet(1, { version: 1, generation: written === 0 ? 5 : 2, epoch: written, tokens });
     await stage.settled(acts.map((act) => scheme[act](stage.tokens.issue('bob'))));
     expect(await store.inner.load()).toMatchObject({ epoch, tokens: { accessToken } });
     expect(await scheme.getAccessToken()).toBe(accessToken);

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { AxiosError, AxiosRequestConfig } from 'axios';
+import { AxiosError, type AxiosRequestConfig } from 'axios';
 import { exchangeOf, signed, type AuthRequest, type RetryFailure } from '../lib/index.js';
 import { reasonOf, Stage, told, tooMany, underway, type Reply } from './support/stage.js';
 import { MORNING } from './support/virtual-clock.js';
@@ -588,11 +588,25 @@ describe('errors', () => {
 
   test.each([
     ...[400, 403, 404, 409, 410, 422, 501, 505].map((status): [string, Reply] => [String(status), { status }]),
-    ...['ERR_CANCELED', 'ERR_BAD_OPTION', 'ERR_INVALID_URL', 'ERR_BAD_REQUEST', 'CERT_HAS_EXPIRED', 'ECONNABORTED'].map(
-      (code): [string, Reply] => [code, { fault: 'refused', code }],
-    ),
-    ['DEPTH_ZERO_SELF_SIGNED_CERT', { fault: 'refused', code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }] as [string, Reply],
-    ['ERR_TLS_CERT_ALTNAME_INVALID', { fault: 'refused', code: 'ERR_TLS_CERT_ALTNAME_INVALID' }] as [string, Reply],
+    ...[
+      ...[
+        'ERR_CANCELED',
+        'ERR_BAD_OPTION',
+        'ERR_BAD_OPTION_VALUE',
+        'ERR_INVALID_URL',
+        'ERR_BAD_REQUEST',
+        'ECONNABORTED',
+      ],
+      ...['ERR_FORM_DATA_DEPTH_EXCEEDED', 'ERR_FR_TOO_MANY_REDIRECTS', 'ERR_AUTH_OTHER', 'ERR_NOT_SUPPORT'],
+      ...[
+        'ERR_DEPRECATED',
+        'ERR_BAD_RESPONSE',
+        'ERR_TLS_CERT_ALTNAME_INVALID',
+        'ERR_SSL_WRONG_VERSION_NUMBER',
+        'EPROTO',
+      ],
+      ...['CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_GET_ISSUER_CERT'],
+    ].map((code): [string, Reply] => [code, { fault: 'refused', code }]),
   ])('%s is never tried again', async (_, reply) => {
     const { stage } = Stage.with({});
     stage.always('/item', reply);
@@ -615,6 +629,23 @@ describe('errors', () => {
       });
       expect(stage.to('/item')).toHaveLength(10);
     }
+  });
+
+  test.each(['EPROTOTYPE', 'X_EPROTO'])('%s only looks like what is never tried again', async (code) => {
+    const { stage } = Stage.with({});
+    stage.script('/item', { fault: 'reset', code });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+  });
+
+  test.each([
+    ['an answer that breaks off', new AxiosError('stream has been aborted', 'ERR_BAD_RESPONSE'), 4],
+    ['an error of axios without a code', new AxiosError('odd'), 4],
+    ['an error that is none of axios', new Error('odd'), 1],
+  ])('%s is sent as often as that makes sense', async (_, error, attempts) => {
+    const { stage } = Stage.with({});
+    const adapter = jest.fn((config: object) => Promise.reject(Object.assign(error, { config })));
+    await stage.outcome(stage.api.get('/item', { adapter }));
+    expect(adapter).toHaveBeenCalledTimes(attempts);
   });
 
   test('what has no origin reaches no server, however often it is sent', async () => {

@@ -290,6 +290,16 @@ describe('a store that does not say whether it has written', () => {
     expect(await store.load()).toMatchObject({ epoch: 0, tokens: { accessToken: 'alice-a2' } });
   });
 
+  test('is told of the end of a session, and nobody else a second time', async () => {
+    const { stage, store, scheme, isBack } = mute('loses');
+    stage.tokens.endSession();
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+    await isBack();
+    expect(await store.load()).toMatchObject({ generation: 2, tokens: null });
+    expect(scheme.getSnapshot().status).toBe('expired');
+    expect(stage.heard('session-expired')).toHaveLength(1);
+  });
+
   test('takes who signed in for the one who counts, also when refreshed meanwhile', async () => {
     const { stage, store, write, scheme, isBack } = mute('loses');
     await scheme.getAccessToken();
