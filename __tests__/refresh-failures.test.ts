@@ -243,15 +243,21 @@ describe('a store with a lock', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
   });
 
-  test('a session that one holder finds dead is asked for by no other', async () => {
+  test.each([
+    ['is asked for by no other', undefined, 2],
+    ['lets no call of another leave that waits', 0, 0],
+  ])('a session that one holder finds dead %s', async (_, expiresIn, sent) => {
     const store = memoryStore();
     const stage = new Stage();
+    stage.tokens.expiresIn = expiresIn;
     const tokens = stage.tokens.issueDead();
     stage.tokens.endSession();
     const instances = [stage.api, stage.instance()];
     for (const instance of instances) stage.attach({ scheme: stage.bearer({ store, tokens }) }, instance);
-    await stage.outcomes(instances.map((instance) => instance.get('/item')));
+    const outcomes = await stage.outcomes(instances.map((instance) => instance.get('/item')));
+    expect(outcomes.map(({ code }) => code)).toEqual(instances.map(() => 'ERR_AUTH_SESSION_EXPIRED'));
     expect(stage.tokens.refreshes).toBe(1);
+    expect(stage.calls).toHaveLength(sent);
   });
 });
 

@@ -86,6 +86,12 @@ describe('a lifetime in seconds counts from now, and lies between 0 and a hundre
     ['soon', undefined],
     ['60s', undefined],
     ['s60', undefined],
+    ['', undefined],
+    [' ', undefined],
+    ['0x10', undefined],
+    ['Infinity', undefined],
+    [true, undefined],
+    [[60], undefined],
     ['1.25', NOW + 1_250],
     [{}, undefined],
   ])('%p', (seconds, expiresAt) => {

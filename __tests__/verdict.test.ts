@@ -211,3 +211,10 @@ describe('what is hostile is transient', () => {
     }
   });
 });
+
+test('a status is a number, by whichever of the names that clients give it', () => {
+  const statusOf = (facts: object): number | undefined => judge(Object.assign(new Error('no'), facts)).status;
+  expect(statusOf({ status: 503 })).toBe(503);
+  expect(statusOf({ statusCode: 503 })).toBe(503);
+  expect(statusOf({ status: '503' })).toBeUndefined();
+});
