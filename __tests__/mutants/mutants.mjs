@@ -322,8 +322,8 @@ export const mutants = [
     name: 'transformRequest works on its own result',
     row: 55,
     file: 'lib/exchange/recovery.ts',
-    from: '{ ...config, transformRequest: [] }',
-    to: 'config',
+    from: 'repeated.transformRequest = [];',
+    to: '',
     suites: ['replay'],
   },
   {
