@@ -295,6 +295,23 @@ describe('the gate', () => {
     expect(stage.to('/quiet').map(({ at }) => at)).toEqual([205]);
   });
 
+  test.each([
+    [200, 'more', 8],
+    [404, 'more', 8],
+    [500, 'no more', 4],
+  ])('that opens lets four go, and after a %i %s', async (status, _, next) => {
+    const { stage } = Stage.with({ attach: { retry: { statuses: [] } } });
+    const path = `/status/${String(status)}`;
+    stage.script(path, { ...tooMany(5), afterMs: 0 });
+    const first = underway(stage.api.get(path));
+    await stage.clock.settle();
+    await stage.clock.advance(1);
+    await stage.outcomes([first, ...times(20, () => underway(stage.api.get(path)))]);
+    const [opened] = stage.to(path).slice(1);
+    const inTurn = [0, 10].map((ms) => stage.to(path).filter(({ at }) => at === opened!.at + ms).length);
+    expect(inTurn).toEqual([4, next]);
+  });
+
   // I10
   test('that closes again while those it let go wait for a refresh keeps them until it opens', async () => {
     const { stage } = Stage.with({ expiresIn: 4 });
