@@ -4,6 +4,7 @@
  * session/, recovery/ and exchange/.
  */
 import '../parse-retry-after.test.js';
+import '../parse-rate-limit.test.js';
 import '../backoff.test.js';
 import '../budget.test.js';
 import '../decide.test.js';
