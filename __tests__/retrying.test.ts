@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { AxiosError, type AxiosRequestConfig } from 'axios';
-import { exchangeOf, signed, type AuthRequest, type RetryFailure } from '../lib/index.js';
+import { exchangeOf, signed, type AuthEvent, type AuthRequest, type RetryFailure } from '../lib/index.js';
 import { reasonOf, Stage, told, tooMany, underway, type Reply } from './support/stage.js';
 import { MORNING } from './support/virtual-clock.js';
 
@@ -356,6 +356,30 @@ describe('the gate', () => {
     expect(sent.map(({ call }) => call)).toEqual(['patient', 'patient']);
     expect(sent.every(({ at }) => at < 34_000)).toBe(true);
   });
+
+  test.each(times(12, (ticks) => ticks))(
+    'one that is cancelled on its way back to the wire holds nobody up (after %d ticks)',
+    async (ticks) => {
+      const controller = new AbortController();
+      const { signal } = controller;
+      let resumptions = 0;
+      const onEvent = async ({ type }: AuthEvent): Promise<void> => {
+        if (type !== 'resumed' || ++resumptions < 2) return;
+        for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+        controller.abort();
+      };
+      const { stage } = Stage.with({ attach: { onEvent: (event) => void onEvent(event) } });
+      stage.clock.chance = 0;
+      stage.script('/busy', tooMany(1), tooMany(1));
+      const cancelled = underway(stage.api.get('/busy', { signal }));
+      await stage.clock.advance(1_100);
+      const next = underway(stage.api.get('/busy', { headers: { 'X-Call': 'next' } }));
+      expect(await stage.outcome(next)).toMatchObject({ status: 200 });
+      expect(signal.aborted).toBe(true);
+      expect(stage.to('next')[0]?.at).toBeLessThan(4_000);
+      await stage.settled([cancelled]);
+    },
+  );
 
   test('other paths go on until a second path is refused; then the origin waits', async () => {
     const { stage } = Stage.with({});
