@@ -330,6 +330,26 @@ describe('a refresh that gives nothing', () => {
     expect(stage.tokens.refreshes).toBeGreaterThan(1);
   });
 
+  // F35: what wakes up runs its timers first.
+  test.each([
+    ['in time', 900, { status: 200, attempts: 2 }],
+    ['too late', 1_100, { code: 'ERR_AUTH_REFRESH_FAILED', status: 401 }],
+  ])('what has arrived while the machine slept counts if it is read %s', async (_, afterMs, outcome) => {
+    const signals: AbortSignal[] = [];
+    const refresh = async ({ signal }: RefreshContext): Promise<TokenResponse> => {
+      signals.push(signal);
+      stage.clock.sleepMachine(600_000);
+      await stage.clock.pass(10_000 + afterMs);
+      if (signal.aborted) throw new Error('nobody wants it any more');
+      return stage.tokens.issue();
+    };
+    const { stage } = Stage.with({ tokens: dead, bearer: { refresh }, attach: { deadlineMs: 3_600_000 } });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject(outcome);
+    expect(signals).toHaveLength(1);
+    await stage.clock.advance(2_000);
+    expect(stage.clock.pending).toBe(0);
+  });
+
   test('what a refresh brings after its time is up still counts', async () => {
     const refresh = async (): Promise<TokenResponse> => {
       await stage.clock.pass(12_000);

@@ -52,6 +52,9 @@ const TRIES = 3;
 const BASE_DELAY_MS = 500;
 /** How long what was read under the lock may be trusted. */
 const FRESH_MS = 500;
+/** Who stood still for longer (a frozen tab, a laptop asleep) hears of the time limit before what has arrived meanwhile. */
+const LATE_MS = 500;
+const GRACE_MS = 1_000;
 
 /** Lock, read again, ask, write, unlock, and only then let the waiters go on. */
 export function takeOff(plan: FlightPlan): Flight {
@@ -80,13 +83,17 @@ export function takeOff(plan: FlightPlan): Flight {
   });
   // Nobody may be waiting: that is no unhandled rejection.
   const landed = landing.catch(() => undefined);
-  const endsAt = clock.monotonic() + timeoutMs;
-  const stopLimit = alarm(
+  const passedMs = stopwatch(clock);
+  const limit = (): void => {
+    tell({ type: 'refresh-failed', generation, code: 'timeout', willRetry: false });
+    settle(isAlone ? tookTooLong(timeoutMs) : lockedOut(timeoutMs));
+  };
+  let stopLimit = alarm(
     clock,
     timeoutMs,
     () => {
-      tell({ type: 'refresh-failed', generation, code: 'timeout', willRetry: false });
-      settle(isAlone ? tookTooLong(timeoutMs) : lockedOut(timeoutMs));
+      if (passedMs() <= timeoutMs + LATE_MS) limit();
+      else stopLimit = alarm(clock, GRACE_MS, limit, 'idle');
     },
     'idle',
   );
@@ -132,9 +139,9 @@ export function takeOff(plan: FlightPlan): Flight {
 
   /** What a holder read before it was stopped for a while (a frozen tab, SIGSTOP) may have been replaced long since. */
   async function readAgain(): Promise<void> {
-    const passedMs = stopwatch(clock);
+    const readingMs = stopwatch(clock);
     await ledger.reload();
-    if (passedMs() > FRESH_MS) await ledger.reload();
+    if (readingMs() > FRESH_MS) await ledger.reload();
   }
 
   /** Late is better than never: what arrives after the time limit counts if nothing else has happened since. */
@@ -172,7 +179,7 @@ export function takeOff(plan: FlightPlan): Flight {
     const { kind, code, status, date } = verdict;
     const retryAfterMs = parseRetryAfter(verdict.retryAfter, { now: clock.now(), date });
     const delayMs = Math.max(retryAfterMs ?? 0, clock.random() * BASE_DELAY_MS * 2 ** (tries - 1));
-    const willRetry = kind === 'transient' && tries < TRIES && delayMs < endsAt - clock.monotonic();
+    const willRetry = kind === 'transient' && tries < TRIES && delayMs < timeoutMs - passedMs();
     tell({ type: 'refresh-failed', generation, code, ...(status !== undefined && { status }), willRetry });
     if (kind === 'terminal') return ended(cause);
     if (!willRetry) settle(refreshFailed(reasonOf(verdict), cause), retryAfterMs);
