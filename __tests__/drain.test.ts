@@ -18,16 +18,24 @@ interface Drained {
   readonly time: number;
 }
 
-async function drain(limiter: Limiter, latencyMs: readonly [number, number], seed: number): Promise<Drained> {
+/** How long an answer is on its way, and how long the server is busy with each call, one after the other. */
+interface Distance {
+  readonly latencyMs: readonly [least: number, most: number];
+  readonly busyMs: number;
+}
+
+async function drain(limiter: Limiter, { latencyMs, busyMs }: Distance, seed: number): Promise<Drained> {
   const { stage } = Stage.with({ seed });
   const [least, most] = latencyMs;
-  stage.latencyMs = () => least + stage.clock.random() * (most - least);
+  let servedAt = 0;
   let lastAt = 0;
   stage.always('/item', () => {
-    const refusal = limiter.take(stage.clock.monotonic());
-    if (refusal) return refusal;
-    lastAt = stage.clock.monotonic();
-    return undefined;
+    const now = stage.clock.monotonic();
+    servedAt = Math.max(servedAt, now) + busyMs;
+    const refusal = limiter.take(servedAt);
+    if (!refusal) lastAt = servedAt;
+    const afterMs = servedAt - now + least + stage.clock.random() * (most - least);
+    return { ...(refusal ?? { status: 200 }), afterMs };
   });
   const outcomes = await stage.outcomes(Array.from({ length: CALLS }, () => stage.api.get('/item')));
   const refusals = stage.to('/item').filter(({ status }) => status === 429);
@@ -39,10 +47,12 @@ async function drain(limiter: Limiter, latencyMs: readonly [number, number], see
 }
 
 const SEEDS = [1, 2];
-const NEAR = [5, 20] as const;
-const FAR = [90, 110] as const;
+const NEAR: Distance = { latencyMs: [5, 20], busyMs: 0 };
+const FAR: Distance = { latencyMs: [90, 110], busyMs: 0 };
+/** It takes two seconds over a thousand calls: windows pass while the first burst is being answered. */
+const BUSY: Distance = { latencyMs: [1, 2], busyMs: 2 };
 
-test.each<[world: string, limiter: () => Limiter, longest: number, latencyMs?: readonly [number, number]]>([
+test.each<[world: string, limiter: () => Limiter, longest: number, distance?: Distance]>([
   ['a bucket of 50 a second', () => tokenBucket(50, 50), 1.3],
   ['a bucket of 50 a second, with Retry-After', () => tokenBucket(50, 50, 'secs'), 1.3],
   ['a small bucket of 50 a second', () => tokenBucket(50, 5), 1.3],
@@ -59,6 +69,16 @@ test.each<[world: string, limiter: () => Limiter, longest: number, latencyMs?: r
   ['a window of its own, 200 a second, that RateLimit headers describe', () => ownWindow(200, 1_000, 'draft'), 1.3],
   ['a window of its own, 50 a second, of which an instant is told', () => ownWindow(50, 1_000, 'epoch'), 1.3],
   ['a window of its own, 100 a second, far away', () => ownWindow(100, 1_000, 'secs'), 1.3, FAR],
+  ['a window of its own, 100 a second, of a busy server', () => ownWindow(100, 1_000), 1.3, BUSY],
+  [
+    'a window of its own, 100 a second, with Retry-After, of a busy server',
+    () => ownWindow(100, 1_000, 'secs'),
+    1.3,
+    BUSY,
+  ],
+  ['a window of its own, 200 a second, of a busy server', () => ownWindow(200, 1_000), 1.3, BUSY],
+  ['a window of 100 a second, with Retry-After, of a busy server', () => fixedWindow(100, 1_000, 'secs'), 1.3, BUSY],
+  ['a small bucket of 100 a second of a busy server', () => tokenBucket(100, 10), 1.3, BUSY],
   // Twice as long, were Retry-After all that is heeded.
   ['a window of 25 in half a second, with Retry-After', () => fixedWindow(25, 500, 'secs'), 1.8],
   ['a sliding window of 50 a second', () => slidingWindow(50, 1_000), 1.3],
@@ -69,9 +89,9 @@ test.each<[world: string, limiter: () => Limiter, longest: number, latencyMs?: r
   ['a bucket that doubles meanwhile', () => changing(8_000, tokenBucket(50, 50), tokenBucket(100, 100)), 1.5],
 ])(
   '%s loses none of a thousand calls, and refuses hardly one after the first burst',
-  async (_, limiter, longest, latencyMs = NEAR) => {
+  async (_, limiter, longest, distance = NEAR) => {
     for (const seed of SEEDS) {
-      const { lost, refused, time } = await drain(limiter(), latencyMs, seed);
+      const { lost, refused, time } = await drain(limiter(), distance, seed);
       expect({ seed, lost }).toEqual({ seed, lost: 0 });
       expect(refused).toBeLessThan(0.05);
       expect(time).toBeLessThan(longest);

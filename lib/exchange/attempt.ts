@@ -120,7 +120,7 @@ function learn(call: Call, made: Attempt, response: AxiosResponse): void {
     attachment.hooks.answered?.(view, outcome.isUnauthorized);
   }
   if (!isThrottled(outcome)) {
-    if (!call.pass && outcome.status < 500) attachment.gate?.granted();
+    if (!call.pass && outcome.status < 500) attachment.gate?.granted(call.waiting.beganAt);
     endPass(call, outcome.status < 500 ? 'granted' : 'ended');
   } else if (!attachment.isDetached && attachment.gate) {
     const { retryAfterMs, limit } = outcome;

@@ -81,8 +81,8 @@ export class Gate {
   }
 
   /** The server accepted a call that nobody held back. */
-  granted(): void {
-    this.#burst.granted(this.#now());
+  granted(beganAt: number): void {
+    this.#burst.granted(this.#now(), this.#clock.monotonic() - beganAt);
   }
 
   /** The server refused a call of these keys. `pass`: what it had been let go with, if anything. */
@@ -92,6 +92,7 @@ export class Gate {
     const lane = this.#lanes.get(at) ?? this.#open(at);
     if (isShared) this.#gather(shared, lane);
     const { retryAfterMs, quota, perSecond, policy } = throttling;
+    if (!pass) this.#burst.refused(this.#now(), retryAfterMs);
     if (policy !== undefined) this.#policies.set(lane, policy);
     if (quota !== undefined && perSecond !== undefined) lane.published(perSecond, quota);
     if (pass && pass.lane !== lane) pass.lane.heard(pass, 'ended');

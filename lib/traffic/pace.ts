@@ -35,8 +35,11 @@ export class Pace {
   #hasNews = false;
   /** It gave more than its quota when that was new: it has none. */
   #isBucket = false;
+  /** A quota was granted to calls that nobody held back: cut short once, by others or by chance, it is one still. */
+  #isSeen = false;
   /** A quota that did not come in full for once. */
   #isDoubted = false;
+
   constructor(backoff: Backoff, burst: Burst) {
     this.#backoff = backoff;
     this.#burst = burst;
@@ -114,6 +117,8 @@ export class Pace {
       // Everybody who was told the same instant would come at the same instant.
       schedule.nextAt = Math.max(schedule.nextAt, now + notBefore(askedMs, this.#backoff, 1, chance));
     } else if (isFresh) silence.until = silence.guess(now, this.#tally.openedAt, chance);
+    // The burst is still being answered.
+    else if (sentAt < 0) silence.until = Math.max(before, now + this.#backoff.baseDelayMs / 2);
     if (isNews) {
       silence.struck(now);
       this.#hasNews = true;
@@ -147,7 +152,7 @@ export class Pace {
     this.#hasNews = false;
     if (!tally.isBrief) {
       if (tally.cycleBeganAt !== undefined) this.#learn(refusedAt - tally.cycleBeganAt);
-      else if (this.#schedule.rate === undefined && this.#schedule.isTold) this.#learnFromBurst();
+      else if (this.#schedule.rate === undefined) this.#learnFromBurst();
       tally.beginCycle(refusedAt);
     }
     this.#believe();
@@ -157,9 +162,11 @@ export class Pace {
   }
 
   #learnFromBurst(): void {
-    const { beganAt, until } = this.silence;
-    const { count, since } = this.#burst;
-    this.#schedule.learn({ count, openMs: beganAt - since, periodMs: until - since, lateMs: 0 });
+    const { sighting, rates } = this.#burst;
+    this.#isSeen = sighting !== undefined && this.#schedule.learn(sighting);
+    if (this.#isSeen || !rates) return;
+    this.#isBucket = true;
+    this.#schedule.spread(this.#search.between(...rates));
   }
 
   #believe(): void {
@@ -177,7 +184,8 @@ export class Pace {
       schedule.giveUp();
       return;
     }
-    if (schedule.hasQuota && schedule.isKnown && schedule.startedAt > openedAt && !this.#isDoubted) {
+    const isSure = schedule.isKnown && schedule.startedAt > openedAt;
+    if (schedule.hasQuota && (isSure || this.#isSeen) && !this.#isDoubted) {
       this.#isDoubted = true;
       schedule.rate = (schedule.rate ?? 0) * BELOW;
       return;

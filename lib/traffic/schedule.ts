@@ -3,7 +3,7 @@ import type { RoundTrip } from './round-trip.js';
 /** What is seen of a limit is undercut by this. */
 export const BELOW = 0.98;
 /** A quota leaves in the first part of its window. The call that tests it follows later, or at once where that costs no time. */
-const SPREAD = 0.5;
+const SPREAD = 0.4;
 const LATE = 0.6;
 const LAST = 0.9;
 /** So many windows pass before a quota is tested that was not surpassed last time; a large one that is new goes untested for a while. */

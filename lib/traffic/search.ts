@@ -43,6 +43,14 @@ export class Search {
     this.#lessons = 2;
   }
 
+  /** It has been seen. Returns the rate to try. */
+  between(least: number, most: number): number {
+    this.#held = least;
+    this.#ceiling = most;
+    this.#lessons = 2;
+    return Math.sqrt(least * most) * BELOW;
+  }
+
   /** Begins anew, above a rate that is too low. Returns the one to try. */
   from(rate: number, now: number): number {
     this.#held = rate;

@@ -4,6 +4,8 @@ import { equalJitter, type Backoff } from '../recovery/backoff.js';
 const LEAST_USUAL_MS = 500;
 const ALMOST = 0.95;
 const FINE_STEPS = 16;
+/** Each of them costs somebody one of the attempts that there are. */
+const FINE_TRIES = 3;
 
 /** What became of a call that the pace had let go. */
 export interface Refusal {
@@ -43,7 +45,8 @@ export class Silence {
   guess(now: number, openedAt: number, chance: number): number {
     const usualMs = this.lastMs > LEAST_USUAL_MS ? this.lastMs : 0;
     const isRepeated = this.strikes > 0;
-    const baseDelayMs = isRepeated && usualMs > 0 ? usualMs / FINE_STEPS : this.#backoff.baseDelayMs;
+    const isNear = isRepeated && usualMs > 0 && this.strikes <= FINE_TRIES;
+    const baseDelayMs = isNear ? usualMs / FINE_STEPS : this.#backoff.baseDelayMs;
     const until = now + equalJitter({ ...this.#backoff, baseDelayMs }, this.strikes + 1, chance);
     return isRepeated ? until : Math.max(until, Math.min(openedAt + ALMOST * usualMs, now + this.#backoff.maxDelayMs));
   }

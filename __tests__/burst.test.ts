@@ -1,0 +1,81 @@
+import { Burst } from '../lib/traffic/burst.js';
+
+/** What is told of calls that were all made at 0: instants at which so many were granted (+) or refused (-), 1 ms apart. */
+function burstOf(...told: readonly [at: number, calls: number, askedMs?: number][]): Burst {
+  const burst = new Burst();
+  for (const [at, calls, askedMs] of told)
+    for (let call = 0; call < Math.abs(calls); call++) {
+      if (calls > 0) burst.granted(at + call, at + call);
+      else burst.refused(at + call, askedMs);
+    }
+  return burst;
+}
+
+// F100
+describe('what a burst shows of a limit', () => {
+  test('is nothing where nobody was refused, or nobody says until when', () => {
+    expect(burstOf([10, 100]).sighting).toBeUndefined();
+    expect(burstOf([10, 100], [110, -100]).sighting).toBeUndefined();
+    expect(burstOf([10, 100], [110, -100]).rates).toBeUndefined();
+  });
+
+  test('is what was granted until the first refusal, and until when that asks for patience', () => {
+    const { sighting, count } = burstOf([10, 100], [110, -100, 1_000], [210, -100, 2_000]);
+    expect(sighting).toEqual({ count: 100, openMs: 99, periodMs: 1_100, lateMs: 0 });
+    expect(count).toBe(100);
+  });
+
+  test('is a window where as much is granted again after refusals', () => {
+    const { sighting } = burstOf([10, 100], [110, -890], [1_000, 100], [1_100, -10]);
+    expect(sighting).toEqual({ count: 100, openMs: 99, periodMs: 1_000, lateMs: 0 });
+  });
+
+  test('is a window of whole seconds, however late a busy machine reads the first answers', () => {
+    const { sighting } = burstOf([600, 100], [700, -600], [1_300, 100], [1_400, -10]);
+    expect(sighting?.periodMs).toBe(1_000);
+    const { sighting: halved } = burstOf([10, 25], [35, -400], [510, 25], [535, -10]);
+    expect(halved?.periodMs).toBe(510);
+  });
+
+  test('is the slowest of several windows: the first may have begun before, the others are read in haste', () => {
+    const { sighting } = burstOf([10, 100], [110, -100], [400, 100], [500, -800], [1_400, 50], [1_450, -10]);
+    expect(sighting).toMatchObject({ count: 100, periodMs: 1_000 });
+    const { sighting: later } = burstOf([10, 100], [110, -100], [1_010, 100], [1_110, -100], [1_400, 100]);
+    expect(later).toMatchObject({ count: 100, periodMs: 1_000 });
+  });
+
+  test('is no window where answers overtake each other', () => {
+    const { sighting, count } = burstOf([10, 40], [50, -5, 1_000], [55, 60], [115, -100, 1_000]);
+    expect(sighting).toEqual({ count: 100, openMs: 104, periodMs: 1_040, lateMs: 0 });
+    expect(count).toBe(100);
+  });
+
+  test('is a rate where one is let through now and then', () => {
+    const told: [number, number][] = [[10, 20]];
+    for (let at = 30; at <= 1_030; at += 20) told.push([at, -4], [at + 10, 1]);
+    const { rates, count } = burstOf(...told);
+    const [least = 0, most = 0] = rates ?? [];
+    expect(least).toBeGreaterThan(40);
+    expect(least).toBeLessThanOrEqual(50);
+    expect(most).toBeGreaterThanOrEqual(49);
+    expect(most).toBeLessThan(60);
+    expect(count).toBeLessThan(30);
+  });
+
+  test('is no rate where it was too short or too few to tell', () => {
+    const few: [number, number][] = [[10, 20]];
+    for (let at = 30; at <= 1_000; at += 100) few.push([at, -1], [at + 50, 1]);
+    expect(burstOf(...few).rates).toBeUndefined();
+    const brief: [number, number][] = [[10, 20]];
+    for (let at = 30; at <= 350; at += 10) brief.push([at, -1], [at + 5, 1]);
+    expect(burstOf(...brief).rates).toBeUndefined();
+  });
+
+  test('is forgotten after a second of silence', () => {
+    const burst = burstOf([10, 100], [110, -100, 1_000]);
+    burst.refused(1_209, 1_000);
+    expect(burst.sighting).toMatchObject({ periodMs: 1_100 });
+    burst.granted(2_210, 5);
+    expect(burst).toMatchObject({ count: 1, sighting: undefined, rates: undefined });
+  });
+});
