@@ -80,9 +80,10 @@ export class Gate {
     return new Turn(lane, arrival);
   }
 
-  /** The server accepted a call that nobody held back. */
+  /** The server accepted a call that nobody held back, made at that instant of the monotonic clock. */
   granted(beganAt: number): void {
-    this.#burst.granted(this.#now(), this.#clock.monotonic() - beganAt);
+    const now = this.#clock.monotonic();
+    this.#burst.granted(now, now - beganAt);
   }
 
   /** The server refused a call of these keys. `pass`: what it had been let go with, if anything. */
@@ -92,7 +93,7 @@ export class Gate {
     const lane = this.#lanes.get(at) ?? this.#open(at);
     if (isShared) this.#gather(shared, lane);
     const { retryAfterMs, quota, perSecond, policy } = throttling;
-    if (!pass) this.#burst.refused(this.#now(), retryAfterMs);
+    if (!pass) this.#burst.refused(this.#clock.monotonic(), retryAfterMs);
     if (policy !== undefined) this.#policies.set(lane, policy);
     if (quota !== undefined && perSecond !== undefined) lane.published(perSecond, quota);
     if (pass && pass.lane !== lane) pass.lane.heard(pass, 'ended');
