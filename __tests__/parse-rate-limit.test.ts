@@ -37,15 +37,43 @@ describe('what servers send', () => {
       { remaining: 0, resetMs: 9_000, policy: '"b"' },
     ],
     [
+      'two limits that are as tight, the later one named first',
+      { ratelimit: '"b";r=0;t=9, "a";r=0;t=1' },
+      { remaining: 0, resetMs: 9_000, policy: '"b"' },
+    ],
+    [
+      'two limits that say the same: the first',
+      { ratelimit: '"a";r=0;t=9, "b";r=0;t=9' },
+      { remaining: 0, resetMs: 9_000, policy: '"a"' },
+    ],
+    [
+      'two limits that have calls left, the tighter one named first',
+      { ratelimit: '"a";r=1;t=1, "b";r=5;t=9' },
+      { remaining: 1, resetMs: 1_000, policy: '"a"' },
+    ],
+    [
+      'two limits that have calls left, the tighter one named last',
+      { ratelimit: '"b";r=5;t=9, "a";r=1;t=1' },
+      { remaining: 1, resetMs: 1_000, policy: '"a"' },
+    ],
+    [
+      'blanks around what separates',
+      { ratelimit: ' "a" ; r= 0 ; t=3 ', 'ratelimit-policy': ' 50 ; w=1 ' },
+      { remaining: 0, resetMs: 3_000, quota: 50, perSecond: 50, policy: '"a"' },
+    ],
+    [
       'draft 7',
       { ratelimit: 'limit=2, remaining=0, reset=3', 'ratelimit-policy': '2;w=4' },
       { remaining: 0, resetMs: 3_000, quota: 2, perSecond: 0.5 },
     ],
+    ['draft 7 without a reset', { ratelimit: 'limit=2, remaining=0' }, { remaining: 0 }],
+    ['draft 7 without what remains', { ratelimit: 'limit=2, reset=3' }, { resetMs: 3_000 }],
     [
       'draft 6',
       { 'ratelimit-limit': '2', 'ratelimit-remaining': '1', 'ratelimit-reset': '3' },
       { remaining: 1, resetMs: 3_000 },
     ],
+    ['what remains alone', { 'x-ratelimit-remaining': '0' }, { remaining: 0 }],
     ['a span', { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '9' }, { remaining: 0, resetMs: 9_000 }],
     [
       'epoch seconds',
@@ -76,6 +104,7 @@ describe('what is no limit', () => {
     [{ 'x-ratelimit-reset': 'soon' }],
     [{ 'x-ratelimit-remaining': '1'.repeat(16) }],
     [{ 'ratelimit-policy': '"a";q=50;w=0' }],
+    [{ 'ratelimit-policy': '"a";q=0;w=1' }],
     [{ ratelimit: `${' '.repeat(2_000)}"a";r=0;t=3` }],
   ])('%j', (headers) => {
     expect(read(headers)).toBeUndefined();

@@ -49,7 +49,7 @@ const UNPUBLISHED = { quota: undefined, perSecond: undefined };
 /** `"burst";r=0;t=3` (draft 8), or `limit=2, remaining=0, reset=3` (draft 7). */
 function readField(text: string | undefined): Told | undefined {
   const members = parseMembers(text);
-  const seventh = new Map(members.flatMap((member) => [...member].filter(([name]) => name !== '')));
+  const seventh = new Map(members.flatMap((member) => [...member]));
   if (seventh.has('remaining') || seventh.has('reset'))
     return { ...NOTHING, remaining: number(seventh.get('remaining')), resetMs: seconds(seventh.get('reset')) };
   return members
@@ -80,7 +80,7 @@ function readFamily(header: HeaderLookup, family: string, now: number): Told | u
 function span(reset: string | undefined, now: number): number | undefined {
   const value = number(reset);
   if (value === undefined) {
-    const at = reset === undefined || reset.length > LONGEST_TEXT ? undefined : parseHttpDate(reset, now);
+    const at = reset === undefined ? undefined : parseHttpDate(reset, now);
     return at === undefined ? undefined : Math.max(0, at - now);
   }
   if (value < LEAST_EPOCH_S) return value * 1000;
