@@ -101,6 +101,15 @@ describe('a server that always says 401', () => {
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ reason: 'refresh-breaker' });
   });
 
+  test('is recognized by the very first token that refresh() brings', async () => {
+    const { stage } = Stage.with({ tokens: dead, bearer: { tokens: undefined } });
+    refuse(stage);
+    stage.always(TOKEN_PATH, () => ({ data: stage.tokens.issueDead() }));
+    for (let made = 0; made < 2; made++)
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ attempts: 1, reason: 'refresh-breaker' });
+    expect(stage.reasons).toEqual(['missing']);
+  });
+
   test.each(['signIn', 'update'] as const)('is asked again after %s()', async (what) => {
     const { stage, scheme } = Stage.with({});
     refuse(stage);
@@ -213,6 +222,29 @@ describe('a path that goes on refusing what lets others in', () => {
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
   });
 
+  test('has refused one token only, however many calls brought it there', async () => {
+    const { stage } = Stage.with({});
+    refuse(stage);
+    stage.latencyMs = ({ path, token }) => (path === '/forbidden' && token === 'alice-a2' ? 20 : 10);
+    const first = times(2, () => stage.api.get('/forbidden'));
+    await stage.clock.advance(65);
+    const other = stage.api.get('/item');
+    expect((await stage.outcomes([other, ...first])).map(({ status }) => status)).toEqual([200, 401, 401]);
+    expect(await stage.outcome(stage.api.get('/forbidden'))).toMatchObject({ reason: 'unauthorized-again' });
+    expect(await stage.outcome(stage.api.get('/forbidden'))).toMatchObject({ reason: 'refresh-breaker' });
+    expect(stage.tokens.refreshes).toBe(2);
+  });
+
+  test('keeps no token from being refreshed that expires', async () => {
+    const { stage } = Stage.with({ expiresIn: 3_600 });
+    refuse(stage);
+    await stage.outcome(stage.api.get('/item'));
+    await stage.outcome(stage.api.get('/forbidden'));
+    await stage.clock.advance(3_600_000);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+    expect(stage.reasons).toEqual(['rejected', 'expiring']);
+  });
+
   test('is forgotten once a hundred others have behaved like it', async () => {
     const { stage } = Stage.with({});
     for (let path = 0; path <= 100; path++) {
@@ -222,6 +254,7 @@ describe('a path that goes on refusing what lets others in', () => {
         await stage.outcome(stage.api.get('/other'));
       }
     }
+    expect(await stage.outcome(stage.api.get('/item/1'))).toMatchObject({ reason: 'refresh-breaker' });
     expect(await stage.outcome(stage.api.get('/item/0'))).toMatchObject({ reason: 'unauthorized-again' });
     expect(await stage.outcome(stage.api.get('/item/100'))).toMatchObject({ reason: 'refresh-breaker' });
   });

@@ -135,6 +135,13 @@ describe('what is counted counts for a minute, and not after it', () => {
     expect(taken(afterCalls(1_000, calledAt), now)).toBe(retries);
   });
 
+  test('also where it was asked a moment ago and nothing was counted in between', () => {
+    const few = taken(new RetryBudget(), 0);
+    const budget = afterCalls(1_000, 0);
+    budget.take(59_000);
+    expect(taken(budget, 61_000)).toBe(few - 1);
+  });
+
   test('retries count as long', () => {
     const few = taken(new RetryBudget(), 0);
     for (const now of [20_000, 59_999]) {

@@ -75,6 +75,10 @@ describe('what can be sent once', () => {
     ['an async generator', asyncGenerator()],
     ['a generator', generator()],
     ['an async iterable', { [Symbol.asyncIterator]: () => undefined }],
+    [
+      'an async iterable that can be called',
+      Object.assign(() => undefined, { [Symbol.asyncIterator]: () => undefined }),
+    ],
     ['an async iterator', { next: () => undefined }],
     ['something that says Blob and is a stream', named('Blob', { getReader: () => undefined })],
   ])('%s', (_what, body) => {

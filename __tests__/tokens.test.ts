@@ -122,6 +122,12 @@ describe('an instant in epoch ms', () => {
     },
   );
 
+  test('looks like seconds to no machine whose own clock has never been set', () => {
+    const sinceStart = 2e9;
+    const tokens = { accessToken: 'a', expiresAt: sinceStart + 60_000 };
+    expect(readTokens(tokens, 'tokens', sinceStart, 'earlier').expiresAt).toBe(sinceStart + 60_000);
+  });
+
   test('gives way to a lifetime', () => {
     expect(expiryOf({ expiresIn: 60, expiresAt: NOW + 5 })).toBe(NOW + 60_000);
     expect(expiryOf({ expiresIn: 'soon', expiresAt: NOW + 5 })).toBe(NOW + 5);
@@ -143,7 +149,12 @@ describe('the exp of a JWT is read where nothing else says when it ends', () => 
     ['issued earlier: its instant', { exp: aheadS + 60, iat: aheadS }, 'earlier', (aheadS + 60) * 1000],
     ['with an iat after its exp: its instant', { exp: NOW_S + 60, iat: NOW_S + 90 }, 'just now', NOW + 60_000],
     ['with an iat that is its exp: its instant', { exp: aheadS, iat: aheadS }, 'just now', aheadS * 1000],
-    ['with an iat that is no number: its instant', { exp: NOW_S + 60, iat: String(NOW_S) }, 'just now', NOW + 60_000],
+    [
+      'with an iat that is no number: its instant',
+      { exp: aheadS + 60, iat: String(aheadS) },
+      'just now',
+      (aheadS + 60) * 1000,
+    ],
     ['with claims beyond ASCII', { exp: NOW_S + 60, name: 'Zo\u00eb \u20ac \ud83d\ude00' }, 'just now', NOW + 60_000],
     ['with a string for exp: nothing', { exp: String(NOW_S + 60) }, 'just now', undefined],
     ['without exp: nothing', { iat: NOW_S }, 'just now', undefined],

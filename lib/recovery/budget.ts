@@ -27,7 +27,7 @@ export class RetryBudget {
 
   #at(monotonicNow: number, counts: Uint32Array): void {
     const second = Math.floor(monotonicNow / 1000);
-    if (second !== this.#second) this.#turnTo(second);
+    this.#turnTo(second);
     const slot = second % WINDOW_S;
     counts[slot] = (counts[slot] ?? 0) + 1;
   }
@@ -44,7 +44,7 @@ export class RetryBudget {
 
   #recentRetries(): number {
     let recent = 0;
-    for (let ago = 0; ago < RECENT_S && ago <= this.#second; ago++) {
+    for (let ago = 0; ago < RECENT_S; ago++) {
       recent += this.#retries[(this.#second - ago) % WINDOW_S] ?? 0;
     }
     return recent;

@@ -20,9 +20,8 @@ export function parseRetryAfter(
 ): number | undefined {
   if (typeof value !== 'string' || value.length > LONGEST_TEXT) return undefined;
   const { now = systemClock.now(), date } = plain(options);
-  const text = trimOws(value);
   // Most forms of a date have a comma of their own, behind the day of the week.
-  const members = text.match(/[ \t]*(?:[A-Za-z]{3,9},)?[^,]*/g) ?? [];
+  const members = value.match(/[ \t]*(?:[A-Za-z]{3,9},)?[^,]*/g) ?? [];
   const read = members.map((member) => readOne(trimOws(member), now, date)).filter((ms) => ms !== undefined);
   return read.length === 0 ? undefined : Math.max(...read);
 }
