@@ -41,6 +41,15 @@ describe('what a 429 says of its limit', () => {
     expect(stage.clock.monotonic()).toBeGreaterThanOrEqual(5_000);
     expect(stage.clock.monotonic()).toBeLessThan(6_000);
   });
+
+  test('counts an instant from the clock of this machine where the Date of the answer is none', async () => {
+    const { stage } = Stage.with({});
+    const reset = String(stage.clock.now() / 1000 + 5);
+    stage.script('/item', limited({ Date: 'today', 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': reset }));
+    await stage.outcome(stage.api.get('/item'));
+    expect(stage.clock.monotonic()).toBeGreaterThanOrEqual(5_000);
+    expect(stage.clock.monotonic()).toBeLessThan(6_000);
+  });
 });
 
 // F105

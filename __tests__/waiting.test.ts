@@ -302,6 +302,20 @@ describe('the signal that a scheme is given', () => {
     expect(seen.map(({ aborted }) => aborted)).toEqual([true]);
     expect(stage.sent).toEqual([]);
   });
+
+  test('has ended already where the scheme asks for it too late', async () => {
+    const stage = new Stage();
+    const reasons: unknown[] = [];
+    const scheme = signed(async (request) => {
+      await new Promise<void>((resolve) => stage.clock.later(2_000, resolve));
+      reasons.push(request.signal.reason);
+      return {};
+    });
+    stage.attach({ scheme, deadlineMs: 1_000 });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_DEADLINE' });
+    await stage.clock.advance(1_000);
+    expect(reasons).toMatchObject([{ code: 'ERR_AUTH_DEADLINE' }]);
+  });
 });
 
 describe('detach()', () => {

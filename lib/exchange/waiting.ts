@@ -62,9 +62,9 @@ export class Waiting<C extends WaitingCall = WaitingCall> {
     if (end !== undefined) throw end as Error;
   }
 
-  /** What `work` comes to, unless the wait is ended first; then what was reserved is left. */
-  race<T>(work: Promise<T>, reserved?: Reservation): Promise<T> {
-    return this.after(work, (_, value) => value, reserved);
+  /** Until `work` is done, unless the wait is ended first; then what was reserved is left. */
+  race(work: Promise<unknown>, reserved?: Reservation): Promise<void> {
+    return this.after(work, () => undefined, reserved);
   }
 
   /** What `next` makes of what `work` comes to; it is told the call, so that no wait needs a function of its own. */

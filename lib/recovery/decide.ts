@@ -62,11 +62,16 @@ export type Decision =
   | {
       readonly kind: 'settle';
       readonly reason?: SettleReason;
-      readonly retryAfterMs?: number;
+      readonly retryAfterMs?: number | undefined;
       readonly challenge?: true;
     }
   | { readonly kind: 'reauthorize' }
-  | { readonly kind: 'wait'; readonly delayMs: number; readonly reason: RetryReason; readonly retryAfterMs?: number };
+  | {
+      readonly kind: 'wait';
+      readonly delayMs: number;
+      readonly reason: RetryReason;
+      readonly retryAfterMs: number | undefined;
+    };
 
 /** Decides what follows an attempt. Pure: `chance` is drawn by the caller, and the budget is asked by the caller. */
 export function decide(
@@ -118,10 +123,10 @@ function afterFailure(
   // A 429 says that the server did not act; a 503 does not.
   if (status !== 429) {
     if (!policy.statuses.has(status)) return { kind: 'settle' };
-    if (!call.isIdempotent) return { kind: 'settle', reason: 'not-idempotent', ...asked(retryAfterMs) };
+    if (!call.isIdempotent) return { kind: 'settle', reason: 'not-idempotent', retryAfterMs };
   }
   if (isThrottled ? throttles >= policy.maxThrottledAttempts : errors >= policy.maxAttempts) {
-    return { kind: 'settle', reason: 'attempts-exhausted', ...asked(retryAfterMs) };
+    return { kind: 'settle', reason: 'attempts-exhausted', retryAfterMs };
   }
   const failures = isThrottled ? throttles : errors;
   const unasked = isThrottled ? equalJitter(policy, failures, chance) : fullJitter(policy, failures, chance);
@@ -137,13 +142,13 @@ function wait(
   call: Circumstances,
   policy: RetryPolicy,
 ): Decision {
-  if (!call.isReplayable) return { kind: 'settle', reason: 'body-not-replayable', ...asked(retryAfterMs) };
+  if (!call.isReplayable) return { kind: 'settle', reason: 'body-not-replayable', retryAfterMs };
   if (retryAfterMs !== undefined && !isWithin(retryAfterMs, policy.maxRetryAfterMs)) {
-    return { kind: 'settle', reason: 'retry-after-too-long', ...asked(retryAfterMs) };
+    return { kind: 'settle', reason: 'retry-after-too-long', retryAfterMs };
   }
   // Coming back earlier than asked would be worse than not at all.
-  if (delayMs > progress.remainingMs) return { kind: 'settle', reason: 'deadline', ...asked(retryAfterMs) };
-  return { kind: 'wait', delayMs, reason, ...asked(retryAfterMs) };
+  if (delayMs > progress.remainingMs) return { kind: 'settle', reason: 'deadline', retryAfterMs };
+  return { kind: 'wait', delayMs, reason, retryAfterMs };
 }
 
 /** Servers mean whole seconds: an instant that was rounded up to one must not make of a minute more than a minute. */
@@ -154,8 +159,4 @@ export function isWithin(askedMs: number, longestMs: number): boolean {
 /** 429, and a 503 that says when to come back. */
 export function isThrottling(status: number, retryAfterMs: number | undefined): boolean {
   return status === 429 || (status === 503 && retryAfterMs !== undefined);
-}
-
-function asked(retryAfterMs: number | undefined): { retryAfterMs?: number } {
-  return retryAfterMs === undefined ? {} : { retryAfterMs };
 }
