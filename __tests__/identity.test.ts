@@ -432,6 +432,20 @@ describe('another principal signs in', () => {
     await scheme.signOut();
     expect(await stage.outcome(call)).toMatchObject({ status: 200, attempts: 2 });
   });
+
+  test('nor is it where they change before it has left', async () => {
+    const stage = new Stage();
+    stage.api.interceptors.request.use(async (config) => {
+      await stage.clock.pass(100);
+      return config;
+    });
+    const scheme = stage.bearer({ tokens: stage.tokens.issue() });
+    stage.attach({ scheme });
+    const call = underway(stage.api.get('/open/news', { attachAuth: { credentials: 'omit' } }));
+    await stage.clock.advance(50);
+    await scheme.signOut();
+    expect(await stage.outcome(call)).toMatchObject({ status: 200, attempts: 1 });
+  });
 });
 
 describe('a store that several hold', () => {

@@ -165,6 +165,15 @@ describe('what a scheme throws on a later attempt', () => {
     expect(stage.heard('retry')).toHaveLength(1);
   });
 
+  test('is what another call of ours has told it, and goes on telling of that call', async () => {
+    const stage = new Stage();
+    const keys = stage.instance();
+    stage.attach({ scheme: { name: 'Custom', authorize: () => undefined }, deadlineMs: 0 }, keys);
+    stage.attach({ scheme: { name: 'Custom', authorize: () => keys.get('/keys').then(() => undefined) } });
+    const error = reasonOf(await stage.clock.until(stage.api.get('/open/item')));
+    expect(error).toMatchObject({ code: 'ERR_AUTH_DEADLINE', config: { url: '/keys' } });
+  });
+
   test('is an error of ours with the last answer, where it is a refresh that failed', async () => {
     const { stage } = Stage.with({ expiresIn: 1 });
     stage.clock.chance = 0.9;

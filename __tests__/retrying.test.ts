@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { AxiosError, type AxiosRequestConfig } from 'axios';
+import { AxiosError, type AxiosAdapter, type AxiosRequestConfig } from 'axios';
 import { exchangeOf, signed, type AuthEvent, type AuthRequest, type RetryFailure } from '../lib/index.js';
 import { reasonOf, Stage, told, tooMany, underway, type Reply } from './support/stage.js';
 import { MORNING } from './support/virtual-clock.js';
@@ -718,6 +718,22 @@ describe('errors', () => {
       response: { status: 503, data: { nth: 2 } },
     });
   });
+
+  test.each([undefined, null, 'broken', Object.freeze(new Error('broken')), new Error('broken')])(
+    'what an adapter rejects a later attempt with is handed on as it is: %p',
+    async (broken) => {
+      const stage = new Stage();
+      let sends = 0;
+      const adapter: AxiosAdapter = (config) => (++sends === 1 ? stage.adapter(config) : Promise.reject(broken));
+      const api = stage.instance({ adapter });
+      stage.attach({ scheme: signed(() => ({})) }, api);
+      stage.script('/item', 503);
+      const settled = await stage.clock.until(api.get('/item'));
+      expect(settled).toEqual({ status: 'rejected', reason: broken });
+      if (broken instanceof Error) expect(broken).not.toHaveProperty('config');
+      expect(sends).toBe(2);
+    },
+  );
 
   test('a stream is not sent twice, whatever the failure', async () => {
     for (const [, reply, outcome] of failures) {

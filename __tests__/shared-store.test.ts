@@ -176,6 +176,19 @@ test('a session that another holder found dead has expired here, too', async () 
 });
 
 // F19 F39
+test('an access token that another holder has written is used, although the refresh token with it was refused', async () => {
+  const stage = new Stage();
+  const { store, write } = recordOf(stage);
+  stage.script('/oauth/token', () => {
+    write({ tokens: { accessToken: stage.tokens.issue().access_token, refreshToken: 'alice-r1' } });
+    return { status: 400, data: { error: 'invalid_grant' } };
+  });
+  stage.attach({ scheme: stage.bearer({ store }) });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+  expect(stage.heard('session-expired')).toEqual([]);
+});
+
+// F19 F39
 test.each([
   ['its tokens: they are used', refreshed, { status: 200 }, 0],
   ['the same: it is told once', () => ({ tokens: null }), { code: 'ERR_AUTH_SESSION_EXPIRED' }, 1],
