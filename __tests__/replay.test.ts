@@ -310,6 +310,17 @@ describe('interceptors of the app', () => {
     expect(stage.calls).toHaveLength(1);
   });
 
+  test('that have an answer for a call that was never sent are believed', async () => {
+    const stage = new Stage();
+    stage.api.interceptors.response.use(
+      undefined,
+      ({ config }: AxiosError) => ({ data: 'from a cache', config }) as never,
+    );
+    stage.attach({ scheme: stage.bearer(), deadlineMs: 0 });
+    expect(await stage.api.get('/item')).toMatchObject({ data: 'from a cache' });
+    expect(stage.sent).toEqual([]);
+  });
+
   test('that came later see one outcome, also of a call that is on the wire when detach() is called', async () => {
     const { stage, handle } = Stage.with({});
     stage.clock.chance = 0.5;

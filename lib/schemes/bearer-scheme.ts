@@ -26,7 +26,7 @@ export interface BearerScheme extends AuthScheme {
 
 /** The header's value. @throws AuthError ERR_AUTH_INVALID_CREDENTIAL, without the token. */
 export function bearerAuthorization(token: string): string {
-  if (typeof token !== 'string' || !isBearerToken(token)) {
+  if (!isBearerToken(token)) {
     throw new AuthError(
       'ERR_AUTH_INVALID_CREDENTIAL',
       'The bearer token must be one or more visible ASCII characters (RFC 6750 §2.1). Look for a line break or a space at its end.',
