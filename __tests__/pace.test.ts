@@ -155,6 +155,42 @@ describe('when it opens', () => {
   });
 });
 
+describe('of a quota that a server publishes, calls use', () => {
+  const post = (stage: Stage): Promise<unknown> => stage.outcome(stage.api.post('/item'));
+
+  test.each<[what: string, before: (stage: Stage) => Promise<unknown>, inASecond: number]>([
+    ['half where it has granted none before', () => Promise.resolve(), 4],
+    ['one call at a time where it has granted few in a go', post, 3],
+    [
+      'half where it has failed those before',
+      (stage) => {
+        stage.script('/item', 500);
+        return post(stage);
+      },
+      4,
+    ],
+    [
+      'half where those before had to wait',
+      (stage) => {
+        stage.script('/item', tooMany(1));
+        return post(stage);
+      },
+      4,
+    ],
+  ])('%s', async (_, before, inASecond) => {
+    const { stage } = Stage.with({});
+    await before(stage);
+    stage.script('/item', { status: 429, headers: { 'Retry-After': '1', 'RateLimit-Policy': '20;w=10' } });
+    const calls = [underway(stage.api.get('/item'))];
+    await stage.clock.advance(50);
+    const refusedAt = stage.clock.monotonic();
+    calls.push(...times(3, () => underway(stage.api.get('/item'))));
+    await stage.outcomes(calls);
+    const sent = stage.to('/item').flatMap(({ at }) => (at > refusedAt ? [at] : []));
+    expect(sent.filter((at) => at < sent[0]! + 1_000)).toHaveLength(inASecond);
+  });
+});
+
 test('who leaves with a pass in hand makes room for the next', async () => {
   const clock = new VirtualClock();
   const gate = new Gate(clock, () => undefined, Infinity, { baseDelayMs: 500, maxDelayMs: 20_000 });

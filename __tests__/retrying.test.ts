@@ -312,19 +312,6 @@ describe('the gate', () => {
     expect(inTurn).toEqual([4, next]);
   });
 
-  test('that opens lets the next four go, too, when the connections of four break', async () => {
-    const { stage } = Stage.with({ attach: { retry: { maxAttempts: 1 } } });
-    stage.script('/busy', { ...tooMany(5), afterMs: 0 });
-    stage.always('/busy', { fault: 'reset' });
-    const first = underway(stage.api.get('/busy'));
-    await stage.clock.settle();
-    await stage.clock.advance(1);
-    await stage.outcomes([first, ...times(20, () => underway(stage.api.get('/busy')))]);
-    const [opened] = stage.to('/busy').slice(1);
-    const inTurn = [0, 10, 20].map((ms) => stage.to('/busy').filter(({ at }) => at === opened!.at + ms).length);
-    expect(inTurn).toEqual([4, 4, 4]);
-  });
-
   // I10
   test('that closes again while those it let go wait for a refresh keeps them until it opens', async () => {
     const { stage } = Stage.with({ expiresIn: 4 });
