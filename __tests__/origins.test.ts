@@ -430,6 +430,13 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       expect(server.seen.map((seen) => seen.headers.authorization)).toEqual(due);
     });
 
+    test.each([null, undefined])('is not one whose auth is %p', async (auth) => {
+      const server = await start(inTurn(200));
+      const { api } = client({ baseURL: server.origin, adapter });
+      await api.get('/x', { auth: auth as never });
+      expect(server.seen.map((seen) => seen.headers.authorization)).toEqual([`Bearer ${CANARY}`]);
+    });
+
     test.each(theirs)('%s is tried again after a 503', async (_what, config, credential) => {
       const server = await start(inTurn(503, 200));
       const { api } = client({ baseURL: server.origin, adapter }, { retry: { baseDelayMs: 1 } });

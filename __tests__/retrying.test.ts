@@ -702,6 +702,14 @@ describe('errors', () => {
     expect(await stage.outcome(call)).toMatchObject({ code: 'ECONNRESET', attempts: 1 });
   });
 
+  test('a 503 that tells of a limit, and not when to come back, is an error like any other', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/item', { status: 503, headers: { 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': '30' } });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+    expect(stage.heard('retry')).toMatchObject([{ reason: 'status' }]);
+    expect(stage.clock.monotonic()).toBeLessThan(1_000);
+  });
+
   test('a timeout keeps the code that the caller knows it by', async () => {
     for (const clarifyTimeoutError of [false, true]) {
       const { stage } = Stage.with({ defaults: { timeout: 1_000, transitional: { clarifyTimeoutError } } });
@@ -1053,6 +1061,15 @@ describe('events', () => {
     await stage.outcome(stage.api.get('https://me:secret@api.example.com/mine?token=secret#secret'));
     expect(stage.heard('retry').at(-1)).toMatchObject({ url: 'https://api.example.com/mine' });
     expect(JSON.stringify(stage.events)).not.toContain('secret');
+  });
+
+  test('tell of a 429 how long the gate is closed, whatever that 429 itself asks for', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/item', tooMany(30), { ...tooMany(1), afterMs: 20 });
+    await stage.outcomes(times(2, () => underway(stage.api.get('/item'))));
+    const retries = stage.events.flatMap((event) => (event.type === 'retry' ? [event.delayMs] : []));
+    expect(retries).toHaveLength(2);
+    expect(Math.min(...retries)).toBeGreaterThan(29_000);
   });
 
   test('name a 429 throttled, and what the listener throws changes nothing', async () => {

@@ -116,6 +116,21 @@ test('a call that went bare is sent again with what another holder has brought m
   expect(await stage.outcome(call)).toMatchObject({ status: 200, attempts: 2 });
 });
 
+test('what every refresh brings is written in one go', async () => {
+  const stage = new Stage();
+  const { store } = recordOf(stage);
+  const expected: (number | undefined)[] = [];
+  const compareAndSet: TokenStore['compareAndSet'] = (generation, next) => {
+    expected.push(generation);
+    return store.compareAndSet(generation, next);
+  };
+  stage.attach({ scheme: stage.bearer({ store: { load: store.load, compareAndSet } }) });
+  await stage.outcome(stage.api.get('/item'));
+  stage.tokens.revokeAll();
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+  expect(expected).toEqual([1, 2]);
+});
+
 // F38 F40
 test('before a refresh is tried again, the store is read again', async () => {
   const stage = new Stage();

@@ -459,6 +459,27 @@ describe('time', () => {
     expect(stage.to('/item').at(-1)?.token).toBe('alice-a2');
   });
 
+  test('a wall clock set back while a token is being stored makes it no younger', async () => {
+    const stage = new Stage();
+    stage.tokens.expiresIn = 60;
+    const inner = memoryStore();
+    const store: TokenStore = {
+      load: () => inner.load(),
+      compareAndSet: async (expected, next) => {
+        await stage.clock.pass(100);
+        return inner.compareAndSet(expected, next);
+      },
+    };
+    stage.attach({ scheme: stage.bearer({ tokens: stage.tokens.issue(), store }) });
+    const call = underway(stage.api.get('/item'));
+    await stage.clock.advance(50);
+    stage.clock.setWall(MORNING - HOUR);
+    await stage.outcome(call);
+    await stage.clock.advance(60_000);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+    expect(stage.reasons).toEqual(['expiring']);
+  });
+
   test('a wall clock set back keeps no deadline and no refresh from ending', async () => {
     const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     stage.always(TOKEN_PATH, { fault: 'silence' });
@@ -500,6 +521,27 @@ describe('time', () => {
       expect(stage.tokens.refreshes).toBe(1);
     }
   });
+
+  test.each([
+    ['attach', 24 * HOUR],
+    ['omit', 0],
+  ] as const)(
+    'the clock of the server is learned from answers to credentials alone (%s)',
+    async (credentials, skewMs) => {
+      const stage = new Stage();
+      const seen: number[] = [];
+      const scheme = signed(({ now }) => {
+        seen.push(now - stage.clock.now());
+        return {};
+      });
+      stage.attach({ scheme });
+      const date = new Date(stage.clock.now() + 24 * HOUR).toUTCString();
+      stage.script('/open/first', { status: 200, headers: { Date: date } });
+      await stage.outcome(stage.api.get('/open/first', { attachAuth: { credentials } }));
+      await stage.outcome(stage.api.get('/open/second'));
+      expect(seen.at(-1)).toBeCloseTo(skewMs, -3);
+    },
+  );
 
   test('a wait of thirty days is no wait of a millisecond', async () => {
     const { stage } = Stage.with({ attach: { deadlineMs: Infinity, retry: { maxRetryAfterMs: Infinity } } });
