@@ -120,6 +120,13 @@ describe('an early refresh', () => {
     expect(stage.clock.pending).toBe(0);
   });
 
+  test('is not for a token that says nothing of its life, however early it is to be', async () => {
+    const { stage } = Stage.with({ bearer: { refreshAheadMs: Infinity } });
+    for (let made = 0; made < 2; made++)
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
+    expect(stage.tokens.refreshes).toBe(0);
+  });
+
   test('one that nobody waits for holds no process', async () => {
     const { stage, scheme } = Stage.with({ expiresIn: 1000, bearer: { refresh: () => new Promise(() => undefined) } });
     scheme.getSnapshot();

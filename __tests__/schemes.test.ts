@@ -106,6 +106,12 @@ describe.each(fromFunctions)('%s of a function', (_scheme, make, header, written
   });
 });
 
+test.each([42, true, {}, ['token']])('bearer() of a function that gives %j sends nothing', async (token) => {
+  const { api, sent } = recording(bearer(() => token as never));
+  await expect(api.get('/')).rejects.toMatchObject({ code: 'ERR_AUTH_INVALID_CREDENTIAL' });
+  expect(sent).toEqual([]);
+});
+
 test.each<[string, AuthScheme]>([
   ['Basic', basic({ username: 'u', password: 'p' })],
   ['Basic', basic(() => null)],
