@@ -116,7 +116,7 @@ test('a call that went bare is sent again with what another holder has brought m
   expect(await stage.outcome(call)).toMatchObject({ status: 200, attempts: 2 });
 });
 
-test('what every refresh brings is written in one go', async () => {
+test('of two writes in a row the second knows what it replaces', async () => {
   const stage = new Stage();
   const { store } = recordOf(stage);
   const expected: (number | undefined)[] = [];
@@ -124,11 +124,24 @@ test('what every refresh brings is written in one go', async () => {
     expected.push(generation);
     return store.compareAndSet(generation, next);
   };
-  stage.attach({ scheme: stage.bearer({ store: { load: store.load, compareAndSet } }) });
-  await stage.outcome(stage.api.get('/item'));
-  stage.tokens.revokeAll();
-  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+  const scheme = stage.bearer({ store: { load: store.load, compareAndSet } });
+  await scheme.getAccessToken();
+  for (let made = 0; made < 2; made++) await scheme.update(stage.tokens.issue());
   expect(expected).toEqual([1, 2]);
+});
+
+// F39 F40
+test('a refresh token that came along with nonsense gives way to what another holder has written', async () => {
+  const stage = new Stage();
+  const { store, write } = recordOf(stage);
+  const theirs = refreshed(stage);
+  stage.script('/oauth/token', () => {
+    write(theirs);
+    return { status: 200, data: { access_token: 'no token', refresh_token: 'alice-r9' } };
+  });
+  stage.attach({ scheme: stage.bearer({ store }) });
+  await stage.outcome(stage.api.get('/item'));
+  expect(await store.load()).toMatchObject({ generation: 2, ...theirs });
 });
 
 // F38 F40
