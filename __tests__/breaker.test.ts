@@ -1,3 +1,4 @@
+import type { AxiosAdapter } from 'axios';
 import { type TokenResponse } from '../lib/index.js';
 import { succeeded, times } from './support/series.js';
 import { Stage, TOKEN_PATH, unauthorized } from './support/stage.js';
@@ -108,6 +109,22 @@ describe('a server that always says 401', () => {
     for (let made = 0; made < 2; made++)
       expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ attempts: 1, reason: 'refresh-breaker' });
     expect(stage.reasons).toEqual(['missing']);
+  });
+
+  test('is not forgiven for what another origin says that it redirects to', async () => {
+    const stage = new Stage();
+    const adapter: AxiosAdapter = (config) => {
+      if (config.url === '/away')
+        config.beforeRedirect?.({ href: 'https://elsewhere.example/' }, {} as never, {} as never);
+      return stage.adapter(config);
+    };
+    const api = stage.instance({ adapter });
+    stage.attach({ scheme: stage.bearer({ tokens: stage.tokens.issue() }) }, api);
+    refuse(stage);
+    stage.script('/away', 404);
+    await stage.outcome(api.get('/item'));
+    expect(await stage.outcome(api.get('/away'))).toMatchObject({ status: 404 });
+    expect(await stage.outcome(api.get('/item'))).toMatchObject({ reason: 'refresh-breaker' });
   });
 
   test.each(['signIn', 'update'] as const)('is asked again after %s()', async (what) => {
