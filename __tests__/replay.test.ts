@@ -458,6 +458,26 @@ describe('a refused answer that streams', () => {
 });
 
 // F15 F86
+test.each([
+  ['attach', true],
+  ['omit', false],
+] as const)(
+  'the adapter is told what to do at a redirect where there are credentials to guard (%s)',
+  async (...row) => {
+    const [credentials, isGuarded] = row;
+    const stage = new Stage();
+    const seen: InternalAxiosRequestConfig[] = [];
+    const adapter: AxiosAdapter = (config) => {
+      seen.push(config);
+      return stage.adapter(config);
+    };
+    const api = stage.instance({ adapter });
+    stage.attach({ scheme: stage.bearer({ tokens: stage.tokens.issue() }) }, api);
+    await stage.outcome(api.get('/open/item', { attachAuth: { credentials } }));
+    expect(seen.map((config) => 'beforeRedirect' in config || 'fetchOptions' in config)).toEqual([isGuarded]);
+  },
+);
+
 describe('what is left behind', () => {
   test('no credential stays on config, response or error', async () => {
     const { stage } = refused();
