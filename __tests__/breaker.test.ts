@@ -4,9 +4,6 @@ import { succeeded, times } from './support/series.js';
 import { Stage, TOKEN_PATH, unauthorized } from './support/stage.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';
 
-// A machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 const dead = (endpoint: TokenEndpoint): TokenResponse => endpoint.issueDead();
 
 // F23

@@ -2,9 +2,6 @@ import { type TokenResponse } from '../lib/index.js';
 import { times } from './support/series.js';
 import { Stage } from './support/stage.js';
 
-// A machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 // F10
 describe('an early refresh', () => {
   test('the token is used while its replacement is fetched in the background', async () => {

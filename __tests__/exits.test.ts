@@ -4,9 +4,6 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { buildSync } from 'esbuild';
 
-// Processes of their own: a machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 let folder: string;
 let bundle: string;
 beforeAll(() => {

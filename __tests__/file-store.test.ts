@@ -15,9 +15,6 @@ import { VirtualClock } from './support/virtual-clock.js';
 /** F93 asks for 100 000 on request. */
 const FUZZ_ROUNDS = Number(process.env['FILE_FUZZ_ROUNDS'] ?? 10_000);
 
-// Processes of their own: a machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 const start = servers();
 const run = promisify(execFile);
 const root = join(__dirname, '..');

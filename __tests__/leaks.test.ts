@@ -3,9 +3,6 @@ import { WaitingRoom, type Wait } from '../lib/traffic/waiting-room.js';
 import { listeners, listenersOf, scenes, type Scene } from './support/scenes.js';
 import { reasonOf, underway } from './support/stage.js';
 
-// A machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 /** Who has entered a waiting room, and has not left it yet. */
 const waits = new Set<Wait>();
 /** How often somebody was told to look who had left before. */

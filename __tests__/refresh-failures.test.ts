@@ -13,9 +13,6 @@ import { succeeded, times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, underway } from './support/stage.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';
 
-// A machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 const dead = (endpoint: TokenEndpoint): TokenResponse => endpoint.issueDead();
 
 // F19 F22

@@ -4,9 +4,6 @@ import { reasonOf, Stage, TOKEN_PATH, unauthorized, underway } from './support/s
 import type { TokenEndpoint } from './support/token-endpoint.js';
 import { MORNING } from './support/virtual-clock.js';
 
-// A machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 const dead = (endpoint: TokenEndpoint): TokenResponse => endpoint.issueDead();
 
 /** Calls that refresh over and over fail by assertion, and not after minutes of it. */

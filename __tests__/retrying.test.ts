@@ -4,9 +4,6 @@ import { exchangeOf, signed, type AuthEvent, type AuthRequest, type RetryFailure
 import { reasonOf, Stage, told, tooMany, underway, type Reply } from './support/stage.js';
 import { MORNING } from './support/virtual-clock.js';
 
-// A machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 

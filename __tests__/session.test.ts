@@ -12,9 +12,6 @@ import { reasonOf, Stage, TOKEN_PATH, underway } from './support/stage.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';
 import { MORNING } from './support/virtual-clock.js';
 
-// A machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 const dead = (endpoint: TokenEndpoint): TokenResponse => endpoint.issueDead();
 
 describe('nobody is signed in', () => {

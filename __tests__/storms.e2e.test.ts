@@ -11,9 +11,6 @@ import {
 import { startOidc, type Minted, type Oidc } from './support/oidc.js';
 import { times } from './support/series.js';
 
-// A machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 let oidc: Oidc;
 beforeAll(async () => {
   oidc = await startOidc();

@@ -1,9 +1,6 @@
 import { times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, underway, type Reply } from './support/stage.js';
 
-// A machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 const HOUR = 3_600_000;
 
 const bodies: [string, unknown][] = [

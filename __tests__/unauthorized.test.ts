@@ -1,9 +1,6 @@
 import { exchangeOf } from '../lib/index.js';
 import { reasonOf, Stage, unauthorized } from './support/stage.js';
 
-// A machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 // F25 F26 F27 F68
 describe('what is no refusal of the token', () => {
   test.each([

@@ -5,9 +5,6 @@ import { times } from './support/series.js';
 import { reasonOf, Stage, told, TOKEN_PATH, tooMany, unauthorized, underway } from './support/stage.js';
 import { MORNING } from './support/virtual-clock.js';
 
-// A machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 /** Nothing is left once everybody else has settled too. */
 async function leavesNothing({ stage, handle }: Scene): Promise<void> {
   await stage.clock.advance(60_000);

@@ -30,9 +30,6 @@ function scriptOf(comment: string): string {
   return outputFiles[0]?.text ?? '';
 }
 
-// A machine that is busy with other things is no reason to fail.
-jest.setTimeout(60_000);
-
 (isHere ? describe : describe.skip)('the recipe of a worker that keeps the token out of the page, in Chromium', () => {
   let browser: Browser;
   let site: Recorder;

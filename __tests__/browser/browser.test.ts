@@ -21,7 +21,6 @@ let page: Page;
 /** What the page said although nobody asked: rejections that nobody handled are among it. */
 const noise: string[] = [];
 
-jest.setTimeout(60_000);
 beforeAll(async () => {
   if (!isHere) return;
   browser = await startChromium();

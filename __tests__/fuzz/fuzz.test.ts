@@ -2,8 +2,6 @@ import { properties, withLoopback } from './properties.js';
 import { findMangled } from './values.js';
 import { findMiswritten } from './written.js';
 
-jest.setTimeout(60_000);
-
 /** A few of what `npm run test:fuzz` tries by the million. */
 const few = [
   ['a credential goes where its URL is sent to, if that is its own origin, and nowhere else', 'urls-as-sent', 1_000], // F75
