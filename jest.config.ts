@@ -28,6 +28,7 @@ const config: Config = {
   },
   // A machine that is busy with other things is no reason to fail.
   testTimeout: 60_000,
+  maxWorkers: '100%',
   coverageThreshold: { global: { branches: 95, functions: 95, lines: 95, statements: 95 } },
   collectCoverageFrom: ['lib/**/*.ts', '!lib/index.ts'],
 };
