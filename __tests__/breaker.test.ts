@@ -1,7 +1,7 @@
 import type { AxiosAdapter } from 'axios';
 import { type TokenResponse } from '../lib/index.js';
 import { succeeded, times } from './support/series.js';
-import { Stage, TOKEN_PATH, unauthorized } from './support/stage.js';
+import { reasonOf, Stage, TOKEN_PATH, unauthorized } from './support/stage.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';
 
 const dead = (endpoint: TokenEndpoint): TokenResponse => endpoint.issueDead();
@@ -110,10 +110,11 @@ describe('a server that always says 401', () => {
 
   test('is not forgiven for what another origin says that it redirects to', async () => {
     const stage = new Stage();
-    const adapter: AxiosAdapter = (config) => {
-      if (config.url === '/away')
-        config.beforeRedirect?.({ href: 'https://elsewhere.example/' }, {} as never, {} as never);
-      return stage.adapter(config);
+    const adapter: AxiosAdapter = async (config) => {
+      if (config.url !== '/away') return stage.adapter(config);
+      const error = reasonOf((await Promise.allSettled([stage.adapter(config)]))[0]);
+      Object.assign(error.response ?? {}, { request: { responseURL: 'https://elsewhere.example/' } });
+      throw error;
     };
     const api = stage.instance({ adapter });
     stage.attach({ scheme: stage.bearer({ tokens: stage.tokens.issue() }) }, api);
