@@ -450,6 +450,22 @@ export const mutants = [
     to: 'const isWithin = true;',
     suites: ['budget'],
   },
+  {
+    name: 'a call that is cancelled between the gate and the wire keeps its place',
+    row: 63,
+    file: 'lib/exchange/recovery.ts',
+    from: "  // It may have been cancelled on its way to the wire.\n  endPass(call, 'ended');\n",
+    to: '',
+    suites: ['retrying'],
+  },
+  {
+    name: 'a window that begins while the first burst is being answered goes unseen',
+    row: 100,
+    file: 'lib/traffic/burst.ts',
+    from: 'if (this.#isRefusing && this.#run.count > 0 && now > this.#run.until + GAP_MS) this.#turn(now);',
+    to: '',
+    suites: ['burst'],
+  },
 
   // Several holders of one store
   {
@@ -457,7 +473,7 @@ export const mutants = [
     row: 30,
     file: 'lib/session/flight.ts',
     from: `    await ledger.reload();
-    if (passedMs() > FRESH_MS) await ledger.reload();`,
+    if (readingMs() > FRESH_MS) await ledger.reload();`,
     to: '    await ledger.ready();',
     suites: ['holders/holders'],
   },
@@ -465,7 +481,7 @@ export const mutants = [
     name: 'what was read before a freeze is trusted',
     row: 35,
     file: 'lib/session/flight.ts',
-    from: 'if (passedMs() > FRESH_MS) await ledger.reload();',
+    from: 'if (readingMs() > FRESH_MS) await ledger.reload();',
     to: '',
     suites: ['shared-store'],
   },
@@ -508,5 +524,13 @@ export const mutants = [
     from: 'this.#tryAgainAt = this.#clock.monotonic() + TRY_AGAIN_AFTER_MS;',
     to: '',
     suites: ['shared-store'],
+  },
+  {
+    name: 'a refresh that was answered while the machine slept is given up before the answer is read',
+    row: 35,
+    file: 'lib/session/flight.ts',
+    from: 'if (passedMs() <= timeoutMs + LATE_MS) limit();',
+    to: 'if (passedMs() >= 0) limit();',
+    suites: ['refresh'],
   },
 ];
