@@ -34,9 +34,9 @@ export class Burst {
   /** When its first call was made and answered. */
   #madeAt = 0;
   #beganAt = 0;
-  /** When the first call was refused, and until when that has asked for patience. */
+  /** When the first call was refused, and how long that made it, from the first answer until more is promised. */
   #refusedAt = Infinity;
-  #askedUntil: number | undefined;
+  #toldMs: number | undefined;
   /** Granted after that. */
   #later = 0;
   #laterUntil = 0;
@@ -58,17 +58,12 @@ export class Burst {
     this.#heard(now);
     this.#isRefusing = true;
     this.#refusedAt = Math.min(this.#refusedAt, now);
-    if (askedMs !== undefined) this.#askedUntil ??= now + askedMs;
+    if (askedMs !== undefined) this.#toldMs ??= now + askedMs - this.#beganAt;
   }
 
   /** What that shows of a quota; undefined: nothing. */
   get sighting(): Sighting | undefined {
-    const {
-      count,
-      from,
-      until,
-      periodMs = this.#askedUntil && this.#askedUntil - this.#beganAt,
-    } = this.#whole ?? this.#run;
+    const { count, from, until, periodMs = this.#toldMs } = this.#whole ?? this.#run;
     return periodMs === undefined ? undefined : { count, openMs: until - from, periodMs, lateMs: 0 };
   }
 
@@ -85,7 +80,7 @@ export class Burst {
     this.#lastAt = now;
     if (!isFirst) return false;
     this.#run = { from: now, until: now, count: 0 };
-    this.#whole = this.#askedUntil = undefined;
+    this.#whole = this.#toldMs = undefined;
     this.#isRefusing = false;
     this.#madeAt = this.#beganAt = now;
     this.#refusedAt = Infinity;
