@@ -1,4 +1,5 @@
 import { Gate } from '../lib/traffic/gate.js';
+import { Silence } from '../lib/traffic/silence.js';
 import { times } from './support/series.js';
 import { Stage, tooMany, underway } from './support/stage.js';
 import { VirtualClock } from './support/virtual-clock.js';
@@ -226,4 +227,16 @@ test('an answer that comes after detach() leaves no timer at a gate that was clo
   await stage.settled(calls);
 
   expect(stage.clock.pending).toBe(0);
+});
+
+// F98
+test('a silence that goes on longer than the last one is tried in small steps three times, and then costs no more attempts than one of which nothing is known', () => {
+  const silence = new Silence({ baseDelayMs: 500, maxDelayMs: 20_000 });
+  silence.struck(0);
+  silence.granted(1_600);
+  const waits = times(5, () => {
+    silence.struck(10_000);
+    return silence.guess(10_000, 0, 0) - 10_000;
+  });
+  expect(waits).toEqual([100, 200, 400, 4_000, 8_000]);
 });
