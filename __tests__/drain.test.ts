@@ -18,23 +18,29 @@ interface Drained {
   readonly time: number;
 }
 
-/** How long an answer is on its way, and how long the server is busy with each call, one after the other. */
+/** How long an answer is on its way, and how long the server, and the client that reads it, is busy with each call, one after the other. */
 interface Distance {
   readonly latencyMs: readonly [least: number, most: number];
   readonly busyMs: number;
+  readonly readMs?: number;
 }
 
-async function drain(limiter: Limiter, { latencyMs, busyMs }: Distance, seed: number): Promise<Drained> {
+async function drain(limiter: Limiter, { latencyMs, busyMs, readMs = 0 }: Distance, seed: number): Promise<Drained> {
   const { stage } = Stage.with({ seed });
   const [least, most] = latencyMs;
   let servedAt = 0;
+  let readAt = 0;
+  let answers = 0;
   let lastAt = 0;
   stage.always('/item', () => {
     const now = stage.clock.monotonic();
     servedAt = Math.max(servedAt, now) + busyMs;
     const refusal = limiter.take(servedAt);
     if (!refusal) lastAt = servedAt;
-    const afterMs = servedAt - now + least + stage.clock.random() * (most - least);
+    readAt = Math.max(readAt, servedAt + least + stage.clock.random() * (most - least)) + readMs;
+    // Some answers of a burst are not whole when they are looked at, and have to wait until all others were.
+    const isLate = readMs > 0 && answers++ < CALLS && stage.clock.random() < 0.3;
+    const afterMs = readAt - now + (isLate ? (CALLS / 2) * readMs : 0);
     return { ...(refusal ?? { status: 200 }), afterMs };
   });
   const outcomes = await stage.outcomes(Array.from({ length: CALLS }, () => stage.api.get('/item')));
@@ -51,6 +57,9 @@ const NEAR: Distance = { latencyMs: [5, 20], busyMs: 0 };
 const FAR: Distance = { latencyMs: [90, 110], busyMs: 0 };
 /** It takes two seconds over a thousand calls: windows pass while the first burst is being answered. */
 const BUSY: Distance = { latencyMs: [1, 2], busyMs: 2 };
+/** A thousand answers take it half a second. */
+const SLOW_READER: Distance = { latencyMs: [1, 3], busyMs: 0.25, readMs: 0.5 };
+const SLOW_READER_FAR_AWAY: Distance = { latencyMs: [50, 150], busyMs: 0.25, readMs: 0.5 };
 
 test.each<[world: string, limiter: () => Limiter, longest: number, distance?: Distance]>([
   ['a bucket of 50 a second', () => tokenBucket(50, 50), 1.3],
@@ -79,6 +88,28 @@ test.each<[world: string, limiter: () => Limiter, longest: number, distance?: Di
   ['a window of its own, 200 a second, of a busy server', () => ownWindow(200, 1_000), 1.3, BUSY],
   ['a window of 100 a second, with Retry-After, of a busy server', () => fixedWindow(100, 1_000, 'secs'), 1.3, BUSY],
   ['a small bucket of 100 a second of a busy server', () => tokenBucket(100, 10), 1.3, BUSY],
+  ['a window of 50 a second, with Retry-After, read slowly', () => fixedWindow(50, 1_000, 'secs'), 1.3, SLOW_READER],
+  [
+    'a window of its own, 50 a second, that RateLimit headers describe, read slowly',
+    () => ownWindow(50, 1_000, 'draft'),
+    1.3,
+    SLOW_READER,
+  ],
+  [
+    'a window of its own, 50 a second, with Retry-After, read slowly, far away',
+    () => ownWindow(50, 1_000, 'secs'),
+    1.3,
+    SLOW_READER_FAR_AWAY,
+  ],
+  [
+    'a sliding window of 50 a second, with Retry-After, read slowly',
+    () => slidingWindow(50, 1_000, 'secs'),
+    1.3,
+    SLOW_READER,
+  ],
+  ['a bucket of 50 a second, with Retry-After, read slowly', () => tokenBucket(50, 50, 'secs'), 1.3, SLOW_READER],
+  // Half of what it gives is hidden in a burst that is read so slowly.
+  ['a small bucket of 100 a second, read slowly', () => tokenBucket(100, 10), 1.4, SLOW_READER],
   // Twice as long, were Retry-After all that is heeded.
   ['a window of 25 in half a second, with Retry-After', () => fixedWindow(25, 500, 'secs'), 1.8],
   ['a sliding window of 50 a second', () => slidingWindow(50, 1_000), 1.3],

@@ -230,13 +230,19 @@ test('an answer that comes after detach() leaves no timer at a gate that was clo
 });
 
 // F98
-test('a silence that goes on longer than the last one is tried in small steps three times, and then costs no more attempts than one of which nothing is known', () => {
-  const silence = new Silence({ baseDelayMs: 500, maxDelayMs: 20_000 });
-  silence.struck(0);
-  silence.granted(1_600);
-  const waits = times(5, () => {
-    silence.struck(10_000);
-    return silence.guess(10_000, 0, 0) - 10_000;
-  });
-  expect(waits).toEqual([100, 200, 400, 4_000, 8_000]);
-});
+test.each([
+  [1_600, [100, 200, 400, 500, 1_000]],
+  [8_000, [500, 1_000, 2_000, 2_000, 4_000]],
+])(
+  'a silence that goes on longer than the last one, of %i ms, is tried in small steps three times, and then in larger ones',
+  (lastMs, expected) => {
+    const silence = new Silence({ baseDelayMs: 500, maxDelayMs: 20_000 });
+    silence.struck(0);
+    silence.granted(lastMs);
+    const waits = times(5, () => {
+      silence.struck(10_000);
+      return silence.guess(10_000, 0, 0) - 10_000;
+    });
+    expect(waits).toEqual(expected);
+  },
+);

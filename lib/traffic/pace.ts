@@ -39,6 +39,8 @@ export class Pace {
   #isSeen = false;
   /** A quota that did not come in full for once. */
   #isDoubted = false;
+  /** Windows in a row in which it did. */
+  #full = 0;
 
   constructor(backoff: Backoff, burst: Burst) {
     this.#backoff = backoff;
@@ -69,7 +71,8 @@ export class Pace {
       if (schedule.startedAt > this.#tally.openedAt) this.#tally.dueAt = now + this.#trip.meanMs;
       schedule.begin(now, isFree);
       if (schedule.hasQuota) {
-        if (this.#tally.grants >= schedule.quota) this.#isDoubted = false;
+        this.#full = this.#tally.grants >= schedule.quota ? this.#full + 1 : 0;
+        if (this.#full > 1) this.#isDoubted = false;
         this.#tally.begin(now);
       } else schedule.rate = this.#search.climb(schedule.rate, now, this.#trip.meanMs);
     }
@@ -159,6 +162,7 @@ export class Pace {
     tally.open(now, this.silence);
     this.#search.opened(now);
     this.#schedule.startedAt = -Infinity;
+    this.#full = 0;
   }
 
   #learnFromBurst(): void {

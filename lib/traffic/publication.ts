@@ -26,6 +26,6 @@ export class Publication {
   /** A bucket may hold less than it gives in a while, and where nothing was granted at first others have had it. */
   #share({ count }: Burst): number {
     if (count === 0) return Math.ceil(this.#quota / 2);
-    return count > SHARED * this.#quota ? Math.min(count, this.#quota) : 1;
+    return count > SHARED * this.#quota ? this.#quota : 1;
   }
 }

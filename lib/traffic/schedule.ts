@@ -9,6 +9,8 @@ const LAST = 0.9;
 /** So many windows pass before a quota is tested that was not surpassed last time; a large one that is new goes untested for a while. */
 const QUIET_WINDOWS = 8;
 const NEW_WINDOWS = 3;
+/** A higher rate has to hold for so many before it is tested, too. */
+const TRIAL_WINDOWS = 2;
 const LARGE = 50;
 const LEAST_QUOTA = 10;
 const LEAST_WINDOW_MS = 250;
@@ -48,6 +50,8 @@ export class Schedule {
   #sent = 0;
   #limit = 0;
   #untested = 0;
+  /** Windows between two tests: more after each trial that failed. */
+  #quiet = QUIET_WINDOWS;
   readonly #trip: RoundTrip;
 
   constructor(trip: RoundTrip) {
@@ -78,7 +82,7 @@ export class Schedule {
     this.#limit = this.quota;
     if (!this.hasQuota || this.#untested-- > 0) return;
     this.#limit++;
-    this.#untested = QUIET_WINDOWS;
+    this.#untested = this.#quiet;
   }
 
   leave(now: number): void {
@@ -139,19 +143,20 @@ export class Schedule {
     this.isTrial = true;
     this.#held = this.rate ?? 0;
     this.rate = this.#held * STEP;
-    this.#untested = 0;
+    this.#untested = TRIAL_WINDOWS;
   }
 
   /** A trial has failed. */
   giveUp(): void {
     this.rate = this.#held;
+    this.#quiet *= 2;
     this.confirmed();
   }
 
   /** It gave no more than the quota. `sighting`: what the server said of it, if anything. */
   confirmed(sighting?: Sighting): void {
     this.isTrial = false;
-    this.#untested = QUIET_WINDOWS;
+    this.#untested = this.#quiet;
     if (sighting) {
       const rate = (BELOW * 1000 * this.quota) / wholeMs(sighting.periodMs, sighting.lateMs);
       this.rate = this.isKnown ? Math.max(this.rate ?? 0, rate) : rate;

@@ -6,7 +6,7 @@ const WELL_BELOW = 0.93;
 const A_LITTLE_BELOW = 0.97;
 /** A rate has to hold for so long before a higher one is tried; a published one for longer. */
 const QUIET_MS = 500;
-const LONGEST_QUIET_MS = 6_000;
+const LONGEST_QUIET_MS = 10_000;
 const PUBLISHED_QUIET_MS = 8_000;
 const FIRST_STEP = 2;
 const LATER_STEP = 1.2;
@@ -43,11 +43,10 @@ export class Search {
     this.#lessons = 2;
   }
 
-  /** It has been seen. Returns the rate to try. */
+  /** Seen from afar: how late answers are read may hide much of it. Returns the rate to try. */
   between(least: number, most: number): number {
     this.#held = least;
-    this.#ceiling = most;
-    this.#lessons = 2;
+    this.#lessons = 1;
     return Math.sqrt(least * most) * BELOW;
   }
 

@@ -4,6 +4,7 @@ import { equalJitter, type Backoff } from '../recovery/backoff.js';
 const LEAST_USUAL_MS = 500;
 const ALMOST = 0.95;
 const FINE_STEPS = 16;
+const COARSE_STEPS = 4;
 /** Each of them costs somebody one of the attempts that there are. */
 const FINE_TRIES = 3;
 
@@ -43,11 +44,14 @@ export class Silence {
 
   /** Until when a server is likely to refuse that does not say: as long as last time, and then a little longer each time. */
   guess(now: number, openedAt: number, chance: number): number {
+    const { baseDelayMs, maxDelayMs } = this.#backoff;
     const usualMs = this.lastMs > LEAST_USUAL_MS ? this.lastMs : 0;
-    const isRepeated = this.strikes > 0;
-    const isNear = isRepeated && usualMs > 0 && this.strikes <= FINE_TRIES;
-    const baseDelayMs = isNear ? usualMs / FINE_STEPS : this.#backoff.baseDelayMs;
-    const until = now + equalJitter({ ...this.#backoff, baseDelayMs }, this.strikes + 1, chance);
-    return isRepeated ? until : Math.max(until, Math.min(openedAt + ALMOST * usualMs, now + this.#backoff.maxDelayMs));
+    const fineTries = usualMs > 0 ? FINE_TRIES : 0;
+    const step = (firstMs: number, tries: number): number =>
+      now + equalJitter({ baseDelayMs: firstMs, maxDelayMs }, tries, chance);
+    if (this.strikes === 0)
+      return Math.max(step(baseDelayMs, 1), Math.min(openedAt + ALMOST * usualMs, now + maxDelayMs));
+    if (this.strikes <= fineTries) return step(usualMs / FINE_STEPS, this.strikes + 1);
+    return step(Math.max(baseDelayMs, usualMs / COARSE_STEPS), this.strikes + 1 - fineTries);
   }
 }
