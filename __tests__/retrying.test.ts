@@ -563,6 +563,21 @@ describe('the gate', () => {
     expect(stage.heard('resumed')).toEqual([{ type: 'resumed', at: MORNING + 10 + 20_000, key }]);
   });
 
+  test('says so once for all that are refused together, and again where it stays closed for noticeably longer', async () => {
+    const { stage } = Stage.with({});
+    const answers = [
+      ...times(50, (call) => ({ ...tooMany(2), afterMs: 10 + call * 10 })),
+      { ...tooMany(20), afterMs: 600 },
+    ];
+    stage.script('/busy', ...answers);
+    await stage.outcomes(answers.map(() => stage.api.get('/busy')));
+    expect(stage.heard('throttled')).toMatchObject([
+      { at: MORNING + 10, resumesAt: MORNING + 2_010, waiting: 0 },
+      { at: MORNING + 600, resumesAt: MORNING + 20_600, waiting: 50 },
+    ]);
+    expect(stage.heard('resumed')).toHaveLength(1);
+  });
+
   test('calls without credentials wait at it too', async () => {
     const { stage } = Stage.with({});
     stage.script('/open/busy', tooMany(20));

@@ -2,6 +2,7 @@ import { alarm, type Cancel, type Clock } from '../clock.js';
 import type { Backoff } from '../recovery/backoff.js';
 import type { Burst } from './burst.js';
 import { Pace } from './pace.js';
+import { UNHELD } from './silence.js';
 
 /** What the answer to a call told of the limit: let through, or neither let through nor refused. */
 export type Verdict = 'granted' | 'ended';
@@ -36,7 +37,7 @@ export class Lane {
   readonly #queue = new Set<Waiter>();
   readonly #opened: () => void;
   #known = 0;
-  /** What those who wait have been asked whether they may. */
+  /** What everybody has been told, and those who wait have been asked whether they may. */
   #knownUntil = 0;
   #isClosed = false;
   #cancel: Cancel | undefined;
@@ -95,16 +96,17 @@ export class Lane {
     this.#pump();
   }
 
-  /** Returns whether it is closed for longer than before. `pass`: that of the call that was refused, if it had one. */
+  /** Returns whether it is closed now, or for noticeably longer. `pass`: that of the call that was refused, if it had one. */
   refused(pass: Pass | undefined, askedMs: number | undefined): boolean {
     const now = this.#now();
     if (pass) this.#pace.ended(now);
-    const refusal = { sentAt: pass?.sentAt ?? -1, askedMs, chance: this.#clock.random() };
+    const refusal = { sentAt: pass?.sentAt ?? UNHELD, askedMs, chance: this.#clock.random() };
     const isLonger = this.#pace.refused(refusal, now);
+    const isNews = isLonger && (!this.#isClosed || this.#pace.silence.until > this.#knownUntil + NOTICEABLE_MS);
     this.#isClosed ||= isLonger;
-    if (this.#pace.silence.until > this.#knownUntil + NOTICEABLE_MS) this.#turnAway();
+    if (isNews) this.#turnAway();
     this.#pump();
-    return isLonger;
+    return isNews;
   }
 
   published(perSecond: number, quota: number): void {

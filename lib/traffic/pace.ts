@@ -5,7 +5,7 @@ import { Ramp } from './ramp.js';
 import { RoundTrip } from './round-trip.js';
 import { BELOW, Schedule } from './schedule.js';
 import { Search } from './search.js';
-import { Silence, type Refusal } from './silence.js';
+import { Silence, UNHELD, type Refusal } from './silence.js';
 import { Tally } from './tally.js';
 
 /**
@@ -121,7 +121,7 @@ export class Pace {
       schedule.nextAt = Math.max(schedule.nextAt, now + notBefore(askedMs, this.#backoff, 1, chance));
     } else if (isFresh) silence.until = silence.guess(now, this.#tally.openedAt, chance);
     // The burst is still being answered.
-    else if (sentAt < 0) silence.until = Math.max(before, now + this.#backoff.baseDelayMs / 2);
+    else if (sentAt === UNHELD) silence.until = Math.max(before, now + this.#backoff.baseDelayMs / 2);
     if (isNews) {
       silence.struck(now);
       this.#hasNews = true;

@@ -8,8 +8,12 @@ const COARSE_STEPS = 4;
 /** Each of them costs somebody one of the attempts that there are. */
 const FINE_TRIES = 3;
 
-/** What became of a call that the pace had let go. */
+/** Earlier than whatever the pace has let go. */
+export const UNHELD = -1;
+
+/** What became of a call. */
 export interface Refusal {
+  /** UNHELD: it left while nobody was held back. */
   readonly sentAt: number;
   readonly askedMs: number | undefined;
   readonly chance: number;
