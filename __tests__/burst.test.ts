@@ -101,8 +101,15 @@ describe('what a burst shows of a limit', () => {
     for (let at = 22; at <= 1_022; at += 10) told.push([at, -8, 1_000], [at + 8, 1]);
     expect(burstOf(...told).sighting).toBeUndefined();
     const slow: [number, number, number?][] = [[10, 50]];
-    for (let at = 60; at <= 1_060; at += 50) slow.push([at, -48, 1_000], [at + 48, 1]);
+    for (let at = 60; at <= 1_060; at += 25) slow.push([at, -23, 1_000], [at + 23, 1]);
     expect(burstOf(...slow).sighting).toMatchObject({ count: 50, periodMs: 1_050 });
+  });
+
+  test('is a rate where the quota looks much higher: a bucket was full', () => {
+    const told: [number, number, number?][] = [[10, 50]];
+    for (let at = 60; at <= 1_060; at += 50) told.push([at, -48, 1_000], [at + 48, 1]);
+    expect(burstOf(...told)).toMatchObject({ sighting: undefined, count: 50 });
+    expect(burstOf(...told).rates).toBeDefined();
   });
 
   test('is no rate where nothing was granted in the end', () => {

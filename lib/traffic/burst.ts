@@ -19,6 +19,8 @@ const LAG = 0.85;
 const LULL = 0.4;
 const END = 0.3;
 const FAIR = 0.15;
+/** What was granted at first is no quota where it is less than that rate, or so many times as much: a full bucket. */
+const FULL = 2;
 /** Fewer calls and less time say nothing of a rate. */
 const LEAST_LATER = 10;
 const LEAST_LATER_MS = 250;
@@ -77,8 +79,10 @@ export class Burst {
   get sighting(): Sighting | undefined {
     const { count, from, until } = this.#first;
     const periodMs = this.#window?.periodMs ?? this.#toldMs;
-    const [least = 0] = this.rates ?? [];
-    if (periodMs === undefined || (count / periodMs) * 1_000 < least) return undefined;
+    if (periodMs === undefined) return undefined;
+    const [least = 0, most = Infinity] = this.rates ?? [];
+    const perSecond = (count / periodMs) * 1_000;
+    if (perSecond < least || perSecond > FULL * most) return undefined;
     return { count, openMs: this.#isAtOnce ? 0 : until - from, periodMs, lateMs: 0 };
   }
 
