@@ -461,7 +461,7 @@ export const mutants = [
   {
     name: 'a window that begins while the first burst is being answered goes unseen',
     row: 100,
-    file: 'lib/traffic/burst.ts',
+    file: 'lib/traffic/answers.ts',
     from: 'if (run.count > 0 && empty >= emptyBins && bin.from - run.until >= emptyMs) {',
     to: 'if (run.count < 0) {',
     suites: ['burst'],
@@ -470,7 +470,7 @@ export const mutants = [
     name: 'answers of a burst that are read late make a rate of a window',
     row: 100,
     file: 'lib/traffic/burst.ts',
-    from: 'if (end.count < FAIR * later.count || this.#longestLull >= LULL * this.#bins.length) return undefined;',
+    from: 'if (answers.later(END).count < FAIR * count || answers.longestLull >= LULL) return undefined;',
     to: '',
     suites: ['burst'],
   },
