@@ -231,17 +231,21 @@ test('an answer that comes after detach() leaves no timer at a gate that was clo
 
 // F98
 test.each([
-  [1_600, [100, 200, 400, 500, 1_000]],
-  [8_000, [500, 1_000, 2_000, 2_000, 4_000]],
+  { lastMs: 1_600, isCrowded: false, expected: [100, 200, 400, 4_000, 8_000] },
+  // Many share what it costs.
+  { lastMs: 1_600, isCrowded: true, expected: [100, 200, 400, 500, 1_000, 2_000, 2_000] },
+  { lastMs: 8_000, isCrowded: true, expected: [500, 1_000, 2_000, 2_000, 4_000, 4_000] },
+  { lastMs: 400, isCrowded: true, expected: [500, 1_000, 2_000, 2_000] },
+  { lastMs: 400, isCrowded: false, expected: [500, 1_000, 2_000, 4_000, 8_000, 10_000] },
 ])(
-  'a silence that goes on longer than the last one, of %i ms, is tried in small steps three times, and then in larger ones',
-  (lastMs, expected) => {
+  'a silence that goes on longer than the last one, of $lastMs ms, is tried again and again: crowded $isCrowded',
+  ({ lastMs, isCrowded, expected }) => {
     const silence = new Silence({ baseDelayMs: 500, maxDelayMs: 20_000 });
     silence.struck(0);
     silence.granted(lastMs);
-    const waits = times(5, () => {
+    const waits = expected.map(() => {
       silence.struck(10_000);
-      return silence.guess(10_000, 0, 0) - 10_000;
+      return silence.guess(10_000, 0, { isCrowded, chance: 0 }) - 10_000;
     });
     expect(waits).toEqual(expected);
   },

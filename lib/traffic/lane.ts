@@ -27,6 +27,7 @@ export interface Waiter {
 const LEAST_REST_MS = 10_000;
 /** A thousand refusals that come together need not be told one by one. */
 const NOTICEABLE_MS = 1_000;
+const CROWD = 16;
 
 /** Where the calls of one key wait together, and leave at the pace that the server accepts. */
 export class Lane {
@@ -100,7 +101,12 @@ export class Lane {
   refused(pass: Pass | undefined, askedMs: number | undefined): boolean {
     const now = this.#now();
     if (pass) this.#pace.ended(now);
-    const refusal = { sentAt: pass?.sentAt ?? UNHELD, askedMs, chance: this.#clock.random() };
+    const refusal = {
+      sentAt: pass?.sentAt ?? UNHELD,
+      askedMs,
+      isCrowded: this.#queue.size >= CROWD,
+      chance: this.#clock.random(),
+    };
     const isLonger = this.#pace.refused(refusal, now);
     const isNews = isLonger && (!this.#isClosed || this.#pace.silence.until > this.#knownUntil + NOTICEABLE_MS);
     this.#isClosed ||= isLonger;

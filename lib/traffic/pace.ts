@@ -103,7 +103,8 @@ export class Pace {
   }
 
   /** Returns whether the server is closed for longer than before. */
-  refused({ sentAt, askedMs = 0, chance }: Refusal, now: number): boolean {
+  refused(refusal: Refusal, now: number): boolean {
+    const { sentAt, askedMs = 0, chance } = refusal;
     const silence = this.silence;
     const schedule = this.#schedule;
     const before = silence.until;
@@ -119,7 +120,7 @@ export class Pace {
       silence.until = Math.max(before, now + askedMs);
       // Everybody who was told the same instant would come at the same instant.
       schedule.nextAt = Math.max(schedule.nextAt, now + notBefore(askedMs, this.#backoff, 1, chance));
-    } else if (isFresh) silence.until = silence.guess(now, this.#tally.openedAt, chance);
+    } else if (isFresh) silence.until = silence.guess(now, this.#tally.openedAt, refusal);
     // The burst is still being answered.
     else if (sentAt === UNHELD) silence.until = Math.max(before, now + this.#backoff.baseDelayMs / 2);
     if (isNews) {
