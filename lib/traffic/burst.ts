@@ -8,8 +8,6 @@ const ALIKE = 0.7;
 const LEAST_QUOTA = 10;
 /** That many are enough of the second where the burst was over before it was. */
 const FEW = 3;
-/** So much less than it was may have been seen of a window. */
-const LAG = 0.85;
 /** What is granted all the time is a rate: no part as large as this is without, and the last part has its share. */
 const LULL = 0.4;
 const END = 0.3;
@@ -98,7 +96,7 @@ export class Burst {
       if (run) {
         const seenMs = next.from - run.from;
         const mostMs = run === windows[0] ? next.from - this.#madeAt : seenMs;
-        const periodMs = Math.min(Math.ceil((LAG * seenMs) / 1_000) * 1_000, mostMs);
+        const periodMs = Math.min(Math.max(1, Math.round(seenMs / 1_000)) * 1_000, mostMs);
         if (!slowest || run.count / periodMs < slowest.run.count / slowest.periodMs) slowest = { run, periodMs };
       }
       run = next;
