@@ -250,3 +250,18 @@ test.each([
     expect(waits).toEqual(expected);
   },
 );
+
+// F100
+test('a server that says nothing is asked every few seconds where many wait, and ever more seldom where one does', async () => {
+  const gaps = async (calls: number): Promise<number[]> => {
+    const { stage } = Stage.with({});
+    stage.always('/item', () => (stage.clock.monotonic() < 40_000 ? { status: 429 } : { status: 200 }));
+    await stage.outcomes(times(calls, () => stage.api.get('/item')));
+    const asked = stage.to('/item').map(({ at }) => at);
+    return asked.slice(calls).flatMap((at, ask) => (at < 40_000 ? [at - asked[calls + ask - 1]!] : []));
+  };
+  const crowd = await gaps(40);
+  expect(crowd.length).toBeGreaterThan(10);
+  expect(Math.max(...crowd)).toBeLessThan(4_100);
+  expect(Math.max(...(await gaps(1)))).toBeGreaterThan(4_100);
+});

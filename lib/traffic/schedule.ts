@@ -8,6 +8,7 @@ const LATE = 0.6;
 const LAST = 0.9;
 /** So many windows pass before a quota is tested that was not surpassed last time; a large one that is new goes untested for a while. */
 const QUIET_WINDOWS = 8;
+const MOST_QUIET_WINDOWS = 64;
 const NEW_WINDOWS = 3;
 /** A higher rate has to hold for so many before it is tested, too. */
 const TRIAL_WINDOWS = 2;
@@ -50,7 +51,7 @@ export class Schedule {
   #sent = 0;
   #limit = 0;
   #untested = 0;
-  /** Windows between two tests: more after each trial that failed. */
+  /** Windows between two tests: twice as many after each trial that failed. */
   #quiet = QUIET_WINDOWS;
   readonly #trip: RoundTrip;
 
@@ -149,7 +150,7 @@ export class Schedule {
   /** A trial has failed. */
   giveUp(): void {
     this.rate = this.#held;
-    this.#quiet *= 2;
+    this.#quiet = Math.min(2 * this.#quiet, MOST_QUIET_WINDOWS);
     this.confirmed();
   }
 
