@@ -1,12 +1,15 @@
-import { readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import typescript from '@rollup/plugin-typescript';
 import { dts } from 'rollup-plugin-dts';
 
-// One entry for the core, and one for each integration: file path = subpath.
-const input = Object.fromEntries([
-  ['index', 'lib/index.ts'],
-  ...readdirSync('lib/integrations').map((file) => [file.replace(/\.tsx?$/, ''), `lib/integrations/${file}`]),
-]);
+// File path = subpath: `./web` of the exports is lib/web.ts.
+const { exports } = JSON.parse(readFileSync('package.json', 'utf8'));
+const input = Object.fromEntries(
+  Object.keys(exports)
+    .filter((path) => path !== './package.json')
+    .map((path) => (path === '.' ? 'index' : path.slice(2)))
+    .map((name) => [name, `lib/${name}.ts`]),
+);
 
 const external = (id) => !id.startsWith('.') && !id.startsWith('/');
 

@@ -10,7 +10,7 @@ const LIB = join(__dirname, '../lib');
  */
 const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: true }[] = [
   { parts: ['index'] },
-  { parts: ['integrations'] },
+  { parts: ['web', 'node', 'redis'] },
   { parts: ['stores'] },
   { parts: ['attach-auth'] },
   { parts: ['interceptors'] },
@@ -18,11 +18,13 @@ const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: tr
   { parts: ['options', 'policy'], isOpen: true },
   { parts: ['schemes'] },
   { parts: ['session'] },
-  { parts: ['recovery', 'traffic', 'wire'], isOpen: true },
+  { parts: ['traffic', 'transport'], isOpen: true },
+  { parts: ['retry'] },
+  { parts: ['http'] },
   { parts: ['clock', 'events', 'errors'], isOpen: true },
-  { parts: ['own'] },
+  { parts: ['safe-read', 'maybe-promise'] },
 ];
-const AXIOS_AT_RUN_TIME = /^(?:wire\/|errors\.ts$|attach-auth\.ts$)/;
+const AXIOS_AT_RUN_TIME = /^(?:transport\/|errors\.ts$|attach-auth\.ts$)/;
 
 interface Import {
   readonly from: string;
@@ -84,7 +86,7 @@ function visit(node: ts.Node, look: (node: ts.Node) => void): void {
 
 const partOf = (path: string): string => path.replace(/(?:\/.*|\.tsx?)$/, '');
 /** What an app asks for by a subpath of its own. */
-const isExtra = (path: string): boolean => /^(?:integrations|stores)$/.test(partOf(path));
+const isExtra = (path: string): boolean => /^(?:web|node|redis|stores)$/.test(partOf(path));
 const floorOf = (path: string): number => FLOORS.findIndex(({ parts }) => parts.includes(partOf(path)));
 const shown = (list: readonly Import[]): string[] => list.map(({ from, to }) => `${from} → ${to}`);
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { equalJitter, fullJitter, notBefore } from '../lib/recovery/backoff.js';
+import { equalJitter, fullJitter, notBefore } from '../lib/retry/backoff.js';
 
 const backoff = { baseDelayMs: 500, maxDelayMs: 20_000 };
 const LAST_CHANCE = 1 - 2 ** -53;

@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import axios, { type AxiosAdapter, type AxiosError } from 'axios';
 import MockAdapter from 'axios-mock-adapter';
 import { apiKey, attachAuth, bearer, exchangeOf, type RefreshContext, type TokenResponse } from '../lib/index.js';
-import { fileStore } from '../lib/integrations/node.js';
+import { fileStore } from '../lib/node.js';
 import { failureOf, inTurn, servers } from './support/answers.js';
 import { reply, type Handler } from './support/serve.js';
 

@@ -1,5 +1,5 @@
-import { RetryBudget } from '../lib/recovery/budget.js';
-import { fullJitter } from '../lib/recovery/backoff.js';
+import { RetryBudget } from '../lib/retry/budget.js';
+import { fullJitter } from '../lib/retry/backoff.js';
 
 const SEED = 20_261_123;
 const MINUTE = 60_000;

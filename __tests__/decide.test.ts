@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { decide, type Circumstances, type Outcome, type Progress, type RetryPolicy } from '../lib/recovery/decide.js';
+import { decide, type Circumstances, type Outcome, type Progress, type RetryPolicy } from '../lib/retry/decide.js';
 
 const HALF = 0.5;
 

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import type { TokenStore } from '../lib/index.js';
-import { fileStore } from '../lib/integrations/node.js';
+import { fileStore } from '../lib/node.js';
 import { takeTurn } from '../lib/stores/file-lock.js';
 
 const ever = (): AbortSignal => new AbortController().signal;

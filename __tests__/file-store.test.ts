@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import axios from 'axios';
 import { buildSync } from 'esbuild';
 import { attachAuth, bearer, type AuthEvent, type StoredSession, type TokenStore } from '../lib/index.js';
-import { fileStore } from '../lib/integrations/node.js';
+import { fileStore } from '../lib/node.js';
 import { inTurn, onlyFor, servers } from './support/answers.js';
 import { VirtualClock } from './support/virtual-clock.js';
 

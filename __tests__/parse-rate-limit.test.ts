@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { readRateLimit, type RateLimit } from '../lib/recovery/rate-limit.js';
+import { readRateLimit, type RateLimit } from '../lib/http/rate-limit.js';
 
 const NOW = Date.UTC(2026, 10, 23, 8);
 const NOTHING: RateLimit = {

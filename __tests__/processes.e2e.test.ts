@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as rest } from 'node:timers/promises';
 import type { StoredSession } from '../lib/index.js';
-import { fileStore } from '../lib/integrations/node.js';
+import { fileStore } from '../lib/node.js';
 import { Processes, type Holder } from './support/processes.js';
 import { reply, serve, type Recorder } from './support/serve.js';
 import { TokenEndpoint } from './support/token-endpoint.js';

@@ -12,9 +12,9 @@ import * as React from 'react';
 import { renderToString } from 'react-dom/server';
 import ts from 'typescript';
 import * as core from '../lib/index.js';
-import * as node from '../lib/integrations/node.js';
-import * as redis from '../lib/integrations/redis.js';
-import * as web from '../lib/integrations/web.js';
+import * as node from '../lib/node.js';
+import * as redis from '../lib/redis.js';
+import * as web from '../lib/web.js';
 import { resolveOptions } from '../lib/policy.js';
 import { requireEsm } from './support/esm.js';
 

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import type { StoredSession, TokenStore } from '../lib/index.js';
-import { redisStore, type RedisClient, type RedisStoreOptions } from '../lib/integrations/redis.js';
+import { redisStore, type RedisClient, type RedisStoreOptions } from '../lib/redis.js';
 import { redisStore as redisStoreAt } from '../lib/stores/redis.js';
 import { FakeClient, FakeRedis } from './support/redis-fake.js';
 import { VirtualClock } from './support/virtual-clock.js';

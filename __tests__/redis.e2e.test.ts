@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import type { Redis } from 'ioredis';
 import type { StoredSession } from '../lib/index.js';
-import { redisStore, type RedisClient } from '../lib/integrations/redis.js';
+import { redisStore, type RedisClient } from '../lib/redis.js';
 import { connected, LIBRARIES, type Library } from './support/redis-clients.js';
 import { authorizationServer, buildHolder, Holder, type HolderPlan, type Place } from './support/redis-holders.js';
 import { isRedisInstalled, startRedis, type RedisServer } from './support/redis-server.js';

@@ -2,17 +2,17 @@ import type { Axios, AxiosInstance, AxiosResponse } from 'axios';
 import type { Clock } from './clock.js';
 import { AuthError } from './errors.js';
 import { teller, type Tell } from './events.js';
-import { own } from './own.js';
+import { ownValue } from './safe-read.js';
 import { RETRY_DEFAULTS, type Policy } from './policy.js';
-import { RetryBudget } from './recovery/budget.js';
-import { skewOf } from './recovery/http-date.js';
+import { RetryBudget } from './retry/budget.js';
+import { skewOf } from './http/http-date.js';
 import { hooksOf, type SchemeHooks } from './schemes/scheme.js';
 import { Gate } from './traffic/gate.js';
 import { WaitingRoom } from './traffic/waiting-room.js';
-import { headerOf } from './wire/answer.js';
-import { bareAxios, clientOf } from './wire/client.js';
-import { Destinations } from './wire/origin.js';
-import { wasFetchedElsewhere } from './wire/redirects.js';
+import { headerOf } from './http/response-headers.js';
+import { bareAxios, clientOf } from './transport/refresh-client.js';
+import { Destinations } from './transport/origin.js';
+import { wasFetchedElsewhere } from './transport/redirects.js';
 
 /** As axios keeps it. */
 export interface ResponseHandler {
@@ -44,7 +44,10 @@ export class Attachment {
     this.tell = teller(policy.onEvent, () => clock.now());
     this.hooks = hooksOf(policy.scheme);
     this.waitingRoom = new WaitingRoom(clock);
-    this.destinations = new Destinations(policy.origins, () => own(instance.defaults, 'baseURL') as string | undefined);
+    this.destinations = new Destinations(
+      policy.origins,
+      () => ownValue(instance.defaults, 'baseURL') as string | undefined,
+    );
     this.gate = policy.throttle
       ? new Gate(clock, this.tell, policy.throttle.maxQueued, policy.retry || RETRY_DEFAULTS)
       : undefined;

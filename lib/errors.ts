@@ -1,5 +1,5 @@
 import { AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
-import { plain, said } from './own.js';
+import { withoutPrototype, safeGet } from './safe-read.js';
 
 /*
  * Error
@@ -50,7 +50,7 @@ export class AuthError extends AxiosError {
    * @internal
    */
   about(config: InternalAxiosRequestConfig | undefined, response: AxiosResponse | undefined): AuthError {
-    return new AuthError(this.code, this.message, said(this, 'cause'), config, response);
+    return new AuthError(this.code, this.message, safeGet(this, 'cause'), config, response);
   }
 }
 hide(AuthError.prototype, BRAND, true);
@@ -87,13 +87,15 @@ export function hide(target: object, key: PropertyKey, value: unknown): void {
 export function withoutSecrets(error: unknown): unknown {
   for (const failure of chainOf(error)) {
     withoutQuotes(failure);
-    if (said(failure, 'isAxiosError') !== true) continue;
-    const { method, baseURL, url } = plain(said(failure, 'config') ?? {}) as Partial<InternalAxiosRequestConfig>;
-    const response = said(failure, 'response');
+    if (safeGet(failure, 'isAxiosError') !== true) continue;
+    const { method, baseURL, url } = withoutPrototype(
+      safeGet(failure, 'config') ?? {},
+    ) as Partial<InternalAxiosRequestConfig>;
+    const response = safeGet(failure, 'response');
     for (const holder of [failure, response]) {
       if (!holder) continue;
       Object.assign(holder, { config: { method, baseURL: whereTo(baseURL), url: whereTo(url), headers: {} } });
-      hide(holder, 'request', said(holder, 'request'));
+      hide(holder, 'request', safeGet(holder, 'request'));
     }
     if (response) withoutTokens(response);
   }
@@ -103,12 +105,12 @@ export function withoutSecrets(error: unknown): unknown {
 /** Parsers quote what they could not read: llhttp and JSON the answer, URL the query. */
 function withoutQuotes(failure: Partial<Error> & { code?: unknown; input?: unknown }): void {
   const { message = '', stack = '' } = failure;
-  if (String(said(failure, 'code')).startsWith('HPE_')) {
+  if (String(safeGet(failure, 'code')).startsWith('HPE_')) {
     for (const key of ['rawPacket', 'data']) hide(failure, key, undefined);
   }
-  if (typeof said(failure, 'input') === 'string') failure.input = whereTo(failure.input as string);
+  if (typeof safeGet(failure, 'input') === 'string') failure.input = whereTo(failure.input as string);
   const quote =
-    said(failure, 'name') === 'SyntaxError' ? /["'].*["']/s : message.includes('URL') ? /[?#]\S*/ : undefined;
+    safeGet(failure, 'name') === 'SyntaxError' ? /["'].*["']/s : message.includes('URL') ? /[?#]\S*/ : undefined;
   if (!quote?.test(message)) return;
   const bare = message.replace(quote, '…');
   hide(failure, 'message', bare);
@@ -119,8 +121,8 @@ function withoutQuotes(failure: Partial<Error> & { code?: unknown; input?: unkno
 /** An error's own answer stays, as far as it says why; a stream would show the request that it belongs to. */
 function withoutTokens(response: AxiosResponse): void {
   if (response.status < 400) response.headers = {};
-  if (response.status < 400 || typeof said(response.data, 'pipe') === 'function') response.data = undefined;
-  const headers = (said(response, 'headers') ?? {}) as object;
+  if (response.status < 400 || typeof safeGet(response.data, 'pipe') === 'function') response.data = undefined;
+  const headers = (safeGet(response, 'headers') ?? {}) as object;
   for (const name of Object.keys(headers)) if (/^set-cookie$/i.test(name)) Reflect.deleteProperty(headers, name);
 }
 
@@ -129,7 +131,7 @@ export function chainOf(error: unknown): Partial<AxiosError>[] {
   const chain = new Set([error]);
   for (const at of chain) {
     if (chain.size > 1_000) break;
-    for (const inner of [said(at, 'cause'), said(at, 'errors')].flat()) chain.add(inner);
+    for (const inner of [safeGet(at, 'cause'), safeGet(at, 'errors')].flat()) chain.add(inner);
   }
   return [...chain].filter((one) => typeof one === 'object' && one !== null) as Partial<AxiosError>[];
 }

@@ -1,3 +1,4 @@
+export type { MaybePromise } from './maybe-promise.js';
 export { attachAuth, type AuthHandle } from './attach-auth.js';
 export type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions, ThrottleOptions } from './options.js';
 
@@ -13,13 +14,13 @@ export { hmac, type HmacOptions } from './schemes/hmac.js';
 export type { SessionSnapshot } from './session/audience.js';
 export type { RefreshContext } from './session/refresh.js';
 export type { TokenResponse, Tokens } from './session/tokens.js';
-export { memoryStore, type MaybePromise, type StoredSession, type TokenStore } from './session/store.js';
+export { memoryStore, type StoredSession, type TokenStore } from './session/store.js';
 
 export { AuthError, isAuthError, RefreshRejectedError, type AuthErrorCode } from './errors.js';
 export type { AuthEvent, RetryReason } from './events.js';
 export { exchangeOf, type ExchangeReport } from './exchange/report.js';
-export type { SettleReason } from './recovery/decide.js';
+export type { SettleReason } from './retry/decide.js';
 
-export type { RequestBody } from './wire/body.js';
-export { parseChallenges, type Challenge } from './wire/challenge.js';
-export { parseRetryAfter } from './recovery/retry-after.js';
+export type { RequestBody } from './http/body.js';
+export { parseChallenges, type Challenge } from './http/www-authenticate.js';
+export { parseRetryAfter } from './http/retry-after.js';

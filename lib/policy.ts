@@ -1,10 +1,10 @@
 import type { AxiosResponse } from 'axios';
 import type { AuthEvent } from './events.js';
 import type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions } from './options.js';
-import { plain, said } from './own.js';
-import type { RetryPolicy } from './recovery/decide.js';
+import { withoutPrototype, safeGet } from './safe-read.js';
+import type { RetryPolicy } from './retry/decide.js';
 import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
-import type { OriginPolicy } from './wire/origin.js';
+import type { OriginPolicy } from './transport/origin.js';
 
 /** What holds for one call, with every default in its place. */
 export interface CallPolicy {
@@ -50,20 +50,20 @@ export function resolveOptions(options: AttachAuthOptions): Policy {
     onEvent,
     origins,
     allowInsecure = false,
-  } = plain(options);
+  } = withoutPrototype(options);
   check(
-    isObject(scheme) && typeof said(scheme, 'authorize') === 'function',
+    isObject(scheme) && typeof safeGet(scheme, 'authorize') === 'function',
     'scheme',
     'basic(), bearer(), … or an object with authorize()',
     scheme,
   );
-  const credentialHeaders = said(scheme, 'credentialHeaders') ?? [];
+  const credentialHeaders = safeGet(scheme, 'credentialHeaders') ?? [];
   check(Array.isArray(credentialHeaders), 'scheme.credentialHeaders', 'an array of names', credentialHeaders);
-  checkFunctions({ 'scheme.onChallenge': said(scheme, 'onChallenge') });
+  checkFunctions({ 'scheme.onChallenge': safeGet(scheme, 'onChallenge') });
   check(throttle === false || isObject(throttle), 'throttle', 'an object or false', throttle);
   check(['send-bare', 'refuse'].includes(foreignOrigin), 'foreignOrigin', "'send-bare' or 'refuse'", foreignOrigin);
   checkFunctions({ isUnauthorized, onEvent });
-  const { keyOf, maxQueued } = plain(throttle || {});
+  const { keyOf, maxQueued } = withoutPrototype(throttle || {});
   checkFunctions({ 'throttle.keyOf': keyOf });
   return {
     ...resolveRetry(retry, { retry: RETRY_DEFAULTS, shouldRetry: undefined }, 'retry'),
@@ -88,7 +88,7 @@ export function resolveOptions(options: AttachAuthOptions): Policy {
 export function resolveCall(given: RequestAuthOptions | undefined, policy: Policy): CallPolicy {
   if (given === undefined) return policy;
   check(isObject(given), 'attachAuth', 'an object or false', given);
-  const { credentials = 'attach', idempotent = false, retry, deadlineMs } = plain(given);
+  const { credentials = 'attach', idempotent = false, retry, deadlineMs } = withoutPrototype(given);
   check(['attach', 'omit'].includes(credentials), 'attachAuth.credentials', "'attach' or 'omit'", credentials);
   check(typeof idempotent === 'boolean', 'attachAuth.idempotent', 'a boolean', idempotent);
   return {
@@ -107,7 +107,7 @@ function resolveRetry(
   if (given === undefined) return { retry: over.retry, shouldRetry: over.shouldRetry };
   if (given === false) return { retry: false, shouldRetry: undefined };
   check(isObject(given), name, 'an object or false', given);
-  const wanted = plain(given);
+  const wanted = withoutPrototype(given);
   const { statuses, methods, shouldRetry } = wanted;
   const byDefault = over.retry || RETRY_DEFAULTS;
   check(

@@ -1,8 +1,8 @@
+import { isPromise } from '../../lib/maybe-promise.js';
 import { AxiosHeaders } from 'axios';
 import type { AuthRequest } from '../../lib/index.js';
-import { isPromise } from '../../lib/schemes/scheme.js';
-import { bodyView } from '../../lib/wire/body.js';
-import { copyHeaders } from '../../lib/wire/header-values.js';
+import { bodyView } from '../../lib/http/body.js';
+import { copyHeaders } from '../../lib/http/header-values.js';
 import { fields, placesOf, problemWith, type Field } from './fields.js';
 
 const NO_HEADERS = new AxiosHeaders();

@@ -187,7 +187,7 @@ export const mutants = [
   {
     name: 'a second 401 replays the call again',
     row: 24,
-    file: 'lib/recovery/decide.ts',
+    file: 'lib/retry/decide.ts',
     from: "if (progress.isReauthorized) return { kind: 'settle', reason: 'unauthorized-again' };",
     to: '',
     suites: ['decide'],
@@ -295,7 +295,7 @@ export const mutants = [
   {
     name: 'the date of a Retry-After is read by the local clock',
     row: 49,
-    file: 'lib/recovery/retry-after.ts',
+    file: 'lib/http/retry-after.ts',
     from: 'Math.max(0, until - (servedAt ?? now))',
     to: 'Math.max(0, until - now)',
     suites: ['parse-retry-after'],
@@ -305,7 +305,7 @@ export const mutants = [
   {
     name: 'a POST is sent again after a reset',
     row: 52,
-    file: 'lib/recovery/decide.ts',
+    file: 'lib/retry/decide.ts',
     from: "if (!call.isIdempotent) return { kind: 'settle', reason: 'not-idempotent' };",
     to: '',
     suites: ['retrying'],
@@ -313,7 +313,7 @@ export const mutants = [
   {
     name: 'a stream that has been read is sent again, empty',
     row: 53,
-    file: 'lib/recovery/replayable.ts',
+    file: 'lib/http/body-kind.ts',
     from: "return bodyKind(data) !== 'stream';",
     to: 'return true;',
     suites: ['replay'],
@@ -345,7 +345,7 @@ export const mutants = [
   {
     name: 'a refused answer that streams keeps its socket',
     row: 65,
-    file: 'lib/wire/discard.ts',
+    file: 'lib/transport/discard.ts',
     from: 'stream.destroy();',
     to: '',
     suites: ['bodies'],
@@ -371,7 +371,7 @@ export const mutants = [
   {
     name: 'a wait leaves its listener on the signal',
     row: 61,
-    file: 'lib/wire/caller.ts',
+    file: 'lib/transport/caller.ts',
     from: "signal?.removeEventListener?.('abort', look);",
     to: '',
     suites: ['leaks'],
@@ -387,7 +387,7 @@ export const mutants = [
   {
     name: 'a signal that was aborted before the wait is not seen',
     row: 58,
-    file: 'lib/wire/caller.ts',
+    file: 'lib/transport/caller.ts',
     from: 'signal?.aborted === true ? canceled(config) :',
     to: '',
     suites: ['waiting'],
@@ -413,7 +413,7 @@ export const mutants = [
   {
     name: 'a Retry-After is cut down to maxDelayMs',
     row: 98,
-    file: 'lib/recovery/decide.ts',
+    file: 'lib/retry/decide.ts',
     from: 'retryAfterMs === undefined ? unasked : notBefore(retryAfterMs, policy, failures, chance)',
     to: 'Math.min(retryAfterMs ?? unasked, policy.maxDelayMs)',
     suites: ['decide'],
@@ -421,7 +421,7 @@ export const mutants = [
   {
     name: 'jitter brings a call back earlier than asked',
     row: 98,
-    file: 'lib/recovery/backoff.ts',
+    file: 'lib/retry/backoff.ts',
     from: 'return askedMs + chance *',
     to: 'return askedMs - chance *',
     suites: ['backoff'],
@@ -429,7 +429,7 @@ export const mutants = [
   {
     name: 'a Retry-After of 0 is followed at once',
     row: 103,
-    file: 'lib/recovery/backoff.ts',
+    file: 'lib/retry/backoff.ts',
     from: 'if (askedMs === 0) return equalJitter(backoff, failures, chance);',
     to: '',
     suites: ['backoff'],
@@ -445,7 +445,7 @@ export const mutants = [
   {
     name: 'retries have no budget, and multiply an outage',
     row: 101,
-    file: 'lib/recovery/budget.ts',
+    file: 'lib/retry/budget.ts',
     from: 'const isWithin = sum(this.#retries) < SHARE * sum(this.#sends) || this.#recentRetries() < ALWAYS;',
     to: 'const isWithin = true;',
     suites: ['budget'],

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import promises from 'node:fs/promises';
 import axios from 'axios';
 import { attachAuth, bearer, type TokenStore } from '../../lib/index.js';
-import { fileStore } from '../../lib/integrations/node.js';
+import { fileStore } from '../../lib/node.js';
 
 // A process of its own that shares a session with others through a file. It calls when it is told to, and at the named
 // point it dies as it can die anywhere: with SIGKILL, between two system calls.

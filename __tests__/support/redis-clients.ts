@@ -1,6 +1,6 @@
 import { createClient } from 'redis';
 import { Redis } from 'ioredis';
-import type { RedisClient } from '../../lib/integrations/redis.js';
+import type { RedisClient } from '../../lib/redis.js';
 
 export const LIBRARIES = ['redis', 'ioredis'] as const;
 export type Library = (typeof LIBRARIES)[number];

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { createHash } from 'node:crypto';
-import type { IoRedisClient } from '../../lib/integrations/redis.js';
+import type { IoRedisClient } from '../../lib/redis.js';
 import type { VirtualClock } from './virtual-clock.js';
 
 /** As much of a Redis as the store's scripts ask for, in virtual time. */

@@ -1,6 +1,6 @@
 import axios from 'axios';
 import { attachAuth, bearer, exchangeOf, isAuthError } from '../../lib/index.js';
-import { redisStore } from '../../lib/integrations/redis.js';
+import { redisStore } from '../../lib/redis.js';
 import { connected, type Library } from './redis-clients.js';
 import type { Order, Place, Word } from './redis-holders.js';
 

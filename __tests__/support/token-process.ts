@@ -1,6 +1,6 @@
 import axios from 'axios';
 import { attachAuth, bearer, exchangeOf } from '../../lib/index.js';
-import { fileStore } from '../../lib/integrations/node.js';
+import { fileStore } from '../../lib/node.js';
 
 // A process of its own: it makes one call with the session that it finds in the file, and says how it went.
 const [baseURL = '', file = ''] = process.argv.slice(2);

@@ -1,6 +1,6 @@
 import axios from 'axios';
 import { attachAuth, bearer, exchangeOf, type BearerScheme, type TokenResponse } from '../../lib/index.js';
-import { webStorageStore } from '../../lib/integrations/web.js';
+import { webStorageStore } from '../../lib/web.js';
 
 // What runs in a page: one tab of an app. Nothing here may import a module of Node.
 const name = location.hash.slice(1);

@@ -1,11 +1,11 @@
+import { isPromise } from '../maybe-promise.js';
 import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
-import { isPromise } from '../schemes/scheme.js';
-import { said } from '../own.js';
+import { safeGet } from '../safe-read.js';
 import type { Admission } from '../traffic/gate.js';
-import { resolveAdapter } from '../wire/adapter.js';
-import { writtenHeaders } from '../wire/header-values.js';
-import { RequestView } from '../wire/request-view.js';
-import { Passage, snapshot } from '../wire/wire.js';
+import { resolveAdapter } from '../transport/adapter.js';
+import { writtenHeaders } from '../http/header-values.js';
+import { RequestView } from '../transport/request-view.js';
+import { Passage, snapshot } from '../transport/copy.js';
 import { mayAuthorize } from './authorization.js';
 import { Attempt, type Call } from './call.js';
 import { isThrottled, readAnswer, readError } from './outcome.js';
@@ -100,7 +100,7 @@ function depart(call: Call, config: Config, copy: Config, made: Attempt): Passag
 }
 
 function fail(call: Call, made: Attempt, error: unknown): unknown {
-  const response = said(error as Partial<AxiosError> | undefined, 'response');
+  const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
   made.error = error;
   if (response) learn(call, made, response);
   // What has no origin reaches no server, however often.

@@ -1,8 +1,8 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import type { Attachment } from '../attachment.js';
 import { AuthError } from '../errors.js';
-import { nameIn } from '../wire/header-values.js';
-import { fullUrl, resolveUrl, type Destination } from '../wire/origin.js';
+import { nameIn } from '../http/header-values.js';
+import { fullUrl, resolveUrl, type Destination } from '../transport/origin.js';
 
 /**
  * Whether the scheme may put credentials on this call. It stays out where the caller brought some, and where the URL

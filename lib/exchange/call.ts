@@ -1,7 +1,7 @@
 import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { CallPolicy } from '../policy.js';
-import type { Outcome, SettleReason } from '../recovery/decide.js';
-import type { RequestView, ViewSource } from '../wire/request-view.js';
+import type { Outcome, SettleReason } from '../retry/decide.js';
+import type { RequestView, ViewSource } from '../transport/request-view.js';
 import type { Arrival } from '../traffic/gate.js';
 import type { Pass } from '../traffic/lane.js';
 import type { Reservation, WaitingCall, Waiting } from './waiting.js';

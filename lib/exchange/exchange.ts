@@ -1,12 +1,12 @@
+import type { MaybePromise } from '../maybe-promise.js';
 import type { AxiosAdapter, AxiosInstance, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { Attachment } from '../attachment.js';
 import { isAuthError } from '../errors.js';
 import type { CallPolicy } from '../policy.js';
-import type { MaybePromise } from '../session/store.js';
-import { isWithin, type SettleReason } from '../recovery/decide.js';
-import { said } from '../own.js';
+import { isWithin, type SettleReason } from '../retry/decide.js';
+import { safeGet } from '../safe-read.js';
 import type { Pass } from '../traffic/lane.js';
-import { resolveUrl } from '../wire/origin.js';
+import { resolveUrl } from '../transport/origin.js';
 import { attempt } from './attempt.js';
 import type { Attempt, Call } from './call.js';
 import { nextStep, resend, withheld } from './recovery.js';
@@ -120,7 +120,7 @@ export class Exchange implements Reporting, Call {
   }
 
   inContext(error: unknown): unknown {
-    return isAuthError(error) && !said(error, 'config') ? error.about(this.config, this.last?.response) : error;
+    return isAuthError(error) && !safeGet(error, 'config') ? error.about(this.config, this.last?.response) : error;
   }
 
   #send(config: Config): Promise<AxiosResponse> {

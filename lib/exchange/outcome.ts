@@ -1,15 +1,15 @@
 import type { AxiosError, AxiosResponse } from 'axios';
 import type { Attachment } from '../attachment.js';
 import { chainOf } from '../errors.js';
-import { said } from '../own.js';
-import { isThrottling, type Outcome } from '../recovery/decide.js';
-import { skewOf } from '../recovery/http-date.js';
-import { readRateLimit } from '../recovery/rate-limit.js';
-import { parseRetryAfter } from '../recovery/retry-after.js';
-import { headerOf, headersOf } from '../wire/answer.js';
-import { parseChallenges } from '../wire/challenge.js';
-import { wasFetchedElsewhere } from '../wire/redirects.js';
-import { isTimeout } from '../wire/wire.js';
+import { safeGet } from '../safe-read.js';
+import { isThrottling, type Outcome } from '../retry/decide.js';
+import { skewOf } from '../http/http-date.js';
+import { readRateLimit } from '../http/rate-limit.js';
+import { parseRetryAfter } from '../http/retry-after.js';
+import { headerOf, headersOf } from '../http/response-headers.js';
+import { parseChallenges } from '../http/www-authenticate.js';
+import { wasFetchedElsewhere } from '../transport/redirects.js';
+import { isTimeout } from '../transport/copy.js';
 
 /** What an answer means for the call. */
 export function readAnswer(response: AxiosResponse, origin: string, { policy, clock }: Attachment): Outcome {
@@ -50,7 +50,7 @@ const FINAL_CODE =
 
 /** What an error without an answer means for the call. */
 export function readError(error: unknown): Outcome {
-  if (said(error, 'isAxiosError') !== true) return { kind: 'final' };
+  if (safeGet(error, 'isAxiosError') !== true) return { kind: 'final' };
   if (isTimeout(error)) return { kind: 'timeout' };
   return { kind: chainOf(error).some(isFinal) ? 'final' : 'network' };
 }
@@ -58,7 +58,7 @@ export function readError(error: unknown): Outcome {
 /** Over fetch only a cause tells why. */
 function isFinal(failure: Partial<AxiosError>): boolean {
   const { message } = failure;
-  const code = said(failure, 'code') ?? '';
+  const code = safeGet(failure, 'code') ?? '';
   if (code === 'ERR_BAD_RESPONSE') return message !== 'stream has been aborted';
   // What Node's fetch says to a redirect where `redirect: 'error'` forbids one.
   return FINAL_CODE.test(code) || message === 'unexpected redirect';

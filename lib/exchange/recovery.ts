@@ -1,13 +1,12 @@
+import { type MaybePromise, isPromise } from '../maybe-promise.js';
 import type { AxiosError, AxiosResponse } from 'axios';
 import { isAuthError, type AuthErrorCode } from '../errors.js';
-import { decide, type Circumstances, type Decision, type SettleReason } from '../recovery/decide.js';
-import { plain, said } from '../own.js';
-import { isReplayable } from '../recovery/replayable.js';
-import { isPromise } from '../schemes/scheme.js';
+import { decide, type Circumstances, type Decision, type SettleReason } from '../retry/decide.js';
+import { withoutPrototype, safeGet } from '../safe-read.js';
+import { isReplayable } from '../http/body-kind.js';
 import type { Admission } from '../traffic/gate.js';
-import type { MaybePromise } from '../session/store.js';
-import { discard } from '../wire/discard.js';
-import { copyOf } from '../wire/wire.js';
+import { discard } from '../transport/discard.js';
+import { copyOf } from '../transport/copy.js';
 import type { Attempt, Call } from './call.js';
 import { challengesOf, isThrottled } from './outcome.js';
 import { admit, endPass, gateKeys, passGate } from './turn.js';
@@ -18,7 +17,7 @@ export function nextStep(call: Call): MaybePromise<boolean> {
   // Decided on before: what ended the call since came before another attempt was made.
   if (!last || last.isDecided || attachment.isDetached) return false;
   last.isDecided = true;
-  const decision = plain(decideOn(call, last));
+  const decision = withoutPrototype(decideOn(call, last));
   if (decision.kind !== 'reauthorize') return retry(call, last, decision);
   call.challenges++;
   const isWorthIt = challenge(call, last);
@@ -139,7 +138,7 @@ function replay(call: Call, isWorthIt: boolean): boolean {
 
 function challenge({ attachment }: Call, { view, response }: Attempt): boolean | Promise<boolean> {
   const { scheme } = attachment.policy;
-  const answer = said(scheme, 'onChallenge');
+  const answer = safeGet(scheme, 'onChallenge');
   if (!answer || !response) return false;
   return answer.call(scheme, { request: view, response, challenges: challengesOf(response) });
 }

@@ -1,6 +1,6 @@
 import type { AxiosAdapter } from 'axios';
-import { said } from '../own.js';
-import type { SettleReason } from '../recovery/decide.js';
+import { safeGet } from '../safe-read.js';
+import type { SettleReason } from '../retry/decide.js';
 
 /** How a settled call went. */
 export interface ExchangeReport {
@@ -54,7 +54,7 @@ export function exchangeOfWire(adapter: unknown): Reporting | undefined {
 
 /** The exchange behind a config, a response or an error. */
 export function exchangeBehind(settled: unknown): Reporting | undefined {
-  const config = said(settled as { config?: { adapter?: unknown } | null }, 'config');
+  const config = safeGet(settled as { config?: { adapter?: unknown } | null }, 'config');
   return exchangeOfWire(config?.adapter);
 }
 

@@ -1,7 +1,7 @@
 import type { Attachment } from '../attachment.js';
 import type { Admission, Gate, GateKeys } from '../traffic/gate.js';
 import type { Verdict } from '../traffic/lane.js';
-import type { RequestView } from '../wire/request-view.js';
+import type { RequestView } from '../transport/request-view.js';
 import type { Call } from './call.js';
 
 /**

@@ -3,7 +3,7 @@ import { detached, type Attachment } from '../attachment.js';
 import { alarm, type Cancel } from '../clock.js';
 import { AuthError } from '../errors.js';
 import type { Wait } from '../traffic/waiting-room.js';
-import { cancellationOf, watchCaller } from '../wire/caller.js';
+import { cancellationOf, watchCaller } from '../transport/caller.js';
 
 /** A call that may have to wait. */
 export interface WaitingCall {

@@ -1,7 +1,7 @@
-import { plain } from '../own.js';
-import { assertHeader, isHeaderName } from '../wire/header-values.js';
-import type { MaybePromise } from '../session/store.js';
-import { LastSent, whenReady, type AuthScheme } from './scheme.js';
+import { type MaybePromise, whenReady } from '../maybe-promise.js';
+import { withoutPrototype } from '../safe-read.js';
+import { assertHeader, isHeaderName } from '../http/header-values.js';
+import { LastSent, type AuthScheme } from './scheme.js';
 
 /**
  * An API key in a header of its own.
@@ -15,7 +15,7 @@ export function apiKey(
   key: string | (() => MaybePromise<string | null | undefined>),
   options: { header?: string | undefined } = {},
 ): AuthScheme {
-  const { header = 'X-API-Key' } = plain(options);
+  const { header = 'X-API-Key' } = withoutPrototype(options);
   if (typeof key !== 'string' && typeof key !== 'function')
     throw new TypeError(`apiKey() takes a string or a function, but got ${typeof key}`);
   if (!isHeaderName(header)) {

@@ -1,7 +1,7 @@
+import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { AuthError } from '../errors.js';
-import { said } from '../own.js';
-import type { MaybePromise } from '../session/store.js';
-import { LastSent, withHooks, whenReady, type AuthScheme } from './scheme.js';
+import { safeGet } from '../safe-read.js';
+import { LastSent, withHooks, type AuthScheme } from './scheme.js';
 
 /** A user-id and a password (RFC 7617 §2). The user-id holds no colon, and neither holds control characters. */
 export interface BasicCredentials {
@@ -105,7 +105,7 @@ function refuse(field: string, isWrong: boolean, value: string): void {
 }
 
 function assertShape(credentials: unknown): void {
-  const [username, password] = [said(credentials, 'username'), said(credentials, 'password')];
+  const [username, password] = [safeGet(credentials, 'username'), safeGet(credentials, 'password')];
   if (typeof username !== 'string' || typeof password !== 'string') {
     throw new TypeError(
       `basic() takes { username, password }, both strings, but got username: ${typeof username}, password: ${typeof password}`,

@@ -1,7 +1,7 @@
+import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import type { SessionSnapshot } from '../session/audience.js';
-import type { MaybePromise } from '../session/store.js';
 import { bearerAuthorization, type BearerScheme } from './bearer-scheme.js';
-import { LastSent, whenReady } from './scheme.js';
+import { LastSent } from './scheme.js';
 
 type Token = string | null | undefined;
 

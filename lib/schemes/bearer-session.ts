@@ -1,11 +1,12 @@
+import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import type { Clock } from '../clock.js';
 import type { RefreshContext } from '../session/refresh.js';
 import { Session, type Caller, type Carried } from '../session/session.js';
-import { memoryStore, type MaybePromise, type TokenStore } from '../session/store.js';
+import { memoryStore, type TokenStore } from '../session/store.js';
 import { readTokens, type TokenResponse, type Tokens } from '../session/tokens.js';
-import { plainClient } from '../wire/client.js';
+import { plainClient } from '../transport/refresh-client.js';
 import { bearerAuthorization, type BearerScheme } from './bearer-scheme.js';
-import { withHooks, whenReady } from './scheme.js';
+import { withHooks } from './scheme.js';
 
 /** Options of a {@link bearer} with a session. */
 export interface BearerOptions {

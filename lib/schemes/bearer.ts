@@ -1,6 +1,6 @@
+import type { MaybePromise } from '../maybe-promise.js';
 import { systemClock, type Clock } from '../clock.js';
-import { plain, said } from '../own.js';
-import type { MaybePromise } from '../session/store.js';
+import { withoutPrototype, safeGet } from '../safe-read.js';
 import { readTokens, tokensOf } from '../session/tokens.js';
 import { bearerFunction } from './bearer-function.js';
 import type { BearerScheme } from './bearer-scheme.js';
@@ -26,14 +26,14 @@ export function bearer(
   clock: Clock = systemClock,
 ): BearerScheme {
   if (typeof source === 'function') return bearerFunction(source);
-  if (typeof source === 'string') return bearerSession(plain({}), tokensOf(source), clock);
+  if (typeof source === 'string') return bearerSession(withoutPrototype({}), tokensOf(source), clock);
   const given: unknown = source;
   if (typeof given !== 'object' || given === null) {
     throw new TypeError(
       `bearer() takes a token, a function or options, but got ${given === null ? 'null' : typeof given}`,
     );
   }
-  const options = plain(source);
+  const options = withoutPrototype(source);
   assertOptions(options);
   const { tokens } = options;
   const initial = tokens === undefined ? undefined : readTokens(tokens, 'bearer(): tokens', clock.now(), 'earlier');
@@ -50,7 +50,7 @@ function assertOptions(options: BearerOptions): void {
   if (refresh !== undefined && typeof refresh !== 'function') wrong('refresh', 'a function', refresh);
   if (
     store !== undefined &&
-    (typeof said(store, 'load') !== 'function' || typeof said(store, 'compareAndSet') !== 'function')
+    (typeof safeGet(store, 'load') !== 'function' || typeof safeGet(store, 'compareAndSet') !== 'function')
   ) {
     wrong('store', 'a TokenStore with load() and compareAndSet()', store);
   }

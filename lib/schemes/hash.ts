@@ -1,5 +1,5 @@
-import { said } from '../own.js';
-import type { MaybePromise } from '../session/store.js';
+import type { MaybePromise } from '../maybe-promise.js';
+import { safeGet } from '../safe-read.js';
 
 export type Hash = 'SHA-256' | 'SHA-384' | 'SHA-512';
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -25,8 +25,8 @@ export function hasher(hash: Hash): Hasher {
 
 /** Not imported, so that no bundler for browsers meets it; absent before Node 20.16 and in browsers. */
 function nodeCrypto(): NodeCrypto | undefined {
-  const node = said(globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }, 'process');
-  return said(node, 'getBuiltinModule')?.('node:crypto') as NodeCrypto | undefined;
+  const node = safeGet(globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }, 'process');
+  return safeGet(node, 'getBuiltinModule')?.('node:crypto') as NodeCrypto | undefined;
 }
 
 function withNode(crypto: NodeCrypto, name: string): Hasher {

@@ -1,9 +1,9 @@
+import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { AuthError } from '../errors.js';
-import { plain } from '../own.js';
-import type { MaybePromise } from '../session/store.js';
-import { assertHeader, isHeaderName } from '../wire/header-values.js';
+import { withoutPrototype } from '../safe-read.js';
+import { assertHeader, isHeaderName } from '../http/header-values.js';
 import { hasher, toBase64, toHex, type Hash } from './hash.js';
-import { whenReady, type AuthRequest, type AuthScheme } from './scheme.js';
+import { type AuthRequest, type AuthScheme } from './scheme.js';
 
 /** Options of {@link hmac}. */
 export interface HmacOptions {
@@ -48,8 +48,8 @@ export function hmac(options: HmacOptions): AuthScheme {
     encoding = 'hex',
     headers = {},
     stringToSign = defaultStringToSign,
-  } = plain(options);
-  const named = plain(headers);
+  } = withoutPrototype(options);
+  const named = withoutPrototype(headers);
   const names = {
     keyId: named.keyId ?? 'X-API-Key',
     timestamp: named.timestamp ?? 'X-Timestamp',

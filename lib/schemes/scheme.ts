@@ -1,9 +1,9 @@
 import type { AxiosInstance, AxiosRequestHeaders, AxiosResponse } from 'axios';
 import type { AuthError } from '../errors.js';
+import type { MaybePromise } from '../maybe-promise.js';
 import type { Lender, Member } from '../session/audience.js';
-import type { MaybePromise } from '../session/store.js';
-import type { RequestBody } from '../wire/body.js';
-import type { Challenge } from '../wire/challenge.js';
+import type { RequestBody } from '../http/body.js';
+import type { Challenge } from '../http/www-authenticate.js';
 
 /** How requests are authenticated: the port that basic, bearer, signed and every other scheme fills. */
 export interface AuthScheme {
@@ -114,13 +114,4 @@ export class LastSent<T> {
   of(request: AuthRequest): { value: T } | undefined {
     return this.#sent.get(request.exchange);
   }
-}
-
-/** Goes on at once with a value, later with a promise: a scheme that need not wait costs no microtask. */
-export function whenReady<T, R>(value: MaybePromise<T>, then: (value: T) => R): MaybePromise<R> {
-  return isPromise(value) ? value.then(then) : then(value);
-}
-
-export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }

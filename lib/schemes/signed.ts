@@ -1,5 +1,5 @@
-import { plain } from '../own.js';
-import type { MaybePromise } from '../session/store.js';
+import type { MaybePromise } from '../maybe-promise.js';
+import { withoutPrototype } from '../safe-read.js';
 import type { AuthRequest, AuthScheme } from './scheme.js';
 
 /**
@@ -18,7 +18,7 @@ export function signed(
 ): AuthScheme {
   if (typeof sign !== 'function')
     throw new TypeError(`signed() takes a function that gives headers, but got ${typeof sign}`);
-  const { name = 'Signed', credentialHeaders } = plain(options);
+  const { name = 'Signed', credentialHeaders } = withoutPrototype(options);
   if (credentialHeaders !== undefined && !Array.isArray(credentialHeaders)) {
     throw new TypeError('signed(): credentialHeaders takes an array of names');
   }

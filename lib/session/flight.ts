@@ -1,8 +1,8 @@
 import { alarm, stopwatch, type Cancel, type Clock } from '../clock.js';
 import { RefreshRejectedError, withoutSecrets, type AuthError } from '../errors.js';
 import type { Tell } from '../events.js';
-import { parseRetryAfter } from '../recovery/retry-after.js';
-import { said } from '../own.js';
+import { parseRetryAfter } from '../http/retry-after.js';
+import { safeGet } from '../safe-read.js';
 import type { Lender } from './audience.js';
 import type { Ledger } from './ledger.js';
 import {
@@ -209,7 +209,7 @@ export function takeOff(plan: FlightPlan): Flight {
     isAlone = true;
     return isOver ? landed : Promise.race([work(), landed]);
   };
-  const exclusive = said(store, 'exclusive');
+  const exclusive = safeGet(store, 'exclusive');
   const run = async (): Promise<void> =>
     exclusive ? (exclusive.call(store, alone, { signal: controller.signal }) as Promise<void>) : alone();
   run().then(

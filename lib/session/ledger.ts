@@ -1,7 +1,8 @@
+import type { MaybePromise } from '../maybe-promise.js';
 import type { Clock } from '../clock.js';
 import type { Tell } from '../events.js';
 import { Shelf } from './shelf.js';
-import type { MaybePromise, StoredSession, TokenStore } from './store.js';
+import type { StoredSession, TokenStore } from './store.js';
 import type { Tokens } from './tokens.js';
 
 /** `vacant`: nothing was ever stored, so a refresh may be asked once who is signed in. */

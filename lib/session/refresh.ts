@@ -1,6 +1,6 @@
+import type { MaybePromise } from '../maybe-promise.js';
 import type { AxiosInstance } from 'axios';
 import { AuthError } from '../errors.js';
-import type { MaybePromise } from './store.js';
 import type { TokenResponse, Tokens } from './tokens.js';
 import type { Verdict } from './verdict.js';
 

@@ -1,3 +1,4 @@
+import type { MaybePromise } from '../maybe-promise.js';
 import type { AxiosInstance } from 'axios';
 import { alarm, type Clock } from '../clock.js';
 import { AuthError } from '../errors.js';
@@ -8,7 +9,7 @@ import { Ledger } from './ledger.js';
 import { takeOff, type Flight } from './flight.js';
 import { sessionExpired, type Refresh, type RefreshContext } from './refresh.js';
 import { Restraint } from './restraint.js';
-import type { MaybePromise, TokenStore } from './store.js';
+import type { TokenStore } from './store.js';
 import type { Tokens } from './tokens.js';
 
 export interface SessionOptions {

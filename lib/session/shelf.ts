@@ -1,7 +1,8 @@
+import type { MaybePromise } from '../maybe-promise.js';
 import { alarm, type Clock } from '../clock.js';
 import type { Tell } from '../events.js';
-import { said } from '../own.js';
-import { readStored, type MaybePromise, type StoredSession, type TokenStore } from './store.js';
+import { safeGet } from '../safe-read.js';
+import { readStored, type StoredSession, type TokenStore } from './store.js';
 
 const TIME_LIMIT_MS = 2_000;
 const TRY_AGAIN_AFTER_MS = 5_000;
@@ -37,7 +38,7 @@ export class Shelf {
       this.degrade('subscribe', error);
     };
     try {
-      const stop: unknown = said(this.#store, 'subscribe')?.call(this.#store, onChange);
+      const stop: unknown = safeGet(this.#store, 'subscribe')?.call(this.#store, onChange);
       if (typeof stop === 'function') return stop as () => void;
       Promise.resolve(stop).catch(failed);
     } catch (error) {
@@ -55,7 +56,9 @@ export class Shelf {
 
   degrade(what: string, error: unknown): void {
     // The message of a store's own error could hold anything; its name and code do not.
-    const detail = [said(error, 'name'), said(error, 'code')].filter((part) => typeof part === 'string').join(' ');
+    const detail = [safeGet(error, 'name'), safeGet(error, 'code')]
+      .filter((part) => typeof part === 'string')
+      .join(' ');
     this.#tell({ type: 'store-degraded', reason: `${what}: ${detail}; the session goes on in memory` });
   }
 

@@ -1,8 +1,6 @@
-import { own } from '../own.js';
+import type { MaybePromise } from '../maybe-promise.js';
+import { ownValue } from '../safe-read.js';
 import { tokensOf, type Tokens } from './tokens.js';
-
-/** A value, or a promise of it. */
-export type MaybePromise<T> = T | Promise<T>;
 
 /**
  * One session as it is stored. `generation` grows with every write, `epoch` whenever the principal changes (sign-in and
@@ -61,11 +59,11 @@ export function memoryStore(): TokenStore {
 
 /** What a store gave back, if it is a session of ours; undefined for anything else. */
 export function readStored(value: unknown): StoredSession | undefined {
-  const [generation, epoch, tokens] = ['generation', 'epoch', 'tokens'].map((key) => own(value, key));
-  if (own(value, 'version') !== 1 || !isCount(generation) || !isCount(epoch)) return undefined;
+  const [generation, epoch, tokens] = ['generation', 'epoch', 'tokens'].map((key) => ownValue(value, key));
+  if (ownValue(value, 'version') !== 1 || !isCount(generation) || !isCount(epoch)) return undefined;
   if ((value as StoredSession).tokens === null) return { version: 1, generation, epoch, tokens: null };
   const [accessToken, refreshToken, expiresAt] = ['accessToken', 'refreshToken', 'expiresAt'].map((key) =>
-    own(tokens, key),
+    ownValue(tokens, key),
   );
   if (typeof accessToken !== 'string' || accessToken === '') return undefined;
   if (refreshToken !== undefined && typeof refreshToken !== 'string') return undefined;

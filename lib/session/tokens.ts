@@ -1,4 +1,4 @@
-import { own, plain } from '../own.js';
+import { ownValue, withoutPrototype } from '../safe-read.js';
 
 /** What a bearer session keeps. `expiresAt` is epoch ms by this machine's clock; without it the token lives until a 401. */
 export interface Tokens {
@@ -55,8 +55,9 @@ export function readTokens(
   issued: Issued,
   previous?: Tokens | null,
 ): Tokens {
-  const accessToken = own(answer, 'accessToken') ?? own(answer, 'access_token');
-  const refreshToken = own(answer, 'refreshToken') ?? own(answer, 'refresh_token') ?? own(previous, 'refreshToken');
+  const accessToken = ownValue(answer, 'accessToken') ?? ownValue(answer, 'access_token');
+  const refreshToken =
+    ownValue(answer, 'refreshToken') ?? ownValue(answer, 'refresh_token') ?? ownValue(previous, 'refreshToken');
   const needString = (value: unknown, camel: string, snake: string): void => {
     if (typeof value === 'string' && value !== '') return;
     const got = value === '' ? 'an empty string' : typeof value;
@@ -74,7 +75,7 @@ export function readTokens(
 
 /** What is not known has no key, since all this is stored; and no prototype may speak for it. */
 export function tokensOf(accessToken: string, refreshToken?: string, expiresAt?: number): Tokens {
-  return plain({
+  return withoutPrototype({
     accessToken,
     ...(refreshToken !== undefined && { refreshToken }),
     ...(expiresAt !== undefined && { expiresAt }),
@@ -82,11 +83,11 @@ export function tokensOf(accessToken: string, refreshToken?: string, expiresAt?:
 }
 
 function readExpiry(answer: unknown, from: string, now: number): number | undefined {
-  const expiresIn = own(answer, 'expiresIn') ?? own(answer, 'expires_in');
+  const expiresIn = ownValue(answer, 'expiresIn') ?? ownValue(answer, 'expires_in');
   const isNumeric = typeof expiresIn === 'string' && /^\s*-?\d+(?:\.\d+)?(?:e\d+)?\s*$/i.test(expiresIn);
   const lifetimeMs = (typeof expiresIn === 'number' || isNumeric ? Number(expiresIn) : NaN) * 1000;
   if (!Number.isNaN(lifetimeMs)) return now + Math.max(lifetimeMs, 0);
-  const expiresAt = own(answer, 'expiresAt');
+  const expiresAt = ownValue(answer, 'expiresAt');
   if (typeof expiresAt !== 'number' || !Number.isFinite(expiresAt)) return undefined;
   if (expiresAt > 1e9 && expiresAt < 1e11 && now > 1e11) {
     throw new TypeError(`${from}: expiresAt takes epoch milliseconds, but ${String(expiresAt)} looks like seconds`);
@@ -101,8 +102,8 @@ function jwtExpiry(token: string, now: number, issued: Issued): number | undefin
   if (signature === undefined || extra !== undefined) return undefined;
   try {
     const claims: unknown = JSON.parse(atob(payload.replace(/-/g, '+').replace(/_/g, '/')));
-    const exp = own(claims, 'exp');
-    const iat = own(claims, 'iat');
+    const exp = ownValue(claims, 'exp');
+    const iat = ownValue(claims, 'iat');
     if (typeof exp !== 'number') return undefined;
     // Clocks differ, lifetimes do not: a token issued a moment ago lives from now on.
     return issued === 'just now' && typeof iat === 'number' && exp > iat ? now + (exp - iat) * 1000 : exp * 1000;

@@ -1,4 +1,4 @@
-import { said } from '../own.js';
+import { safeGet } from '../safe-read.js';
 
 /**
  * Why a refresh failed. `transient`: it may be tried again, and the session is kept. `terminal`: the refresh token is dead.
@@ -18,25 +18,25 @@ const CONFIGURATION = /^(?:invalid_(?:client|request|scope)|unauthorized_client|
 
 /** Judges what a `refresh()` rejected with: by name, then by status and RFC 6749 §5.2 code, never by its message. */
 export function judge(error: unknown): Verdict {
-  const response = said(error, 'response');
-  const found = said(response, 'status') ?? said(error, 'status') ?? said(error, 'statusCode');
+  const response = safeGet(error, 'response');
+  const found = safeGet(response, 'status') ?? safeGet(error, 'status') ?? safeGet(error, 'statusCode');
   const status = typeof found === 'number' ? found : undefined;
-  const code = [said(response, 'data'), error, said(error, 'cause')]
-    .map((holder) => said(typeof holder === 'string' ? parsed(holder) : holder, 'error'))
+  const code = [safeGet(response, 'data'), error, safeGet(error, 'cause')]
+    .map((holder) => safeGet(typeof holder === 'string' ? parsed(holder) : holder, 'error'))
     .find((value): value is string => typeof value === 'string' && /^[a-z][a-z_]{0,39}$/.test(value));
   const header = (name: string): string | undefined => {
-    const headers = said(response, 'headers') as { get?: (name: string) => unknown } | undefined;
-    const value = typeof headers?.get === 'function' ? headers.get(name) : said(headers, name);
+    const headers = safeGet(response, 'headers') as { get?: (name: string) => unknown } | undefined;
+    const value = typeof headers?.get === 'function' ? headers.get(name) : safeGet(headers, name);
     return typeof value === 'string' ? value : undefined;
   };
   const facts = { status, retryAfter: header('retry-after'), date: header('date') };
-  if (said(error, 'name') === 'RefreshRejectedError') return { kind: 'terminal', code: 'rejected', ...facts };
+  if (safeGet(error, 'name') === 'RefreshRejectedError') return { kind: 'terminal', code: 'rejected', ...facts };
   // An error document comes with 400, or 401 for the client (RFC 6749 §5.2): a proxy's 502 page is none, whatever it says.
   if (code !== undefined && (status === undefined || (status >= 400 && status < 500 && status !== 429))) {
     if (code === 'invalid_grant') return { kind: 'terminal', code, ...facts };
     if (CONFIGURATION.test(code)) return { kind: 'configuration', code, ...facts };
   }
-  const network = said(error, 'code') ?? said(said(error, 'cause'), 'code');
+  const network = safeGet(error, 'code') ?? safeGet(safeGet(error, 'cause'), 'code');
   const isCode = typeof network === 'string' && /^[A-Z_]{1,40}$/.test(network);
   return {
     kind: 'transient',

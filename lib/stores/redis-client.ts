@@ -1,4 +1,4 @@
-import { said } from '../own.js';
+import { safeGet } from '../safe-read.js';
 
 /** What a client brings back; of it we read numbers, texts and null. */
 type Reply = PromiseLike<unknown>;
@@ -48,7 +48,7 @@ export interface Redis {
 
 /** undefined: neither of the two clients. */
 export function redisOf(client: RedisClient): Redis | undefined {
-  const has = (...names: string[]): boolean => names.every((name) => typeof said(client, name) === 'function');
+  const has = (...names: string[]): boolean => names.every((name) => typeof safeGet(client, name) === 'function');
   if (!has('eval', 'duplicate')) return undefined;
   if (has('evalSha')) return nodeRedis(client as NodeRedisClient);
   return has('evalsha', 'call') ? ioRedis(client as IoRedisClient) : undefined;
@@ -103,7 +103,7 @@ async function answered(question: () => Promise<unknown>): Promise<unknown> {
   try {
     return await question();
   } catch (error) {
-    const [name, code, message] = ['name', 'code', 'message'].map((key) => String(said(error, key)));
+    const [name, code, message] = ['name', 'code', 'message'].map((key) => String(safeGet(error, key)));
     // What Redis itself says begins with its code: NOPERM, READONLY, WRONGTYPE.
     const reason = [code, /^[A-Z]{2,12}(?= )/.exec(message ?? '')?.[0]].find((each) =>
       /^[A-Z_]{2,30}$/.test(each ?? ''),

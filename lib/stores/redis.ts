@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock, type Clock } from '../clock.js';
-import { own } from '../own.js';
+import { ownValue } from '../safe-read.js';
 import { parseStored, type StoredSession, type TokenStore } from '../session/store.js';
 import { redisOf, type RedisClient } from './redis-client.js';
 import { redisLock } from './redis-lock.js';
@@ -118,8 +118,8 @@ export function redisStore(
 
 function checked(options: RedisStoreOptions): { lockMs: number; subscribe: boolean } {
   if (typeof options !== 'object' || (options as unknown) === null) throw wrong('options', 'an object', options);
-  const lockMs = own(options, 'lockMs') ?? LOCK_MS;
-  const subscribe = own(options, 'subscribe') ?? true;
+  const lockMs = ownValue(options, 'lockMs') ?? LOCK_MS;
+  const subscribe = ownValue(options, 'subscribe') ?? true;
   if (typeof lockMs !== 'number' || !(lockMs >= SHORTEST_LOCK_MS && lockMs <= LONGEST_LOCK_MS)) {
     throw wrong('lockMs', `a number of ms, ${String(SHORTEST_LOCK_MS)} to ${String(LONGEST_LOCK_MS)}`, lockMs);
   }

@@ -1,5 +1,5 @@
 import type { Cancel, Clock } from '../clock.js';
-import { own } from '../own.js';
+import { ownValue } from '../safe-read.js';
 import { pause } from './web-locks.js';
 
 /** A claim that nobody renews for so long is void: whoever made it has crashed. */
@@ -64,8 +64,8 @@ function claimantIn(text: string | null, now: number): unknown {
   ifPossible(() => {
     claim = JSON.parse(text ?? 'null');
   });
-  const leftMs = Number(own(claim, 'until')) - now;
-  return leftMs > 0 && leftMs <= CLAIM_MS ? own(claim, 'claimant') : undefined;
+  const leftMs = Number(ownValue(claim, 'until')) - now;
+  return leftMs > 0 && leftMs <= CLAIM_MS ? ownValue(claim, 'claimant') : undefined;
 }
 
 function ifPossible(work: () => void): void {

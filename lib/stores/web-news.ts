@@ -1,4 +1,4 @@
-import { own } from '../own.js';
+import { ownValue } from '../safe-read.js';
 
 /** When a page may have missed something. */
 const WAKE_UPS = ['visibilitychange', 'pageshow', 'resume', 'online'] as const;
@@ -31,7 +31,7 @@ export function webNews(name: string, isAbout: (event: StorageEvent) => boolean)
     try {
       channel = new BroadcastChannel(name);
       channel.onmessage = ({ data }: MessageEvent) => {
-        if (own(data, 'v') === 1 && Number.isSafeInteger(own(data, 'generation'))) hint();
+        if (ownValue(data, 'v') === 1 && Number.isSafeInteger(ownValue(data, 'generation'))) hint();
       };
     } catch {
       // The events are left.

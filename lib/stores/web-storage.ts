@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from '../clock.js';
-import { own, said } from '../own.js';
+import { ownValue, safeGet } from '../safe-read.js';
 import { parseStored, type StoredSession, type TokenStore } from '../session/store.js';
 import { underClaim } from './storage-claim.js';
 import { announce, catchUp, pause, underLock } from './web-locks.js';
@@ -38,10 +38,10 @@ export function webStorageStore(key: string, options: WebStorageOptions, clock: 
 export function webStorageStore(key: string, options: WebStorageOptions = {}, clock: Clock = systemClock): TokenStore {
   if (typeof key !== 'string' || key === '')
     throw new TypeError(`webStorageStore() takes a key, a string that is not empty, but got ${typeof key}`);
-  const given = own(options, 'storage') as Storage | undefined;
+  const given = ownValue(options, 'storage') as Storage | undefined;
   if (
     given !== undefined &&
-    (typeof said(given, 'getItem') !== 'function' || typeof said(given, 'setItem') !== 'function')
+    (typeof safeGet(given, 'getItem') !== 'function' || typeof safeGet(given, 'setItem') !== 'function')
   )
     throw new TypeError(`webStorageStore(): storage takes localStorage or sessionStorage, but got ${typeof given}`);
 

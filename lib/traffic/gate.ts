@@ -1,7 +1,7 @@
 import { timeline, type Clock } from '../clock.js';
 import { AuthError } from '../errors.js';
 import type { Tell } from '../events.js';
-import type { Backoff } from '../recovery/backoff.js';
+import type { Backoff } from '../retry/backoff.js';
 import { Burst } from './burst.js';
 import { Lane, type Pass, type Waiter } from './lane.js';
 

@@ -1,5 +1,5 @@
 import { alarm, type Cancel, type Clock } from '../clock.js';
-import type { Backoff } from '../recovery/backoff.js';
+import type { Backoff } from '../retry/backoff.js';
 import type { Burst } from './burst.js';
 import { Pace } from './pace.js';
 import { UNHELD } from './silence.js';

@@ -1,4 +1,4 @@
-import { notBefore, type Backoff } from '../recovery/backoff.js';
+import { notBefore, type Backoff } from '../retry/backoff.js';
 import type { Burst } from './burst.js';
 import { Publication } from './publication.js';
 import { Ramp } from './ramp.js';
@@ -138,7 +138,7 @@ export class Pace {
 
   /** The server says how many calls it accepts in a window: that holds from the next opening on. */
   published(perSecond: number, quota: number): void {
-    this.#publication.said(perSecond, quota);
+    this.#publication.safeGet(perSecond, quota);
   }
 
   /** There is no quota: one call at a time, and more often. */

@@ -9,7 +9,7 @@ export class Publication {
   #quota = 0;
   #isNew = false;
 
-  said(perSecond: number, quota: number): void {
+  safeGet(perSecond: number, quota: number): void {
     if (perSecond === this.#perSecond) return;
     this.#perSecond = perSecond;
     this.#quota = quota;

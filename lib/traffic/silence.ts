@@ -1,4 +1,4 @@
-import { equalJitter, type Backoff } from '../recovery/backoff.js';
+import { equalJitter, type Backoff } from '../retry/backoff.js';
 
 /** A silence shorter than that says nothing of the next one. */
 const LEAST_USUAL_MS = 500;

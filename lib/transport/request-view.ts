@@ -1,5 +1,5 @@
 import type { AxiosInstance, AxiosRequestHeaders, InternalAxiosRequestConfig } from 'axios';
-import { bodyView, type RequestBody } from './body.js';
+import { bodyView, type RequestBody } from '../http/body.js';
 
 /** What a view asks of the call it shows; each is asked only when a scheme looks. */
 export interface ViewSource {

@@ -1,5 +1,5 @@
 import { systemClock } from '../clock.js';
-import { plain } from '../own.js';
+import { withoutPrototype } from '../safe-read.js';
 import { parseHttpDate } from './http-date.js';
 
 const LONGEST_TEXT = 128;
@@ -19,7 +19,7 @@ export function parseRetryAfter(
   options: { now?: number | undefined; date?: string | undefined } = {},
 ): number | undefined {
   if (typeof value !== 'string' || value.length > LONGEST_TEXT) return undefined;
-  const { now = systemClock.now(), date } = plain(options);
+  const { now = systemClock.now(), date } = withoutPrototype(options);
   // Most forms of a date have a comma of their own, behind the day of the week.
   const members = value.match(/[ \t]*(?:[A-Za-z]{3,9},)?[^,]*/g) ?? [];
   const read = members.map((member) => readOne(trimOws(member), now, date)).filter((ms) => ms !== undefined);

@@ -1,5 +1,5 @@
 import { CanceledError, type InternalAxiosRequestConfig } from 'axios';
-import { own } from '../own.js';
+import { ownValue } from '../safe-read.js';
 
 /** What a caller may cancel with: a signal, the older CancelToken, or both. */
 type Cancellable = Pick<InternalAxiosRequestConfig, 'signal' | 'cancelToken'>;
@@ -13,7 +13,7 @@ interface Subscribable {
 /** What the caller has cancelled with, if that has happened. */
 export function cancellationOf(config: InternalAxiosRequestConfig): unknown {
   const { signal, cancelToken } = config as Cancellable;
-  return signal?.aborted === true ? canceled(config) : own(cancelToken, 'reason');
+  return signal?.aborted === true ? canceled(config) : ownValue(cancelToken, 'reason');
 }
 
 /**

@@ -1,4 +1,4 @@
-import { said } from '../own.js';
+import { safeGet } from '../safe-read.js';
 
 /** Ends a refused answer that nobody will read: it holds its socket, and with few sockets starves the refresh. */
 export function discard(data: unknown): void {
@@ -7,11 +7,11 @@ export function discard(data: unknown): void {
     destroy: () => void;
     cancel: () => Promise<void>;
   };
-  if (typeof said(stream, 'destroy') === 'function') {
+  if (typeof safeGet(stream, 'destroy') === 'function') {
     // Destroyed before its end it complains, to nobody.
     stream.on?.('error', () => undefined);
     stream.destroy();
-  } else if (typeof said(stream, 'cancel') === 'function') {
+  } else if (typeof safeGet(stream, 'cancel') === 'function') {
     void stream.cancel().catch(() => undefined);
   }
 }

@@ -1,6 +1,6 @@
 import type { RetryReason } from '../events.js';
 import { fullJitter, equalJitter, notBefore } from './backoff.js';
-import type { RateLimit } from './rate-limit.js';
+import type { RateLimit } from '../http/rate-limit.js';
 
 /** Why a call settled with an error although it might have been sent again. */
 export type SettleReason =

@@ -1,4 +1,4 @@
-import { bodyKind } from '../recovery/replayable.js';
+import { bodyKind } from './body-kind.js';
 
 /** A body as a signer sees it. none: an empty array; opaque: a stream or multipart form, `bytes()` gives undefined. */
 export interface RequestBody {

@@ -4,7 +4,7 @@
  */
 
 /** What an object itself says: neither null nor inherited. */
-export function own(holder: unknown, key: string): unknown {
+export function ownValue(holder: unknown, key: string): unknown {
   try {
     return isObject(holder) && Object.hasOwn(holder, key) ? (holder[key] ?? undefined) : undefined;
   } catch {
@@ -14,12 +14,12 @@ export function own(holder: unknown, key: string): unknown {
 }
 
 /** What an object or its class says, where it is one that an app may have written a class for. */
-export function said<T extends object, K extends keyof T & string>(
+export function safeGet<T extends object, K extends keyof T & string>(
   holder: T | null | undefined,
   key: K,
 ): T[K] | undefined;
-export function said(holder: unknown, key: string): unknown;
-export function said(holder: unknown, key: string): unknown {
+export function safeGet(holder: unknown, key: string): unknown;
+export function safeGet(holder: unknown, key: string): unknown {
   try {
     for (let at = holder; isObject(at);) {
       const next: unknown = Object.getPrototypeOf(at);
@@ -34,7 +34,7 @@ export function said(holder: unknown, key: string): unknown {
 }
 
 /** A copy that inherits nothing, so that what was not given is missing. */
-export function plain<T extends object>(given: T): T {
+export function withoutPrototype<T extends object>(given: T): T {
   return Object.assign(Object.create(null) as T, given);
 }
 

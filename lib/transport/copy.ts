@@ -1,8 +1,8 @@
 import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { chainOf, hide } from '../errors.js';
-import { own, said } from '../own.js';
+import { ownValue, safeGet } from '../safe-read.js';
 import type { ResolvedAdapter } from './adapter.js';
-import { copyHeaders } from './header-values.js';
+import { copyHeaders } from '../http/header-values.js';
 import { fullUrl, isAbsoluteUrlDisputed } from './origin.js';
 import { refuseProxyInClear } from './proxy.js';
 import { cameFromElsewhere, followRedirects, guardRedirects, isNode, takeRedirects } from './redirects.js';
@@ -64,7 +64,7 @@ export class Passage {
 
   /** The error as its caller may see it. */
   failed(error: unknown): unknown {
-    const response = said(error as Partial<AxiosError> | undefined, 'response');
+    const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
     if (response && this.#hasLeft?.()) cameFromElsewhere(response);
     return errorWithOwnConfig(error, this.#departure);
   }
@@ -127,7 +127,7 @@ function withOwnConfig(response: AxiosResponse, config: InternalAxiosRequestConf
 }
 
 function hideOwn(holder: object, key: string): void {
-  const value = own(holder, key);
+  const value = ownValue(holder, key);
   if (value !== undefined) hide(holder, key, value);
 }
 
@@ -142,13 +142,13 @@ function errorWithOwnConfig(error: unknown, { config, adapter }: Departure): unk
   const chain = chainOf(error);
   // The older fetch adapter wraps its own errors, whose config is the copy.
   for (const at of chain) {
-    if (said(at, 'config')) Object.assign(at, { config });
+    if (safeGet(at, 'config')) Object.assign(at, { config });
     hideOwn(at, 'request');
-    const response = said(at, 'response');
+    const response = safeGet(at, 'response');
     if (response) withOwnConfig(response, config);
   }
   const [failure] = chain;
-  if (!failure || said(failure, 'code') !== 'ETIMEDOUT') return error;
+  if (!failure || safeGet(failure, 'code') !== 'ETIMEDOUT') return error;
   timeouts.add(failure);
   const isClarified = (failure.message ?? '').startsWith('timeout') || failure.message === config.timeoutErrorMessage;
   const isAsked = adapter.transport === 'fetch' || config.transitional?.clarifyTimeoutError === true;

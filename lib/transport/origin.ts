@@ -1,5 +1,5 @@
 import type { InternalAxiosRequestConfig } from 'axios';
-import { said } from '../own.js';
+import { safeGet } from '../safe-read.js';
 
 /** Where a call goes. */
 export type Destination = {
@@ -125,7 +125,7 @@ function isAbsolute(url: string): boolean {
 }
 
 function pageUrl(): string | undefined {
-  const href = said(said(globalThis, 'document'), 'baseURI') ?? said(said(globalThis, 'location'), 'href');
+  const href = safeGet(safeGet(globalThis, 'document'), 'baseURI') ?? safeGet(safeGet(globalThis, 'location'), 'href');
   return typeof href === 'string' && /^https?:/.test(href) ? href : undefined;
 }
 

@@ -1,4 +1,4 @@
-import { said } from '../own.js';
+import { safeGet } from '../safe-read.js';
 
 /**
  * What a body is once transforms are done. `bytes`: known, can be sent and signed again and again. `multipart`: native
@@ -10,7 +10,7 @@ export type BodyKind = 'none' | 'bytes' | 'multipart' | 'stream';
 export function bodyKind(data: unknown): BodyKind {
   if (data === undefined || data === null) return 'none';
   if (typeof data !== 'object' && typeof data !== 'function') return 'bytes';
-  const isFunction = (key: string): boolean => typeof said(data, key) === 'function';
+  const isFunction = (key: string): boolean => typeof safeGet(data, key) === 'function';
   // The form-data package also calls itself FormData, but is a stream.
   if (isFunction('pipe') || isFunction('getReader') || isFunction('next')) return 'stream';
   if (Object.prototype.toString.call(data) === '[object FormData]') return 'multipart';

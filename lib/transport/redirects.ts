@@ -1,9 +1,9 @@
 import { AxiosError, type AxiosAdapter, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
 import { AuthError } from '../errors.js';
-import { own, said } from '../own.js';
-import { isReplayable } from '../recovery/replayable.js';
+import { ownValue, safeGet } from '../safe-read.js';
+import { isReplayable } from '../http/body-kind.js';
 import type { Transport } from './adapter.js';
-import { headerOf } from './answer.js';
+import { headerOf } from '../http/response-headers.js';
 import { discard } from './discard.js';
 import { fullUrl, resolveUrl } from './origin.js';
 
@@ -42,7 +42,7 @@ export function guardRedirects(
   return () => hasLeft;
 }
 
-export const isNode = typeof own(own(own(globalThis, 'process'), 'versions'), 'node') === 'string';
+export const isNode = typeof ownValue(ownValue(ownValue(globalThis, 'process'), 'versions'), 'node') === 'string';
 
 /**
  * fetch adapter, and what may wrap it: it hands redirects to fetch, which knows of no credential but Authorization. Returns
@@ -65,7 +65,7 @@ function isFollowedHere(
   credentialHeaders: Luggage = ['authorization'],
 ): boolean {
   if (transport === 'http' || transport === 'xhr') return false;
-  const redirect = own(copy.fetchOptions, 'redirect');
+  const redirect = ownValue(copy.fetchOptions, 'redirect');
   if (copy.maxRedirects === 0 || (redirect !== undefined && redirect !== 'follow')) return false;
   if (transport === 'custom') return credentialHeaders.length > 0 && isNode;
   // A browser shows nobody where a redirect leads; there Authorization may go on, since fetch drops it at the border.
@@ -101,7 +101,7 @@ async function followOn(
     const response =
       settled.status === 'fulfilled'
         ? settled.value
-        : said(settled.reason as Partial<AxiosError> | undefined, 'response');
+        : safeGet(settled.reason as Partial<AxiosError> | undefined, 'response');
     if (response?.status === 0 && !isNode) throw redirectInBrowser();
     if (response && hasLeft) fetchedElsewhere.add(response);
     const next = response && whereTo(response, hop);
@@ -135,10 +135,12 @@ async function followOn(
 /** Whether a redirect took the call to another origin: then the answer says nothing about our credentials. */
 export function wasFetchedElsewhere(response: AxiosResponse, origin: string): boolean {
   if (fetchedElsewhere.has(response)) return true;
-  const request: unknown = said(response, 'request');
-  const responseURL = said(request, 'responseURL');
+  const request: unknown = safeGet(response, 'request');
+  const responseURL = safeGet(request, 'responseURL');
   const finalUrl =
-    typeof responseURL === 'string' && responseURL !== '' ? responseURL : own(own(request, 'res'), 'responseUrl');
+    typeof responseURL === 'string' && responseURL !== ''
+      ? responseURL
+      : ownValue(ownValue(request, 'res'), 'responseUrl');
   // A mock may name a relative one, which tells nothing, or none.
   return finalUrl !== undefined && (originOf(finalUrl) ?? origin) !== origin;
 }

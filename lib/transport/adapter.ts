@@ -1,5 +1,5 @@
 import { getAdapter, type AxiosAdapter, type InternalAxiosRequestConfig } from 'axios';
-import { said } from '../own.js';
+import { safeGet } from '../safe-read.js';
 
 /** What kind of wire an adapter talks to; `custom`: a mock, a cache, somebody's own. */
 export type Transport = 'http' | 'xhr' | 'fetch' | 'custom';
@@ -34,7 +34,7 @@ export function resolveAdapter(
 
 function transportOf(send: AxiosAdapter, chosen: InternalAxiosRequestConfig['adapter']): Transport {
   // axios names its adapters, those of other copies too; only a fetch adapter made for one `env` is nameless.
-  const named = said(send as { adapterName?: unknown }, 'adapterName');
+  const named = safeGet(send as { adapterName?: unknown }, 'adapterName');
   if (named === 'http' || named === 'xhr' || named === 'fetch') return named;
   const isGiven = (Array.isArray(chosen) ? chosen : [chosen]).includes(send);
   return isGiven ? 'custom' : 'fetch';

@@ -1,11 +1,11 @@
 import type { AxiosResponse } from 'axios';
-import { own, said } from '../own.js';
+import { ownValue, safeGet } from '../safe-read.js';
 import { nameIn } from './header-values.js';
 
 /** The lines of a response header, by its lower-case name; headers may be AxiosHeaders or what a mock made of them. */
 export function headersOf(response: AxiosResponse, name: string): string[] {
-  const headers = (said(response, 'headers') ?? {}) as object;
-  const value = own(headers, name) ?? own(headers, nameIn(headers, name) ?? '');
+  const headers = (safeGet(response, 'headers') ?? {}) as object;
+  const value = ownValue(headers, name) ?? ownValue(headers, nameIn(headers, name) ?? '');
   return [value]
     .flat()
     .filter((line) => line !== undefined && line !== null && typeof line !== 'function')

@@ -1,1 +1,0 @@
-export { fileStore } from '../stores/file.js';

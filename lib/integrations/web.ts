@@ -1,1 +1,0 @@
-export { webStorageStore, type WebStorageOptions } from '../stores/web-storage.js';

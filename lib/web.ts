@@ -1,0 +1,1 @@
+export { webStorageStore, type WebStorageOptions } from './stores/web-storage.js';
