@@ -2,7 +2,7 @@ export type { MaybePromise } from './maybe-promise.js';
 export { attachAuth, type AuthHandle } from './attach-auth.js';
 export type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions, ThrottleOptions } from './options.js';
 
-export type { AuthChallenge, AuthRequest, AuthScheme } from './schemes/scheme.js';
+export type { AuthAnswer, AuthChallenge, AuthRequest, AuthScheme } from './schemes/scheme.js';
 export { basic, type BasicCredentials } from './schemes/basic.js';
 export { bearer } from './schemes/bearer.js';
 export type { BearerScheme } from './schemes/bearer-scheme.js';

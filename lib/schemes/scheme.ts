@@ -5,46 +5,73 @@ import type { Lender, Member } from '../session/audience.js';
 import type { RequestBody } from '../http/body.js';
 import type { Challenge } from '../http/www-authenticate.js';
 
-/** How requests are authenticated: the port that basic, bearer, signed and every other scheme fills. */
+/**
+ * How requests are authenticated: the port that basic(), bearer(), signed() and every other scheme implements.
+ * One scheme object is one principal: all instances that it is attached to share its session, its clock and its cool-downs.
+ */
 export interface AuthScheme {
-  /** As in `Authorization: <name> …`; used in messages and events. */
+  /** The name as in `Authorization: <name> …`. Used in messages and events. */
   readonly name: string;
-  /** Headers that hold credentials, besides whatever `authorize` wrote: dropped on a redirect to another origin. */
+  /** Headers that hold credentials, in addition to those that `authorize` wrote. Dropped on a redirect to another origin. */
   readonly credentialHeaders?: readonly string[] | undefined;
   /**
-   * Called before every attempt of every call to an origin of ours, once URL, headers and body are final. It writes
-   * headers; what it writes goes on a copy, is checked, and counts as a credential. What it throws rejects the call.
+   * Writes the credentials. Called before every attempt to an own origin, once URL, headers and body are final. It writes to
+   * a copy: the caller's config never holds a credential. An error that it throws rejects the call.
    */
   authorize(request: AuthRequest): MaybePromise<void>;
   /**
-   * Called after a refusal (a 401), once a call: true if sending again may succeed. Left out: the 401 stands.
-   * What it throws rejects the call.
+   * Returns true if a replay may succeed. Called after a refusal, at most `maxChallenges` times per call. Without it the
+   * refusal stands. An error that it throws rejects the call.
    */
   onChallenge?(challenge: AuthChallenge): MaybePromise<boolean>;
+  /** How many refusals of one call the scheme can handle. @default 1 */
+  readonly maxChallenges?: number | undefined;
+  /**
+   * True: `onChallenge` runs once for all calls whose refused credentials were sent before it finished, and they share its
+   * result. For a cookie log-in or a CSRF token. @default false
+   */
+  readonly singleFlight?: boolean | undefined;
+  /**
+   * Returns true if a response refuses these credentials; any other result means that it does not. attachAuth's
+   * `isUnauthorized` takes precedence. @default a 401 whose challenge says neither insufficient_scope (RFC 6750 §3.1) nor
+   * insufficient_user_authentication (RFC 9470)
+   */
+  isRefusal?(response: AxiosResponse): boolean;
+  /**
+   * Called with every response to an attempt that this scheme authorized, 2xx too, after transformResponse and before the
+   * caller. An error that it throws rejects the call.
+   */
+  onAnswer?(answer: AuthAnswer): MaybePromise<void>;
 }
 
 /** One attempt, as a scheme sees it. */
 export interface AuthRequest {
   /** Upper case. */
   readonly method: string;
-  /** As it will be sent: base, path, serialized params. A URL that stays relative reads as `http://localhost/…`. */
+  /**
+   * As it will be sent: base, path, serialized params. A scheme may modify it (a presigned query), and the modified URL is
+   * sent. A URL that stays relative reads as `http://localhost/…`.
+   */
   readonly url: URL;
-  /** This attempt's own. `set()` checks the raw value and throws ERR_AUTH_INVALID_CREDENTIAL. */
+  /**
+   * Headers of this attempt only, with Content-Type as it will be sent, except for multipart, whose boundary is made later.
+   * `set()` throws ERR_AUTH_INVALID_CREDENTIAL for a value that no header may carry (RFC 9110 §5.5).
+   */
   readonly headers: AxiosRequestHeaders;
-  /** After `transformRequest`. */
+  /** The body after `transformRequest`. */
   readonly body: RequestBody;
   /** 1 for the first attempt of a call. */
   readonly attempt: number;
-  /** Ends with the caller's signal, the deadline and detach(); made when first asked for. */
+  /** Aborts on the caller's signal, the deadline or detach(). Created at first access. */
   readonly signal: AbortSignal;
-  /** Epoch ms, corrected by what the server's Date headers taught. */
+  /** Epoch ms, corrected by the clock offset learned from this origin's Date headers. */
   readonly now: number;
   /**
-   * This instance's defaults, no interceptors; never meets gate or session; its errors keep no body. In Node it follows no
-   * redirect to another origin.
+   * An instance with this instance's defaults and no interceptors. It bypasses throttle and session. Its errors contain no
+   * request body. In Node it follows no redirect to another origin.
    */
   readonly client: AxiosInstance;
-  /** One for each call, the same for all its attempts: a WeakMap key. */
+  /** One object per call, the same for all its attempts. Use it as a WeakMap key. */
   readonly exchange: object;
 }
 
@@ -52,8 +79,18 @@ export interface AuthRequest {
 export interface AuthChallenge {
   readonly request: AuthRequest;
   readonly response: AxiosResponse;
-  /** What WWW-Authenticate says (RFC 9110 §11.6.1); empty where it is missing, malformed or hidden by CORS. */
+  /** The parsed WWW-Authenticate header (RFC 9110 §11.6.1). Empty if it is missing, malformed or hidden by CORS. */
   readonly challenges: readonly Challenge[];
+}
+
+/** A response to an attempt that a scheme authorized. */
+export interface AuthAnswer {
+  readonly request: AuthRequest;
+  readonly response: AxiosResponse;
+  /** Whether the response refuses the credentials of this scheme. */
+  readonly isRefusal: boolean;
+  /** `data` as the adapter returned it, before transformResponse. */
+  readonly received: unknown;
 }
 
 /** What schemes of this package say and hear beyond the port. */
