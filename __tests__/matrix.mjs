@@ -1,5 +1,5 @@
 // Runs the suite on every installed axios, over every adapter, in Node and in Chromium, and prints one table.
-// node __tests__/matrix.mjs [--axios 1.8|oldest|newest]… [--adapter http|fetch|chromium-xhr|chromium-fetch]…
+// node __tests__/matrix.mjs [--axios 1.18|oldest|newest]… [--adapter http|fetch|chromium-xhr|chromium-fetch]…
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -362,7 +362,7 @@ function declarations(): { fields: [string, string][]; words: [string, string][]
     'options.ts',
     'errors.ts',
     'events.ts',
-    'recovery/decide.ts',
+    'retry/decide.ts',
     'schemes/bearer-session.ts',
     'schemes/hmac.ts',
   ]) {
