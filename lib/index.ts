@@ -1,6 +1,13 @@
 export type { MaybePromise } from './maybe-promise.js';
 export { attachAuth, type AuthHandle } from './attach-auth.js';
-export type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions, ThrottleOptions } from './options.js';
+export type {
+  AttachAuthOptions,
+  RequestAuthOptions,
+  RetryFailure,
+  RetryOptions,
+  Schemes,
+  ThrottleOptions,
+} from './options.js';
 
 export type { AuthAnswer, AuthChallenge, AuthRequest, AuthScheme } from './schemes/scheme.js';
 export { basic, type BasicCredentials } from './schemes/basic.js';
@@ -18,7 +25,7 @@ export { memoryStore, type StoredSession, type TokenStore } from './session/stor
 
 export { AuthError, isAuthError, RefreshRejectedError, type AuthErrorCode } from './errors.js';
 export type { AuthEvent, RetryReason } from './events.js';
-export { exchangeOf, type ExchangeReport } from './exchange/report.js';
+export { exchangeOf, type ExchangeReport } from './call/report.js';
 export type { SettleReason } from './retry/decide.js';
 
 export type { RequestBody } from './http/body.js';

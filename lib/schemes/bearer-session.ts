@@ -6,7 +6,7 @@ import { memoryStore, type TokenStore } from '../session/store.js';
 import { readTokens, type TokenResponse, type Tokens } from '../session/tokens.js';
 import { plainClient } from '../transport/refresh-client.js';
 import { bearerAuthorization, type BearerScheme } from './bearer-scheme.js';
-import { withHooks } from './scheme.js';
+import { withSession } from './scheme.js';
 
 /** Options of a {@link bearer} with a session. */
 export interface BearerOptions {
@@ -106,6 +106,11 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
       call.isReplay = true;
       return session.challenged(call, request);
     },
+    onAnswer({ request, isRefusal }) {
+      const { carried, isReplay } = callOf(request.exchange);
+      if (carried)
+        session.answered({ generation: carried.generation, isUnauthorized: isRefusal, isReplay, place: request });
+    },
     signIn: (tokens) => session.held(signIn(tokens)),
     update: (tokens) => session.held(update(tokens)),
     signOut: () => session.held(session.change('principal', null)),
@@ -114,16 +119,23 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     getSnapshot: () => session.snapshot(),
     subscribe: (listener) => session.audience.subscribe(listener),
   };
-  return withHooks(scheme, {
+  return withSession(scheme, {
     isCallingRefresh: () => session.isCallingRefresh,
-    newKey: () => new SessionCall(session),
-    answered(request, isUnauthorized) {
-      const { carried, isReplay } = callOf(request.exchange);
-      if (carried) session.answered({ generation: carried.generation, isUnauthorized, isReplay, place: request });
-    },
-    busy: (exchange, lender) => session.busy(callOf(exchange).turn, lender),
+    newExchange: () => new SessionCall(session),
+    waitFor: (exchange, lender) => session.busy(callOf(exchange).turn, lender),
     endOf: (exchange) => session.endOf(callOf(exchange).turn),
-    isRefreshUseless: (request) => session.isRefreshUseless(request),
-    join: (member) => session.audience.join(member),
+    isRefreshPaused: (request) => session.isRefreshUseless(request),
+    join: (member) =>
+      session.audience.join({
+        tell: (event) => {
+          member.emit(event);
+        },
+        principalChanged: () => {
+          member.principalChanged();
+        },
+        get client() {
+          return member.client;
+        },
+      }),
   });
 }

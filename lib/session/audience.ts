@@ -1,5 +1,5 @@
 import type { AxiosInstance } from 'axios';
-import type { Happening, Tell } from '../events.js';
+import type { EventBody, Emit } from '../events.js';
 
 /** What a session looks like from outside. The object stays the same until something in it changes. */
 export interface SessionSnapshot {
@@ -19,7 +19,7 @@ export interface Lender {
 
 /** An instance that a session serves. */
 export interface Member extends Lender {
-  readonly tell: Tell;
+  readonly tell: Emit;
   /** Whoever waits there looks whether the session still is that of its call. */
   principalChanged(): void;
 }
@@ -42,7 +42,7 @@ export class Audience {
     return [...this.#instances][0];
   }
 
-  tell(happening: Happening): void {
+  tell(happening: EventBody): void {
     for (const { tell } of this.#instances) tell(happening);
   }
 

@@ -1,6 +1,6 @@
 import { alarm, stopwatch, type Cancel, type Clock } from '../clock.js';
 import { RefreshRejectedError, withoutSecrets, type AuthError } from '../errors.js';
-import type { Tell } from '../events.js';
+import type { Emit } from '../events.js';
 import { parseRetryAfter } from '../http/retry-after.js';
 import { safeGet } from '../safe-read.js';
 import type { Lender } from './audience.js';
@@ -31,7 +31,7 @@ export interface FlightPlan {
   /** A refresh token that was refused for good: it is never sent again. */
   readonly deadRefreshToken: string | undefined;
   readonly died: (refreshToken: string | undefined) => void;
-  readonly tell: Tell;
+  readonly tell: Emit;
   /** Runs the synchronous part of `refresh()`: calls begun there belong to it. */
   readonly during: <T>(work: () => T) => T;
   /** The refresh is over, and nobody has been told yet. */

@@ -1,6 +1,6 @@
 import type { MaybePromise } from '../maybe-promise.js';
 import type { Clock } from '../clock.js';
-import type { Tell } from '../events.js';
+import type { Emit } from '../events.js';
 import { Shelf } from './shelf.js';
 import type { StoredSession, TokenStore } from './store.js';
 import type { Tokens } from './tokens.js';
@@ -30,7 +30,7 @@ export class Ledger {
   lifetimeMs = Infinity;
   readonly #shelf: Shelf;
   readonly #clock: Clock;
-  readonly #tell: Tell;
+  readonly #tell: Emit;
   readonly #changed: (what: 'tokens' | 'principal') => void;
   readonly #initial: Tokens | undefined;
   #epoch = 0;
@@ -47,7 +47,7 @@ export class Ledger {
   constructor(
     store: TokenStore,
     clock: Clock,
-    tell: Tell,
+    tell: Emit,
     initial: Tokens | undefined,
     changed: (what: 'tokens' | 'principal') => void,
   ) {

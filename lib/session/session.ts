@@ -2,7 +2,7 @@ import type { MaybePromise } from '../maybe-promise.js';
 import type { AxiosInstance } from 'axios';
 import { alarm, type Clock } from '../clock.js';
 import { AuthError } from '../errors.js';
-import type { Happening } from '../events.js';
+import type { EventBody } from '../events.js';
 import { Audience, type Lender, type SessionSnapshot } from './audience.js';
 import { Breaker, type Place, type Reception } from './breaker.js';
 import { Ledger } from './ledger.js';
@@ -251,7 +251,7 @@ export class Session {
     return this.audience.first ?? { client: this.#options.plainClient() };
   }
 
-  #tell(happening: Happening): void {
+  #tell(happening: EventBody): void {
     if (happening.type === 'refreshed') this.#breaker.refreshed(happening.generation);
     this.audience.tell(happening);
   }

@@ -1,6 +1,6 @@
 import type { MaybePromise } from '../maybe-promise.js';
 import { alarm, type Clock } from '../clock.js';
-import type { Tell } from '../events.js';
+import type { Emit } from '../events.js';
 import { safeGet } from '../safe-read.js';
 import { readStored, type StoredSession, type TokenStore } from './store.js';
 
@@ -11,11 +11,11 @@ const TRY_AGAIN_AFTER_MS = 5_000;
 export class Shelf {
   readonly #store: TokenStore;
   readonly #clock: Clock;
-  readonly #tell: Tell;
+  readonly #tell: Emit;
   /** It could not be read or written: a call after this instant has it tried again. */
   #tryAgainAt = Infinity;
 
-  constructor(store: TokenStore, clock: Clock, tell: Tell) {
+  constructor(store: TokenStore, clock: Clock, tell: Emit) {
     this.#store = store;
     this.#clock = clock;
     this.#tell = tell;

@@ -3,7 +3,8 @@ import axios, { Axios, type AxiosInstance, type InternalAxiosRequestConfig } fro
 import { chainOf, isAuthError, withoutSecrets } from '../errors.js';
 import { resolveAdapter } from './adapter.js';
 import { fullUrl, resolveUrl } from './origin.js';
-import { followRedirects, guardRedirects, takeRedirects } from './redirects.js';
+import { guardRedirects } from './platform.node.js';
+import { followRedirects, takeRedirects } from './redirects.js';
 
 /** An instance's defaults as they are now, and nothing else of it: what goes through here meets no gate and no session. */
 export function clientOf(instance: AxiosInstance): AxiosInstance {
@@ -34,8 +35,10 @@ function keptAtHome(config: InternalAxiosRequestConfig): InternalAxiosRequestCon
   const { send, transport } = resolveAdapter(config, config.adapter);
   config.adapter = (final) => {
     const { origin } = resolveUrl(fullUrl(final));
-    if (transport !== 'fetch') guardRedirects(final, origin, undefined);
-    return takeRedirects(final, transport, undefined) ? followRedirects(final, send, origin, undefined) : send(final);
+    if (transport !== 'fetch') guardRedirects(final, origin, undefined, transport);
+    return takeRedirects(final, transport, undefined)
+      ? followRedirects(final, { send, origin, credentialHeaders: undefined })
+      : send(final);
   };
   return config;
 }
