@@ -1,12 +1,13 @@
 import type { Axios, AxiosInstance } from 'axios';
 import { DeadlineTimer } from './call/deadline-timer.js';
+import { check } from './check.js';
 import type { Clock } from './clock.js';
 import { emitter, type Emit } from './events.js';
 import { ownValue } from './safe-read.js';
 import type { Policy } from './policy.js';
 import { RetryBudgets } from './retry/budget.js';
 import type { AuthRequest, SessionMember } from './schemes/scheme.js';
-import { principalOf, SchemeState, type Principal } from './schemes/scheme-state.js';
+import { A_SCHEME, principalOf, SchemeState, type Principal } from './schemes/scheme-state.js';
 import type { Throttle } from './throttle/throttle.js';
 import { OriginRules } from './transport/origin.js';
 import { bareAxios, clientOf } from './transport/refresh-client.js';
@@ -50,6 +51,7 @@ export class AttachedInstance implements SessionMember {
     this._anonymous = new SchemeState(undefined, clock);
     const { scheme } = policy;
     if (typeof scheme === 'function') return;
+    check((scheme as unknown) !== null, 'scheme', A_SCHEME, scheme);
     this._principal = principalOf(scheme, this._anonymous, clock);
     this._leaveSession = this._principal.main.session?.join(this);
   }

@@ -1,6 +1,7 @@
 import type { AxiosResponse } from 'axios';
 import type { AuthEvent } from './events.js';
 import type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions, Schemes } from './options.js';
+import { check, checkFunctions } from './check.js';
 import { isObject, withoutPrototype } from './safe-read.js';
 import { RETRY_DEFAULTS, type RetryPolicy } from './retry/decide.js';
 import type { AuthRequest } from './schemes/scheme.js';
@@ -154,27 +155,6 @@ function atLeast(least: number, value: unknown, byDefault: number, name: string)
   return value;
 }
 
-function checkFunctions(given: Record<string, unknown>): void {
-  for (const [name, value] of Object.entries(given))
-    check(value === undefined || typeof value === 'function', name, 'a function', value);
-}
-
 function isStatus(status: unknown): boolean {
   return Number.isInteger(status) && (status as number) >= 100 && (status as number) <= 599;
-}
-
-function check(isRight: boolean, name: string, takes: string, got: unknown): asserts isRight {
-  if (isRight) return;
-  const shown =
-    typeof got === 'string'
-      ? // A token that was given in the place of an object is not repeated here, nor is a password in an origin.
-        takes.includes('object')
-        ? 'a string'
-        : JSON.stringify(got.replace(/\/\/.*@/s, '//…@'))
-      : Array.isArray(got)
-        ? 'an array'
-        : isObject(got)
-          ? 'an object'
-          : String(got);
-  throw new TypeError(`attachAuth: ${name} takes ${takes}, but got ${shown}`);
 }

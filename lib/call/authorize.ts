@@ -28,13 +28,13 @@ export function chooseSchemes(
   if (kind === 'unknown')
     throw new AuthError(
       'ERR_AUTH_FOREIGN_ORIGIN',
-      `Not sent: nothing says that ${origin} may receive credentials. Set the instance's baseURL, or attachAuth's \`origins\`: ['${origin}'].`,
+      `Not sent: nothing says that ${origin} may receive credentials. Set the instance's baseURL, or attachAuth's \`origins: ['${origin}']\`.`,
     );
   if (kind === 'foreign') {
     if (policy.foreignOrigin !== 'refuse') return { schemes: [], bare: 'foreign-origin' };
     throw new AuthError(
       'ERR_AUTH_FOREIGN_ORIGIN',
-      `Not sent: ${origin} is not one of the origins that may receive credentials (\`foreignOrigin\`: 'refuse'). Add it to \`origins\`.`,
+      `Not sent: ${origin} is not one of the origins that may receive credentials (\`foreignOrigin: 'refuse'\`). Add it to \`origins\`.`,
     );
   }
   if (isSecure) return { schemes: running };

@@ -162,6 +162,9 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
 
   private _adapt(config: Config): Promise<AxiosResponse> {
     this.dispatched = config;
+    // axios takes a URL object, whatever its types say.
+    for (const key of ['url', 'baseURL'] as const)
+      if (config[key] && typeof config[key] !== 'string') config[key] = String(config[key]);
     if (!this.isDone) {
       this.config ??= config;
       if (this.isBodyRemade) this.config.data = config.data as unknown;
@@ -237,7 +240,7 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
     return this.instance.client;
   }
   urlOf(config: Config): URL {
-    return resolveUrl(this.instance.resender.getUri(config));
+    return resolveUrl((this.instance.resender.getUri(config) as string | undefined) ?? '');
   }
   serverNow(origin: string): number {
     return this.principal.main.serverNow(origin);

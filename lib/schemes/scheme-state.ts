@@ -1,4 +1,5 @@
 import type { AxiosResponse } from 'axios';
+import { check, checkFunctions } from '../check.js';
 import type { Clock } from '../clock.js';
 import { skewOf } from '../http/http-date.js';
 import { headerOf } from '../http/response-headers.js';
@@ -7,6 +8,8 @@ import { Throttle } from '../throttle/throttle.js';
 import { sessionOf, type AuthScheme, type SessionHooks } from './scheme.js';
 import { SingleFlight } from './single-flight.js';
 
+export const A_SCHEME =
+  'basic(), bearer(), … or an object with authorize(), an array of them, or a function that returns them';
 /** How many origins a scheme remembers the clock of. */
 const MAX_ORIGINS = 100;
 
@@ -88,19 +91,15 @@ function stateOf(given: unknown, clock: Clock): SchemeState {
 }
 
 function assertScheme(given: unknown): asserts given is AuthScheme {
-  const wrong = (name: string, takes: string, got: unknown): never => {
-    throw new TypeError(`attachAuth: ${name} takes ${takes}, but got ${got === null ? 'null' : typeof got}`);
-  };
-  if (typeof safeGet(given, 'authorize') !== 'function')
-    wrong('scheme', 'basic(), bearer(), … or an object with authorize(), an array of them, or a function', given);
-  for (const name of ['onChallenge', 'isRefusal', 'onAnswer']) {
-    const method = safeGet(given, name);
-    if (method !== undefined && typeof method !== 'function') wrong(`scheme.${name}`, 'a function', method);
-  }
+  check(typeof safeGet(given, 'authorize') === 'function', 'scheme', A_SCHEME, given);
+  checkFunctions({
+    'scheme.onChallenge': safeGet(given, 'onChallenge'),
+    'scheme.isRefusal': safeGet(given, 'isRefusal'),
+    'scheme.onAnswer': safeGet(given, 'onAnswer'),
+  });
   const headers = safeGet(given, 'credentialHeaders') ?? [];
-  if (!Array.isArray(headers) || !headers.every((name) => typeof name === 'string'))
-    wrong('scheme.credentialHeaders', 'an array of names', headers);
+  const areNames = Array.isArray(headers) && headers.every((name) => typeof name === 'string');
+  check(areNames, 'scheme.credentialHeaders', 'an array of names', headers);
   const challenges = safeGet(given, 'maxChallenges') ?? 1;
-  if (typeof challenges !== 'number' || !(challenges >= 0))
-    wrong('scheme.maxChallenges', 'a number, 0 or more', challenges);
+  check(typeof challenges === 'number' && challenges >= 0, 'scheme.maxChallenges', 'a number, 0 or more', challenges);
 }

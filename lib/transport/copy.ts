@@ -32,8 +32,5 @@ export function copyOf(config: Config): Config {
 export function snapshot(config: Config): Config {
   const copy = copyOf(config);
   copy.headers = copyHeaders(config.headers);
-  // axios takes a URL object, whatever its types say.
-  for (const key of ['url', 'baseURL'] as const)
-    if (copy[key] && typeof copy[key] !== 'string') copy[key] = String(copy[key]);
   return copy;
 }

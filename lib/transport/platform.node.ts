@@ -16,8 +16,7 @@ export function guardRedirects(
 ): () => boolean {
   const { beforeRedirect } = copy;
   let hasLeft = false;
-  const guard = (options: Record<string, unknown>): void => {
-    hasLeft ||= targetOf(options) !== origin;
+  const removeCredentials = (options: Options): void => {
     if (!hasLeft) return;
     if (!credentialHeaders) throw redirectRefused();
     const headers = (options['headers'] ?? {}) as Record<string, unknown>;
@@ -25,19 +24,27 @@ export function guardRedirects(
       if (credentialHeaders.includes(name.toLowerCase())) Reflect.deleteProperty(headers, name);
   };
   copy.beforeRedirect = (options, ...details) => {
-    // Before the caller's hook, so that it does not see credentials of another origin; and again, since it may change the target.
-    guard(options);
+    hasLeft ||= originOf(options['href']) !== origin;
+    // The caller's hook sees no credentials of another origin; and it may change the target.
+    removeCredentials(options);
+    const before = targetsOf(options);
     beforeRedirect?.(options, ...details);
-    guard(options);
+    hasLeft ||= targetsOf(options).some((target, index) => target !== before[index] && target !== origin);
+    removeCredentials(options);
   };
   return () => hasLeft;
 }
 
-/** follow-redirects sends to these fields; `href` only describes them. */
-function targetOf(options: Record<string, unknown>): string | undefined {
-  const { protocol, hostname, host, port, href } = options as Record<string, string | number | null | undefined>;
-  const name = hostname ?? host;
-  if (!name) return originOf(href);
-  const isBareV6 = String(name).includes(':') && !String(name).startsWith('[') && name === hostname;
-  return originOf(`${protocol ?? 'http:'}//${isBareV6 ? `[${name}]` : name}${port ? `:${String(port)}` : ''}`);
+type Options = Record<string, unknown>;
+
+/** The origins that a request of follow-redirects names: described, connected to, and asked of a proxy. */
+function targetsOf(options: Options): (string | undefined)[] {
+  const { protocol, hostname, host, port, href, path } = options as Record<string, string | number | undefined>;
+  const name = String(hostname ?? host ?? '');
+  const authority = name.includes(':') && name === hostname ? `[${name.replace(/[[\]]/g, '')}]` : name;
+  return [
+    originOf(href),
+    originOf(`${protocol ?? 'http:'}//${authority}${port ? `:${String(port)}` : ''}`),
+    originOf(path),
+  ];
 }
