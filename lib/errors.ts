@@ -45,6 +45,11 @@ export class AuthError extends AxiosError {
     if (cause !== undefined) hide(this, 'cause', cause);
   }
 
+  /** @internal */
+  get [BRAND](): true {
+    return true;
+  }
+
   /**
    * One failure may reject many calls: each gets an error of its own, with its own config and answer.
    * @internal
@@ -53,7 +58,6 @@ export class AuthError extends AxiosError {
     return new AuthError(this.code, this.message, safeGet(this, 'cause'), config, response);
   }
 }
-hide(AuthError.prototype, BRAND, true);
 
 /** True for an {@link AuthError}, also one of another copy of this package. */
 export function isAuthError(value: unknown): value is AuthError {
@@ -68,16 +72,19 @@ export class RefreshRejectedError extends Error {
   override readonly name = 'RefreshRejectedError' as const;
 }
 
-/** Sets a property that inspectors and serializers pass over. */
+/** Without a prototype, since a polluted one could turn it into an accessor; one for all, since making it takes the most time. */
+let descriptor: PropertyDescriptor | undefined;
+
+/** Sets a property that inspectors and serializers skip. A frozen target stays as it is. */
 export function hide(target: object, key: PropertyKey, value: unknown): void {
-  // Without a prototype: one that somebody polluted must not turn this into an accessor. Frozen targets stay as they are.
-  Reflect.defineProperty(target, key, {
-    __proto__: null,
-    value,
+  descriptor ??= Object.assign(Object.create(null) as object, {
     enumerable: false,
     writable: true,
     configurable: true,
-  } as PropertyDescriptor);
+  });
+  descriptor.value = value;
+  Reflect.defineProperty(target, key, descriptor);
+  descriptor.value = undefined;
 }
 
 /**

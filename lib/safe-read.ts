@@ -23,7 +23,9 @@ export function safeGet<T extends object, K extends keyof T & string>(
 export function safeGet(holder: unknown, key: string): unknown;
 export function safeGet(holder: unknown, key: string): unknown {
   try {
-    for (let at = holder; isObject(at);) {
+    // The common case, without a walk.
+    if (!isObject(holder) || !(key in holder)) return undefined;
+    for (let at: unknown = holder; isObject(at);) {
       const next: unknown = Object.getPrototypeOf(at);
       // The end of the chain is the prototype of all objects, of whatever realm.
       if (Object.hasOwn(at, key) && (next !== null || at === holder)) return (holder as Record<string, unknown>)[key];

@@ -61,21 +61,25 @@ export function authorize(attempt: Attempt, schemes: readonly SchemeState[], con
 /** Checks what a scheme wrote. If it wrote a header that the call had set, all that it wrote is discarded. */
 function keepWritten(attempt: Attempt, state: SchemeState, before: Record<string, unknown>, config: Config): void {
   const { headers } = attempt.request;
-  const written = Object.keys(headers).filter((name) => headers[name] !== before[name]);
-  const names = written.map((name) => name.toLowerCase());
-  if (bringsOwn(config, names)) {
-    for (const name of written) {
+  const written: string[] = [];
+  for (const name of Object.keys(headers)) {
+    if (headers[name] === before[name]) continue;
+    assertHeader(name, headers[name]);
+    written.push(name.toLowerCase());
+  }
+  if (bringsOwn(config, written)) {
+    attempt.discarded = true;
+    for (const name of Object.keys(headers)) {
       if (name in before) headers[name] = before[name] as string;
       else Reflect.deleteProperty(headers, name);
     }
-    attempt.discarded = true;
     return;
   }
-  for (const name of written) assertHeader(name, headers[name]);
-  const twice = names.find((name) => attempt.written.includes(name));
-  if (twice !== undefined)
-    throw new TypeError(`attachAuth: two schemes wrote the header ${twice}; a call can carry one of them`);
-  attempt.written.push(...names);
+  for (const name of written) {
+    if (attempt.written.includes(name))
+      throw new TypeError(`attachAuth: two schemes wrote the header ${name}; a call can carry one of them`);
+    attempt.written.push(name);
+  }
   attempt.authorized.push(state);
 }
 

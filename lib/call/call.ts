@@ -31,6 +31,8 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
   config: Config | undefined;
   /** The config that axios handed over for the current attempt. */
   dispatched: Config | undefined;
+  /** The snapshot that is on the wire, and its adapter. */
+  sending: { readonly copy: Config; readonly send: AxiosAdapter } | undefined;
   last: Attempt | undefined;
   permit: Permit | undefined;
   attempts = 0;
@@ -38,7 +40,7 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
   errors = 0;
   throttles = 0;
   /** How many refusals each scheme has handled since the call last waited for the throttle. */
-  readonly challenges = new Map<SchemeState, number>();
+  challenges: Map<SchemeState, number> | undefined;
   /** The body is made anew for every send: the one of the next send is in the config that axios hands over. */
   isBodyRemade = false;
   isRefreshed = false;
@@ -130,7 +132,7 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
 
   /** The token may have expired meanwhile: the next refusal counts as the first one. */
   waitedForThrottle(): void {
-    if (this.attempts > 0) this.challenges.clear();
+    if (this.attempts > 0) this.challenges = undefined;
   }
 
   /** The keys of an attempt, from a request without credentials. */
@@ -161,6 +163,7 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
   }
 
   private _adapt(config: Config): Promise<AxiosResponse> {
+    if (config === this.sending?.copy) return this.sending.send(config);
     this.dispatched = config;
     // axios takes a URL object, whatever its types say.
     for (const key of ['url', 'baseURL'] as const)
@@ -188,7 +191,7 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
   /** The call has settled: only its report is left. */
   finish(): void {
     this.isDone = true;
-    this.last = this.recovering = undefined;
+    this.last = this.sending = this.recovering = undefined;
   }
 
   report(): ExchangeReport {

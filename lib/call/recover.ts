@@ -23,23 +23,19 @@ export interface Answer {
 /** Classifies the last attempt, and passes its response to the schemes that authorized it. */
 export function readAnswer(call: Call, attempt: Attempt): Answer {
   const { response, request, received, authorized } = attempt;
-  const judged = response && !wasFetchedElsewhere(response, request.origin) ? response : undefined;
-  const refusedBy = judged ? authorized.filter((state) => isRefusal(call, state, judged)) : [];
-  const pending: Promise<void>[] = [];
-  if (judged) {
+  const refusedBy: SchemeState[] = [];
+  let notified: Promise<unknown> | undefined;
+  if (response && !wasFetchedElsewhere(response, request.origin)) {
+    for (const state of authorized) if (isRefusal(call, state, response)) refusedBy.push(state);
     for (const state of authorized) {
-      const isRefused = refusedBy.includes(state);
-      const done = state.scheme?.onAnswer?.({ request, response: judged, isRefusal: isRefused, received });
-      if (isPromise(done)) pending.push(done);
+      const { scheme } = state;
+      const done = scheme?.onAnswer?.({ request, response, isRefusal: refusedBy.includes(state), received });
+      if (isPromise(done)) notified = notified ? Promise.all([notified, done]) : done;
     }
   }
   const outcome = outcomeOf(attempt, refusedBy.length > 0);
   reportLimit(call, attempt, isThrottled(outcome));
-  return {
-    outcome,
-    refusedBy,
-    notified: pending.length > 0 ? Promise.all(pending) : undefined,
-  };
+  return { outcome, refusedBy, notified };
 }
 
 /** Whether a response refuses the credentials of a scheme. Only `true` counts, so that an async predicate decides nothing. */
@@ -112,7 +108,7 @@ function decideOn(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer):
 }
 
 function challengesLeft(call: Call, state: SchemeState): number {
-  return state.maxChallenges - (call.challenges.get(state) ?? 0);
+  return state.maxChallenges - (call.challenges?.get(state) ?? 0);
 }
 
 function settle(
@@ -137,6 +133,7 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
   const { instance, waits } = call;
   for (const state of answer.refusedBy) {
     if (challengesLeft(call, state) <= 0) continue;
+    call.challenges ??= new Map();
     call.challenges.set(state, (call.challenges.get(state) ?? 0) + 1);
     const isWorthIt = challenge(call, state, attempt);
     if (isPromise(isWorthIt)) discard(attempt.response?.data);

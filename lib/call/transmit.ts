@@ -1,16 +1,16 @@
 import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { BareReason } from '../events.js';
 import { isThrottling } from '../retry/decide.js';
-import { isObject, safeGet } from '../safe-read.js';
+import { safeGet } from '../safe-read.js';
 import type { ResolvedAdapter } from '../transport/adapter.js';
 import { wasFetchedElsewhere } from '../transport/redirects.js';
 import { applyUrl, send } from '../transport/send.js';
+import { guardTransforms } from '../transport/transform-guard.js';
 import { Attempt } from './attempt.js';
 import { CallRequest } from './auth-request.js';
 import { authorize } from './authorize.js';
 import type { Call } from './call.js';
 import { limitsOf } from './outcome.js';
-import { tagCall } from './report.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -23,7 +23,7 @@ export interface Transmission {
 }
 
 /** Sends an attempt whose headers are written, and reads what the response says about clocks and limits. */
-export async function transmit(
+export function transmit(
   call: Call,
   attempt: Attempt,
   { config, copy, adapter }: Transmission,
@@ -35,7 +35,9 @@ export async function transmit(
   call.bare = bareReasonOf(call, attempt, isUrlModified);
   call.last = attempt;
   if (++call.attempts === 1) instance.budgets.countCall(origin);
-  tagCall(copy, call);
+  // So that exchangeOf() knows the copy, too. The call passes it on to the real adapter if it is sent through this one.
+  copy.adapter = call.adapter;
+  call.sending = { copy, send: adapter.send };
   request.handOver(config);
   /** A redirect within the origin needs a signature of its own. */
   const reauthorize = async (hop: Config): Promise<void> => {
@@ -44,20 +46,21 @@ export async function transmit(
     await authorize(next, attempt.authorized, config);
     applyUrl(hop, next.request, adapter.transport);
   };
-  const credentialHeaders = [
-    ...new Set([...attempt.authorized.flatMap((state) => state.credentialHeaders), ...attempt.written]),
-  ];
-  try {
-    const isRepeated = call.attempts > 1;
-    const response = await send({ config, copy, adapter, origin, credentialHeaders, isRepeated, reauthorize });
-    answered(call, attempt, response);
-    return response;
-  } catch (error) {
-    attempt.error = error;
-    const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
-    if (response) answered(call, attempt, response);
-    throw error;
-  }
+  const credentialHeaders = [...attempt.written];
+  for (const state of attempt.authorized) credentialHeaders.push(...state.credentialHeaders);
+  const isRepeated = call.attempts > 1;
+  return send({ config, copy, adapter, origin, credentialHeaders, isRepeated, reauthorize }).then(
+    (response) => {
+      answered(call, attempt, response);
+      return response;
+    },
+    (error: unknown) => {
+      attempt.error = error;
+      const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
+      if (response) answered(call, attempt, response);
+      throw error;
+    },
+  );
 }
 
 function bareReasonOf({ principal }: Call, attempt: Attempt, isUrlModified: boolean): BareReason | undefined {
@@ -73,7 +76,8 @@ function answered(call: Call, attempt: Attempt, response: AxiosResponse): void {
   const { status } = response;
   attempt.response = response;
   attempt.received = response.data;
-  guardTransforms(call);
+  const { dispatched, instance, adapter } = call;
+  if (dispatched) guardTransforms(dispatched, (error) => instance.failedTransforms.set(error, adapter));
   if (wasFetchedElsewhere(response, request.origin)) return;
   if (attempt.authorized.length > 0) call.principal.main.learnClock(response, request.origin);
   if (status >= 400) attempt.limits = limitsOf(response, call.instance.clock.now());
@@ -97,24 +101,4 @@ export function reportLimit(call: Call, attempt: Attempt, isThrottled: boolean):
   const probeEveryMs = response?.status === 503 ? retry.maxRetryAfterMs : undefined;
   const refusal = { retryAfterMs: limits?.retryAfterMs, probeEveryMs, quota, perSecond, policy };
   throttle.refused(call.keysOf(attempt), permit, refusal, retry, instance.emitRef);
-}
-
-/**
- * Remembers the call for an error that transformResponse throws, since such an error may have no config. The guard is in the
- * config only from the response until the transforms run.
- */
-function guardTransforms({ dispatched: config, instance, adapter }: Call): void {
-  const transforms = config?.transformResponse;
-  if (!config || !transforms) return;
-  config.transformResponse = function (this: Config, received: unknown, headers, status) {
-    config.transformResponse = transforms;
-    try {
-      let data = received;
-      for (const transform of [transforms].flat()) data = transform.call(this, data, headers, status);
-      return data;
-    } catch (error) {
-      if (isObject(error)) instance.failedTransforms.set(error, adapter);
-      throw error;
-    }
-  };
 }

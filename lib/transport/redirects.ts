@@ -62,17 +62,20 @@ export async function followRedirects(
 ): Promise<AxiosResponse> {
   let hasLeft = false;
   for (let hops = 0; ; hops++) {
-    const [settled] = await Promise.allSettled([send(hop)]);
-    const response =
-      settled.status === 'fulfilled'
-        ? settled.value
-        : safeGet(settled.reason as Partial<AxiosError> | undefined, 'response');
+    let response: AxiosResponse | undefined;
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      response = await send(hop);
+    } catch (error) {
+      failure = { error };
+      response = safeGet(error as Partial<AxiosError> | undefined, 'response');
+    }
     if (response?.status === 0 && isPage()) throw redirectHidden();
     if (response && hasLeft) markForeign(response);
     const target = response && redirectTarget(response, hop);
-    if (!target) {
-      if (settled.status === 'rejected') throw settled.reason;
-      return settled.value;
+    if (!response || !target) {
+      if (failure) throw failure.error;
+      return response as AxiosResponse;
     }
     // Written so that NaN is a limit, too.
     if (!(hops < (hop.maxRedirects ?? MAX_REDIRECTS))) {

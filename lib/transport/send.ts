@@ -22,10 +22,9 @@ export interface SendOptions {
 }
 
 /** Sends one attempt. The adapter gets the copy with the credentials; the response or error gets the call's own config back. */
-export async function send(options: SendOptions): Promise<AxiosResponse> {
+export function send(options: SendOptions): Promise<AxiosResponse> {
   const { config, copy, adapter, origin, credentialHeaders, reauthorize } = options;
   const { transport } = adapter;
-  copy.adapter = adapter.send;
   // Without it ECONNABORTED means a timeout and a browser's abort alike.
   if (transport === 'custom' || (copy.timeout && transport !== 'fetch'))
     copy.transitional = { ...copy.transitional, clarifyTimeoutError: true };
@@ -38,19 +37,22 @@ export async function send(options: SendOptions): Promise<AxiosResponse> {
   // A page's HTTP cache would return the same refusal.
   if (options.isRepeated && transport === 'fetch' && isPage())
     copy.fetchOptions = { cache: 'reload', ...(copy.fetchOptions as object | undefined) };
-  try {
-    const response = await (isFollowedHere
-      ? followRedirects(copy, { send: adapter.send, origin, credentialHeaders, reauthorize })
-      : adapter.send(copy));
-    if (hasLeft?.()) markForeign(response);
-    // An error that ends the stream later carries the copy.
-    if (copy.responseType === 'stream') copy.headers = config.headers;
-    return withOwnConfig(response, config, transport);
-  } catch (error) {
-    const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
-    if (response && hasLeft?.()) markForeign(response);
-    throw errorWithOwnConfig(error, options);
-  }
+  const sent = isFollowedHere
+    ? followRedirects(copy, { send: adapter.send, origin, credentialHeaders, reauthorize })
+    : adapter.send(copy);
+  return sent.then(
+    (response) => {
+      if (hasLeft?.()) markForeign(response);
+      // An error that ends the stream later carries the copy.
+      if (copy.responseType === 'stream') copy.headers = config.headers;
+      return withOwnConfig(response, config, transport);
+    },
+    (error: unknown) => {
+      const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
+      if (response && hasLeft?.()) markForeign(response);
+      throw errorWithOwnConfig(error, options);
+    },
+  );
 }
 
 /** A URL that a scheme may have signed or modified. */
@@ -88,11 +90,15 @@ export function applyUrl(copy: Config, { origin, urlRead: url, urlGiven }: ReadU
 
 function withOwnConfig(response: AxiosResponse, config: Config, transport: string): AxiosResponse {
   Reflect.set(response, 'config', config);
-  // The socket and the Request show the headers that were sent; an XMLHttpRequest does not.
-  if (transport !== 'xhr') hideOwn(response, 'request');
+  if (transport !== 'xhr' && showsHeaders(response.request)) hide(response, 'request', response.request);
   const data = response.data as Record<string, unknown> | null | undefined;
   if (typeof data?.['pipe'] === 'function') for (const key of ['req', 'socket', 'client']) hideOwn(data, key);
   return response;
+}
+
+/** Node's ClientRequest and fetch's Request show the headers that were sent; an XMLHttpRequest does not. */
+function showsHeaders(request: unknown): boolean {
+  return safeGet(request, 'getHeader') !== undefined || safeGet(request, 'headers') !== undefined;
 }
 
 function hideOwn(holder: object, key: string): void {
