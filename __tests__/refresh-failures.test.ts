@@ -1,14 +1,7 @@
 import { AxiosError } from 'axios';
-import {
-  memoryStore,
-  RefreshRejectedError,
-  type AuthError,
-  type BearerOptions,
-  type BearerScheme,
-  type StoredSession,
-  type TokenResponse,
-  type Tokens,
-} from '../lib/index.js';
+import { RefreshRejectedError, type AuthError, type BearerOptions, type BearerScheme, type TokenResponse, type Tokens } from '../lib/index.js';
+import { memoryPort } from '../lib/stores/memory.js';
+import type { StoredSession } from '../lib/store.js';
 import { succeeded, times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, underway } from './support/stage.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';
@@ -133,7 +126,7 @@ describe('the end of a session', () => {
     scheme: BearerScheme;
     asked: (string | undefined)[];
   } {
-    const store = memoryStore();
+    const store = memoryPort();
     const asked: (string | undefined)[] = [];
     const refresh: BearerOptions['refresh'] = async ({ refreshToken }) => {
       const others = writes[asked.length];
@@ -211,7 +204,7 @@ describe('a refresh token that comes with a token of no use', () => {
 });
 
 describe('a store with a lock', () => {
-  const { load, compareAndSet } = memoryStore();
+  const { load, compareAndSet } = memoryPort();
 
   test('that cannot be had fails the refresh, which is not asked for', async () => {
     const cause = Object.assign(new Error('no lock'), { isAxiosError: true, config: { data: 'secret of the store' } });
@@ -244,7 +237,7 @@ describe('a store with a lock', () => {
     ['is asked for by no other', undefined, 2],
     ['lets no call of another leave that waits', 0, 0],
   ])('a session that one holder finds dead %s', async (_, expiresIn, sent) => {
-    const store = memoryStore();
+    const store = memoryPort();
     const stage = new Stage();
     stage.tokens.expiresIn = expiresIn;
     const tokens = stage.tokens.issueDead();

@@ -1,4 +1,6 @@
-import { memoryStore, type RefreshContext, type TokenResponse, type TokenStore } from '../lib/index.js';
+import { type RefreshContext, type TokenResponse } from '../lib/index.js';
+import { memoryPort } from '../lib/stores/memory.js';
+import type { TokenStore } from '../lib/store.js';
 import { succeeded, times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, unauthorized, underway } from './support/stage.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';
@@ -117,7 +119,7 @@ describe('one refresh for everybody', () => {
   });
 
   test('a store without a lock costs no more: calls of one scheme share one refresh', async () => {
-    const { load, compareAndSet } = memoryStore();
+    const { load, compareAndSet } = memoryPort();
     const { stage } = Stage.with({ tokens: dead, bearer: { store: { load, compareAndSet } }, attach: soon });
     expect(await stage.outcomes(times(10, () => stage.api.get('/item')))).toEqual(succeeded(10));
     expect(stage.tokens.refreshes).toBe(1);
@@ -125,7 +127,7 @@ describe('one refresh for everybody', () => {
 
   test('two schemes over one store share one refresh', async () => {
     const stage = new Stage();
-    const store = memoryStore();
+    const store = memoryPort();
     const other = stage.instance();
     stage.attach({ scheme: stage.bearer({ store, tokens: stage.tokens.issue() }) });
     expect(await stage.outcome(stage.api.get('/first'))).toMatchObject({ status: 200 });
@@ -142,7 +144,7 @@ describe('one refresh for everybody', () => {
 describe('two schemes', () => {
   test('with the same tokens over one empty store share one refresh from the first call on', async () => {
     const stage = new Stage();
-    const store = memoryStore();
+    const store = memoryPort();
     const tokens = stage.tokens.issueDead();
     const instances = [stage.api, stage.instance()];
     for (const instance of instances) stage.attach({ scheme: stage.bearer({ store, tokens }), ...soon }, instance);
@@ -485,7 +487,7 @@ function permutations<T>(items: readonly T[]): T[][] {
 test('what a refresh brings is kept although the store had something newer that has expired, too', async () => {
   const stage = new Stage();
   stage.tokens.expiresIn = 10;
-  const { load, compareAndSet, exclusive } = memoryStore();
+  const { load, compareAndSet, exclusive } = memoryPort();
   // Without subscribe: a file, or Redis.
   const store: TokenStore = { load, compareAndSet, exclusive: exclusive! };
   stage.attach({ scheme: stage.bearer({ tokens: stage.tokens.issue(), store }) });
