@@ -1,12 +1,12 @@
 import type { Axios, AxiosInstance, AxiosResponse } from 'axios';
 import type { Clock } from './clock.js';
 import { AuthError } from './errors.js';
-import { teller, type Tell } from './events.js';
-import { ownValue } from './safe-read.js';
+import { teller, type EventBody, type Tell } from './events.js';
+import { ownValue, safeGet } from './safe-read.js';
 import { RETRY_DEFAULTS, type Policy } from './policy.js';
 import { RetryBudget } from './retry/budget.js';
 import { skewOf } from './http/http-date.js';
-import { hooksOf, type SchemeHooks } from './schemes/scheme.js';
+import { hooksOf, type AuthScheme, type SchemeHooks } from './schemes/scheme.js';
 import { Gate } from './traffic/gate.js';
 import { WaitingRoom } from './traffic/waiting-room.js';
 import { headerOf } from './http/response-headers.js';
@@ -26,6 +26,8 @@ export class Attachment {
   readonly clock: Clock;
   readonly tell: Tell;
   readonly hooks: SchemeHooks;
+  readonly maxChallenges: number;
+  readonly onAnswer: AuthScheme['onAnswer'] | undefined;
   readonly destinations: Destinations;
   readonly gate: Gate | undefined;
   readonly waitingRoom: WaitingRoom;
@@ -43,6 +45,8 @@ export class Attachment {
     this.clock = clock;
     this.tell = teller(policy.onEvent, () => clock.now());
     this.hooks = hooksOf(policy.scheme);
+    this.maxChallenges = safeGet(policy.scheme, 'maxChallenges') ?? 1;
+    this.onAnswer = safeGet(policy.scheme, 'onAnswer');
     this.waitingRoom = new WaitingRoom(clock);
     this.destinations = new Destinations(
       policy.origins,
@@ -52,6 +56,10 @@ export class Attachment {
       ? new Gate(clock, this.tell, policy.throttle.maxQueued, policy.retry || RETRY_DEFAULTS)
       : undefined;
     this.#leaveScheme = this.hooks.join?.(this) ?? (() => undefined);
+  }
+
+  emit(event: EventBody): void {
+    this.tell(event);
   }
 
   get isDetached(): boolean {
@@ -65,7 +73,7 @@ export class Attachment {
 
   /** What schemes will know a call by: their own, where they remember something of it. */
   newKey(): object {
-    return this.hooks.newKey?.() ?? {};
+    return this.hooks.newExchange?.() ?? {};
   }
 
   /** The handlers of the instance's response chain that run before `own`. */

@@ -8,6 +8,8 @@ export type RetryReason = 'throttled' | 'status' | 'network' | 'timeout';
 export type AuthEvent = { at: number } & (
   | { type: 'refreshing' | 'refreshed' | 'signed-in' | 'signed-out' | 'session-expired'; generation: number }
   | { type: 'refresh-failed'; generation: number; code: string; status?: number; willRetry: boolean }
+  | { type: 'refresh-paused'; generation: number; until: number }
+  | { type: 'revoke-failed'; code: string; status?: number }
   | { type: 'replay'; method: string; url: string; attempt: number }
   | { type: 'retry'; method: string; url: string; attempt: number; delayMs: number; reason: RetryReason }
   | { type: 'throttled'; key: string; resumesAt: number; waiting: number }
@@ -15,21 +17,23 @@ export type AuthEvent = { at: number } & (
   | { type: 'store-degraded'; reason: string }
 );
 
-/** An event before its instant is known. */
-export type Happening = AuthEvent extends infer E ? (E extends { at: number } ? Omit<E, 'at'> : never) : never;
+/** An event without its time. */
+export type EventBody = AuthEvent extends infer E ? (E extends { at: number } ? Omit<E, 'at'> : never) : never;
 
-export type Tell = (happening: Happening) => void;
+export type Emit = (event: EventBody) => void;
 
-export const tellNobody: Tell = () => undefined;
+export type Tell = Emit;
+
+const emitNothing: Emit = () => undefined;
 
 /**
  * Hands events to `listener` in a microtask of their own, in order: a listener that throws, rejects or calls the
  * instance again meets no lock and changes nothing.
  */
-export function teller(listener: ((event: AuthEvent) => unknown) | undefined, now: () => number): Tell {
-  if (!listener) return tellNobody;
-  return (happening) => {
-    const event = { at: now(), ...happening };
+export function teller(listener: ((event: AuthEvent) => unknown) | undefined, now: () => number): Emit {
+  if (!listener) return emitNothing;
+  return (body) => {
+    const event = { at: now(), ...body };
     queueMicrotask(() => {
       try {
         void Promise.resolve(listener(event)).catch(() => undefined);

@@ -26,7 +26,7 @@ export function attempt(call: Call, config: Config): Promise<AxiosResponse> {
     const view = new RequestView(copy, call.attempts + 1, call);
     const turn = gate && !gate.isCalm ? passGate(call, gate, gateKeys(attachment, view, origin), admitted) : undefined;
     if (turn) return turn;
-    const busy = call.isAuthorized ? hooks.busy?.(call.key, call) : undefined;
+    const busy = call.isAuthorized ? hooks.waitFor?.(call.key, call) : undefined;
     if (!busy) return make(call, config, copy, view, origin);
     return waiting.after(busy, again, call.pass && call);
   } catch (error) {
@@ -117,7 +117,8 @@ function learn(call: Call, made: Attempt, response: AxiosResponse): void {
   if (outcome.kind !== 'answer') return;
   if (isAuthorized) {
     attachment.learnTime(response, origin);
-    attachment.hooks.answered?.(view, outcome.isUnauthorized);
+    const answer = { request: view, response, isRefusal: outcome.isUnauthorized, received: response.data as unknown };
+    void attachment.onAnswer?.call(attachment.policy.scheme, answer);
   }
   if (!isThrottled(outcome)) {
     if (!call.pass && outcome.status < 500) attachment.gate?.granted(call.waiting.beganAt);

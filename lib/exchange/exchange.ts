@@ -120,6 +120,7 @@ export class Exchange implements Reporting, Call {
   }
 
   inContext(error: unknown): unknown {
+    if (isAuthError(error) && error.retryAt !== undefined) this.#retryAt = error.retryAt;
     return isAuthError(error) && !safeGet(error, 'config') ? error.about(this.config, this.last?.response) : error;
   }
 

@@ -97,7 +97,7 @@ function decideOn(call: Call, last: Attempt): Decision {
   const progress = {
     errors: call.errors,
     throttles: call.throttles,
-    isReauthorized: call.challenges >= (attachment.hooks.challengesPerCall ?? 1),
+    isReauthorized: call.challenges >= attachment.maxChallenges,
     remainingMs: waiting.remainingMs,
   };
   return decide(outcome, progress, circumstances(call, last), policy.retry, attachment.clock.random());
@@ -132,7 +132,7 @@ function replay(call: Call, isWorthIt: boolean): boolean {
     discard(last.response?.data);
     call.isRefreshed = true;
     if (attachment.policy.onEvent) attachment.tell({ type: 'replay', ...sentAgain(call, last) });
-  } else if (attachment.hooks.isRefreshUseless?.(last.view)) call.reason = 'refresh-breaker';
+  } else if (attachment.hooks.isRefreshPaused?.(last.view)) call.reason = 'refresh-breaker';
   return isWorthIt;
 }
 

@@ -1,7 +1,7 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { AuthError } from '../errors.js';
 import { safeGet } from '../safe-read.js';
-import { LastSent, withHooks, type AuthScheme } from './scheme.js';
+import { LastSent, type AuthScheme } from './scheme.js';
 
 /** A user-id and a password (RFC 7617 §2). The user-id holds no colon, and neither holds control characters. */
 export interface BasicCredentials {
@@ -38,8 +38,9 @@ export function basic(
 function inOrder(list: readonly BasicCredentials[]): AuthScheme {
   let accepted = 0;
   const calls = new WeakMap<object, { at: number; tried: number }>();
-  const scheme: AuthScheme = {
+  return {
     name: 'Basic',
+    maxChallenges: Math.max(1, list.length - 1),
     authorize(request) {
       const call = calls.get(request.exchange) ?? { at: accepted, tried: 1 };
       calls.set(request.exchange, call);
@@ -53,14 +54,11 @@ function inOrder(list: readonly BasicCredentials[]): AuthScheme {
       call.tried++;
       return true;
     },
-  };
-  return withHooks(scheme, {
-    challengesPerCall: Math.max(1, list.length - 1),
-    answered({ exchange }, isUnauthorized) {
-      const call = calls.get(exchange);
-      if (call && !isUnauthorized) accepted = call.at;
+    onAnswer({ request, isRefusal }) {
+      const call = calls.get(request.exchange);
+      if (call && !isRefusal) accepted = call.at;
     },
-  });
+  };
 }
 
 function fromFunction(credentials: () => MaybePromise<BasicCredentials | null | undefined>): AuthScheme {

@@ -1,7 +1,7 @@
 import type { AxiosInstance, AxiosRequestHeaders, AxiosResponse } from 'axios';
 import type { AuthError } from '../errors.js';
 import type { MaybePromise } from '../maybe-promise.js';
-import type { Lender, Member } from '../session/audience.js';
+import type { AttachedInstance, ClientProvider } from '../session/snapshot.js';
 import type { RequestBody } from '../http/body.js';
 import type { Challenge } from '../http/www-authenticate.js';
 
@@ -93,39 +93,33 @@ export interface AuthAnswer {
   readonly received: unknown;
 }
 
-/** What schemes of this package say and hear beyond the port. */
+/** The hooks between a session and a call, beyond the port. */
 export interface SchemeHooks {
-  /** A call that begins now was made inside `refresh()`, and must not wait for it. */
+  /** Whether a call that begins now was made inside `refresh()`, and must not wait for it. */
   isCallingRefresh?(): boolean;
-  /** Makes the key that the scheme will know a new call by. */
-  newKey?(): object;
-  /** An answer to an attempt of ours. */
-  answered?(request: AuthRequest, isUnauthorized: boolean): void;
-  /** Whether the breaker keeps the session from refreshing for this call. */
-  isRefreshUseless?(request: AuthRequest): boolean;
-  /** An instance is attached; returns the way out. */
-  join?(member: Member): () => void;
-  /** What a call has to wait for before `authorize` can be ready at once. What it rejects with rejects the call. */
-  busy?(exchange: object, lender: Lender): Promise<void> | undefined;
-  /** Why nothing of the call may be sent any more: its principal has signed out, or another has signed in. */
+  /** Makes the object by which the scheme knows a new call (`AuthRequest.exchange`). */
+  newExchange?(): object;
+  /** Returns what a call waits for before `authorize` is ready at once. Its rejection rejects the call. */
+  waitFor?(exchange: object, clientProvider: ClientProvider): Promise<void> | undefined;
+  /** Returns why nothing of the call may be sent any more: its principal has signed out, or another has signed in. */
   endOf?(exchange: object): AuthError | undefined;
-  /** How many refusals of one call it can answer, where that is more than one: a list of credentials. */
-  readonly challengesPerCall?: number;
+  /** Whether the circuit breaker keeps the session from refreshing for this call. */
+  isRefreshPaused?(request: AuthRequest): boolean;
+  /** Adds an attached instance, which is referenced weakly. Returns the function that removes it. */
+  join?(instance: AttachedInstance): () => void;
 }
 
 /** On the scheme itself, so that `{ ...bearer(…), authorize }` keeps them. */
 const HOOKS = Symbol.for('axios-attach-auth.hooks');
 
-/** All of them, so that none is looked for on the prototype. */
+/** All of them, so that none is looked up on a prototype. */
 const NO_HOOKS: SchemeHooks = {
   isCallingRefresh: undefined,
-  newKey: undefined,
-  answered: undefined,
-  isRefreshUseless: undefined,
-  join: undefined,
-  busy: undefined,
+  newExchange: undefined,
+  waitFor: undefined,
   endOf: undefined,
-  challengesPerCall: undefined,
+  isRefreshPaused: undefined,
+  join: undefined,
 } satisfies Record<keyof SchemeHooks, undefined> as object;
 
 export function withHooks<S extends AuthScheme>(scheme: S, hooks: SchemeHooks): S {
