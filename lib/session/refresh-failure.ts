@@ -35,6 +35,8 @@ export interface FailureContext {
   readonly now: number;
   /** The last response that `context.client` received during this refresh. */
   readonly received?: unknown;
+  /** What {@link readUnreadBody} found. */
+  readonly body?: string | undefined;
   /** `refresh()` resolved with the value instead of rejecting with it. */
   readonly isResult?: boolean;
 }
@@ -62,7 +64,7 @@ const UNUSABLE_2XX = /^OAUTH_(?:INVALID_RESPONSE|PARSE_ERROR|JWT_\w+)$/;
  * axios, fetch, ky, got, oauth4webapi and openid-client are understood.
  */
 export function classify(failure: unknown, context: FailureContext): RefreshFailure {
-  const { reason, now, received, isResult = false } = context;
+  const { reason, now, received, body, isResult = false } = context;
   const chain: readonly unknown[] = isResult ? [failure] : chainOf(failure);
   const codes = chain.map((each) => safeGet(each, 'code')).filter((code) => typeof code === 'string');
   const transport = codes.find((code) => NETWORK.test(code) || GIVEN_UP.test(code));
@@ -73,7 +75,7 @@ export function classify(failure: unknown, context: FailureContext): RefreshFail
 
   const response = holders.find((holder) => statusOf(holder) !== undefined);
   const status = statusOf(response);
-  const oauthCode = errorCodeOf(holders) ?? (status === 401 ? challengeCodeOf(response) : undefined);
+  const oauthCode = errorCodeOf([...holders, body]) ?? (status === 401 ? challengeCodeOf(response) : undefined);
   const isRejected = safeGet(failure, 'name') === 'RefreshRejectedError';
   const mayBeSpent =
     is2xx(status) ||
@@ -84,9 +86,12 @@ export function classify(failure: unknown, context: FailureContext): RefreshFail
   function kind(): RefreshFailureKind {
     if (isRejected || oauthCode === 'invalid_grant') return reason === 'missing' ? 'not-signed-in' : 'refused';
     if (codes.some((code) => UNSAFE_ENDPOINT.test(code))) return 'configuration';
-    if (isHtml(response) || status === 408 || status === 429 || (status ?? 0) >= 500) return 'unavailable';
-    if (mayBeSpent || CLIENT_REFUSED.test(oauthCode ?? '')) return 'configuration';
-    if (status === undefined) return NETWORK.test(transport ?? '') ? 'unreachable' : 'unanswered';
+    if (isHtml(response, body) || status === 408 || status === 429 || (status ?? 0) >= 500) return 'unavailable';
+    if (CLIENT_REFUSED.test(oauthCode ?? '')) return 'configuration';
+    if (status === undefined) {
+      if (mayBeSpent) return 'configuration';
+      return NETWORK.test(transport ?? '') ? 'unreachable' : 'unanswered';
+    }
     if (status >= 400 && reason === 'missing') return 'not-signed-in';
     return status === 401 || status === 403 ? 'refused-here' : 'configuration';
   }
@@ -101,6 +106,17 @@ export function classify(failure: unknown, context: FailureContext): RefreshFail
     status,
     retryAfterMs: retryAfterMs && Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS),
   };
+}
+
+/**
+ * Reads the body of a fetch Response on the error or on its causes, unless it was read before: ky and most code around fetch
+ * throw with the document unread. Returns undefined at once if there is none.
+ */
+export function readUnreadBody(failure: unknown): Promise<string | undefined> | undefined {
+  const response = chainOf(failure)
+    .flatMap((each) => [safeGet(each, 'response'), each])
+    .find((holder) => safeGet(holder, 'bodyUsed') === false && typeof safeGet(holder, 'text') === 'function');
+  return (response as Response | undefined)?.text().catch(() => undefined);
 }
 
 /** `status` of axios and fetch, `statusCode` of got and node:http. Zero is no status: fetch gives it to what it hides. */
@@ -135,8 +151,8 @@ function challengeCodeOf(response: unknown): string | undefined {
 }
 
 /** A page of a gateway or a captive portal says nothing about the session, whatever its status. */
-function isHtml(response: unknown): boolean {
-  const text = [safeGet(response, 'data'), safeGet(response, 'body')].find((body) => typeof body === 'string');
+function isHtml(response: unknown, unread: string | undefined): boolean {
+  const text = [safeGet(response, 'data'), safeGet(response, 'body'), unread].find((body) => typeof body === 'string');
   return /^\s*text\/html/i.test(headerOf(response, 'content-type') ?? '') || /^\s*</.test(text ?? '');
 }
 
