@@ -88,12 +88,7 @@ describe('exclusive', () => {
   });
 
   test('lets one in at a time, in the order of their coming, through whatever store and copy of the package', async () => {
-    const stores = [
-      filePort(file),
-      filePort(file),
-      anotherCopy()(file),
-      filePort(join(folder, '.', 'session.json')),
-    ];
+    const stores = [filePort(file), filePort(file), anotherCopy()(file), filePort(join(folder, '.', 'session.json'))];
     expect(anotherCopy()).not.toBe(filePort);
     const order: number[] = [];
     let inside = 0;
@@ -124,9 +119,7 @@ describe('exclusive', () => {
     const store = filePort(file);
     const tokens = { accessToken: 'a' };
     await held(store, async () => {
-      expect(await filePort(file).compareAndSet(undefined, { version: 1, generation: 1, epoch: 0, tokens })).toBe(
-        true,
-      );
+      expect(await filePort(file).compareAndSet(undefined, { version: 1, generation: 1, epoch: 0, tokens })).toBe(true);
     });
   });
 });

@@ -1,5 +1,14 @@
 import axios, { type AxiosInstance } from 'axios';
-import { attachAuth, bearer, exchangeOf, isAuthError, type BearerOptions, type BearerScheme, type RefreshContext, type TokenResponse } from '../lib/index.js';
+import {
+  attachAuth,
+  bearer,
+  exchangeOf,
+  isAuthError,
+  type BearerOptions,
+  type BearerScheme,
+  type RefreshContext,
+  type TokenResponse,
+} from '../lib/index.js';
 import { memoryPort } from '../lib/stores/memory.js';
 import { tokenStore } from '../lib/store.js';
 import { startOidc, type Minted, type Oidc } from './support/oidc.js';

@@ -1,5 +1,12 @@
 import { AxiosError } from 'axios';
-import { RefreshRejectedError, type AuthError, type BearerOptions, type BearerScheme, type TokenResponse, type Tokens } from '../lib/index.js';
+import {
+  RefreshRejectedError,
+  type AuthError,
+  type BearerOptions,
+  type BearerScheme,
+  type TokenResponse,
+  type Tokens,
+} from '../lib/index.js';
 import { memoryPort } from '../lib/stores/memory.js';
 import type { StoredSession } from '../lib/store.js';
 import { succeeded, times } from './support/series.js';

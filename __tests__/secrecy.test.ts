@@ -1,6 +1,22 @@
 import { inspect } from 'node:util';
 import axios, { type AxiosError, type AxiosInstance, type AxiosRequestConfig } from 'axios';
-import { apiKey, attachAuth, basic, bearer, exchangeOf, hmac, isAuthError, RefreshRejectedError, signed, type AttachAuthOptions, type AuthError, type AuthEvent, type AuthScheme, type BearerOptions, type RefreshContext } from '../lib/index.js';
+import {
+  apiKey,
+  attachAuth,
+  basic,
+  bearer,
+  exchangeOf,
+  hmac,
+  isAuthError,
+  RefreshRejectedError,
+  signed,
+  type AttachAuthOptions,
+  type AuthError,
+  type AuthEvent,
+  type AuthScheme,
+  type BearerOptions,
+  type RefreshContext,
+} from '../lib/index.js';
 import { memoryPort } from '../lib/stores/memory.js';
 import { tokenStore } from '../lib/store.js';
 import { failureOf, hangUp, inTurn, servers, type Answer } from './support/answers.js';

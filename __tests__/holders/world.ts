@@ -183,7 +183,10 @@ export class HoldersWorld {
     };
     const api = axios.create({ adapter, baseURL: 'https://api.example.com' });
     const scheme = bearer(
-      { store: tokenStore(this.#medium.storeFor(line)), refresh: ({ refreshToken }) => this.#refresh(line, refreshToken) },
+      {
+        store: tokenStore(this.#medium.storeFor(line)),
+        refresh: ({ refreshToken }) => this.#refresh(line, refreshToken),
+      },
       line,
     );
     attachAuth(api, { scheme, onEvent: ({ type }) => this.#events.push({ holder: index, type }) }, line);

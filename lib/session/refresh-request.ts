@@ -1,8 +1,8 @@
 import type { AxiosResponse } from 'axios';
-import type { Clock } from '../clock.js';
+import { patientAlarm, type Cancel, type Clock } from '../clock.js';
 import { RefreshRejectedError, withoutSecrets } from '../errors.js';
 import { refreshClient } from '../transport/refresh-client.js';
-import type { RefreshContext, RefreshFunction } from './refresh-context.js';
+import { REQUEST_LIMIT_MS, type RefreshContext, type RefreshFunction } from './refresh-context.js';
 import { classify, type RefreshFailure } from './refresh-failure.js';
 import type { ClientProvider } from './snapshot.js';
 import { isBearerToken, readRefreshToken, readTokens, type Tokens } from './tokens.js';
@@ -34,8 +34,32 @@ export interface Failed {
   readonly rotated: string | undefined;
 }
 
-/** Calls `refresh()` once and reads what it returns. Never rejects. */
-export async function requestTokens(
+/** One request for tokens. It may take 60 s, whatever the limits of the calls are that wait for it. */
+export class RefreshRequest {
+  /** Never rejects. */
+  readonly result: Promise<Tokens | Failed>;
+  private readonly _controller = new AbortController();
+  private readonly _stopLimit: Cancel;
+
+  constructor(
+    deps: RequestDeps,
+    reason: RefreshContext['reason'],
+    clients: ClientProvider,
+    before: Tokens | undefined,
+    timedOut: () => void,
+  ) {
+    this._stopLimit = patientAlarm(deps.clock, REQUEST_LIMIT_MS, timedOut);
+    this.result = requestTokens(deps, reason, clients, before, this._controller.signal).finally(this._stopLimit);
+  }
+
+  abort(): void {
+    this._stopLimit();
+    this._controller.abort();
+  }
+}
+
+/** Calls `refresh()` once and reads what it returns. */
+async function requestTokens(
   { clock, refresh, memory }: RequestDeps,
   reason: RefreshContext['reason'],
   clients: ClientProvider,
