@@ -38,7 +38,9 @@ describe('signing out during a refresh', () => {
     expect(stage.clock.monotonic()).toBe(30);
     for (const one of settled)
       expect(reasonOf(one)).toMatchObject({ name: 'AuthError', code: 'ERR_AUTH_SESSION_CHANGED' });
-    expect(reasonOf(settled[0]!).message).toMatch(/somebody signed out or in while it waited\. Make it again/);
+    expect(reasonOf(settled[0]!).message).toMatch(
+      /was signed out, or another principal signed in, while it waited\. Make it again/,
+    );
     expect(reasonOf(settled[0]!).response?.status).toBe(401);
     expect(reasonOf(settled[10]!).response).toBeUndefined();
     await stage.clock.advance(10_000);

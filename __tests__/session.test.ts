@@ -175,7 +175,7 @@ describe('signing in and out', () => {
       {},
       { accessToken: '' },
       { access_token: 1 },
-      { accessToken: 'a', refreshToken: '' },
+      { accessToken: 'a', refreshToken: 7 },
     ]) {
       await expect(scheme[what](wrong as never)).rejects.toThrow(TypeError);
       await expect(scheme[what](wrong as never)).rejects.toThrow(what);
@@ -229,7 +229,7 @@ describe('refresh()', () => {
     expect(scheme.getSnapshot().status).toBe('expired');
     await expect(stage.bearer({ refresh: undefined }).refresh()).rejects.toMatchObject({
       code: 'ERR_AUTH_REFRESH_FAILED',
-      message: 'bearer() was given no `refresh` to refresh with.',
+      message: expect.stringContaining('bearer() was given no `refresh`') as string,
     });
     expect(stage.clock.pending).toBe(0);
   });

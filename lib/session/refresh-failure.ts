@@ -68,7 +68,7 @@ export function classify(failure: unknown, context: FailureContext): RefreshFail
   const chain: readonly unknown[] = isResult ? [failure] : chainOf(failure);
   const codes = chain.map((each) => safeGet(each, 'code')).filter((code) => typeof code === 'string');
   const transport = codes.find((code) => NETWORK.test(code) || GIVEN_UP.test(code));
-  const holders = chain.flatMap((each) => [safeGet(each, 'response'), each]);
+  const holders = chain.flatMap((each) => [safeGet(each, 'response'), each, safeGet(each, 'cause')]);
   if (isResult) holders.unshift(received);
   // Without a cause of its own, an error speaks of the response that the client received.
   else if (transport === undefined) holders.push(received);

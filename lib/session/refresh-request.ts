@@ -67,11 +67,14 @@ async function requestTokens(
   signal: AbortSignal,
 ): Promise<Tokens | Failed> {
   const log: { received?: AxiosResponse } = {};
-  const failed = (failure: unknown, cause: unknown, isResult: boolean): Failed => ({
-    failure: classify(failure, { reason, now: clock.now(), received: log.received, isResult }),
-    cause: withoutSecrets(cause),
-    rotated: isResult ? refreshTokenIn(failure) : undefined,
-  });
+  const failed = (value: unknown, cause: unknown, isResult: boolean): Failed => {
+    const failure = classify(value, { reason, now: clock.now(), received: log.received, isResult });
+    return {
+      failure: isResult && /^(?:unknown|status)$/.test(failure.code) ? { ...failure, code: 'nonsense' } : failure,
+      cause: withoutSecrets(cause),
+      rotated: isResult ? refreshTokenIn(value) : undefined,
+    };
+  };
   let answer: unknown;
   try {
     const refreshToken = before?.refreshToken;

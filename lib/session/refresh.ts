@@ -169,7 +169,7 @@ export class Refresh {
     this.pauseMs =
       refreshToken === undefined ? (retryAfterMs ?? 0) : pauseAfterMs(failure, memory.spent === refreshToken);
     if (failure.mayBeSpent) memory.spent = refreshToken;
-    const error = errors.refreshFailed(errors.reasonOf(failure), cause);
+    const error = errors.refreshFailed(errors.reasonOf(failure, cause), cause);
     if (retryAfterMs) error.retryAt = Math.round(clock.now() + retryAfterMs);
     this._end(error, failure);
     return false;
