@@ -66,7 +66,7 @@ async function stranger(number: number, id = 'ffffffffffff'): Promise<{ name: st
 function anotherCopy(): (path: string) => TokenStore {
   let copy: typeof filePort | undefined;
   jest.isolateModules(() => {
-    copy = jest.requireActual<{ filePort: typeof filePort }>('../lib/integrations/node').filePort;
+    copy = jest.requireActual<{ filePort: typeof filePort }>('../lib/stores/file').filePort;
   });
   return copy ?? filePort;
 }

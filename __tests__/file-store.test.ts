@@ -531,7 +531,7 @@ describe('the next process', () => {
     buildSync({
       stdin: {
         contents:
-          "export * from './lib/index.ts'; export * from './lib/integrations/node.ts'; export { default as axios } from 'axios';",
+          "export * from './lib/index.ts'; export * from './lib/stores/file.ts'; export { default as axios } from 'axios';",
         resolveDir: root,
       },
       bundle: true,
@@ -544,13 +544,13 @@ describe('the next process', () => {
   }
 
   const script = `
-    const { attachAuth, axios, bearer, exchangeOf, filePort } = require(process.argv[2]);
+    const { attachAuth, axios, bearer, exchangeOf, fileStore } = require(process.argv[2]);
     const [, , , file, baseURL] = process.argv;
     const api = axios.create({ baseURL });
     let refreshes = 0;
     const scheme = bearer({
       tokens: { accessToken: 'initial' },
-      store: filePort(file),
+      store: fileStore(file),
       refresh: async ({ client, refreshToken }) => {
         refreshes++;
         return (await client.post('/token', { refreshToken })).data;
