@@ -123,3 +123,34 @@ export function alarm(clock: Clock, delayMs: number, run: () => void, hold?: 'id
     cancel();
   };
 }
+
+/** A timer that fires so much later than set shows that the machine slept, or that a tab was frozen. */
+const LATE_MS = 500;
+const GRACE_MS = 1_000;
+
+/** An alarm that gives a machine which slept a second to read what arrived meanwhile: on waking, timers run first. Holds no process. */
+export function patientAlarm(clock: Clock, delayMs: number, run: () => void): Cancel {
+  const passedMs = stopwatch(clock);
+  let cancel = alarm(
+    clock,
+    delayMs,
+    () => {
+      if (passedMs() <= delayMs + LATE_MS) run();
+      else cancel = alarm(clock, GRACE_MS, run, 'idle');
+    },
+    'idle',
+  );
+  return () => {
+    cancel();
+  };
+}
+
+/** Resolves after so long, or once `over` settles. Holds no process. */
+export async function pause(clock: Clock, delayMs: number, over: Promise<unknown>): Promise<void> {
+  let cancel!: Cancel;
+  const passed = new Promise<void>((resolve) => {
+    cancel = alarm(clock, delayMs, resolve, 'idle');
+  });
+  await Promise.race([passed, over]);
+  cancel();
+}

@@ -31,6 +31,11 @@ const BRAND = Symbol.for('axios-attach-auth.AuthError');
 export class AuthError extends AxiosError {
   /** What happened; see {@link AuthErrorCode}. */
   declare readonly code: AuthErrorCode;
+  /**
+   * Epoch ms. Set if the server asked for no further refresh before then.
+   * @internal
+   */
+  declare retryAt?: number;
 
   /** @internal */
   constructor(
@@ -55,7 +60,9 @@ export class AuthError extends AxiosError {
    * @internal
    */
   about(config: InternalAxiosRequestConfig | undefined, response: AxiosResponse | undefined): AuthError {
-    return new AuthError(this.code, this.message, safeGet(this, 'cause'), config, response);
+    const error = new AuthError(this.code, this.message, safeGet(this, 'cause'), config, response);
+    if (this.retryAt !== undefined) error.retryAt = this.retryAt;
+    return error;
   }
 }
 

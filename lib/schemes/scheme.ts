@@ -1,7 +1,7 @@
 import type { AxiosInstance, AxiosRequestHeaders, AxiosResponse } from 'axios';
 import type { AuthError } from '../errors.js';
 import type { MaybePromise } from '../maybe-promise.js';
-import type { EventBody } from '../events.js';
+import type { SessionMember, ClientProvider } from '../session/snapshot.js';
 import type { RequestBody } from '../http/body.js';
 import type { Challenge } from '../http/www-authenticate.js';
 
@@ -91,18 +91,6 @@ export interface AuthAnswer {
   readonly isRefusal: boolean;
   /** `data` as the adapter returned it, before transformResponse. */
   readonly received: unknown;
-}
-
-/** Lends `refresh()` an instance without interceptors. Created when it is asked for. */
-export interface ClientProvider {
-  readonly client: AxiosInstance;
-}
-
-/** An attached instance, as the session behind its scheme knows it. */
-export interface SessionMember extends ClientProvider {
-  emit(event: EventBody): void;
-  /** The calls that wait there check whether the session is still that of their principal. */
-  principalChanged(): void;
 }
 
 /** What a session needs beyond the port of a scheme. */

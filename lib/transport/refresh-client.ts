@@ -1,6 +1,7 @@
 // `create` has a name of its own only in younger versions.
-import axios, { Axios, type AxiosInstance, type InternalAxiosRequestConfig } from 'axios';
+import axios, { Axios, type AxiosInstance, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
 import { chainOf, isAuthError, withoutSecrets } from '../errors.js';
+import { safeGet } from '../safe-read.js';
 import { resolveAdapter } from './adapter.js';
 import { fullUrl, resolveUrl } from './origin.js';
 import { guardRedirects } from './platform.node.js';
@@ -11,9 +12,47 @@ export function clientOf(instance: AxiosInstance): AxiosInstance {
   return discreet(axios.create(instance.defaults as Parameters<typeof axios.create>[0]));
 }
 
-/** For a refresh that no instance asked for. */
-export function plainClient(): AxiosInstance {
-  return discreet(axios.create());
+/** The response that a refresh received, in case `refresh()` throws later. */
+export interface ReceivedLog {
+  received?: AxiosResponse;
+}
+
+/**
+ * The client of a refresh: a plain one if no instance asked for it. The limits of an instance are those of its calls: `timeout`
+ * would give up a refresh that the server has done, and `validateStatus` would pass off an error as a result.
+ */
+export function refreshClient(instance: AxiosInstance | undefined, log: ReceivedLog = {}): AxiosInstance {
+  const client = axios.create({
+    ...(instance?.defaults as Parameters<typeof axios.create>[0]),
+    timeout: 0,
+    validateStatus: is2xx,
+  });
+  // A later request, say for a profile, does not undo that the server issued tokens.
+  const receive = (response: AxiosResponse | undefined): void => {
+    const { received } = log;
+    if (response && !(received && is2xx(received.status) && !/^(?:get|head)$/i.test(received.config.method ?? '')))
+      log.received = response;
+  };
+  client.interceptors.request.use((config) => {
+    // Metadata that was fetched first says nothing about the request for tokens.
+    if (log.received && /^(?:get|head)$/i.test(log.received.config.method ?? '')) delete log.received;
+    return config;
+  });
+  client.interceptors.response.use(
+    (response) => {
+      receive(response);
+      return response;
+    },
+    (error: unknown) => {
+      receive(safeGet(error, 'response') as AxiosResponse | undefined);
+      return Promise.reject(error);
+    },
+  );
+  return discreet(client);
+}
+
+function is2xx(status: number): boolean {
+  return status >= 200 && status < 300;
 }
 
 /** No interceptors and no defaults: it sends what is final already. */
