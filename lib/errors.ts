@@ -1,4 +1,5 @@
 import { AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import { BRAND, hasBrand } from './auth-error-brand.js';
 import { withoutPrototype, safeGet } from './safe-read.js';
 
 /*
@@ -21,8 +22,6 @@ export type AuthErrorCode =
   | 'ERR_AUTH_THROTTLED'
   | 'ERR_AUTH_QUEUE_FULL'
   | 'ERR_AUTH_DETACHED';
-
-const BRAND = Symbol.for('axios-attach-auth.AuthError');
 
 /**
  * What this package rejects a call with. It is an AxiosError, so `isAxiosError()` stays true; `config` is the call's own,
@@ -57,7 +56,7 @@ hide(AuthError.prototype, BRAND, true);
 
 /** True for an {@link AuthError}, also one of another copy of this package. */
 export function isAuthError(value: unknown): value is AuthError {
-  return (value as Record<symbol, unknown> | null | undefined)?.[BRAND] === true;
+  return hasBrand(value);
 }
 
 /**
