@@ -259,7 +259,7 @@ export class Session {
   #publish(): void {
     const { status, tokens, generation } = this.ledger;
     this.audience.publish({
-      status: status === 'vacant' ? 'signed-out' : status,
+      status: status === 'vacant' ? (this.#options.refresh ? 'unknown' : 'signed-out') : status,
       refreshing: this.#flight !== undefined,
       expiresAt: tokens?.expiresAt,
       generation,
