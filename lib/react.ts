@@ -125,7 +125,7 @@ function withProbe(session: Session): Subscribe {
   async function probe(): Promise<void> {
     if (isProbing) return;
     isProbing = true;
-    for (let delayMs = FIRST_RETRY_MS; isWanted(); ) {
+    for (let delayMs = FIRST_RETRY_MS; isWanted();) {
       try {
         await session.getAccessToken();
       } catch {
