@@ -314,6 +314,17 @@ describe('in a browser', () => {
       expect(session.asked).toBe(2);
     });
 
+    test('a component that leaves does not end the pause of another', async () => {
+      const session = new FakeSession(UNKNOWN);
+      session.answer = session.fail;
+      const { Recorder } = recorder(session);
+      await root.render([createElement(Recorder, { key: 'stays' }), createElement(Recorder, { key: 'leaves' })]);
+      await root.render([createElement(Recorder, { key: 'stays' })]);
+      expect(session.asked).toBe(1);
+      await pass(1_000);
+      expect(session.asked).toBe(2);
+    });
+
     test('no event is needed: React Native has none', async () => {
       root.close();
       expect('addEventListener' in globalThis).toBe(false);
