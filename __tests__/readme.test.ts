@@ -77,7 +77,8 @@ describe('the code of the README', () => {
       noEmit: true,
       skipLibCheck: true,
       types: ['node'],
-      paths: {
+      // Without a prototype: TypeScript enumerates the keys, polluted ones included.
+      paths: Object.assign(Object.create(null), {
         'axios-attach-auth': [join(ROOT, 'lib/index.ts')],
         ...Object.fromEntries(
           ['web', 'node', 'redis', 'react'].map((name) => [
@@ -85,7 +86,7 @@ describe('the code of the README', () => {
             [join(ROOT, 'lib', `${name}.ts`)],
           ]),
         ),
-      },
+      }) as ts.MapLike<string[]>,
     };
     const host = ts.createCompilerHost(options);
     const { fileExists, readFile, getSourceFile } = host;
