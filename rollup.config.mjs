@@ -24,14 +24,21 @@ const output = (format, extension) => ({
   generatedCode: 'es2015',
 });
 
+/** Rollup drops the directive of lib/react.ts. Without it, React Server Components cannot import the file. */
+const withDirective = (options) => ({
+  ...options,
+  banner: ({ name }) => (name === 'react' ? "'use client';" : ''),
+});
+
 export default [
   {
     input,
     external,
+    onwarn: (warning, warn) => warning.code === 'MODULE_LEVEL_DIRECTIVE' || warn(warning),
     plugins: [
       typescript({ tsconfig: 'tsconfig.build.json', noEmitOnError: true, compilerOptions: { removeComments: true } }),
     ],
-    output: [output('es', 'mjs'), output('cjs', 'cjs')],
+    output: [withDirective(output('es', 'mjs')), withDirective(output('cjs', 'cjs'))],
   },
   // ESM and CommonJS consumers resolve types apart: one declaration for each.
   {

@@ -47,7 +47,8 @@ try {
   const tarball = join(elsewhere, packed.filename);
   mkdirSync(consumer);
   write('package.json', JSON.stringify({ private: true, dependencies: {} }));
-  run('npm', ['install', tarball, `axios@${own.devDependencies.axios}`, '--no-audit', '--no-fund', '--prefer-offline']);
+  const peers = ['axios', 'react', '@types/react'].map((name) => `${name}@${own.devDependencies[name]}`);
+  run('npm', ['install', tarball, ...peers, '--no-audit', '--no-fund', '--prefer-offline']);
   const installed = JSON.parse(readFileSync(join(consumer, 'node_modules', own.name, 'package.json'), 'utf8'));
   const entries = Object.keys(installed.exports).filter((entry) => entry !== './package.json');
   const specifiers = entries.map((entry) => own.name + entry.slice(1));
@@ -70,6 +71,14 @@ try {
     assert(odd.length === 0, `unexpected: ${odd.join(', ')}`);
     for (const needed of ['README.md', 'CHANGELOG.md', 'LICENSE'])
       assert(paths.includes(needed), `${needed} is missing`);
+  });
+
+  check("the files of /react begin with 'use client', and those of the types do not", () => {
+    for (const file of packed.files.map(({ path }) => path)) {
+      const text = readFileSync(join(consumer, 'node_modules', own.name, file), 'utf8');
+      const isReact = /^dist\/react\.[cm]js$/.test(file);
+      assert(text.startsWith("'use client';\n") === isReact, `${file} begins with ${text.slice(0, 20)}`);
+    }
   });
 
   check('package.json can be read by tools', () => {

@@ -14,6 +14,7 @@ const LIMITS = [
   { what: 'axios-attach-auth/web', code: "export * from './dist/web.mjs'", limit: 2_500 },
   { what: 'axios-attach-auth/node', code: "export * from './dist/node.mjs'", limit: 3_500 },
   { what: 'axios-attach-auth/redis', code: "export * from './dist/redis.mjs'", limit: 3_500 },
+  { what: 'axios-attach-auth/react', code: "export * from './dist/react.mjs'", limit: 1_100 },
 ];
 
 /** What must not ride along: names that only stand in the bundle if their code does. */
@@ -30,7 +31,7 @@ async function bundle(code, minify) {
     format: 'esm',
     target: 'es2022',
     platform: 'neutral',
-    external: ['axios', 'node:*'],
+    external: ['axios', 'react', 'node:*'],
     write: false,
     metafile: true,
     logLevel: 'error',

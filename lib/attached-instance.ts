@@ -36,7 +36,7 @@ export class AttachedInstance implements SessionMember {
   private readonly _anonymous: SchemeState;
   private readonly _principal: Principal | undefined;
   private _leaveSession: (() => void) | undefined;
-  private readonly _joined = new WeakSet<object>();
+  private readonly _joined = new WeakSet();
   private _calls = 0;
 
   constructor(

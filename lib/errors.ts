@@ -1,4 +1,5 @@
 import { AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import { BRAND, hasBrand } from './auth-error-brand.js';
 import { withoutPrototype, safeGet } from './safe-read.js';
 
 /*
@@ -21,8 +22,6 @@ export type AuthErrorCode =
   | 'ERR_AUTH_THROTTLED'
   | 'ERR_AUTH_QUEUE_FULL'
   | 'ERR_AUTH_DETACHED';
-
-const BRAND = Symbol.for('axios-attach-auth.AuthError');
 
 /**
  * What this package rejects a call with. It is an AxiosError, so `isAxiosError()` stays true; `config` is the call's own,
@@ -51,9 +50,7 @@ export class AuthError extends AxiosError {
   }
 
   /** @internal */
-  get [BRAND](): true {
-    return true;
-  }
+  readonly [BRAND] = true;
 
   /**
    * One failure may reject many calls: each gets an error of its own, with its own config and answer.
@@ -68,7 +65,7 @@ export class AuthError extends AxiosError {
 
 /** True for an {@link AuthError}, also one of another copy of this package. */
 export function isAuthError(value: unknown): value is AuthError {
-  return (value as Record<symbol, unknown> | null | undefined)?.[BRAND] === true;
+  return hasBrand(value);
 }
 
 /**

@@ -10,7 +10,6 @@ import type { Attempt } from './attempt.js';
 import type { Call } from './call.js';
 import { outcomeOf } from './outcome.js';
 import { isBodyReplayable } from './resend.js';
-import { reportLimit } from './transmit.js';
 
 /** The result of an attempt, and the schemes whose credentials it refuses. */
 export interface Answer {
@@ -34,15 +33,15 @@ export function readAnswer(call: Call, attempt: Attempt): Answer {
     }
   }
   const outcome = outcomeOf(attempt, refusedBy.length > 0);
-  reportLimit(call, attempt, isThrottled(outcome));
+  call.pass.report(attempt, isThrottled(outcome));
   return { outcome, refusedBy, notified };
 }
 
 /** Whether a response refuses the credentials of a scheme. Only `true` counts, so that an async predicate decides nothing. */
 function isRefusal({ instance, principal }: Call, { scheme }: SchemeState, response: AxiosResponse): boolean {
   const { isUnauthorized } = instance.policy;
-  const own = scheme?.isRefusal;
-  if (own && (!isUnauthorized || principal.schemes.length > 1)) return (own.call(scheme, response) as unknown) === true;
+  if (scheme?.isRefusal && (!isUnauthorized || principal.schemes.length > 1))
+    return (scheme.isRefusal(response) as unknown) === true;
   if (isUnauthorized) return (isUnauthorized(response) as unknown) === true;
   return (
     response.status === 401 && !challengesOf(response).some(({ params }) => NOT_THE_TOKEN.test(params['error'] ?? ''))
@@ -93,7 +92,7 @@ function decideOn(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer):
     shouldRetry:
       shouldRetry &&
       ((willRetry: boolean) => {
-        const { method, url } = call.about(attempt);
+        const { method, url } = about(call, attempt);
         return shouldRetry({
           method,
           url,
@@ -124,7 +123,7 @@ function settle(
     for (const state of refusedBy) void (async () => challenge(call, state, attempt))().catch(() => undefined);
   }
   if (outcome.kind === 'answer' && outcome.status === 401 && call.bare)
-    call.instance.emit({ type: 'refusal-ignored', ...call.about(attempt), status: 401, why: call.bare });
+    call.instance.emit({ type: 'refusal-ignored', ...about(call, attempt), status: 401, why: call.bare });
   return false;
 }
 
@@ -137,10 +136,10 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
     call.challenges.set(state, (call.challenges.get(state) ?? 0) + 1);
     const isWorthIt = challenge(call, state, attempt);
     if (isPromise(isWorthIt)) discard(attempt.response?.data);
-    if ((isPromise(isWorthIt) ? await waits.for(isWorthIt) : isWorthIt) !== true) continue;
+    if (!(isPromise(isWorthIt) ? await waits.for(isWorthIt) : isWorthIt)) continue;
     discard(attempt.response?.data);
     call.isRefreshed = true;
-    instance.emit({ type: 'replay', ...call.about(attempt), attempt: call.attempts + 1 });
+    instance.emit({ type: 'replay', ...about(call, attempt), attempt: call.attempts + 1 });
     return true;
   }
   const isPaused = answer.refusedBy.some(({ session }) => session?.isRefreshPaused(attempt.request));
@@ -160,13 +159,19 @@ function challenge(call: Call, { scheme, singleFlight }: SchemeState, attempt: A
   return singleFlight.run(attempt.request, () => onChallenge({ request, response, challenges }));
 }
 
+/** What events say about a call. URLs have no query and no user-info. */
+function about({ number }: Call, { request }: Attempt): { call: number; method: string; url: string } {
+  const { method, url } = request;
+  return { call: number, method, url: url.origin + url.pathname };
+}
+
 /** Waits for the throttle or a backoff. Returns false if there is no retry budget left. */
 async function wait(call: Call, attempt: Attempt, decision: Extract<Decision, { kind: 'wait' }>): Promise<boolean> {
-  const { instance, throttle, waits } = call;
+  const { instance, pass, waits } = call;
   const { reason, retryAfterMs } = decision;
   call.noteRetryAt(retryAfterMs);
-  const isQueued = throttle !== undefined && reason === 'throttled';
-  const delayMs = isQueued ? throttle.closedForMs(call.keysOf(attempt)) : decision.delayMs;
+  const isQueued = pass.throttle !== undefined && reason === 'throttled';
+  const delayMs = isQueued ? pass.closedForMs(attempt) : decision.delayMs;
   if (reason !== 'throttled' && !instance.budgets.take(attempt.request.origin)) {
     call.reason = 'retry-budget';
     return false;
@@ -174,12 +179,12 @@ async function wait(call: Call, attempt: Attempt, decision: Extract<Decision, { 
   discard(attempt.response?.data);
   instance.emit({
     type: 'retry',
-    ...call.about(attempt),
+    ...about(call, attempt),
     attempt: call.attempts + 1,
     delayMs: Math.round(delayMs),
     reason,
   });
-  if (isQueued) await call.passThrottle(attempt);
+  if (isQueued) await pass.enter(attempt);
   else {
     await waits.sleep(delayMs);
     if (reason === 'throttled') call.waitedForThrottle();

@@ -66,7 +66,7 @@ export function responseInterceptor(instance: AttachedInstance) {
       call.finish();
       return settled.value;
     }
-    const { reason } = settled;
+    const reason: unknown = settled.reason;
     if (isObject(reason) && instance.failedTransforms.has(reason)) return fail(call, reason);
     call.finish();
     throw reason;
@@ -84,7 +84,7 @@ function fail(call: Call, cause: unknown): Promise<never> {
     if (!safeGet(error, 'response')) hide(error, 'response', response);
   }
   call.finish();
-  return Promise.reject(error as Error);
+  return Promise.reject(error);
 }
 
 /** An earlier handler made another call of it, which has settled. */

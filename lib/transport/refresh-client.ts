@@ -74,7 +74,7 @@ function keptAtHome(config: InternalAxiosRequestConfig): InternalAxiosRequestCon
   const { send, transport } = resolveAdapter(config, config.adapter);
   config.adapter = (final) => {
     const { origin } = resolveUrl(fullUrl(final));
-    if (transport !== 'fetch') guardRedirects(final, origin, undefined, transport);
+    if (transport !== 'fetch') guardRedirects(final, origin, undefined);
     return takeRedirects(final, transport, undefined)
       ? followRedirects(final, { send, origin, credentialHeaders: undefined })
       : send(final);

@@ -1,12 +1,10 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import { AuthError } from '../errors.js';
 import type { BareReason } from '../events.js';
-import { assertHeader, hasOwnHeader } from '../http/header-values.js';
-import { isPromise, type MaybePromise } from '../maybe-promise.js';
+import { hasOwnHeader } from '../http/header-values.js';
 import type { Policy } from '../policy.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import { fullUrl, resolveUrl, type Destination } from '../transport/origin.js';
-import type { Attempt } from './attempt.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -44,47 +42,8 @@ export function chooseSchemes(
   );
 }
 
-/** Lets the schemes write their headers, in their order. @returns undefined if all of them were ready at once. */
-export function authorize(attempt: Attempt, schemes: readonly SchemeState[], config: Config): MaybePromise<void> {
-  const [state, ...others] = schemes;
-  if (!state) return undefined;
-  const before = { ...attempt.request.headers } as Record<string, unknown>;
-  const next = (): MaybePromise<void> => {
-    keepWritten(attempt, state, before, config);
-    return authorize(attempt, others, config);
-  };
-  state.singleFlight?.sent(attempt.request);
-  const written = state.scheme?.authorize(attempt.request);
-  return isPromise(written) ? written.then(next) : next();
-}
-
-/** Checks what a scheme wrote. If it wrote a header that the call had set, all that it wrote is discarded. */
-function keepWritten(attempt: Attempt, state: SchemeState, before: Record<string, unknown>, config: Config): void {
-  const { headers } = attempt.request;
-  const written: string[] = [];
-  for (const name of Object.keys(headers)) {
-    if (headers[name] === before[name]) continue;
-    assertHeader(name, headers[name]);
-    written.push(name.toLowerCase());
-  }
-  if (bringsOwn(config, written)) {
-    attempt.discarded = true;
-    for (const name of Object.keys(headers)) {
-      if (name in before) headers[name] = before[name] as string;
-      else Reflect.deleteProperty(headers, name);
-    }
-    return;
-  }
-  for (const name of written) {
-    if (attempt.written.includes(name))
-      throw new TypeError(`attachAuth: two schemes wrote the header ${name}; a call can carry one of them`);
-    attempt.written.push(name);
-  }
-  attempt.authorized.push(state);
-}
-
 /** Whether the call brings a credential of its own for one of these headers. For Authorization, also axios's `auth` and user-info in the URL. */
-function bringsOwn(config: Config, names: readonly string[]): boolean {
+export function bringsOwn(config: Config, names: readonly string[]): boolean {
   return names.some(
     (name) =>
       hasOwnHeader(config.headers, name) ||
