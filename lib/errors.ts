@@ -46,11 +46,9 @@ export class AuthError extends AxiosError {
   ) {
     super(message, code, config, undefined, response);
     this.name = 'AuthError';
+    hide(this, BRAND, true);
     if (cause !== undefined) hide(this, 'cause', cause);
   }
-
-  /** @internal */
-  readonly [BRAND] = true;
 
   /**
    * One failure may reject many calls: each gets an error of its own, with its own config and answer.

@@ -50,7 +50,7 @@ export class Attempt {
   authorize(config: Config, schemes = this.schemes): MaybePromise<void> {
     const [state, ...others] = schemes;
     if (!state) return undefined;
-    const before = { ...this.request.headers } as Record<string, unknown>;
+    const before: Record<string, unknown> = Object.assign({}, this.request.headers);
     const next = (): MaybePromise<void> => {
       this._keepWritten(state, before, config);
       return others.length > 0 ? this.authorize(config, others) : undefined;

@@ -202,7 +202,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     if (this.attempts > 0) this.challenges = undefined;
   }
   urlOf(config: Config): URL {
-    return resolveUrl(String((this.instance.resender.getUri(config) as unknown) ?? ''));
+    return resolveUrl((this.instance.resender.getUri(config) as string | undefined) ?? '');
   }
   serverNow(origin: string): number {
     return this.principal.main.serverNow(origin);
