@@ -202,7 +202,8 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     if (this.attempts > 0) this.challenges = undefined;
   }
   urlOf(config: Config): URL {
-    return resolveUrl((this.instance.resender.getUri(config) as string | undefined) ?? '');
+    const url: string | undefined = this.instance.resender.getUri(config);
+    return resolveUrl(url || '');
   }
   serverNow(origin: string): number {
     return this.principal.main.serverNow(origin);
