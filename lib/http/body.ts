@@ -6,8 +6,6 @@ export interface RequestBody {
   bytes(): Promise<Uint8Array<ArrayBuffer> | undefined>;
 }
 
-const encoder = new TextEncoder();
-
 /** Looks at a body after transforms: these are the bytes that axios will send. */
 export function bodyView(data: unknown): RequestBody {
   const kind = bodyKind(data);
@@ -17,15 +15,15 @@ export function bodyView(data: unknown): RequestBody {
 }
 
 function reader(data: unknown): (() => Promise<Uint8Array<ArrayBuffer>>) | undefined {
-  if (typeof data === 'string') return () => Promise.resolve(encoder.encode(data));
+  if (typeof data === 'string') return () => Promise.resolve(new TextEncoder().encode(data));
   if (ArrayBuffer.isView(data)) {
     return () => Promise.resolve(new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength));
   }
-  if (typeof data !== 'object' || data === null) return () => Promise.resolve(encoder.encode(String(data)));
+  if (typeof data !== 'object' || data === null) return () => Promise.resolve(new TextEncoder().encode(String(data)));
   const tag = Object.prototype.toString.call(data);
   if (tag === '[object ArrayBuffer]') return () => Promise.resolve(new Uint8Array(data as ArrayBuffer));
   if (tag === '[object URLSearchParams]')
-    return () => Promise.resolve(encoder.encode((data as URLSearchParams).toString()));
+    return () => Promise.resolve(new TextEncoder().encode((data as URLSearchParams).toString()));
   if (tag === '[object Blob]' || tag === '[object File]') {
     return async () => new Uint8Array(await (data as Blob).arrayBuffer());
   }
