@@ -26,7 +26,7 @@ if (!existsSync(join(here, 'node_modules'))) {
 unpack();
 const servers = await startServers();
 // Beside node_modules, where bundles find their packages.
-const work = join(here, '.work');
+const work = join(here, 'work');
 rmSync(work, { recursive: true, force: true });
 mkdirSync(work, { recursive: true });
 
