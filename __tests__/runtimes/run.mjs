@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { packed } from '../../.ci/pack.mjs';
 import { bundlers } from './bundlers.mjs';
 import { edge } from './edge.mjs';
 import { jsdom } from './jsdom.mjs';
@@ -14,7 +15,6 @@ import { startServers } from './servers.mjs';
 import { NotInstalled, lines } from './tools.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const root = join(here, '../..');
 const isRequired = process.env.REQUIRE_REAL === '1';
 const wanted = process.argv.slice(2);
 
@@ -74,15 +74,7 @@ function unpack() {
   const folder = mkdtempSync(join(tmpdir(), 'packed-'));
   const target = join(here, 'node_modules/axios-attach-auth');
   try {
-    const pack = () => {
-      const out = execFileSync('npm', ['pack', '--json', '--pack-destination', folder], {
-        cwd: root,
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'ignore'],
-      });
-      return join(folder, JSON.parse(out.replace(/^[^[{]*/, ''))[0].filename);
-    };
-    const tarball = process.env.TARBALL ?? pack();
+    const tarball = packed(folder);
     rmSync(target, { recursive: true, force: true });
     mkdirSync(target, { recursive: true });
     execFileSync('tar', ['-xzf', tarball, '-C', target, '--strip-components=1']);
