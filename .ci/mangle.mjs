@@ -126,12 +126,10 @@ function tableFor({ counts, others, groups }, before) {
 /** Rollup plugin: gives private members their short names, and fails if the table does not fit lib/. */
 export function mangle() {
   const table = readTable();
+  const problems = problemsOf(table, readNames());
+  if (problems.length > 0) throw new Error(`${problems.join('\n')}\nRun \`npm run mangle\`.`);
   return {
     name: 'mangle',
-    buildStart() {
-      const problems = problemsOf(table, readNames());
-      if (problems.length > 0) this.error(`${problems.join('\n')}\nRun \`npm run mangle\`.`);
-    },
     async renderChunk(code) {
       const options = { target: 'es2022', mangleProps: PRIVATE, mangleCache: table, charset: 'utf8' };
       const result = await transform(code, options);

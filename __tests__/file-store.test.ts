@@ -531,7 +531,7 @@ describe('the next process', () => {
     buildSync({
       stdin: {
         contents:
-          "export * from './lib/index.ts'; export * from './lib/integrations/node.ts'; export { default as axios } from 'axios';",
+          "export * from './lib/index.ts'; export * from './lib/node.ts'; export { default as axios } from 'axios';",
         resolveDir: root,
       },
       bundle: true,

@@ -78,12 +78,7 @@ describe('the code of the README', () => {
       types: ['node'],
       paths: {
         'axios-attach-auth': [join(ROOT, 'lib/index.ts')],
-        ...Object.fromEntries(
-          ['web', 'node', 'redis'].map((name) => [
-            `axios-attach-auth/${name}`,
-            [join(ROOT, 'lib/integrations', `${name}.ts`)],
-          ]),
-        ),
+        'axios-attach-auth/*': [join(ROOT, 'lib/*.ts'), join(ROOT, 'lib/*.tsx')],
       },
     };
     const host = ts.createCompilerHost(options);
