@@ -30,20 +30,19 @@ export const shared = {
   testTimeout: 60_000,
 } satisfies Config;
 
-/** The first that fits a suite's path is its project; all others are `unit`. */
-const PROJECTS: Record<string, RegExp> = {
-  browser: /\/(?:browser\/browser|tabs|worker|react)[^/]*\.test\.tsx?$/,
-  stores: /\/(?:file-|redis|processes|web-storage|shared-|sealed|[^/]*store)[^/]*\.test\.tsx?$/,
-  e2e: /\.e2e\.test\.tsx?$|\/(?:build|exits|tls|browser\/node)\.test\.tsx?$/,
-  unit: /\.test\.tsx?$/,
+/** By the names of the suites. All others are `unit`. */
+const PROJECTS: Record<string, string> = {
+  browser: '/(?:browser/browser|tabs|worker|react)[^/]*[.]test[.]tsx?$',
+  stores: '/(?:file-|redis|processes|web-storage|shared-|sealed|[^/]*store)[^/]*[.]test[.]tsx?$',
+  e2e: '[.]e2e[.]test[.]tsx?$|/(?:build|exits|tls|browser/node)[.]test[.]tsx?$',
+  unit: '[.]test[.]tsx?$',
 };
 
-const projects = Object.entries(PROJECTS).map(([displayName, { source }], index, all) => ({
-  ...shared,
-  displayName,
-  testRegex: [source],
-  testPathIgnorePatterns: ['/node_modules/', ...all.slice(0, index).map(([, earlier]) => earlier.source)],
-}));
+// Not by testPathIgnorePatterns, which the command line replaces: a suite belongs to the first project that it fits.
+const projects = Object.entries(PROJECTS).map(([displayName, pattern], index, all) => {
+  const earlier = all.slice(0, index).map(([, each]) => `(?!.*(?:${each}))`);
+  return { ...shared, displayName, testRegex: [`^${earlier.join('')}.*(?:${pattern})`] };
+});
 
 const config: Config = {
   projects,
