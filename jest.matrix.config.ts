@@ -1,5 +1,5 @@
 import type { Config } from 'jest';
-import { shared } from './jest.config';
+import { shared, testTimeout } from './jest.config';
 
 /** Runs the suite on another axios: `AXIOS_VERSION=axios-1.18 AXIOS_ADAPTER=fetch npx jest -c jest.matrix.config.ts`. */
 const version = process.env['AXIOS_VERSION'];
@@ -7,6 +7,7 @@ if (!version) throw new Error('AXIOS_VERSION takes the name of an installed axio
 
 const config: Config = {
   ...shared,
+  testTimeout,
   testMatch: ['**/*.test.ts'],
   maxWorkers: '100%',
   moduleNameMapper: { ...shared.moduleNameMapper, '^axios$': version },

@@ -1,7 +1,7 @@
 import type { Config } from 'jest';
-import { shared } from './jest.config';
+import { shared, testTimeout } from './jest.config';
 
 /** All suites as one project, which starts sooner: for known bugs (`npm run test:mutants`) and for Stryker. */
-const config: Config = { ...shared, testMatch: ['**/*.test.ts'] };
+const config: Config = { ...shared, testTimeout, testMatch: ['**/*.test.ts'] };
 
 export default config;

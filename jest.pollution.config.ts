@@ -1,5 +1,5 @@
 import type { Config } from 'jest';
-import { shared } from './jest.config';
+import { shared, testTimeout } from './jest.config';
 
 /** Their own tools or neighbours read what is polluted, or they run nothing of the package in this process. */
 const leftOut = [
@@ -13,6 +13,7 @@ const leftOut = [
  */
 const config: Config = {
   ...shared,
+  testTimeout,
   testMatch: ['**/*.test.ts'],
   maxWorkers: '100%',
   testPathIgnorePatterns: leftOut.map((suite) => `/__tests__/${suite}`),
