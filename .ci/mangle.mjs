@@ -36,7 +36,7 @@ function readNames() {
   const visit = (node, outer) => {
     const group = opensGroup(node) ? new Set() : outer;
     if (group !== outer) groups.push({ names: group, name: node.name?.getText(), bases: basesOf(node) });
-    if (ts.isStringLiteralLike(node)) quoted.add(node.text);
+    if (ts.isStringLiteralLike(node) && !ts.isLiteralTypeNode(node.parent)) quoted.add(node.text);
     const name = propertyNameOf(node);
     if (name) note(name.getText(), ts.isPropertyAccessExpression(node) ? undefined : group);
     ts.forEachChild(node, (child) => visit(child, group));
