@@ -59,14 +59,12 @@ interface Reference {
 /** The observers of a session: the instances it serves, and the listeners of `subscribe`. The store is followed while there are any. */
 export class SessionObservers extends Snapshots {
   private readonly _instances = new Set<Reference>();
-  private readonly _follow: () => (() => void) | undefined;
   private _unfollow: (() => void) | undefined;
   /** Instances that were dropped without detach() leave a reference, which is removed when the set has grown twofold. */
   private _pruneAt = 16;
 
-  constructor(follow: () => (() => void) | undefined) {
+  constructor(private readonly _follow: () => (() => void) | undefined) {
     super();
-    this._follow = follow;
   }
 
   /** The instance that was attached first. */
