@@ -152,7 +152,7 @@ describe('update() while a refresh is on the wire', () => {
   test('with a refresh token of its own is not touched by the response', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     stage.refreshMs = 5_000;
-    underway(stage.api.get('/item'));
+    void underway(stage.api.get('/item'));
     await stage.clock.advance(100);
     await scheme.update(stage.tokens.issue());
     await stage.clock.advance(6_000);
