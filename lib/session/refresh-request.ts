@@ -1,9 +1,10 @@
 import type { AxiosResponse } from 'axios';
 import type { Clock } from '../clock.js';
-import { RefreshRejectedError, withoutSecrets } from '../errors.js';
+import { RefreshRejectedError } from '../errors.js';
+import { redactError } from '../redact.js';
 import { refreshClient } from '../transport/refresh-client.js';
 import type { RefreshContext, RefreshFunction } from './refresh-context.js';
-import { classify, type RefreshFailure } from './refresh-failure.js';
+import { classify, readUnreadBody, type RefreshFailure } from './refresh-failure.js';
 import type { ClientProvider } from './snapshot.js';
 import { isBearerToken, readRefreshToken, readTokens, type Tokens } from './tokens.js';
 
@@ -43,9 +44,9 @@ export async function requestTokens(
   signal: AbortSignal,
 ): Promise<Tokens | Failed> {
   const log: { received?: AxiosResponse } = {};
-  const failed = (failure: unknown, cause: unknown, isResult: boolean): Failed => ({
-    failure: classify(failure, { reason, now: clock.now(), received: log.received, isResult }),
-    cause: withoutSecrets(cause),
+  const failed = (failure: unknown, cause: unknown, isResult: boolean, body?: string): Failed => ({
+    failure: classify(failure, { reason, now: clock.now(), received: log.received, isResult, body }),
+    cause: redactError(cause, before, log.received?.config.data, log.received?.data),
     rotated: isResult ? refreshTokenIn(failure) : undefined,
   });
   let answer: unknown;
@@ -64,7 +65,8 @@ export async function requestTokens(
     answer = await answer;
     if (answer === null) throw new RefreshRejectedError('refresh() returned null');
   } catch (error) {
-    return failed(error, error, false);
+    const unread = readUnreadBody(error);
+    return failed(error, error, false, unread && (await unread));
   }
   try {
     const tokens = readTokens(answer, 'refresh()', clock.now(), 'just now', before);
