@@ -2,8 +2,8 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as rest } from 'node:timers/promises';
-import type { StoredSession } from '../lib/index.js';
-import { fileStore } from '../lib/node.js';
+import type { StoredSession } from '../lib/store.js';
+import { filePort } from '../lib/stores/file.js';
 import { Processes, type Holder } from './support/processes.js';
 import { reply, serve, type Recorder } from './support/serve.js';
 import { TokenEndpoint } from './support/token-endpoint.js';
@@ -50,7 +50,7 @@ beforeEach(async () => {
     reply(response, isIn ? 200 : 401, {}, isIn ? {} : { 'WWW-Authenticate': 'Bearer error="invalid_token"' });
   });
   const { access_token: accessToken, refresh_token: refreshToken } = endpoint.issue();
-  await fileStore(file).compareAndSet(undefined, {
+  await filePort(file).compareAndSet(undefined, {
     version: 1,
     generation: 1,
     epoch: 0,
@@ -67,7 +67,7 @@ afterAll(() => {
 
 const start = (count: number): Promise<Holder[]> =>
   Promise.all(Array.from({ length: count }, () => processes.start(server.origin, file)));
-const stored = async (): Promise<StoredSession | undefined> => fileStore(file).load();
+const stored = async (): Promise<StoredSession | undefined> => filePort(file).load();
 const outcomes = (): string[] => endpoint.asks.map(({ outcome }) => outcome);
 const expectNoRubbish = (): void => {
   expect(readdirSync(join(file, '..')).sort()).toEqual(['session.json', 'session.json.lock']);
@@ -203,7 +203,7 @@ onPosix('a process that is stopped while it refreshes', () => {
     held[0]?.();
     const { access_token: accessToken, refresh_token: refreshToken } = endpoint.issue('bob');
     const next: StoredSession = { version: 1, generation: 2, epoch: 1, tokens: { accessToken, refreshToken } };
-    expect(await fileStore(file).compareAndSet(1, next)).toBe(true);
+    expect(await filePort(file).compareAndSet(1, next)).toBe(true);
     stopped.signal('SIGCONT');
     // The call was alice's, and is not sent again as bob's.
     expect(await call).toBe('ERR_AUTH_SESSION_CHANGED');

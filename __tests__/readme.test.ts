@@ -79,10 +79,7 @@ describe('the code of the README', () => {
       paths: {
         'axios-attach-auth': [join(ROOT, 'lib/index.ts')],
         ...Object.fromEntries(
-          ['web', 'node', 'redis'].map((name) => [
-            `axios-attach-auth/${name}`,
-            [join(ROOT, 'lib/integrations', `${name}.ts`)],
-          ]),
+          ['web', 'node', 'redis'].map((name) => [`axios-attach-auth/${name}`, [join(ROOT, 'lib', `${name}.ts`)]]),
         ),
       },
     };

@@ -180,6 +180,17 @@ describe('an error of an HTTP client shows nothing of what was sent', () => {
     expect(error.message).toBe('a token of type abc is not valid');
   });
 
+  test.each<object>([
+    { status: 422 },
+    { status: 422, headers: null, data: REFRESH },
+    { status: 200, data: REFRESH, headers: { 'x-token': FRESH } },
+    { status: '422', data: REFRESH },
+    { data: REFRESH, body: REFRESH },
+    {},
+  ])('a response of another shape: %j', (response) => {
+    expectRedacted(redactError(Object.assign(new Error('no'), { response }), REFRESH));
+  });
+
   test.each([undefined, null, 7, true])('%p stays', (thrown) => {
     expect(redactError(thrown, { a: REFRESH })).toBe(thrown);
   });

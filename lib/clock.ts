@@ -99,3 +99,13 @@ export function patientAlarm(clock: Clock, delayMs: number, run: () => void): Ca
     cancel();
   };
 }
+
+/** Resolves after so long, or once `over` settles. Holds no process. */
+export async function pause(clock: Clock, delayMs: number, over: Promise<unknown>): Promise<void> {
+  let cancel!: Cancel;
+  const passed = new Promise<void>((resolve) => {
+    cancel = alarm(clock, delayMs, resolve, 'idle');
+  });
+  await Promise.race([passed, over]);
+  cancel();
+}

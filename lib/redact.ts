@@ -87,15 +87,16 @@ export function redactError(error: unknown, ...sent: unknown[]): unknown {
     const [status, statusCode, statusText, data, body] = ['status', 'statusCode', 'statusText', 'data', 'body'].map(
       (name) => safeGet(response, name),
     );
-    // Below 400 it may hold new tokens.
-    const isError = Number(status ?? statusCode) >= 400;
-    const headers = safeGet(response, 'headers');
-    const isAxios = isError && isObject(headers) && typeof safeGet(headers, 'entries') !== 'function';
-    const shown = isAxios ? { ...headers } : isError ? Object.fromEntries((headers as Headers).entries()) : {};
+    // A 2xx may hold new tokens.
+    const isError = Number(status ?? statusCode) >= 300;
+    const found = safeGet(response, 'headers');
+    const headers = isError && isObject(found) ? found : {};
+    const isFetch = typeof safeGet(headers, 'entries') === 'function';
+    const shown = isFetch ? Object.fromEntries((headers as unknown as Headers).entries()) : { ...headers };
     const kept = { status, statusCode, statusText, headers: shown, ...(isError && { data, body }) };
     const copy = redactData(kept, '') as { headers: object };
-    // They keep their methods.
-    if (isAxios)
+    // AxiosHeaders keep their methods.
+    if (!isFetch)
       copy.headers = Object.assign(Object.create(Object.getPrototypeOf(headers) as object) as object, copy.headers);
     return copy;
   }

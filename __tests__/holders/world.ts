@@ -1,12 +1,6 @@
 import axios, { AxiosError, AxiosHeaders, type AxiosAdapter, type AxiosInstance } from 'axios';
-import {
-  attachAuth,
-  bearer,
-  isAuthError,
-  type BearerScheme,
-  type StoredSession,
-  type TokenResponse,
-} from '../../lib/index.js';
+import { attachAuth, bearer, isAuthError, type BearerScheme, type TokenResponse } from '../../lib/index.js';
+import { tokenStore, type StoredSession } from '../../lib/store.js';
 import { Dispatches } from '../simulation/dispatches.js';
 import { byNumbers, type Driver } from '../simulation/schedule.js';
 import { TokenEndpoint, type Ask } from '../support/token-endpoint.js';
@@ -189,7 +183,10 @@ export class HoldersWorld {
     };
     const api = axios.create({ adapter, baseURL: 'https://api.example.com' });
     const scheme = bearer(
-      { store: this.#medium.storeFor(line), refresh: ({ refreshToken }) => this.#refresh(line, refreshToken) },
+      {
+        store: tokenStore(this.#medium.storeFor(line)),
+        refresh: ({ refreshToken }) => this.#refresh(line, refreshToken),
+      },
       line,
     );
     attachAuth(api, { scheme, onEvent: ({ type }) => this.#events.push({ holder: index, type }) }, line);

@@ -68,13 +68,15 @@ export function classify(failure: unknown, context: FailureContext): RefreshFail
   const chain: readonly unknown[] = isResult ? [failure] : chainOf(failure);
   const codes = chain.map((each) => safeGet(each, 'code')).filter((code) => typeof code === 'string');
   const transport = codes.find((code) => NETWORK.test(code) || GIVEN_UP.test(code));
-  const holders = chain.flatMap((each) => [safeGet(each, 'response'), each]);
+  const holders = chain.flatMap((each) => [safeGet(each, 'response'), each, safeGet(each, 'cause')]);
   if (isResult) holders.unshift(received);
   // Without a cause of its own, an error speaks of the response that the client received.
   else if (transport === undefined) holders.push(received);
 
-  const response = holders.find((holder) => statusOf(holder) !== undefined);
-  const status = statusOf(response);
+  const found = holders.find((holder) => statusOf(holder) !== undefined);
+  const status = statusOf(found);
+  // An error may hold less of the response: of a 2xx neither headers nor data.
+  const response = statusOf(received) === status ? received : found;
   const oauthCode = errorCodeOf([...holders, body]) ?? (status === 401 ? challengeCodeOf(response) : undefined);
   const isRejected = safeGet(failure, 'name') === 'RefreshRejectedError';
   const mayBeSpent =

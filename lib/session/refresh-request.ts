@@ -1,9 +1,9 @@
 import type { AxiosResponse } from 'axios';
-import type { Clock } from '../clock.js';
+import { patientAlarm, type Cancel, type Clock } from '../clock.js';
 import { RefreshRejectedError } from '../errors.js';
 import { redactError } from '../redact.js';
 import { refreshClient } from '../transport/refresh-client.js';
-import type { RefreshContext, RefreshFunction } from './refresh-context.js';
+import { REQUEST_LIMIT_MS, type RefreshContext, type RefreshFunction } from './refresh-context.js';
 import { classify, readUnreadBody, type RefreshFailure } from './refresh-failure.js';
 import type { ClientProvider } from './snapshot.js';
 import { isBearerToken, readRefreshToken, readTokens, type Tokens } from './tokens.js';
@@ -35,8 +35,32 @@ export interface Failed {
   readonly rotated: string | undefined;
 }
 
-/** Calls `refresh()` once and reads what it returns. Never rejects. */
-export async function requestTokens(
+/** One request for tokens. It may take 60 s, whatever the limits of the calls are that wait for it. */
+export class RefreshRequest {
+  /** Never rejects. */
+  readonly result: Promise<Tokens | Failed>;
+  private readonly _controller = new AbortController();
+  private readonly _stopLimit: Cancel;
+
+  constructor(
+    deps: RequestDeps,
+    reason: RefreshContext['reason'],
+    clients: ClientProvider,
+    before: Tokens | undefined,
+    timedOut: () => void,
+  ) {
+    this._stopLimit = patientAlarm(deps.clock, REQUEST_LIMIT_MS, timedOut);
+    this.result = requestTokens(deps, reason, clients, before, this._controller.signal).finally(this._stopLimit);
+  }
+
+  abort(): void {
+    this._stopLimit();
+    this._controller.abort();
+  }
+}
+
+/** Calls `refresh()` once and reads what it returns. */
+async function requestTokens(
   { clock, refresh, memory }: RequestDeps,
   reason: RefreshContext['reason'],
   clients: ClientProvider,
@@ -44,11 +68,14 @@ export async function requestTokens(
   signal: AbortSignal,
 ): Promise<Tokens | Failed> {
   const log: { received?: AxiosResponse } = {};
-  const failed = (failure: unknown, cause: unknown, isResult: boolean, body?: string): Failed => ({
-    failure: classify(failure, { reason, now: clock.now(), received: log.received, isResult, body }),
-    cause: redactError(cause, before, log.received?.config.data, log.received?.data),
-    rotated: isResult ? refreshTokenIn(failure) : undefined,
-  });
+  const failed = (value: unknown, cause: unknown, isResult: boolean, body?: string): Failed => {
+    const failure = classify(value, { reason, now: clock.now(), received: log.received, isResult, body });
+    return {
+      failure: isResult && /^(?:unknown|status)$/.test(failure.code) ? { ...failure, code: 'nonsense' } : failure,
+      cause: redactError(cause, before, log.received?.config.data, log.received?.data),
+      rotated: isResult ? refreshTokenIn(value) : undefined,
+    };
+  };
   let answer: unknown;
   try {
     const refreshToken = before?.refreshToken;

@@ -1,16 +1,17 @@
-import { alarm, patientAlarm, stopwatch } from '../clock.js';
+import { pause, stopwatch } from '../clock.js';
 import type { AuthError } from '../errors.js';
 import { redactError } from '../redact.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 import { REQUEST_LIMIT_MS, type RefreshContext } from './refresh-context.js';
 import type { RefreshFailure } from './refresh-failure.js';
-import { requestTokens, type Failed, type RequestDeps } from './refresh-request.js';
+import { RefreshRequest, type Failed, type RequestDeps } from './refresh-request.js';
 import { RefreshWaits } from './refresh-waits.js';
+import { Replacement } from './replacement.js';
+import { pauseAfterMs, resendDelayMs } from './resend.js';
 import type { Revocation } from './revocation.js';
 import * as errors from './session-errors.js';
 import type { SessionState } from './session-state.js';
 import type { ClientProvider, SessionObservers } from './snapshot.js';
-import { tokensOf, type Tokens } from './tokens.js';
 
 /** What a refresh works with. */
 export interface RefreshDeps extends RequestDeps {
@@ -22,12 +23,13 @@ export interface RefreshDeps extends RequestDeps {
   readonly timeoutMs: number;
 }
 
-const MOST_SENDS = 3;
-const BASE_DELAY_MS = 500;
-/** After the refresh began (API.md): within the grace that many servers give to a replaced refresh token. */
-const LAST_SEND_MS = 30_000;
-/** API.md: the same token is not sent within 30 s after a 2xx. */
-const SPENT_PAUSE_MS = 30_000;
+const TIMED_OUT: RefreshFailure = {
+  kind: 'unanswered',
+  code: 'timeout',
+  mayBeSpent: false,
+  status: undefined,
+  retryAfterMs: undefined,
+};
 
 /**
  * A refresh that all callers share: lock, read again, send, store, unlock, and only then let the waiting calls continue.
@@ -59,20 +61,17 @@ export class Refresh {
   private readonly _deps: RefreshDeps;
   private readonly _reason: RefreshContext['reason'];
   private readonly _clients: ClientProvider;
-  private readonly _version: number;
+  private readonly _replaced: Replacement;
   private readonly _waits: RefreshWaits;
   private readonly _lockWait = new AbortController();
-  private _request: AbortController | undefined;
-  /** The tokens that are to be replaced. */
-  private _replaced: Tokens | null;
+  private _request: RefreshRequest | undefined;
   private _settle!: (error: AuthError | undefined) => void;
 
   constructor(deps: RefreshDeps, reason: RefreshContext['reason'], clients: ClientProvider) {
     this._deps = deps;
     this._reason = reason;
     this._clients = clients;
-    this._version = deps.state.principalVersion;
-    this._replaced = deps.state.tokens;
+    this._replaced = new Replacement(deps.state);
     this._waits = new RefreshWaits(deps.clock, deps.timeoutMs, (isLast) => this._waitTimedOut(isLast));
     this.done = new Promise((resolve) => {
       this._settle = resolve;
@@ -87,7 +86,7 @@ export class Refresh {
 
   /** Another holder has stored something. */
   stored(): void {
-    if (this.state === 'queued' && this._isOvertaken) this._end();
+    if (this.state === 'queued' && this._replaced.isOvertaken) this._end();
   }
 
   /** The app has new tokens of the same principal. */
@@ -99,24 +98,6 @@ export class Refresh {
   principalChanged(): void {
     if (!this._deps.revocation) this._request?.abort();
     this._end(errors.sessionChanged());
-  }
-
-  private get _isDone(): boolean {
-    return this.state === 'done';
-  }
-
-  private get _isOfOther(): boolean {
-    return this._deps.state.principalVersion !== this._version;
-  }
-
-  private get _hasMoved(): boolean {
-    const { status, tokens } = this._deps.state;
-    return this._isOfOther || (tokens !== this._replaced && status !== 'expired');
-  }
-
-  private get _isOvertaken(): boolean {
-    const { tokens, remainingMs } = this._deps.state;
-    return this._hasMoved && (!tokens || remainingMs > 0);
   }
 
   private async _run(): Promise<void> {
@@ -138,85 +119,59 @@ export class Refresh {
   private async _work(): Promise<void> {
     const { clock, state, observers } = this._deps;
     const passedMs = stopwatch(clock);
-    for (let sends = 1; ; sends++) {
-      this.state = 'locked';
+    for (let sends = 1; this._enters('locked'); sends++) {
       await state.reload();
-      if (this._isDone || this._isOvertaken) return;
-      if (this._replaced && state.status === 'expired') {
+      if (this._isDone() || this._replaced.isOvertaken) return;
+      if (this._replaced.tokens && state.status === 'expired') {
         this._end(errors.sessionExpired());
         return;
       }
-      this._replaced = state.tokens;
+      this._replaced.tokens = state.tokens;
       if (sends === 1) observers.emit({ type: 'refreshing', generation: state.generation });
-      const failed = await this._send(this._replaced ?? undefined);
-      if (!failed || this._isDone || !(await this._maySendAgain(failed, sends, passedMs())) || this._isDone) return;
+      const failed = await this._send();
+      if (!failed || this._isDone() || !(await this._maySendAgain(failed, sends, passedMs()))) return;
     }
   }
 
   /** Sends the request and stores the tokens that arrive, however late. */
-  private async _send(before: Tokens | undefined): Promise<Failed | undefined> {
-    const { clock } = this._deps;
-    const request = (this._request = new AbortController());
-    const stopLimit = patientAlarm(clock, REQUEST_LIMIT_MS, () => {
+  private async _send(): Promise<Failed | undefined> {
+    const { observers, breaker, revocation, state } = this._deps;
+    const { _reason: reason, _replaced: replaced } = this;
+    this._enters('asking');
+    this._request = new RefreshRequest(this._deps, reason, this._clients, replaced.tokens ?? undefined, () => {
       this._requestTimedOut();
     });
-    this.state = 'asking';
-    const result = await requestTokens(this._deps, this._reason, this._clients, before, request.signal);
-    stopLimit();
+    const result = await this._request.result;
     if ('failure' in result) {
-      await this._keepRefreshToken(result.rotated, before);
+      await replaced.keepRefreshToken(result.rotated);
       return result;
     }
-    await this._store(result, before);
+    this._enters('storing');
+    if (await replaced.store(result)) {
+      if (reason === 'rejected' || reason === 'expiring') breaker.refreshed(state.generation);
+      observers.emit({ type: 'refreshed', generation: state.generation });
+    } else if (replaced.isOfOther) void revocation?.run(result);
     return undefined;
-  }
-
-  private async _store(tokens: Tokens, before: Tokens | undefined): Promise<void> {
-    const { state, observers, breaker, revocation } = this._deps;
-    if (this._hasMoved) await this._keepRefreshToken(tokens.refreshToken, before);
-    else {
-      if (!this._isDone) this.state = 'storing';
-      await state.change('refreshed', tokens);
-      if (state.tokens === tokens) {
-        if (this._reason === 'rejected' || this._reason === 'expiring') breaker.refreshed(state.generation);
-        observers.emit({ type: 'refreshed', generation: state.generation });
-      }
-    }
-    if (this._isOfOther) void revocation?.run(tokens);
-  }
-
-  /** The refresh token that was sent may be spent: its successor is kept, whatever came of the access token. */
-  private async _keepRefreshToken(rotated: string | undefined, before: Tokens | undefined): Promise<void> {
-    const { state } = this._deps;
-    const { tokens } = state;
-    if (this._isOfOther || !rotated || !tokens || tokens.refreshToken !== before?.refreshToken) return;
-    if (rotated === tokens.refreshToken) return;
-    await state.change('refreshed', tokensOf(tokens.accessToken, rotated, tokens.expiresAt));
   }
 
   /** Resolves with true when the next send may follow. Else the refresh is done. */
   private async _maySendAgain({ failure, cause }: Failed, sends: number, passedMs: number): Promise<boolean> {
     const { clock, memory } = this._deps;
-    const { kind, mayBeSpent, retryAfterMs = 0 } = failure;
-    const delayMs = Math.max(retryAfterMs, clock.random() * BASE_DELAY_MS * 2 ** (sends - 1));
-    const isTransient = kind === 'unreachable' || kind === 'unavailable';
-    const willRetry = isTransient && !mayBeSpent && sends < MOST_SENDS && passedMs + delayMs <= LAST_SEND_MS;
-    this._emitFailure(failure, willRetry);
+    const { kind, retryAfterMs } = failure;
+    const delayMs = resendDelayMs(failure, sends, passedMs, clock.random());
+    this._emitFailure(failure, delayMs !== undefined);
     if (kind === 'refused' || kind === 'refused-here' || kind === 'not-signed-in') return this._refused(failure, cause);
-    if (willRetry) {
-      this.state = 'locked';
-      await this._pause(delayMs);
+    if (delayMs !== undefined) {
+      this._enters('locked');
+      await pause(clock, delayMs, this.done);
       return true;
     }
-    const refreshToken = this._replaced?.refreshToken;
-    this.pauseMs = retryAfterMs;
-    if (mayBeSpent && refreshToken !== undefined) {
-      // It is sent once more if a call needs it. A gateway's page is not the server's word, and does not count.
-      this.pauseMs = memory.spent === refreshToken && !isTransient ? Infinity : SPENT_PAUSE_MS;
-      memory.spent = refreshToken;
-    }
-    const error = errors.refreshFailed(errors.reasonOf(failure), cause);
-    if (retryAfterMs > 0) error.retryAt = Math.round(clock.now() + retryAfterMs);
+    const refreshToken = this._replaced.tokens?.refreshToken;
+    this.pauseMs =
+      refreshToken === undefined ? (retryAfterMs ?? 0) : pauseAfterMs(failure, memory.spent === refreshToken);
+    if (failure.mayBeSpent) memory.spent = refreshToken;
+    const error = errors.refreshFailed(errors.reasonOf(failure, cause), cause);
+    if (retryAfterMs) error.retryAt = Math.round(clock.now() + retryAfterMs);
     this._end(error, failure);
     return false;
   }
@@ -225,34 +180,16 @@ export class Refresh {
   private async _refused(failure: RefreshFailure, cause: unknown): Promise<boolean> {
     const { state, memory } = this._deps;
     const { kind, status } = failure;
-    const refreshToken = this._replaced?.refreshToken;
+    const refreshToken = this._replaced.tokens?.refreshToken;
     if (refreshToken !== undefined)
       memory.dead = { refreshToken, status: kind === 'refused-here' ? status : undefined };
-    await state.reload();
-    if (this._isDone || this._isOvertaken) return false;
-    if (state.tokens && state.tokens.refreshToken !== refreshToken) return true;
-    if (state.tokens && !this._isTokenGood) {
-      this.state = 'storing';
-      await state.change(kind === 'refused-here' ? kind : 'refused', null);
-      if (state.tokens) return true;
-    } else if (state.status === 'empty') await state.change('nobody', null);
-    this._end(this._reason === 'missing' ? undefined : errors.sessionExpired(cause), failure);
-    return false;
-  }
-
-  /** An early refresh does not end a session before its access token expires. */
-  private get _isTokenGood(): boolean {
-    const { state, memory } = this._deps;
-    return this._reason === 'expiring' && state.remainingMs > 0 && memory.refusedGeneration !== state.generation;
-  }
-
-  private async _pause(delayMs: number): Promise<void> {
-    let stop!: () => void;
-    const passed = new Promise<void>((resolve) => {
-      stop = alarm(this._deps.clock, delayMs, resolve, 'idle');
-    });
-    await Promise.race([passed, this.done]);
-    stop();
+    // An early refresh does not end a session before its access token expires.
+    const isTokenGood =
+      this._reason === 'expiring' && state.remainingMs > 0 && memory.refusedGeneration !== state.generation;
+    this._enters('storing');
+    const found = await this._replaced.end(kind === 'refused-here' ? kind : 'refused', isTokenGood);
+    if (found === 'ended') this._end(this._reason === 'missing' ? undefined : errors.sessionExpired(cause), failure);
+    return found === 'newer';
   }
 
   private _waitTimedOut(isLast: boolean): AuthError {
@@ -264,15 +201,8 @@ export class Refresh {
   }
 
   private _requestTimedOut(): void {
-    const failure: RefreshFailure = {
-      kind: 'unanswered',
-      code: 'timeout',
-      mayBeSpent: false,
-      status: undefined,
-      retryAfterMs: undefined,
-    };
-    this._emitFailure(failure, false);
-    this._end(errors.refreshFailed(`no answer within ${String(REQUEST_LIMIT_MS)} ms.`), failure);
+    this._emitFailure(TIMED_OUT, false);
+    this._end(errors.refreshFailed(`no answer within ${String(REQUEST_LIMIT_MS)} ms.`), TIMED_OUT);
     this._request?.abort();
   }
 
@@ -282,9 +212,19 @@ export class Refresh {
     observers.emit({ type: 'refresh-failed', generation, code, ...(status !== undefined && { status }), willRetry });
   }
 
+  private _isDone(): boolean {
+    return this.state === 'done';
+  }
+
+  /** Returns false if the refresh is done: it never leaves that state. */
+  private _enters(state: Refresh['state']): boolean {
+    if (this._isDone()) return false;
+    this.state = state;
+    return true;
+  }
+
   private _end(error?: AuthError, failure?: RefreshFailure): void {
-    if (this._isDone) return;
-    this.state = 'done';
+    if (!this._enters('done')) return;
     this.failure = failure;
     this._lockWait.abort();
     this._settle(error);

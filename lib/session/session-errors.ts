@@ -20,7 +20,8 @@ export function refreshFailed(why: string, cause?: unknown): AuthError {
   return new AuthError('ERR_AUTH_REFRESH_FAILED', `The refresh failed, the session is kept: ${why}`, cause);
 }
 
-export function reasonOf({ kind, status, code }: RefreshFailure): string {
+export function reasonOf({ kind, status, code }: RefreshFailure, cause: unknown): string {
+  if (code === 'nonsense') return (cause as Error).message;
   const what = status === undefined ? code : `${String(status)} ${code}`;
   return kind === 'configuration'
     ? `the token endpoint refuses this client (${what}).`

@@ -93,7 +93,7 @@ export class MemoryState implements SessionState {
     return Promise.resolve(replaced);
   }
 
-  exclusive(work: () => Promise<void>, _signal: AbortSignal): Promise<void> {
+  exclusive(...[work]: Parameters<SessionState['exclusive']>): Promise<void> {
     return work();
   }
 

@@ -1,6 +1,6 @@
 import { alarm, type Clock } from '../clock.js';
-import { AuthError } from '../errors.js';
-import { type MaybePromise } from '../maybe-promise.js';
+import type { AuthError } from '../errors.js';
+import type { MaybePromise } from '../maybe-promise.js';
 import { CircuitBreaker, type AuthResult, type Endpoint } from './circuit-breaker.js';
 import { GrowingDelay } from './growing-delay.js';
 import { Refresh, type RefreshDeps } from './refresh.js';
@@ -278,7 +278,7 @@ export class Session {
     this.observers.publish({
       status: status === 'empty' ? emptyStatus : status,
       refreshing: this._refresh !== undefined && !isRefreshOver,
-      expiresAt: tokens?.expiresAt || undefined,
+      expiresAt: tokens?.accessToken === '' ? undefined : tokens?.expiresAt,
       generation,
     });
   }

@@ -54,12 +54,10 @@ class SharedState extends MemoryState {
 
   override ready(): Promise<void> | undefined {
     if (this.status === 'unknown' && !this._loading) {
-      const loading = this._read((stored) => {
+      this._loading = this._read((stored) => {
         this._loading = undefined;
         this._open(stored === FAILED ? undefined : stored);
       });
-      // A store that answers at once has been opened already.
-      if (this.status === 'unknown') this._loading = loading;
     } else if (this._guard.takeRetry()) void this.reload();
     return this._loading;
   }

@@ -61,16 +61,14 @@ export class StoreGuard {
   async exclusive(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const lock = safeGet(this._store, 'exclusive');
     if (!lock) return work();
-    let isRun = false;
+    let running: Promise<void> | undefined;
+    // A question of its own: what was false before an await may be true after it.
+    const isRun = (): boolean => running !== undefined;
     try {
-      const run = (): Promise<void> => {
-        isRun = true;
-        return work();
-      };
-      await lock.call(this._store, run, { signal });
-      if (!isRun) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });
+      await lock.call(this._store, () => (running = work()), { signal });
+      if (!isRun()) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });
     } catch (error) {
-      if (!isRun && !signal.aborted) this.degrade('lock', error, 'no refresh without it');
+      if (!isRun() && !signal.aborted) this.degrade('lock', error, 'no refresh without it');
       throw error;
     }
   }
