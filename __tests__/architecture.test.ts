@@ -21,7 +21,7 @@ const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: tr
   { parts: ['traffic', 'transport'], isOpen: true },
   { parts: ['retry'] },
   { parts: ['http'] },
-  { parts: ['clock', 'events', 'errors'], isOpen: true },
+  { parts: ['clock', 'events', 'redact', 'errors'], isOpen: true },
   { parts: ['safe-read', 'maybe-promise'] },
 ];
 const AXIOS_AT_RUN_TIME = /^(?:transport\/|errors\.ts$|attach-auth\.ts$)/;

@@ -38,6 +38,7 @@ export function withoutPrototype<T extends object>(given: T): T {
   return Object.assign(Object.create(null) as T, given);
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** Functions included. */
+export function isObject(value: unknown): value is Record<string, unknown> {
   return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }

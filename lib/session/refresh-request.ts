@@ -1,8 +1,9 @@
 import { patientAlarm, type Clock } from '../clock.js';
-import { RefreshRejectedError, withoutSecrets } from '../errors.js';
+import { RefreshRejectedError } from '../errors.js';
+import { redactError } from '../redact.js';
 import { refreshClient, type ReceivedLog } from '../transport/refresh-client.js';
 import { REQUEST_LIMIT_MS, type RefreshContext, type RefreshFunction } from './refresh-context.js';
-import { classify, type RefreshFailure } from './refresh-failure.js';
+import { classify, readUnreadBody, type RefreshFailure } from './refresh-failure.js';
 import type { ClientProvider } from './snapshot.js';
 import { isBearerToken, readRefreshToken, readTokens, type Tokens } from './tokens.js';
 
@@ -47,11 +48,11 @@ export async function requestTokens(
 ): Promise<Tokens | Failed> {
   const { signal } = controller;
   const log: ReceivedLog = {};
-  const failed = (value: unknown, cause: unknown, code: string | undefined, isResult = false): Failed => {
-    const failure = classify(value, { reason, now: clock.now(), received: log.received, isResult });
+  const failed = (value: unknown, cause: unknown, code?: string, isResult = false, body?: string): Failed => {
+    const failure = classify(value, { reason, now: clock.now(), received: log.received, isResult, body });
     return {
       failure: code && /^(?:unknown|status)$/.test(failure.code) ? { ...failure, code } : failure,
-      cause: withoutSecrets(cause),
+      cause: redactError(cause, before, log.received?.config.data, log.received?.data),
       rotated: isResult ? refreshTokenIn(value) : undefined,
     };
   };
@@ -73,7 +74,8 @@ export async function requestTokens(
       answer = await answer;
       if (answer === null) throw new RefreshRejectedError('refresh() returned null');
     } catch (error) {
-      return failed(error, error, undefined);
+      const unread = readUnreadBody(error);
+      return failed(error, error, undefined, false, unread && (await unread));
     }
     try {
       const tokens = readTokens(answer, 'refresh()', clock.now(), 'just now', before);

@@ -1,5 +1,6 @@
 import { pause, stopwatch } from '../clock.js';
-import { withoutSecrets, type AuthError } from '../errors.js';
+import type { AuthError } from '../errors.js';
+import { redactError } from '../redact.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 import type { RefreshContext } from './refresh-context.js';
 import type { RefreshFailure } from './refresh-failure.js';
@@ -100,7 +101,7 @@ export class Refresh {
       }, this._lockWait.signal);
     } catch (cause) {
       if (this.state === 'queued')
-        this._end(errors.refreshFailed("the store's lock could not be acquired.", withoutSecrets(cause)));
+        this._end(errors.refreshFailed("the store's lock could not be acquired.", redactError(cause)));
       // A lock that is lost later does not undo what was sent.
       await work;
     }
