@@ -22,7 +22,7 @@ const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: tr
   { parts: ['throttle', 'transport'], isOpen: true },
   { parts: ['retry'] },
   { parts: ['http'] },
-  { parts: ['clock', 'events', 'errors'], isOpen: true },
+  { parts: ['clock', 'events', 'redact', 'errors'], isOpen: true },
   { parts: ['check'] },
   { parts: ['safe-read', 'maybe-promise', 'auth-error-brand'] },
 ];
