@@ -1,3 +1,4 @@
+import { checkOption } from './check-option.js';
 import { answer, type Hash, type Nonce, type Sent } from './digest/answer.js';
 import { md5 } from './digest/md5.js';
 import { AuthError } from './errors.js';
@@ -66,16 +67,14 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   const { algorithms = names, qop = 'auth', legacy = true, mutual = false } = withoutPrototype(options);
   if (typeof credentials !== 'function' && !pairOf(credentials))
     throw new TypeError('digest() takes { username, password }, both strings, or a function that returns them');
-  const given: unknown[] = Array.isArray(algorithms) && algorithms.length > 0 ? algorithms : [[algorithms]];
-  for (const [option, value, values] of [
-    ...given.map((name) => ['algorithms', name, names] as const),
-    ['qop', qop, ['auth', 'auth-int']] as const,
-    ['legacy', legacy, [true, false]] as const,
-    ['mutual', mutual, [true, false]] as const,
-  ]) {
-    if (!(values as readonly unknown[]).includes(value))
-      throw new TypeError(`digest(): \`${option}\` takes ${values.join(', ')}, but got ${String(value)}`);
-  }
+  const isList =
+    Array.isArray(algorithms) &&
+    algorithms.length > 0 &&
+    algorithms.every((name) => Object.hasOwn(hashes, name as string));
+  checkOption(isList, 'digest(): `algorithms`', `an array of ${names.join(', ')}`, algorithms);
+  checkOption(['auth', 'auth-int'].includes(qop), 'digest(): `qop`', 'auth or auth-int', qop);
+  checkOption(typeof legacy === 'boolean', 'digest(): `legacy`', 'true or false', legacy);
+  checkOption(typeof mutual === 'boolean', 'digest(): `mutual`', 'true or false', mutual);
 
   const calls = new WeakMap<object, Call>();
   /** The nonce that was accepted last, by origin and by first part of the path: an origin may have several realms. */
