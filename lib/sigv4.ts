@@ -63,7 +63,10 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
   const expiresIn = query === true ? 3600 : query && query.expiresIn;
   const unsigned = unsignedHeaders.map((name) => name.toLowerCase());
   const source = credentialSource(credentials);
-  const calls = new WeakMap<object, { credentials: AwsCredentials; signedAt: number }>();
+  const calls = new WeakMap<
+    object,
+    { credentials: AwsCredentials; signedAt: number; renewed?: AwsCredentials | undefined }
+  >();
   const sign = signWithKey();
 
   const payloadHash = async ({ url, body, headers }: AuthRequest, isS3: boolean): Promise<string> => {
@@ -83,10 +86,11 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
     maxChallenges: 2,
     async authorize(request) {
       const { url, headers, method, exchange } = request;
+      const renewed = calls.get(exchange)?.renewed;
       calls.delete(exchange);
       if (/[?&]X-Amz-Signature=/i.test(url.search)) return;
       const signedAt = request.now;
-      const used = await source.current(signedAt);
+      const used = renewed ?? (await source.current(signedAt));
       const place = placeOf(url.hostname);
       const { service = place.service, region = place.region } = given;
       if (!service || !region)
@@ -151,7 +155,8 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       const isTime = TIME.test(code);
       if (Math.abs(request.now - sent.signedAt) > (isTime ? 5_000 : SKEW_MS)) return true;
       if (isTime || (!code && response.status === 403)) return false;
-      return source.haveChanged(sent.credentials, request.now);
+      sent.renewed = await source.renewed(sent.credentials, request.now);
+      return sent.renewed !== undefined;
     },
   };
 }

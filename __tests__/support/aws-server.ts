@@ -107,7 +107,7 @@ export function verify(
       .join('&'),
     lines.join(''),
     claim.signedHeaders,
-    (declared) ?? (isS3 && claim.isQuery ? 'UNSIGNED-PAYLOAD' : actual),
+    declared ?? (isS3 && claim.isQuery ? 'UNSIGNED-PAYLOAD' : actual),
   ].join('\n');
   const text = ['AWS4-HMAC-SHA256', claim.date, [day, ...scope].join('/'), hex(createHash('sha256').update(canonical))];
   const signingKey = [day, ...scope].reduce(

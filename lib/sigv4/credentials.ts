@@ -16,8 +16,8 @@ export type AwsCredentialProvider = (options?: { forceRefresh?: boolean }) => Ma
 export interface CredentialSource {
   /** A provider is asked once for all calls, and again before its credentials expire. */
   current(now: number): Promise<AwsCredentials>;
-  /** Whether there are others now than those that were refused. A provider is forced to refresh, once for all calls. */
-  haveChanged(refused: AwsCredentials, now: number): Promise<boolean>;
+  /** Others than those that were refused, if there are any. A provider is forced to refresh, once for all calls. */
+  renewed(refused: AwsCredentials, now: number): Promise<AwsCredentials | undefined>;
 }
 
 /** How long before they expire credentials are renewed at most, as @aws-sdk does it; else a tenth of their lifetime. */
@@ -53,8 +53,10 @@ export function credentialSource(given: AwsCredentials | AwsCredentialProvider):
 
   return {
     current: async (now) => (known && now < renewAt && !pending.has(true) ? known : askOnce(now, false)),
-    haveChanged: async (refused, now) =>
-      !isSame(refused, known && !isSame(known, refused) ? known : await askOnce(now, true)),
+    renewed: async (refused, now) => {
+      const latest = known && !isSame(known, refused) ? known : await askOnce(now, true);
+      return isSame(latest, refused) ? undefined : latest;
+    },
   };
 }
 
