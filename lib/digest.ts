@@ -8,7 +8,7 @@ import { parseChallenges, type Challenge } from './http/www-authenticate.js';
 import type { MaybePromise } from './maybe-promise.js';
 import { safeGet, withoutPrototype } from './safe-read.js';
 import type { BasicCredentials } from './schemes/basic.js';
-import { hasher, toHex } from './schemes/hash.js';
+import { hasher, toHex, type Hasher } from './schemes/hash.js';
 import type { AuthScheme } from './schemes/scheme.js';
 
 export type DigestAlgorithm = 'SHA-512-256' | 'SHA-256' | 'SHA-512' | 'MD5';
@@ -25,11 +25,10 @@ export interface DigestOptions {
   mutual?: boolean | undefined;
 }
 
-const by =
-  (name: 'SHA-256' | 'SHA-512' | 'SHA-512-256'): Hash =>
-  (data) =>
-    hasher(name).digest(data);
-const sha512 = by('SHA-512');
+const by = (name: 'SHA-256' | 'SHA-512' | 'SHA-512-256'): Hash => {
+  let known: Hasher | undefined;
+  return (data) => (known ??= hasher(name)).digest(data);
+};
 /** Bounds the memory of a scheme whose URLs all begin differently. */
 const MOST_PLACES = 100;
 
@@ -55,6 +54,7 @@ export function digest(
 /** @internal */
 export function digest(credentials: unknown, options: DigestOptions | undefined, makeNonce: () => string): AuthScheme;
 export function digest(credentials: unknown, options: DigestOptions = {}, makeNonce = clientNonce): AuthScheme {
+  const sha512 = by('SHA-512');
   const hashes: Record<DigestAlgorithm, Hash[]> = {
     // RFC 7616 names SHA-512/256 (FIPS 180-4 §6.7), but the values of its example (§3.9.2) are the first half of SHA-512, and
     // servers use either (erratum 4897). The second is tried if the first is refused.

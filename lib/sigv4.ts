@@ -8,7 +8,7 @@ import { notSignable } from './schemes/not-signable.js';
 import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
 import { canonicalHeaders, canonicalPath, canonicalQuery, encode, placeOf } from './sigv4/canonical.js';
 import { credentialSource, hasShape, type AwsCredentialProvider, type AwsCredentials } from './sigv4/credentials.js';
-import { hashOf, signWithKey, utf8 } from './sigv4/key.js';
+import { signer, utf8 } from './sigv4/key.js';
 import { codeOf, REFUSED, TIME } from './sigv4/refusal.js';
 import { loopback } from './transport/origin.js';
 
@@ -67,14 +67,14 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
     object,
     { credentials: AwsCredentials; signedAt: number; renewed?: AwsCredentials | undefined }
   >();
-  const sign = signWithKey();
+  const { hash, sign } = signer();
 
   const payloadHash = async ({ url, body, headers }: AuthRequest, isS3: boolean): Promise<string> => {
     const own = headers.get('X-Amz-Content-Sha256');
     if (own) return String(own);
     if (payload === 'unsigned' || (isS3 && expiresIn)) return 'UNSIGNED-PAYLOAD';
     const bytes = await body.bytes();
-    if (bytes) return hashOf(bytes);
+    if (bytes) return hash(bytes);
     if (isS3 && (url.protocol === 'https:' || loopback.test(url.hostname))) return 'UNSIGNED-PAYLOAD';
     throw notSignable();
   };
@@ -129,7 +129,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       if (!doubleEncode && !/\/\.\.?(?:\/|$)/.test(path)) url.pathname = path;
       const lines = signed.map(([name, value]) => `${name}:${value}\n`).join('');
       const canonical = [method, path, canonicalQuery(url.search), lines, names, contentHash].join('\n');
-      const text = [ALGORITHM, date, scope, await hashOf(utf8(canonical))].join('\n');
+      const text = [ALGORITHM, date, scope, await hash(utf8(canonical))].join('\n');
       const signature = await sign(text, used.secretAccessKey, scope);
       if (expiresIn) append({ ...(!isTokenSigned && token), 'X-Amz-Signature': signature });
       else {

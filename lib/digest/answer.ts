@@ -76,7 +76,9 @@ function utf8(text: string): string {
 }
 
 function latin1(text: string): Bytes {
-  return Uint8Array.from(text, (char) => char.charCodeAt(0));
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
 }
 
 /** JSON and a quoted-string (RFC 9110 §5.6.4) are the same without control characters. */
