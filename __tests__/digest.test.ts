@@ -405,11 +405,11 @@ describe('options', () => {
     [['Mufasa'], /username, password/],
     [[{ username: 'a' }], /username, password/],
     [[PAIR, { algorithms: [] }], /`algorithms` takes an array of SHA-512-256, SHA-256, SHA-512, MD5, but got \[\]/],
-    [[PAIR, { algorithms: 'MD5' }], /`algorithms`.*but got MD5/],
+    [[PAIR, { algorithms: 'MD5' }], /`algorithms`.*but got "MD5"/],
     [[PAIR, { algorithms: ['SHA-1'] }], /`algorithms`.*but got \["SHA-1"\]/],
-    [[PAIR, { qop: 'both' }], /`qop` takes auth or auth-int, but got both/],
+    [[PAIR, { qop: 'both' }], /`qop` takes auth or auth-int, but got "both"/],
     [[PAIR, { legacy: 1 }], /`legacy` takes true or false, but got 1/],
-    [[PAIR, { mutual: 'yes' }], /`mutual` takes true or false, but got yes/],
+    [[PAIR, { mutual: 'yes' }], /`mutual` takes true or false, but got "yes"/],
   ])('%j is a TypeError', (args, message) => {
     const make = digest as unknown as (...given: unknown[]) => AuthScheme;
     expect(() => make(...args)).toThrow(TypeError);
@@ -420,6 +420,25 @@ describe('options', () => {
     const undefinedOptions = { algorithms: undefined, qop: undefined, legacy: undefined, mutual: undefined };
     expect(() => digest(PAIR, undefinedOptions)).not.toThrow();
     expect(() => digest(PAIR, Object.create({ qop: 'both' }) as DigestOptions)).not.toThrow();
+  });
+
+  test('without any crypto MD5 is left, as in React Native', async () => {
+    const { getBuiltinModule } = process;
+    (process as { getBuiltinModule?: unknown }).getBuiltinModule = undefined;
+    const crypto = Object.getOwnPropertyDescriptor(globalThis, 'crypto')!;
+    Object.defineProperty(globalThis, 'crypto', { value: undefined, configurable: true });
+    try {
+      await start({ algorithms: ['SHA-256', 'MD5'] });
+      expect((await api.get('/')).status).toBe(200);
+      expect((await api.get('/')).status).toBe(200);
+      const [one, other] = server.credentials;
+      expect(one?.['algorithm']).toBe('MD5');
+      expect(one?.['cnonce']).toMatch(/^[0-9a-f]{32}$/);
+      expect(one?.['cnonce']).not.toBe(other?.['cnonce']);
+    } finally {
+      Object.defineProperty(globalThis, 'crypto', crypto);
+      process.getBuiltinModule = getBuiltinModule;
+    }
   });
 
   test('without node:crypto WebCrypto hashes, and what it has not is passed over', async () => {

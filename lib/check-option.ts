@@ -1,6 +1,17 @@
-/** @throws TypeError that names the option, the values that it takes and the one that it got. Not for secrets. */
-export function checkOption(isRight: boolean, name: string, takes: string, got: unknown): void {
-  if (isRight) return;
-  const shown = Array.isArray(got) ? JSON.stringify(got) : typeof got === 'object' && got ? 'an object' : String(got);
-  throw new TypeError(`${name} takes ${takes}, but got ${shown}`);
+/** What an option takes: these values; or a test, and how to say it. */
+type Rule = readonly unknown[] | ((got: unknown) => string | false);
+
+/** Every option may be undefined. @throws TypeError that names the option, what it takes and what it got. Not for secrets. */
+export function checkOptions(
+  name: string,
+  given: Readonly<Record<string, unknown>>,
+  rules: Readonly<Record<string, Rule>>,
+): void {
+  for (const [option, rule] of Object.entries(rules)) {
+    const got = given[option];
+    const takes = typeof rule === 'function' ? rule(got) : !rule.includes(got) && rule.join(' or ');
+    if (got !== undefined && takes) {
+      throw new TypeError(`${name}: \`${option}\` takes ${takes}, but got ${JSON.stringify(got)}`);
+    }
+  }
 }

@@ -1,14 +1,15 @@
-import { checkOption } from './check-option.js';
+import { checkOptions } from './check-option.js';
 import { answer, type Hash, type Nonce, type Sent } from './digest/answer.js';
 import { md5 } from './digest/md5.js';
+import { checked, clientNonce, pairOf } from './digest/pair.js';
 import { AuthError } from './errors.js';
 import { bodyView } from './http/body.js';
 import { headersOf } from './http/response-headers.js';
 import { parseChallenges, type Challenge } from './http/www-authenticate.js';
 import type { MaybePromise } from './maybe-promise.js';
-import { safeGet, withoutPrototype } from './safe-read.js';
+import { withoutPrototype } from './safe-read.js';
 import type { BasicCredentials } from './schemes/basic.js';
-import { hasher, toHex, type Hasher } from './schemes/hash.js';
+import { hasher, type Hasher } from './schemes/hash.js';
 import type { AuthScheme } from './schemes/scheme.js';
 
 export type DigestAlgorithm = 'SHA-512-256' | 'SHA-256' | 'SHA-512' | 'MD5';
@@ -67,14 +68,18 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   const { algorithms = names, qop = 'auth', legacy = true, mutual = false } = withoutPrototype(options);
   if (typeof credentials !== 'function' && !pairOf(credentials))
     throw new TypeError('digest() takes { username, password }, both strings, or a function that returns them');
-  const isList =
-    Array.isArray(algorithms) &&
-    algorithms.length > 0 &&
-    algorithms.every((name) => Object.hasOwn(hashes, name as string));
-  checkOption(isList, 'digest(): `algorithms`', `an array of ${names.join(', ')}`, algorithms);
-  checkOption(['auth', 'auth-int'].includes(qop), 'digest(): `qop`', 'auth or auth-int', qop);
-  checkOption(typeof legacy === 'boolean', 'digest(): `legacy`', 'true or false', legacy);
-  checkOption(typeof mutual === 'boolean', 'digest(): `mutual`', 'true or false', mutual);
+  checkOptions(
+    'digest()',
+    { algorithms, qop, legacy, mutual },
+    {
+      algorithms: (got) =>
+        !(Array.isArray(got) && got.length > 0 && got.every((name) => names.includes(name as DigestAlgorithm))) &&
+        `an array of ${names.join(', ')}`,
+      qop: ['auth', 'auth-int'],
+      legacy: [true, false],
+      mutual: [true, false],
+    },
+  );
 
   const calls = new WeakMap<object, Call>();
   /** The nonce that was accepted last, by origin and by first part of the path: an origin may have several realms. */
@@ -165,10 +170,6 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   };
 }
 
-function clientNonce(): string {
-  return toHex(crypto.getRandomValues(new Uint8Array(16)));
-}
-
 function firstPart(pathname: string): string {
   return pathname.slice(0, pathname.indexOf('/', 1) + 1);
 }
@@ -180,20 +181,4 @@ async function isAvailable(hash: Hash): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-function pairOf(given: unknown): BasicCredentials | undefined {
-  const [username, password] = [safeGet(given, 'username'), safeGet(given, 'password')];
-  return typeof username === 'string' && typeof password === 'string' ? { username, password } : undefined;
-}
-
-/** @throws AuthError for a control character or half a surrogate pair, which no quoted string may hold. */
-function checked(given: unknown): BasicCredentials {
-  const pair = pairOf(given);
-  // eslint-disable-next-line no-control-regex -- they are what is refused
-  if (pair && !/[\x00-\x1f\x7f]|\p{Surrogate}/u.test(pair.username + pair.password)) return pair;
-  throw new AuthError(
-    'ERR_AUTH_INVALID_CREDENTIAL',
-    'digest(): expected { username, password }, two strings without control characters. Look for a line break at the end of a secret.',
-  );
 }

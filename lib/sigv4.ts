@@ -1,4 +1,4 @@
-import { checkOption } from './check-option.js';
+import { checkOptions } from './check-option.js';
 import { systemClock, type Clock } from './clock.js';
 import { isHeaderName } from './http/header-values.js';
 import { parseHttpDate } from './http/http-date.js';
@@ -9,7 +9,7 @@ import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
 import { canonicalHeaders, canonicalPath, canonicalQuery, encode, placeOf } from './sigv4/canonical.js';
 import { credentialSource, hasShape, type AwsCredentialProvider, type AwsCredentials } from './sigv4/credentials.js';
 import { signer, utf8 } from './sigv4/key.js';
-import { codeOf, REFUSED, TIME } from './sigv4/refusal.js';
+import { codeOf, REFUSED } from './sigv4/refusal.js';
 import { loopback } from './transport/origin.js';
 
 export type { AwsCredentialProvider, AwsCredentials } from './sigv4/credentials.js';
@@ -38,9 +38,14 @@ export interface SigV4Options {
 }
 
 const ALGORITHM = 'AWS4-HMAC-SHA256';
-const WEEK_S = 604_800;
 /** Most services accept a signature for 5 min. */
 const SKEW_MS = 4 * 60_000;
+
+interface Sent {
+  readonly credentials: AwsCredentials;
+  readonly signedAt: number;
+  renewed?: AwsCredentials | undefined;
+}
 
 /**
  * Returns a scheme that signs every attempt with AWS Signature Version 4. The time follows the server's Date header: a call
@@ -57,25 +62,21 @@ export function sigV4(options: SigV4Options): AuthScheme;
 /** @internal */
 export function sigV4(options: SigV4Options, clock: Clock): AuthScheme;
 export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthScheme {
-  assertOptions(options);
-  const given = withoutPrototype(options);
-  const { credentials, payload, query, unsignedHeaders = [] } = given;
+  const given = checked(options);
+  const { payload, query, unsignedHeaders = [] } = given;
   const expiresIn = query === true ? 3600 : query && query.expiresIn;
   const unsigned = unsignedHeaders.map((name) => name.toLowerCase());
-  const source = credentialSource(credentials);
-  const calls = new WeakMap<
-    object,
-    { credentials: AwsCredentials; signedAt: number; renewed?: AwsCredentials | undefined }
-  >();
+  const source = credentialSource(given.credentials);
+  const calls = new WeakMap<object, Sent>();
   const { hash, sign } = signer();
 
   const payloadHash = async ({ url, body, headers }: AuthRequest, isS3: boolean): Promise<string> => {
     const own = headers.get('X-Amz-Content-Sha256');
     if (own) return String(own);
-    if (payload === 'unsigned' || (isS3 && expiresIn)) return 'UNSIGNED-PAYLOAD';
-    const bytes = await body.bytes();
+    const bytes = payload === 'unsigned' || (isS3 && expiresIn) ? undefined : await body.bytes();
     if (bytes) return hash(bytes);
-    if (isS3 && (url.protocol === 'https:' || loopback.test(url.hostname))) return 'UNSIGNED-PAYLOAD';
+    const isSecure = url.protocol === 'https:' || loopback.test(url.hostname);
+    if (payload === 'unsigned' || (isS3 && (expiresIn || isSecure))) return 'UNSIGNED-PAYLOAD';
     throw notSignable();
   };
 
@@ -90,17 +91,18 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       calls.delete(exchange);
       if (/[?&]X-Amz-Signature=/i.test(url.search)) return;
       const signedAt = request.now;
-      const used = renewed ?? (await source.current(signedAt));
-      const place = placeOf(url.hostname);
+      const credentials = renewed ?? (await source.current(signedAt));
+      const place = given.service && given.region ? given : placeOf(url.hostname);
       const { service = place.service, region = place.region } = given;
       if (!service || !region)
         throw new TypeError(`sigV4(): \`service\` and \`region\` are required: ${url.host} does not tell them`);
       const isS3 = /^s3(?:-|$)/.test(service);
+      const { doubleEncode = !isS3, normalizePath = !isS3 } = given;
       const contentHash = await payloadHash(request, isS3);
       const date = new Date(signedAt).toISOString().replace(/[-:]|\.\d+/g, '');
       const scope = `${date.slice(0, 8)}/${region}/${service}/aws4_request`;
-      const token = used.sessionToken && { 'X-Amz-Security-Token': used.sessionToken };
-      const isTokenSigned = !unsigned.includes('x-amz-security-token');
+      const credential = `${credentials.accessKeyId}/${scope}`;
+      const token = credentials.sessionToken && { 'X-Amz-Security-Token': credentials.sessionToken };
 
       if (!expiresIn) {
         headers.set({ 'X-Amz-Date': date, ...token });
@@ -109,34 +111,36 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       }
       const signed = canonicalHeaders(request, unsigned);
       const names = signed.map(([name]) => name).join(';');
+      const parameters = expiresIn
+        ? {
+            'X-Amz-Algorithm': ALGORITHM,
+            'X-Amz-Credential': credential,
+            'X-Amz-Date': date,
+            'X-Amz-Expires': expiresIn,
+            'X-Amz-SignedHeaders': names,
+            ...token,
+          }
+        : {};
       // A plus means a space to some servers, and a plus to others.
-      if (url.search.includes('+')) url.search = url.search.replaceAll('+', '%20');
-      const append = (parameters: Record<string, unknown>): void => {
-        for (const [name, value] of Object.entries(parameters))
-          url.search += `${url.search ? '&' : '?'}${name}=${encode(String(value))}`;
-      };
-      if (expiresIn) {
-        append({
-          'X-Amz-Algorithm': ALGORITHM,
-          'X-Amz-Credential': `${used.accessKeyId}/${scope}`,
-          'X-Amz-Date': date,
-        });
-        append({ 'X-Amz-Expires': expiresIn, 'X-Amz-SignedHeaders': names, ...(isTokenSigned && token) });
-      }
-      const { doubleEncode = !isS3, normalizePath = !isS3 } = given;
+      const search = [
+        url.search.slice(1).replaceAll('+', '%20'),
+        ...Object.entries(parameters).map(([name, value]) => `${name}=${encode(String(value))}`),
+      ];
+      url.search = `?${search.filter(Boolean).join('&')}`;
       const path = canonicalPath(url.pathname, normalizePath, doubleEncode);
       // A URL would resolve dot segments that were encoded.
       if (!doubleEncode && !/\/\.\.?(?:\/|$)/.test(path)) url.pathname = path;
       const lines = signed.map(([name, value]) => `${name}:${value}\n`).join('');
-      const canonical = [method, path, canonicalQuery(url.search), lines, names, contentHash].join('\n');
+      const canonical = [method, path, canonicalQuery(url.search, unsigned), lines, names, contentHash].join('\n');
       const text = [ALGORITHM, date, scope, await hash(utf8(canonical))].join('\n');
-      const signature = await sign(text, used.secretAccessKey, scope);
-      if (expiresIn) append({ ...(!isTokenSigned && token), 'X-Amz-Signature': signature });
-      else {
-        const credential = `Credential=${used.accessKeyId}/${scope}`;
-        headers.set('Authorization', `${ALGORITHM} ${credential}, SignedHeaders=${names}, Signature=${signature}`);
-      }
-      calls.set(exchange, { credentials: used, signedAt });
+      const signature = await sign(text, credentials.secretAccessKey, scope);
+      if (expiresIn) url.search += `&X-Amz-Signature=${signature}`;
+      else
+        headers.set(
+          'Authorization',
+          `${ALGORITHM} Credential=${credential}, SignedHeaders=${names}, Signature=${signature}`,
+        );
+      calls.set(exchange, { credentials, signedAt });
     },
     isRefusal(response) {
       const { status } = response;
@@ -152,7 +156,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       const sent = calls.get(request.exchange);
       if (!sent) return false;
       const code = codeOf(response);
-      const isTime = TIME.test(code);
+      const isTime = code.startsWith('Request');
       if (Math.abs(request.now - sent.signedAt) > (isTime ? 5_000 : SKEW_MS)) return true;
       if (isTime || (!code && response.status === 403)) return false;
       sent.renewed = await source.renewed(sent.credentials, request.now);
@@ -161,27 +165,28 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
   };
 }
 
-function assertOptions(options: SigV4Options): void {
-  if (typeof options !== 'object' || (options as unknown) === null)
-    throw new TypeError('sigV4() takes { credentials }');
-  const given: Record<string, unknown> = { ...withoutPrototype(options) };
-  const { credentials, query } = given;
-  if (typeof credentials !== 'function' && !hasShape(credentials))
+function checked(options: SigV4Options): SigV4Options {
+  const given = withoutPrototype({ ...options });
+  if (typeof given.credentials !== 'function' && !hasShape(given.credentials))
     throw new TypeError('sigV4(): `credentials` takes { accessKeyId, secretAccessKey, sessionToken? } or a function');
-  const check = (option: string, takes: string, isRight: (got: unknown) => boolean): void => {
-    checkOption(given[option] === undefined || isRight(given[option]), `sigV4(): \`${option}\``, takes, given[option]);
-  };
-  const isBoolean = (got: unknown): boolean => typeof got === 'boolean';
-  const seconds = safeGet(query, 'expiresIn');
-  check('service', 'a name', (got) => /^[\w-]+$/.test(String(got)));
-  check('region', 'a name', (got) => /^[\w-]+$/.test(String(got)));
-  check('payload', 'signed or unsigned', (got) => got === 'signed' || got === 'unsigned');
-  check(
-    'query',
-    `a boolean or { expiresIn }, 1 to ${String(WEEK_S)} whole seconds`,
-    (got) => isBoolean(got) || (Number.isInteger(seconds) && Number(seconds) > 0 && Number(seconds) <= WEEK_S),
+  const name = (got: unknown): string | false => !/^[\w-]+$/.test(String(got)) && 'a name';
+  checkOptions(
+    'sigV4()',
+    { ...given },
+    {
+      service: name,
+      region: name,
+      payload: ['signed', 'unsigned'],
+      doubleEncode: [true, false],
+      normalizePath: [true, false],
+      query: (got) => {
+        const seconds = safeGet(got, 'expiresIn');
+        const isRight =
+          typeof got === 'boolean' || (Number.isInteger(seconds) && Number(seconds) > 0 && Number(seconds) <= 604_800);
+        return !isRight && 'true, false or { expiresIn }, 1 to 604800 whole seconds';
+      },
+      unsignedHeaders: (got) => !(Array.isArray(got) && got.every(isHeaderName)) && 'an array of header names',
+    },
   );
-  check('doubleEncode', 'a boolean', isBoolean);
-  check('normalizePath', 'a boolean', isBoolean);
-  check('unsignedHeaders', 'an array of header names', (got) => Array.isArray(got) && got.every(isHeaderName));
+  return given;
 }

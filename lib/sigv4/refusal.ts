@@ -2,9 +2,6 @@ import type { AxiosResponse } from 'axios';
 import { headerOf } from '../http/response-headers.js';
 import { safeGet } from '../safe-read.js';
 
-/** The server's clock and that of the signature differ. */
-export const TIME = /^Request(?:TimeTooSkewed|Expired|InTheFuture)/;
-
 /** S3 and the JSON services send some of them with 400. AccessDenied is none: those credentials were accepted. */
 export const REFUSED =
   /^(?:Request(?:TimeTooSkewed|Expired|InTheFuture)|ExpiredToken|TokenRefreshRequired|Invalid(?:Token|ClientTokenId|AccessKeyId|Signature)|UnrecognizedClient|SignatureDoesNotMatch|AuthFailure)/;
@@ -12,11 +9,10 @@ export const REFUSED =
 /** The error code of a service, from its header, JSON or XML; empty if there is none, as for a HEAD or a stream. */
 export function codeOf(response: AxiosResponse): string {
   const data: unknown = response.data;
-  const isBytes = ArrayBuffer.isView(data) || Object.prototype.toString.call(data) === '[object ArrayBuffer]';
-  const text = isBytes ? new TextDecoder().decode(data as ArrayBuffer) : data;
-  const written = typeof text === 'string' ? /<Code>([^<]*)|"(?:__type|[cC]ode)"\s*:\s*"([^"]*)/.exec(text) : undefined;
-  const parsed = ['__type', 'code', 'Code'].map((key) => safeGet(data, key));
-  const found = [headerOf(response, 'x-amzn-errortype'), written?.[1], written?.[2], ...parsed];
+  const text = typeof safeGet(data, 'byteLength') === 'number' ? new TextDecoder().decode(data as ArrayBuffer) : data;
+  const written = /<Code>([^<]*)|"(?:__type|[cC]ode)"\s*:\s*"([^"]*)/.exec(typeof text === 'string' ? text : '');
+  const parsed = safeGet(data, '__type') ?? safeGet(data, 'code');
+  const found = headerOf(response, 'x-amzn-errortype') ?? written?.[1] ?? written?.[2] ?? parsed;
   // Such as `com.amazon.coral.service#UnrecognizedClientException` or `ExpiredTokenException:http://…`.
-  return found.find((code) => typeof code === 'string')?.replace(/^.*#|:.*$/g, '') ?? '';
+  return typeof found === 'string' ? found.replace(/^.*#|:.*$/g, '') : '';
 }
