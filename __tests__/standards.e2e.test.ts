@@ -46,7 +46,7 @@ async function shownOf(call: Promise<AxiosResponse>, events: readonly AuthEvent[
   const { config, response } = settled as AxiosResponse & { response?: AxiosResponse };
   const json = [settled, config, response?.config, response?.data].map((each) => {
     try {
-      return JSON.stringify(each) as string | undefined;
+      return JSON.stringify(each);
     } catch {
       return '';
     }
