@@ -3,12 +3,13 @@ import type { Clock } from './clock.js';
 import { AuthError } from './errors.js';
 import { teller, type Tell } from './events.js';
 import { ownValue } from './safe-read.js';
-import { RETRY_DEFAULTS, type Policy } from './policy.js';
+import type { Policy } from './policy.js';
 import { RetryBudget } from './retry/budget.js';
 import { skewOf } from './http/http-date.js';
 import { hooksOf, type SchemeHooks } from './schemes/scheme.js';
-import { Gate } from './traffic/gate.js';
-import { WaitingRoom } from './traffic/waiting-room.js';
+import { stateOf } from './schemes/scheme-state.js';
+import type { Throttle } from './throttle/throttle.js';
+import { DeadlineTimer } from './call/deadline-timer.js';
 import { headerOf } from './http/response-headers.js';
 import { bareAxios, clientOf } from './transport/refresh-client.js';
 import { Destinations } from './transport/origin.js';
@@ -27,8 +28,10 @@ export class Attachment {
   readonly tell: Tell;
   readonly hooks: SchemeHooks;
   readonly destinations: Destinations;
-  readonly gate: Gate | undefined;
-  readonly waitingRoom: WaitingRoom;
+  readonly throttle: Throttle | undefined;
+  /** Referenced weakly by the throttle, which instances share. */
+  readonly emit: WeakRef<Tell>;
+  readonly deadlines: DeadlineTimer;
   /** Sends again: no interceptors, no defaults, so nothing happens to a config that was final already. */
   readonly resender: Axios = bareAxios();
   readonly #instance: AxiosInstance;
@@ -43,14 +46,13 @@ export class Attachment {
     this.clock = clock;
     this.tell = teller(policy.onEvent, () => clock.now());
     this.hooks = hooksOf(policy.scheme);
-    this.waitingRoom = new WaitingRoom(clock);
+    this.emit = new WeakRef(this.tell);
+    this.deadlines = new DeadlineTimer(clock);
     this.destinations = new Destinations(
       policy.origins,
       () => ownValue(instance.defaults, 'baseURL') as string | undefined,
     );
-    this.gate = policy.throttle
-      ? new Gate(clock, this.tell, policy.throttle.maxQueued, policy.retry || RETRY_DEFAULTS)
-      : undefined;
+    this.throttle = policy.throttle ? stateOf(policy.scheme, clock).throttle : undefined;
     this.#leaveScheme = this.hooks.join?.(this) ?? (() => undefined);
   }
 
@@ -110,14 +112,14 @@ export class Attachment {
 
   /** The scheme's principal has changed. */
   principalChanged(): void {
-    this.waitingRoom.lookAround();
+    this.deadlines.checkAll();
   }
 
   detach(): void {
     if (this.#isDetached) return;
     this.#isDetached = true;
-    this.waitingRoom.lookAround();
-    this.gate?.dispose();
+    this.deadlines.checkAll();
+    this.throttle?.forget(this.emit);
     this.#leaveScheme();
   }
 }

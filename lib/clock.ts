@@ -42,19 +42,53 @@ export function stopwatch(clock: Clock): () => number {
 /** The wall clock gets ahead by so much when the machine sleeps, or somebody sets it; less is how finely it shows time. */
 const LEAST_SLEEP_MS = 1_000;
 
-/** A stopwatch to read often: it counts the machine's sleep, and never goes back, however often the wall clock is set. */
-export function timeline(clock: Clock): () => number {
-  let sleptMs = 0;
-  let wall = clock.now();
-  let monotonic = clock.monotonic();
-  return () => {
-    const [wallNow, monotonicNow] = [clock.now(), clock.monotonic()];
-    const aheadMs = wallNow - wall - (monotonicNow - monotonic);
-    if (aheadMs > LEAST_SLEEP_MS) sleptMs += aheadMs;
-    wall = wallNow;
-    monotonic = monotonicNow;
-    return monotonic + sleptMs;
-  };
+/**
+ * Ms that count the machine's sleep and never go back. Each reading adds the progress of the clocks since the last one; a clock
+ * that jumps back adds nothing, so what is left until an instant never grows. A timer that has fired counts its delay as
+ * elapsed, since fake timers may move only some of the clocks.
+ */
+export class Timeline {
+  private _ms = 0;
+  private _wall: number;
+  private _monotonic: number;
+
+  constructor(readonly clock: Clock) {
+    this._wall = clock.now();
+    this._monotonic = clock.monotonic();
+  }
+
+  now(): number {
+    const [wall, monotonic] = [this.clock.now(), this.clock.monotonic()];
+    const wallMs = wall - this._wall;
+    const passedMs = Math.max(monotonic - this._monotonic, 0);
+    this._ms += wallMs - passedMs > LEAST_SLEEP_MS ? wallMs : passedMs;
+    this._wall = wall;
+    this._monotonic = monotonic;
+    return this._ms;
+  }
+
+  /** Runs `run` once at an instant; the timer does not keep a Node process alive. */
+  at(instant: number, run: () => void): Cancel {
+    let cancel: Cancel;
+    const arm = (): void => {
+      const fromMs = this.now();
+      // Timers have whole ms: rounded up, so that none counts as more than it took.
+      const delayMs = Math.ceil(Math.min(Math.max(instant - fromMs, 0), SLICE_MS));
+      cancel = this.clock.after(
+        delayMs,
+        () => {
+          this._ms = Math.max(this.now(), fromMs + delayMs);
+          if (this._ms >= instant) run();
+          else arm();
+        },
+        'idle',
+      );
+    };
+    arm();
+    return () => {
+      cancel();
+    };
+  }
 }
 
 /** Runs `run` once `delayMs` have passed on a stopwatch. Infinity never comes, but unless `idle` it holds the process. */

@@ -1,15 +1,16 @@
 import { isPromise } from '../maybe-promise.js';
 import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { safeGet } from '../safe-read.js';
-import type { Admission } from '../traffic/gate.js';
+import type { Permit } from '../throttle/throttle.js';
 import { resolveAdapter } from '../transport/adapter.js';
 import { writtenHeaders } from '../http/header-values.js';
 import { RequestView } from '../transport/request-view.js';
 import { Passage, snapshot } from '../transport/copy.js';
+import { RETRY_DEFAULTS } from '../policy.js';
 import { mayAuthorize } from './authorization.js';
 import { Attempt, type Call } from './call.js';
 import { isThrottled, readAnswer, readError } from './outcome.js';
-import { admit, endPass, gateKeys, passGate } from './turn.js';
+import { endPermit, keysOf, passThrottle } from './turn.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -18,19 +19,20 @@ export function attempt(call: Call, config: Config): Promise<AxiosResponse> {
   const { attachment, waiting } = call;
   try {
     waiting.assertOngoing();
-    const { gate, hooks } = attachment;
+    const { throttle, hooks } = attachment;
     const copy = snapshot(config);
     const destination = attachment.destinations.of(copy);
     const { origin } = destination;
     call.isAuthorized = call.policy.credentials === 'attach' && mayAuthorize(copy, destination, attachment);
     const view = new RequestView(copy, call.attempts + 1, call);
-    const turn = gate && !gate.isCalm ? passGate(call, gate, gateKeys(attachment, view, origin), admitted) : undefined;
-    if (turn) return turn;
+    const entry =
+      throttle && !throttle.isIdle ? passThrottle(call, throttle, keysOf(call, origin), permitted) : undefined;
+    if (entry) return entry;
     const busy = call.isAuthorized ? hooks.busy?.(call.key, call) : undefined;
     if (!busy) return make(call, config, copy, view, origin);
-    return waiting.after(busy, again, call.pass && call);
+    return waiting.after(busy, again, call.permit && call);
   } catch (error) {
-    endPass(call, 'ended');
+    endPermit(call, 'ended');
     return Promise.reject(call.inContext(error));
   }
 }
@@ -39,8 +41,8 @@ function again(call: Call): Promise<AxiosResponse> {
   return attempt(call, call.config as Config);
 }
 
-function admitted(call: Call, admission: Admission): Promise<AxiosResponse> {
-  admit(call, admission);
+function permitted(call: Call, permit: Permit): Promise<AxiosResponse> {
+  call.permit = permit;
   return again(call);
 }
 
@@ -58,8 +60,8 @@ async function make(
     if (isPromise(authorizing)) {
       await waiting.race(authorizing);
       waiting.assertOngoing();
-      // A signature or a token may be too old once the gate opens again.
-      if (isGateClosed(call, view, origin)) return await attempt(call, config);
+      // A signature or a token may be too old once the key opens again.
+      if (isClosed(call, origin)) return await attempt(call, config);
     }
     const made = new Attempt(view, origin, isAuthorized);
     const passage = depart(call, config, copy, made);
@@ -73,13 +75,13 @@ async function make(
   } catch (error) {
     throw call.inContext(error);
   } finally {
-    endPass(call, 'ended');
+    endPermit(call, 'ended');
   }
 }
 
-function isGateClosed({ attachment }: Call, view: RequestView, origin: string): boolean {
-  const { gate } = attachment;
-  return gate !== undefined && !gate.isCalm && gate.opensInMs(gateKeys(attachment, view, origin)) > 0;
+function isClosed(call: Call, origin: string): boolean {
+  const { throttle } = call.attachment;
+  return throttle !== undefined && !throttle.isIdle && throttle.closedForMs(keysOf(call, origin)) > 0;
 }
 
 /** The call is ready to leave, and counts as an attempt from now on. */
@@ -120,17 +122,24 @@ function learn(call: Call, made: Attempt, response: AxiosResponse): void {
     attachment.hooks.answered?.(view, outcome.isUnauthorized);
   }
   if (!isThrottled(outcome)) {
-    if (!call.pass && outcome.status < 500) attachment.gate?.granted(call.waiting.beganAt);
-    endPass(call, outcome.status < 500 ? 'granted' : 'ended');
-  } else if (!attachment.isDetached && attachment.gate) {
-    const { retryAfterMs, limit } = outcome;
-    const { pass } = call;
-    call.pass = undefined;
-    attachment.gate.refused(gateKeys(attachment, view, origin), pass, {
-      retryAfterMs,
-      quota: limit?.quota,
-      perSecond: limit?.perSecond,
-      policy: limit?.policy,
-    });
+    endPermit(call, outcome.status < 500 ? 'granted' : 'ended');
+  } else if (!attachment.isDetached && attachment.throttle) {
+    const { retryAfterMs, limit, status } = outcome;
+    const { permit, policy } = call;
+    const backoff = policy.retry || RETRY_DEFAULTS;
+    call.permit = undefined;
+    attachment.throttle.refused(
+      keysOf(call, origin),
+      permit,
+      {
+        retryAfterMs,
+        probeEveryMs: status === 503 ? backoff.maxRetryAfterMs : undefined,
+        quota: limit?.quota,
+        perSecond: limit?.perSecond,
+        policy: limit?.policy,
+      },
+      backoff,
+      attachment.emit,
+    );
   }
 }

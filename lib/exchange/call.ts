@@ -2,8 +2,7 @@ import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { CallPolicy } from '../policy.js';
 import type { Outcome, SettleReason } from '../retry/decide.js';
 import type { RequestView, ViewSource } from '../transport/request-view.js';
-import type { Arrival } from '../traffic/gate.js';
-import type { Pass } from '../traffic/lane.js';
+import type { Permit, QueuedCall, ThrottleKeys } from '../throttle/throttle.js';
 import type { Reservation, WaitingCall, Waiting } from './waiting.js';
 
 const UNKNOWN: Outcome = { kind: 'final' };
@@ -24,12 +23,14 @@ export class Attempt {
 }
 
 /** What an exchange knows, for the steps that work on it: the attempt and what follows it. */
-export interface Call extends ViewSource, WaitingCall, Arrival, Reservation {
+export interface Call extends ViewSource, WaitingCall, QueuedCall, Reservation {
   readonly policy: CallPolicy;
   readonly adapters: InternalAxiosRequestConfig['adapter'];
   readonly waiting: Waiting<Call>;
-  /** What the gate let this attempt go with, until it hears what became of it. */
-  pass: Pass | undefined;
+  /** The throttle's permit for this attempt, until its result is known. */
+  permit: Permit | undefined;
+  /** What the call counts against, once it has been asked. */
+  keys: ThrottleKeys | undefined;
   last: Attempt | undefined;
   isAuthorized: boolean;
   attempts: number;

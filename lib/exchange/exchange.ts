@@ -5,13 +5,14 @@ import { isAuthError } from '../errors.js';
 import type { CallPolicy } from '../policy.js';
 import { isWithin, type SettleReason } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
-import type { Pass } from '../traffic/lane.js';
+import type { Tell } from '../events.js';
+import type { Permit, ThrottleKeys } from '../throttle/throttle.js';
 import { resolveUrl } from '../transport/origin.js';
 import { attempt } from './attempt.js';
 import type { Attempt, Call } from './call.js';
 import { nextStep, resend, withheld } from './recovery.js';
 import { mark, type ExchangeReport, type Reporting } from './report.js';
-import { endPass } from './turn.js';
+import { endPermit } from './turn.js';
 import { Waiting } from './waiting.js';
 
 type Config = InternalAxiosRequestConfig;
@@ -22,7 +23,8 @@ export class Exchange implements Reporting, Call {
   readonly wire: AxiosAdapter;
   readonly waiting: Waiting<Call>;
   config: Config | undefined;
-  pass: Pass | undefined;
+  permit: Permit | undefined;
+  keys: ThrottleKeys | undefined;
   last: Attempt | undefined;
   isAuthorized = false;
   attempts = 0;
@@ -54,18 +56,21 @@ export class Exchange implements Reporting, Call {
     return outcome?.kind === 'answer' && outcome.status < 400 && !outcome.isUnauthorized;
   }
 
-  get isKnown(): boolean {
+  get wasSent(): boolean {
     return this.attempts > 0;
   }
-
-  mayWait(opensInMs: number): boolean {
-    const { retry } = this.policy;
-    return isWithin(opensInMs, retry ? retry.maxRetryAfterMs : Infinity) && opensInMs <= this.waiting.remainingMs;
+  get emit(): WeakRef<Tell> {
+    return this.attachment.emit;
   }
 
-  /** It does not come to what the gate has let it go for. */
+  mayWait(forMs: number): boolean {
+    const { retry } = this.policy;
+    return isWithin(forMs, retry ? retry.maxRetryAfterMs : Infinity) && forMs <= this.waiting.remainingMs;
+  }
+
+  /** It does not use the permit that it has. */
   leave(): void {
-    endPass(this, 'ended');
+    endPermit(this, 'ended');
   }
 
   next(): MaybePromise<boolean> {
@@ -120,7 +125,10 @@ export class Exchange implements Reporting, Call {
   }
 
   inContext(error: unknown): unknown {
-    return isAuthError(error) && !safeGet(error, 'config') ? error.about(this.config, this.last?.response) : error;
+    if (!isAuthError(error)) return error;
+    const { throttle } = this.attachment;
+    if (error.code === 'ERR_AUTH_THROTTLED' && throttle && this.keys) this.comeBackIn(throttle.closedForMs(this.keys));
+    return safeGet(error, 'config') ? error : error.about(this.config, this.last?.response);
   }
 
   #send(config: Config): Promise<AxiosResponse> {

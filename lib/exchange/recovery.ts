@@ -4,12 +4,12 @@ import { isAuthError, type AuthErrorCode } from '../errors.js';
 import { decide, type Circumstances, type Decision, type SettleReason } from '../retry/decide.js';
 import { withoutPrototype, safeGet } from '../safe-read.js';
 import { isReplayable } from '../http/body-kind.js';
-import type { Admission } from '../traffic/gate.js';
+import type { Permit } from '../throttle/throttle.js';
 import { discard } from '../transport/discard.js';
 import { copyOf } from '../transport/copy.js';
 import type { Attempt, Call } from './call.js';
 import { challengesOf, isThrottled } from './outcome.js';
-import { admit, endPass, gateKeys, passGate } from './turn.js';
+import { endPermit, keysOf, passThrottle } from './turn.js';
 
 /** Decides what follows the last attempt, and waits if it has to; true: the call is ready to be sent again. */
 export function nextStep(call: Call): MaybePromise<boolean> {
@@ -37,10 +37,10 @@ function retry(call: Call, last: Attempt, decision: Exclude<Decision, { kind: 'r
     return false;
   }
   const { reason } = decision;
-  const { gate } = attachment;
-  // Whom the server throttles waits in the gate, with everybody else.
-  const keys = gate && reason === 'throttled' ? gateKeys(attachment, last.view, last.origin) : undefined;
-  const delayMs = gate && keys ? gate.opensInMs(keys) : decision.delayMs;
+  const { throttle } = attachment;
+  // A throttled call waits in the queue of its key.
+  const keys = throttle && reason === 'throttled' ? keysOf(call, last.origin) : undefined;
+  const delayMs = throttle && keys ? throttle.closedForMs(keys) : decision.delayMs;
   if (reason !== 'throttled' && !attachment.budget(last.origin).take(attachment.clock.monotonic())) {
     call.reason = 'retry-budget';
     return false;
@@ -48,13 +48,12 @@ function retry(call: Call, last: Attempt, decision: Exclude<Decision, { kind: 'r
   discard(last.response?.data);
   if (attachment.policy.onEvent)
     attachment.tell({ type: 'retry', ...sentAgain(call, last), delayMs: Math.round(delayMs), reason });
-  // Whoever waits there has not begun to be sent again, and keeps that much less.
-  if (gate && keys) return passGate(call, gate, keys, admitted) ?? true;
+  if (throttle && keys) return passThrottle(call, throttle, keys, permitted) ?? true;
   return waiting.sleep(delayMs).then(() => true);
 }
 
-function admitted(call: Call, admission: Admission): boolean {
-  admit(call, admission);
+function permitted(call: Call, permit: Permit): boolean {
+  call.permit = permit;
   return true;
 }
 
@@ -77,7 +76,7 @@ export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResp
   repeated.transformRequest = [];
   const [result] = await Promise.allSettled([call.attachment.resender.request(repeated)]);
   // It may have been cancelled on its way to the wire.
-  endPass(call, 'ended');
+  endPermit(call, 'ended');
   if (result.status === 'fulfilled') return result;
   const error = result.reason as Partial<AxiosError> | null;
   const reason = withheld(error);

@@ -1,44 +1,39 @@
-import type { Attachment } from '../attachment.js';
-import type { Admission, Gate, GateKeys } from '../traffic/gate.js';
-import type { Verdict } from '../traffic/lane.js';
-import type { RequestView } from '../transport/request-view.js';
+import { snapshot } from '../transport/copy.js';
+import { RequestView } from '../transport/request-view.js';
+import type { Permit, Throttle, ThrottleKeys } from '../throttle/throttle.js';
 import type { Call } from './call.js';
 
 /**
- * What `next` makes of it once the gate has decided on the call, which `admit` has to be told; undefined: it may go now.
- * @throws AuthError where it may not wait that long.
+ * What `next` makes of the call's permit once it has one; undefined: the call may be sent now.
+ * @throws AuthError if it may not wait that long.
  */
-export function passGate<R>(
+export function passThrottle<R>(
   call: Call,
-  gate: Gate,
-  keys: GateKeys,
-  next: (call: Call, admission: Admission) => R | Promise<R>,
+  throttle: Throttle,
+  keys: ThrottleKeys,
+  next: (call: Call, permit: Permit) => R | Promise<R>,
 ): Promise<R> | undefined {
-  if (call.pass && gate.opensInMs(keys) <= 0) return undefined;
-  endPass(call, 'ended');
-  const entry = gate.enter(keys, call);
-  if (entry?.kind === 'wait') return call.waiting.after(entry.turn, next, entry);
-  admit(call, entry);
+  const { throttle: policy } = call.attachment.policy;
+  if ((call.permit && throttle.closedForMs(keys) <= 0) || !policy) return undefined;
+  endPermit(call, 'ended');
+  const entry = throttle.enter(keys, call, policy.maxQueued);
+  if (entry && 'ready' in entry) return call.waiting.after(entry.ready, next, entry);
+  call.permit = entry;
   return undefined;
 }
 
-/** @throws AuthError where it has been refused. */
-export function admit(call: Call, admission: Admission | undefined): void {
-  if (admission?.kind === 'refused') {
-    call.comeBackIn(admission.opensInMs);
-    throw admission.error;
-  }
-  call.pass = admission?.pass;
+/** The same at every attempt, from the request without credentials. */
+export function keysOf(call: Call, origin: string): ThrottleKeys {
+  const { attachment, config } = call;
+  const { throttle } = attachment.policy;
+  if (call.keys || !config) return call.keys ?? [origin];
+  const view = new RequestView(snapshot(config), Math.max(call.attempts, 1), call);
+  return (call.keys = throttle && throttle.keyOf ? [throttle.keyOf(view)] : [origin + view.url.pathname, origin]);
 }
 
-/** The narrower limit first, then the one it may be part of. */
-export function gateKeys({ policy: { throttle } }: Attachment, view: RequestView, origin: string): GateKeys {
-  return throttle && throttle.keyOf ? [throttle.keyOf(view)] : [origin + view.url.pathname, origin];
-}
-
-/** The gate hears what became of the attempt, once. */
-export function endPass(call: Call, verdict: Verdict): void {
-  const { pass } = call;
-  call.pass = undefined;
-  pass?.lane.heard(pass, verdict);
+/** Reports the result of the attempt to the throttle, once. */
+export function endPermit(call: Call, result: 'granted' | 'ended'): void {
+  const { permit } = call;
+  call.permit = undefined;
+  permit?.release(result);
 }

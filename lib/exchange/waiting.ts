@@ -2,7 +2,7 @@ import type { InternalAxiosRequestConfig } from 'axios';
 import { detached, type Attachment } from '../attachment.js';
 import { alarm, type Cancel } from '../clock.js';
 import { AuthError } from '../errors.js';
-import type { Wait } from '../traffic/waiting-room.js';
+import type { Wait } from '../call/deadline-timer.js';
 import { cancellationOf, watchCaller } from '../transport/caller.js';
 
 /** A call that may have to wait. */
@@ -117,13 +117,13 @@ class OpenWait<C extends WaitingCall, R> implements Wait {
     this.#resolve = resolve;
     this.#reserved = reserved;
     waiting.waitedMs -= attachment.clock.monotonic();
-    attachment.waitingRoom.enter(this);
+    attachment.deadlines.add(this);
     this.#ignoreCaller =
       config &&
       watchCaller(config, () => {
-        this.look();
+        this.check();
       });
-    this.look();
+    this.check();
   }
 
   get remainingMs(): number {
@@ -146,7 +146,7 @@ class OpenWait<C extends WaitingCall, R> implements Wait {
     );
   }
 
-  look(): void {
+  check(): void {
     const { end } = this.#waiting;
     if (end === undefined) return;
     this.#waiting.ended(end);
@@ -169,7 +169,7 @@ class OpenWait<C extends WaitingCall, R> implements Wait {
     if (!this.#isOpen) return false;
     this.#isOpen = false;
     const { attachment } = this.#waiting.call;
-    attachment.waitingRoom.leave(this);
+    attachment.deadlines.delete(this);
     this.#ignoreCaller?.();
     this.#waiting.waitedMs += attachment.clock.monotonic();
     return true;
