@@ -15,14 +15,14 @@ const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: tr
   { parts: ['attach-auth'] },
   { parts: ['interceptors'] },
   { parts: ['exchange', 'attachment', 'call'], isOpen: true },
-  { parts: ['options', 'policy'], isOpen: true },
+  { parts: ['options', 'policy', 'create-throttle'], isOpen: true },
   { parts: ['schemes'] },
   { parts: ['session'] },
   { parts: ['throttle', 'transport'], isOpen: true },
   { parts: ['retry'] },
   { parts: ['http'] },
-  { parts: ['clock', 'events', 'errors'], isOpen: true },
-  { parts: ['safe-read', 'maybe-promise'] },
+  { parts: ['clock', 'events', 'errors', 'check'], isOpen: true },
+  { parts: ['safe-read', 'maybe-promise', 'fifo'] },
 ];
 const AXIOS_AT_RUN_TIME = /^(?:transport\/|errors\.ts$|attach-auth\.ts$)/;
 

@@ -253,9 +253,11 @@ describe('retry: false', () => {
     ['500', answer(500)],
     ['a network error', network],
     ['a timeout', timeout],
-  ])('settles after %s, and asks nobody', (_what, outcome) => {
+  ])('settles after %s without asking shouldRetry', (_what, outcome) => {
     const shouldRetry = jest.fn(() => true);
-    expect(decide(outcome, after(1, 1), { ...get, shouldRetry }, false, HALF)).toEqual({ kind: 'settle' });
+    const { retryAfterMs } = outcome as { retryAfterMs?: number };
+    // F112: the report says when to come back.
+    expect(decide(outcome, after(1, 1), { ...get, shouldRetry }, false, HALF)).toEqual({ kind: 'settle', retryAfterMs });
     expect(shouldRetry).not.toHaveBeenCalled();
   });
 });

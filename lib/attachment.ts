@@ -4,12 +4,14 @@ import { AuthError } from './errors.js';
 import { teller, type Tell } from './events.js';
 import { ownValue } from './safe-read.js';
 import type { Policy } from './policy.js';
-import { RetryBudget } from './retry/budget.js';
+import { RetryBudgets } from './retry/budget.js';
 import { skewOf } from './http/http-date.js';
 import { hooksOf, type SchemeHooks } from './schemes/scheme.js';
 import { stateOf } from './schemes/scheme-state.js';
 import type { Throttle } from './throttle/throttle.js';
 import { DeadlineTimer } from './call/deadline-timer.js';
+import { LimitEvents } from './call/limit-events.js';
+import { CooldownSharing } from './call/shared-cooldown.js';
 import { headerOf } from './http/response-headers.js';
 import { bareAxios, clientOf } from './transport/refresh-client.js';
 import { Destinations } from './transport/origin.js';
@@ -29,13 +31,13 @@ export class Attachment {
   readonly hooks: SchemeHooks;
   readonly destinations: Destinations;
   readonly throttle: Throttle | undefined;
-  /** Referenced weakly by the throttle, which instances share. */
-  readonly emit: WeakRef<Tell>;
+  readonly limitEvents: LimitEvents | undefined;
+  readonly sharing: CooldownSharing | undefined;
   readonly deadlines: DeadlineTimer;
+  readonly budgets = new RetryBudgets();
   /** Sends again: no interceptors, no defaults, so nothing happens to a config that was final already. */
   readonly resender: Axios = bareAxios();
   readonly #instance: AxiosInstance;
-  readonly #budgets = new Map<string, RetryBudget>();
   readonly #leaveScheme: () => void;
   #skewMs: number | undefined;
   #isDetached = false;
@@ -46,13 +48,18 @@ export class Attachment {
     this.clock = clock;
     this.tell = teller(policy.onEvent, () => clock.now());
     this.hooks = hooksOf(policy.scheme);
-    this.emit = new WeakRef(this.tell);
     this.deadlines = new DeadlineTimer(clock);
     this.destinations = new Destinations(
       policy.origins,
       () => ownValue(instance.defaults, 'baseURL') as string | undefined,
     );
-    this.throttle = policy.throttle ? stateOf(policy.scheme, clock).throttle : undefined;
+    const { throttle } = policy;
+    this.throttle = throttle ? (throttle.throttle ?? stateOf(policy.scheme, clock).throttle) : undefined;
+    this.sharing =
+      throttle && throttle.shared && this.throttle
+        ? new CooldownSharing(throttle.shared, this.throttle, clock, policy.limits)
+        : undefined;
+    this.limitEvents = policy.onEvent && this.throttle ? new LimitEvents(this.throttle, clock, this.tell) : undefined;
     this.#leaveScheme = this.hooks.join?.(this) ?? (() => undefined);
   }
 
@@ -87,15 +94,6 @@ export class Attachment {
     );
   }
 
-  budget(origin: string): RetryBudget {
-    let budget = this.#budgets.get(origin);
-    if (!budget) {
-      budget = new RetryBudget();
-      this.#budgets.set(origin, budget);
-    }
-    return budget;
-  }
-
   /** Epoch ms, corrected by what the server's Date headers taught. */
   serverNow(): number {
     return this.clock.now() + (this.#skewMs ?? 0);
@@ -119,7 +117,8 @@ export class Attachment {
     if (this.#isDetached) return;
     this.#isDetached = true;
     this.deadlines.checkAll();
-    this.throttle?.forget(this.emit);
+    this.limitEvents?.stop();
+    this.sharing?.stop();
     this.#leaveScheme();
   }
 }

@@ -1,6 +1,15 @@
 export type { MaybePromise } from './maybe-promise.js';
 export { attachAuth, type AuthHandle } from './attach-auth.js';
-export type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions, ThrottleOptions } from './options.js';
+export type {
+  AttachAuthOptions,
+  RequestAuthOptions,
+  RetryFailure,
+  RetryOptions,
+  SharedCooldown,
+  Throttle,
+  ThrottleOptions,
+} from './options.js';
+export { createThrottle } from './create-throttle.js';
 
 export type { AuthAnswer, AuthChallenge, AuthRequest, AuthScheme } from './schemes/scheme.js';
 export { basic, type BasicCredentials } from './schemes/basic.js';

@@ -1,26 +1,31 @@
 import type { AxiosResponse } from 'axios';
+import { atLeast, check, checkFunctions, isObject } from './check.js';
+import { resolveThrottle, type ThrottlePolicy } from './create-throttle.js';
 import type { AuthEvent } from './events.js';
 import type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions } from './options.js';
 import { withoutPrototype, safeGet } from './safe-read.js';
 import type { RetryPolicy } from './retry/decide.js';
-import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
+import type { AuthScheme } from './schemes/scheme.js';
 import type { OriginPolicy } from './transport/origin.js';
 
 /** What holds for one call, with every default in its place. */
 export interface CallPolicy {
   readonly retry: RetryPolicy | false;
+  /** Those of `retry`, and if that is false, those that it would have: how long a call may wait for a limit. */
+  readonly limits: RetryPolicy;
   readonly shouldRetry: ((failure: RetryFailure) => boolean | undefined) | undefined;
   readonly deadlineMs: number;
   readonly credentials: 'attach' | 'omit';
   readonly isIdempotent: boolean;
 }
 
+type RetryChoice = Pick<CallPolicy, 'retry' | 'limits' | 'shouldRetry'>;
+
 /** What holds for an instance, and so for each call that says nothing else. */
 export interface Policy extends CallPolicy {
   readonly scheme: AuthScheme;
   readonly credentialHeaders: readonly string[];
-  readonly throttle:
-    { readonly keyOf: ((request: AuthRequest) => string) | undefined; readonly maxQueued: number } | false;
+  readonly throttle: ThrottlePolicy | false;
   readonly origins: OriginPolicy;
   readonly foreignOrigin: 'send-bare' | 'refuse';
   readonly isUnauthorized: ((response: AxiosResponse) => boolean) | undefined;
@@ -43,7 +48,7 @@ export function resolveOptions(options: AttachAuthOptions): Policy {
   const {
     scheme,
     retry,
-    throttle = {},
+    throttle,
     deadlineMs,
     foreignOrigin = 'send-bare',
     isUnauthorized,
@@ -60,16 +65,13 @@ export function resolveOptions(options: AttachAuthOptions): Policy {
   const credentialHeaders = safeGet(scheme, 'credentialHeaders') ?? [];
   check(Array.isArray(credentialHeaders), 'scheme.credentialHeaders', 'an array of names', credentialHeaders);
   checkFunctions({ 'scheme.onChallenge': safeGet(scheme, 'onChallenge') });
-  check(throttle === false || isObject(throttle), 'throttle', 'an object or false', throttle);
   check(['send-bare', 'refuse'].includes(foreignOrigin), 'foreignOrigin', "'send-bare' or 'refuse'", foreignOrigin);
   checkFunctions({ isUnauthorized, onEvent });
-  const { keyOf, maxQueued } = withoutPrototype(throttle || {});
-  checkFunctions({ 'throttle.keyOf': keyOf });
   return {
-    ...resolveRetry(retry, { retry: RETRY_DEFAULTS, shouldRetry: undefined }, 'retry'),
+    ...resolveRetry(retry, { retry: RETRY_DEFAULTS, limits: RETRY_DEFAULTS, shouldRetry: undefined }, 'retry'),
     scheme,
     credentialHeaders: credentialHeaders.map((name) => String(name).toLowerCase()),
-    throttle: throttle && { keyOf, maxQueued: atLeast(0, maxQueued, Infinity, 'throttle.maxQueued') },
+    throttle: resolveThrottle(throttle),
     origins: {
       origins: origins === undefined || origins === '*' ? origins : originSet(origins, 'origins', "'*' or "),
       allowInsecure:
@@ -99,17 +101,13 @@ export function resolveCall(given: RequestAuthOptions | undefined, policy: Polic
   };
 }
 
-function resolveRetry(
-  given: RetryOptions | false | undefined,
-  over: Pick<CallPolicy, 'retry' | 'shouldRetry'>,
-  name: string,
-): Pick<CallPolicy, 'retry' | 'shouldRetry'> {
-  if (given === undefined) return { retry: over.retry, shouldRetry: over.shouldRetry };
-  if (given === false) return { retry: false, shouldRetry: undefined };
+function resolveRetry(given: RetryOptions | false | undefined, over: RetryChoice, name: string): RetryChoice {
+  const { limits } = over;
+  if (given === undefined) return { retry: over.retry, limits, shouldRetry: over.shouldRetry };
+  if (given === false) return { retry: false, limits, shouldRetry: undefined };
   check(isObject(given), name, 'an object or false', given);
   const wanted = withoutPrototype(given);
   const { statuses, methods, shouldRetry } = wanted;
-  const byDefault = over.retry || RETRY_DEFAULTS;
   check(
     statuses === undefined || (Array.isArray(statuses) && statuses.every(isStatus)),
     `${name}.statuses`,
@@ -123,20 +121,18 @@ function resolveRetry(
     methods,
   );
   checkFunctions({ [`${name}.shouldRetry`]: shouldRetry });
-  const numbers = { ...byDefault };
+  const numbers = { ...limits };
   for (const key of ['maxAttempts', 'maxThrottledAttempts', 'baseDelayMs', 'maxDelayMs', 'maxRetryAfterMs'] as const) {
     Object.assign(numbers, {
-      [key]: atLeast(key.endsWith('s') && !key.endsWith('Ms') ? 1 : 0, wanted[key], byDefault[key], `${name}.${key}`),
+      [key]: atLeast(key.endsWith('s') && !key.endsWith('Ms') ? 1 : 0, wanted[key], limits[key], `${name}.${key}`),
     });
   }
-  return {
-    retry: {
-      ...numbers,
-      statuses: statuses ? new Set(statuses) : byDefault.statuses,
-      methods: methods ? new Set(methods.map((method) => method.toUpperCase())) : byDefault.methods,
-    },
-    shouldRetry: shouldRetry ?? over.shouldRetry,
+  const resolved = {
+    ...numbers,
+    statuses: statuses ? new Set(statuses) : limits.statuses,
+    methods: methods ? new Set(methods.map((method) => method.toUpperCase())) : limits.methods,
   };
+  return { retry: resolved, limits: resolved, shouldRetry: shouldRetry ?? over.shouldRetry };
 }
 
 function originSet(given: unknown, name: string, or: string): ReadonlySet<string> {
@@ -156,37 +152,6 @@ function originSet(given: unknown, name: string, or: string): ReadonlySet<string
   );
 }
 
-function atLeast(least: number, value: unknown, byDefault: number, name: string): number {
-  if (value === undefined) return byDefault;
-  check(typeof value === 'number' && value >= least, name, `a number, ${String(least)} or more`, value);
-  return value;
-}
-
-function checkFunctions(given: Record<string, unknown>): void {
-  for (const [name, value] of Object.entries(given))
-    check(value === undefined || typeof value === 'function', name, 'a function', value);
-}
-
 function isStatus(status: unknown): boolean {
   return Number.isInteger(status) && (status as number) >= 100 && (status as number) <= 599;
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null;
-}
-
-function check(isRight: boolean, name: string, takes: string, got: unknown): asserts isRight {
-  if (isRight) return;
-  const shown =
-    typeof got === 'string'
-      ? // A token that was given in the place of an object is not repeated here, nor is a password in an origin.
-        takes.includes('object')
-        ? 'a string'
-        : JSON.stringify(got.replace(/\/\/.*@/s, '//…@'))
-      : Array.isArray(got)
-        ? 'an array'
-        : isObject(got)
-          ? 'an object'
-          : String(got);
-  throw new TypeError(`attachAuth: ${name} takes ${takes}, but got ${shown}`);
 }

@@ -6,7 +6,6 @@ import { resolveAdapter } from '../transport/adapter.js';
 import { writtenHeaders } from '../http/header-values.js';
 import { RequestView } from '../transport/request-view.js';
 import { Passage, snapshot } from '../transport/copy.js';
-import { RETRY_DEFAULTS } from '../policy.js';
 import { mayAuthorize } from './authorization.js';
 import { Attempt, type Call } from './call.js';
 import { isThrottled, readAnswer, readError } from './outcome.js';
@@ -25,6 +24,8 @@ export function attempt(call: Call, config: Config): Promise<AxiosResponse> {
     const { origin } = destination;
     call.isAuthorized = call.policy.credentials === 'attach' && mayAuthorize(copy, destination, attachment);
     const view = new RequestView(copy, call.attempts + 1, call);
+    const asking = askShared(call, origin);
+    if (asking) return waiting.after(asking, again, call.permit && call);
     const entry =
       throttle && !throttle.isIdle ? passThrottle(call, throttle, keysOf(call, origin), permitted) : undefined;
     if (entry) return entry;
@@ -39,6 +40,14 @@ export function attempt(call: Call, config: Config): Promise<AxiosResponse> {
 
 function again(call: Call): Promise<AxiosResponse> {
   return attempt(call, call.config as Config);
+}
+
+/** Whether another machine was refused is asked once for each attempt. */
+function askShared(call: Call, origin: string): Promise<unknown> | undefined {
+  const { sharing } = call.attachment;
+  if (!sharing || call.askedAttempt === call.attempts) return undefined;
+  call.askedAttempt = call.attempts;
+  return sharing.ask(keysOf(call, origin));
 }
 
 function permitted(call: Call, permit: Permit): Promise<AxiosResponse> {
@@ -92,7 +101,8 @@ function depart(call: Call, config: Config, copy: Config, made: Attempt): Passag
     ? writtenHeaders(config.headers, copy.headers, attachment.policy.credentialHeaders)
     : [];
   const adapter = resolveAdapter(copy, call.adapters);
-  if (++call.attempts === 1) attachment.budget(origin).countCall(call.waiting.beganAt);
+  const { beganAt } = call.waiting;
+  if (++call.attempts === 1) attachment.budgets.of(origin, beganAt).countCall(beganAt);
   call.last = made;
   const mayGoInClear = attachment.policy.origins.allowInsecure === true;
   const isRepeated = call.attempts > 1;
@@ -123,23 +133,13 @@ function learn(call: Call, made: Attempt, response: AxiosResponse): void {
   }
   if (!isThrottled(outcome)) {
     endPermit(call, outcome.status < 500 ? 'granted' : 'ended');
+    if (call.keys) attachment.limitEvents?.check(call.keys);
   } else if (!attachment.isDetached && attachment.throttle) {
-    const { retryAfterMs, limit, status } = outcome;
-    const { permit, policy } = call;
-    const backoff = policy.retry || RETRY_DEFAULTS;
+    const keys = keysOf(call, origin);
+    const { permit } = call;
     call.permit = undefined;
-    attachment.throttle.refused(
-      keysOf(call, origin),
-      permit,
-      {
-        retryAfterMs,
-        probeEveryMs: status === 503 ? backoff.maxRetryAfterMs : undefined,
-        quota: limit?.quota,
-        perSecond: limit?.perSecond,
-        policy: limit?.policy,
-      },
-      backoff,
-      attachment.emit,
-    );
+    const key = attachment.throttle.refused(keys, permit, outcome, call.policy.limits);
+    if (outcome.status === 429 && outcome.retryAfterMs) attachment.sharing?.share(key, outcome.retryAfterMs);
+    attachment.limitEvents?.check(keys);
   }
 }

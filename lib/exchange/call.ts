@@ -31,6 +31,8 @@ export interface Call extends ViewSource, WaitingCall, QueuedCall, Reservation {
   permit: Permit | undefined;
   /** What the call counts against, once it has been asked. */
   keys: ThrottleKeys | undefined;
+  /** The attempt before which the shared cool-down was asked for. */
+  askedAttempt: number;
   last: Attempt | undefined;
   isAuthorized: boolean;
   attempts: number;

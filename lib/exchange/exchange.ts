@@ -5,7 +5,6 @@ import { isAuthError } from '../errors.js';
 import type { CallPolicy } from '../policy.js';
 import { isWithin, type SettleReason } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
-import type { Tell } from '../events.js';
 import type { Permit, ThrottleKeys } from '../throttle/throttle.js';
 import { resolveUrl } from '../transport/origin.js';
 import { attempt } from './attempt.js';
@@ -25,6 +24,7 @@ export class Exchange implements Reporting, Call {
   config: Config | undefined;
   permit: Permit | undefined;
   keys: ThrottleKeys | undefined;
+  askedAttempt = -1;
   last: Attempt | undefined;
   isAuthorized = false;
   attempts = 0;
@@ -59,13 +59,12 @@ export class Exchange implements Reporting, Call {
   get wasSent(): boolean {
     return this.attempts > 0;
   }
-  get emit(): WeakRef<Tell> {
-    return this.attachment.emit;
-  }
 
   mayWait(forMs: number): boolean {
-    const { retry } = this.policy;
-    return isWithin(forMs, retry ? retry.maxRetryAfterMs : Infinity) && forMs <= this.waiting.remainingMs;
+    const { attachment, policy, keys } = this;
+    if (keys && forMs > 0) attachment.limitEvents?.check(keys);
+    // The whole second of a rounded instant has begun.
+    return isWithin(forMs - 1, policy.limits.maxRetryAfterMs) && forMs <= this.waiting.remainingMs;
   }
 
   /** It does not use the permit that it has. */

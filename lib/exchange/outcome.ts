@@ -3,9 +3,7 @@ import type { Attachment } from '../attachment.js';
 import { chainOf } from '../errors.js';
 import { safeGet } from '../safe-read.js';
 import { isThrottling, type Outcome } from '../retry/decide.js';
-import { skewOf } from '../http/http-date.js';
-import { readRateLimit } from '../http/rate-limit.js';
-import { parseRetryAfter } from '../http/retry-after.js';
+import { readRefusal } from '../http/refusal.js';
 import { headerOf, headersOf } from '../http/response-headers.js';
 import { parseChallenges } from '../http/www-authenticate.js';
 import { wasFetchedElsewhere } from '../transport/redirects.js';
@@ -17,18 +15,10 @@ export function readAnswer(response: AxiosResponse, origin: string, { policy, cl
   const isUnauthorized = policy.isUnauthorized
     ? policy.isUnauthorized(response)
     : status === 401 && !isScopeMissing(response);
-  const answer = { kind: 'answer', status, isUnauthorized, retryAfterMs: undefined, limit: undefined } as const;
+  const answer = { kind: 'answer', status, isUnauthorized, retryAfterMs: undefined } as const;
   if (status < 400 && !isUnauthorized) return answer;
   if (wasFetchedElsewhere(response, origin)) return { kind: 'final' };
-  const now = clock.now();
-  const date = headerOf(response, 'age') === undefined ? headerOf(response, 'date') : undefined;
-  const asked = parseRetryAfter(headerOf(response, 'retry-after'), { now, date });
-  if (status !== 429) return { ...answer, retryAfterMs: asked };
-  const skewMs = date === undefined ? undefined : skewOf(date, now);
-  const limit = readRateLimit((name) => headerOf(response, name), now + (skewMs ?? 0));
-  // A limit that has calls left is not the one that this call was refused for.
-  const untilReset = (limit?.remaining ?? 0) < 1 ? limit?.resetMs : undefined;
-  return { ...answer, retryAfterMs: asked ?? untilReset, limit };
+  return { ...answer, ...readRefusal(status, (name) => headerOf(response, name), clock.now()) };
 }
 
 /** The token is good but not enough (RFC 6750 §3.1): another one of the kind changes nothing. */

@@ -40,16 +40,20 @@ function retry(call: Call, last: Attempt, decision: Exclude<Decision, { kind: 'r
   const { throttle } = attachment;
   // A throttled call waits in the queue of its key.
   const keys = throttle && reason === 'throttled' ? keysOf(call, last.origin) : undefined;
-  const delayMs = throttle && keys ? throttle.closedForMs(keys) : decision.delayMs;
-  if (reason !== 'throttled' && !attachment.budget(last.origin).take(attachment.clock.monotonic())) {
+  const delayMs = throttle && keys ? (throttle.queueOf(keys)?.delayMs ?? 0) : decision.delayMs;
+  const now = attachment.clock.monotonic();
+  if (reason !== 'throttled' && !attachment.budgets.of(last.origin, now).take(now)) {
     call.reason = 'retry-budget';
     return false;
   }
   discard(last.response?.data);
+  const wait =
+    throttle && keys
+      ? (passThrottle(call, throttle, keys, permitted) ?? true)
+      : waiting.sleep(delayMs).then(() => true);
   if (attachment.policy.onEvent)
     attachment.tell({ type: 'retry', ...sentAgain(call, last), delayMs: Math.round(delayMs), reason });
-  if (throttle && keys) return passThrottle(call, throttle, keys, permitted) ?? true;
-  return waiting.sleep(delayMs).then(() => true);
+  return wait;
 }
 
 function permitted(call: Call, permit: Permit): boolean {

@@ -1,6 +1,6 @@
 import type { RetryReason } from '../events.js';
 import { fullJitter, equalJitter, notBefore } from './backoff.js';
-import type { RateLimit } from '../http/rate-limit.js';
+import type { Refusal } from '../http/refusal.js';
 
 /** Why a call settled with an error although it might have been sent again. */
 export type SettleReason =
@@ -15,14 +15,7 @@ export type SettleReason =
 
 /** What came of one attempt. `final`: nothing that sending again could change (cancelled, refused by us, a wrong option). */
 export type Outcome =
-  | {
-      readonly kind: 'answer';
-      readonly status: number;
-      readonly isUnauthorized: boolean;
-      readonly retryAfterMs: number | undefined;
-      /** What else a 429 says of the limit. */
-      readonly limit?: RateLimit | undefined;
-    }
+  | (Refusal & { readonly kind: 'answer'; readonly isUnauthorized: boolean })
   | { readonly kind: 'network' | 'timeout' }
   | { readonly kind: 'final' };
 
@@ -84,7 +77,7 @@ export function decide(
   if (outcome.kind === 'final') return { kind: 'settle' };
   if (outcome.kind === 'answer' && outcome.isUnauthorized && call.isAuthorized)
     return afterUnauthorized(progress, call);
-  if (!policy) return { kind: 'settle' };
+  if (!policy) return { kind: 'settle', retryAfterMs: askedMs(outcome) };
   const decision = afterFailure(outcome, progress, call, policy, chance);
   const wish = isFailure(outcome) ? call.shouldRetry?.(decision.kind === 'wait') : undefined;
   if (wish === undefined || wish === (decision.kind === 'wait')) return decision;
@@ -92,6 +85,12 @@ export function decide(
   // The app may know that it does no harm; the limits of attempts, time and body hold all the same.
   const statuses = outcome.kind === 'answer' ? new Set([outcome.status]) : policy.statuses;
   return afterFailure(outcome, progress, { ...call, isIdempotent: true }, { ...policy, statuses }, chance);
+}
+
+/** What a throttled response asks for, if that is what it is. */
+function askedMs(outcome: Outcome): number | undefined {
+  const isAnswer = outcome.kind === 'answer' && isThrottling(outcome.status, outcome.retryAfterMs);
+  return isAnswer ? outcome.retryAfterMs : undefined;
 }
 
 function isFailure(outcome: Outcome): boolean {
@@ -131,7 +130,9 @@ function afterFailure(
   const failures = isThrottled ? throttles : errors;
   const unasked = isThrottled ? equalJitter(policy, failures, chance) : fullJitter(policy, failures, chance);
   const delayMs = retryAfterMs === undefined ? unasked : notBefore(retryAfterMs, policy, failures, chance);
-  return wait(isThrottled ? 'throttled' : 'status', retryAfterMs, delayMs, progress, call, policy);
+  const maxRetryAfterMs = policy.maxRetryAfterMs + (outcome.isRounded ? 1_000 : 0);
+  const limits = { ...policy, maxRetryAfterMs };
+  return wait(isThrottled ? 'throttled' : 'status', retryAfterMs, delayMs, progress, call, limits);
 }
 
 function wait(
