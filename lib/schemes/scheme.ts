@@ -111,6 +111,8 @@ export interface SchemeHooks {
   endOf?(exchange: object): AuthError | undefined;
   /** How many refusals of one call it can answer, where that is more than one: a list of credentials. */
   readonly challengesPerCall?: number;
+  /** The session's store outlives this process, or other holders use it. */
+  readonly isStoreShared?: boolean;
 }
 
 /** On the scheme itself, so that `{ ...bearer(…), authorize }` keeps them. */
@@ -126,6 +128,7 @@ const NO_HOOKS: SchemeHooks = {
   busy: undefined,
   endOf: undefined,
   challengesPerCall: undefined,
+  isStoreShared: undefined,
 } satisfies Record<keyof SchemeHooks, undefined> as object;
 
 export function withHooks<S extends AuthScheme>(scheme: S, hooks: SchemeHooks): S {
