@@ -22,7 +22,7 @@ const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: tr
   { parts: ['retry'] },
   { parts: ['http'] },
   { parts: ['clock', 'events', 'errors'], isOpen: true },
-  { parts: ['safe-read', 'maybe-promise'] },
+  { parts: ['safe-read', 'maybe-promise', 'crypto-key'] },
 ];
 const AXIOS_AT_RUN_TIME = /^(?:transport\/|errors\.ts$|attach-auth\.ts$)/;
 

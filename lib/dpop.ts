@@ -1,4 +1,5 @@
 import { systemClock } from './clock.js';
+import type { CryptoKeyPair } from './crypto-key.js';
 import { assertAlgorithm, dpopProver, generateKeyPair, hasProcessKey, headerIn } from './dpop/prover.js';
 import type { DpopAlgorithm, DpopProver } from './dpop/prover.js';
 import { headersOf } from './http/response-headers.js';

@@ -1,4 +1,5 @@
 import { systemClock } from './clock.js';
+import type { CryptoKey } from './crypto-key.js';
 import { AuthError } from './errors.js';
 import {
   ALGORITHMS,

@@ -1,4 +1,5 @@
 import { systemClock } from '../clock.js';
+import type { CryptoKeyPair } from '../crypto-key.js';
 import { AuthError } from '../errors.js';
 import { nameIn } from '../http/header-values.js';
 import { skewOf } from '../http/http-date.js';

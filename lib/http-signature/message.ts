@@ -1,3 +1,4 @@
+import type { CryptoKey } from '../crypto-key.js';
 import { nameIn } from '../http/header-values.js';
 import { ownValue, safeGet, withoutPrototype } from '../safe-read.js';
 import { toBase64 } from '../schemes/hash.js';

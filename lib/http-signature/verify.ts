@@ -1,4 +1,5 @@
 import { parseDictionary, serializeList, type Dictionary, type InnerList } from 'structured-headers';
+import type { CryptoKey } from '../crypto-key.js';
 import { AuthError } from '../errors.js';
 import { bodyView } from '../http/body.js';
 import type { MaybePromise } from '../maybe-promise.js';
