@@ -32,7 +32,7 @@ function grant(prover: DpopProver): NonNullable<BearerOptions['refresh']> {
     };
     let answer = await ask();
     if (answer.status === 400) answer = await ask();
-    if (answer.status !== 200) throw Object.assign(new Error('refused'), { status: answer.status, data: answer.data });
+    if (answer.status !== 200) throw Object.assign(new Error('refused'), { response: answer });
     return answer.data;
   };
 }
@@ -341,8 +341,7 @@ test('the session keeps its methods', async () => {
   expect(scheme).toMatchObject({ name: 'DPoP', maxChallenges: 3, credentialHeaders: ['Authorization', 'DPoP'] });
 });
 
-const generate = (): Promise<CryptoKeyPair> =>
-  webcrypto.subtle.generateKey(P_256, false, ['sign', 'verify']);
+const generate = (): Promise<CryptoKeyPair> => webcrypto.subtle.generateKey(P_256, false, ['sign', 'verify']);
 const P_256 = { name: 'ECDSA', namedCurve: 'P-256' };
 /** RFC 9449 §4.1 and §6.1: the key of its examples, and its proof for a token endpoint. */
 const RFC_KEY = {

@@ -57,8 +57,8 @@ export interface DpopServer extends Recorder {
   sends(): number;
 }
 
-/** A resource server at every path and a token endpoint at /token, each with nonces of its own (RFC 9449 §8, §9). */
-export async function serveDpop(): Promise<DpopServer> {
+/** A resource server at every path and a token endpoint at /token, each with nonces of its own (RFC 9449 §8, §9). `pages`: by path. */
+export async function serveDpop(pages: Readonly<Record<string, string>> = {}): Promise<DpopServer> {
   const jtis = new Set<string>();
   const nonceOf = { token: 'as-0', resource: 'rs-0' };
   const unused = { token: new Set<string>(), resource: new Set<string>() };
@@ -92,6 +92,11 @@ export async function serveDpop(): Promise<DpopServer> {
   };
 
   const recorder = await serve((seen, response) => {
+    const page = pages[seen.url];
+    if (page !== undefined) {
+      response.setHeader('Content-Type', seen.url.endsWith('.js') ? 'text/javascript' : 'text/html');
+      return void response.end(page);
+    }
     const date = new Date(Date.now() + server.aheadMs).toUTCString();
     if (seen.url === '/token') {
       const found = check(seen, 'token');
