@@ -1,7 +1,14 @@
 import { webcrypto } from 'node:crypto';
 import type { AxiosInstance } from 'axios';
 import { dpop, dpopProver, indexedDbKeyPair, type DpopAlgorithm, type DpopProver } from '../lib/dpop.js';
-import { bearer, isAuthError, type BearerOptions, type BearerScheme, type TokenResponse } from '../lib/index.js';
+import {
+  bearer,
+  isAuthError,
+  parseChallenges,
+  type BearerOptions,
+  type BearerScheme,
+  type TokenResponse,
+} from '../lib/index.js';
 import { withHooks } from '../lib/schemes/scheme.js';
 import { readProof, serveDpop, type DpopServer } from './support/dpop-server.js';
 import type * as esm from './support/esm.js';
@@ -184,6 +191,35 @@ describe('nonces', () => {
     expect(server.proofs.token.map(({ nonce }) => nonce)).toEqual(['as-0', 'as-0']);
     expect(server.proofs.resource.map(({ nonce }) => nonce)).toEqual(Array(4).fill('rs-0'));
     expect(server.seen.filter(({ url }) => url === '/token').length).toBe(3);
+  });
+
+  test('the nonce of a refusal is for one attempt: what is sent later has the last nonce of the server', async () => {
+    const scheme = session();
+    const exchange = {};
+    const url = `${server.origin}/`;
+    const nonceOf = async (attempt: number): Promise<unknown> => {
+      const request = authRequest({ url, exchange, attempt });
+      await scheme.authorize(request);
+      return readProof(String(request.headers.get('DPoP'))).nonce;
+    };
+    await nonceOf(1);
+    const headers = { 'www-authenticate': 'DPoP error="use_dpop_nonce"', 'dpop-nonce': 'own' };
+    const response = { status: 401, headers } as never;
+    const challenges = parseChallenges(headers['www-authenticate']);
+    const request = authRequest({ url, exchange, attempt: 1 });
+    expect(await scheme.onChallenge?.({ request, response, challenges })).toBe(true);
+    scheme.prover.heard(url, { 'DPoP-Nonce': 'of another call' });
+    expect(await nonceOf(2)).toBe('own');
+    expect(await nonceOf(3)).toBe('of another call');
+  });
+
+  test('a response without a nonce leaves the last one as it is', async () => {
+    const prover = dpopProver();
+    prover.heard('https://a.example/', { 'dpop-nonce': 'n1' });
+    prover.heard('https://a.example/', { 'dpop-nonce': '' });
+    prover.heard('https://a.example/', {});
+    const proof = await prover.proof({ url: 'https://a.example/', method: 'get', accessToken: 'at' });
+    expect(readProof(proof)).toMatchObject({ nonce: 'n1', htm: 'GET' });
   });
 
   test('origins have nonces of their own', async () => {

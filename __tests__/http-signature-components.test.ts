@@ -18,6 +18,7 @@ test.each<[string | Component, string, string]>([
   ['@method', '"@method": POST', EXAMPLE],
   ['@METHOD', '"@method": POST', EXAMPLE],
   ['@target-uri', '"@target-uri": https://www.example.com/path?param=value', EXAMPLE],
+  ['@target-uri', `"@target-uri": ${EXAMPLE}`, `${EXAMPLE}#part`],
   ['@authority', '"@authority": www.example.com', EXAMPLE],
   ['@authority', '"@authority": www.example.com:8443', 'https://WWW.example.com:8443/'],
   ['@authority', '"@authority": www.example.com', 'https://www.example.com:443/'],

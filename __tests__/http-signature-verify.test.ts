@@ -220,6 +220,11 @@ describe('keys', () => {
     }
   });
 
+  test('verify nothing that says it was made with another algorithm', async () => {
+    answer = { sign: { params: ['keyid', 'alg'], paramValues: { alg: 'hmac-sha256' } } };
+    expect(await rejection()).toContain('it is signed with hmac-sha256, but its key is for ed25519');
+  });
+
   test('that cannot be looked up: the reason is the cause', async () => {
     const verify = { keyLookup: () => Promise.reject(new Error('no network')) };
     expect(await rejection(verify)).toContain('no network');

@@ -164,6 +164,8 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
         `^own=\\(.*\\);created=\\d+;expires=\\d+;keyid="test";alg="${algorithm}";nonce="[\\w+/]{24}";tag="app \\\\"1\\\\""$`,
       ),
     );
+    const [, created, expires] = /created=(\d+);expires=(\d+)/.exec(String(seen!.headers['signature-input'])) ?? [];
+    expect(Number(expires) - Number(created)).toBe(60);
     expect(await isValid({ ...seen!, url: '/orders/2' }, algorithm)).toBe(false);
   });
 
@@ -368,5 +370,61 @@ describe('a 401', () => {
     const api = client();
     await failureOf(api.get('/'));
     expect(api.sends).toBe(1);
+  });
+});
+
+test('every attempt is signed anew, with a nonce of its own', async () => {
+  const exchange = {};
+  const signed = async (attempt: number): Promise<unknown> => {
+    const request = authRequest({ url: 'https://a.example/', exchange, attempt });
+    await own.authorize(request);
+    return request.headers.get('Signature-Input');
+  };
+  const own = scheme({ nonce: true });
+  expect(await signed(1)).not.toBe(await signed(2));
+});
+
+test.each<[string, unknown]>([
+  ['keyId', { keyId: '' }],
+  ['keyId', { keyId: 'caf\u00e9' }],
+  ['keyId', { keyId: 7 }],
+  ['algorithm', { algorithm: 'ES256' }],
+  ['algorithm', { algorithm: 'constructor' }],
+  ['key', { key: 'secret-text' }],
+  ['key', { key: null }],
+  ['digest', { digest: 'md5' }],
+  ['label', { label: 'Sig' }],
+  ['label', { label: '1' }],
+  ['tag', { tag: 'line\nbreak' }],
+  ['expiresIn', { expiresIn: 0 }],
+  ['expiresIn', { expiresIn: 1.5 }],
+  ['verify', { verify: {} }],
+  ['is no component', { components: [{ name: '@path', params: { tr: true } }] }],
+  ['is no component', { components: ['@query-param;name="Pet"'] }],
+  ['is no component', { components: [''] }],
+  ['components', { components: '@path' }],
+])('a wrong %s is a TypeError that names it: %j', (option, wrong) => {
+  const make = (): AuthScheme => scheme(wrong as Partial<HttpSignatureOptions>);
+  expect(make).toThrow(TypeError);
+  expect(make).toThrow(option);
+  expect(make).not.toThrow('secret-text');
+});
+
+test('the package structured-headers is not loaded to sign', async () => {
+  await jest.isolateModulesAsync(async () => {
+    jest.doMock('structured-headers', () => {
+      throw new Error('not installed');
+    });
+    const isolated = await import('../lib/http-signature.js');
+    const request = authRequest({ url: 'https://a.example/?a=1', headers: { 'X-Text': 'a' } });
+    const components = [
+      '@method',
+      { name: '@query-param', params: { name: 'a' } },
+      { name: 'x-text', params: { bs: true } } as const,
+    ];
+    await isolated
+      .httpSignature({ keyId: 'a', algorithm: 'ed25519', key: keys.ed25519.signing, components })
+      .authorize(request);
+    expect(request.headers.get('Signature')).toMatch(/^sig1=:/);
   });
 });
