@@ -9,10 +9,13 @@ import {
   type BearerScheme,
   type TokenResponse,
 } from '../lib/index.js';
-import { withHooks } from '../lib/schemes/scheme.js';
+import { fileStore } from '../lib/node.js';
+import { memoryStore, tokenStore, type SessionStore } from '../lib/store.js';
+import { webStorageStore } from '../lib/web.js';
 import { readProof, serveDpop, type DpopServer } from './support/dpop-server.js';
 import type * as esm from './support/esm.js';
 import { authRequest, drive } from './support/port-driver.js';
+import { FakeStorage } from './support/web-fakes.js';
 
 // It is an ES module only, which Jest cannot require.
 jest.mock('dpop', () => jest.requireActual<typeof esm>('./support/esm.js').requireEsm('dpop'));
@@ -359,13 +362,28 @@ describe('wrong arguments are a TypeError that names them', () => {
     expect(make).toThrow(name);
   });
 
-  test('a store that is shared beyond the process needs a key that is, too', async () => {
-    const shared = (): BearerScheme => withHooks(bearer('at'), { isStoreShared: true });
+  const refresh = (): null => null;
+
+  test.each<[string, () => SessionStore]>([
+    ['fileStore', () => fileStore('/tmp/never-written')],
+    ['webStorageStore', () => webStorageStore('session', { storage: new FakeStorage() as never })],
+    ['tokenStore', () => tokenStore({ load: () => undefined, compareAndSet: () => true })],
+  ])('a session in a store that is shared beyond the process (%s) needs a key that is, too', async (_name, store) => {
+    const shared = (): BearerScheme => bearer({ store: store(), refresh });
     expect(() => dpop(shared())).toThrow('keyPair');
-    expect(() => dpop(shared(), { prover: dpopProver() })).toThrow(TypeError);
+    expect(() => dpop({ ...shared(), name: 'wrapped' }, { prover: dpopProver() })).toThrow(TypeError);
     expect(() => dpop(shared(), { prover: dpopProver({ keyPair: generate }) })).not.toThrow();
     const keyPair = await generate();
     expect(() => dpop(shared(), { prover: dpopProver({ keyPair }) })).not.toThrow();
+  });
+
+  test.each<[string, () => BearerScheme]>([
+    ['in memory', () => bearer({ refresh })],
+    ['in a memoryStore', () => bearer({ refresh, store: memoryStore() })],
+    ['of a function', () => bearer(() => 'at')],
+    ['of a constant', () => bearer('at')],
+  ])('a session %s does not', (_where, make) => {
+    expect(() => dpop(make())).not.toThrow();
   });
 });
 

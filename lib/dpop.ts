@@ -6,7 +6,8 @@ import { headersOf } from './http/response-headers.js';
 import { parseChallenges, type Challenge } from './http/www-authenticate.js';
 import { safeGet, withoutPrototype } from './safe-read.js';
 import type { BearerScheme } from './schemes/bearer-scheme.js';
-import { hooksOf, type AuthRequest } from './schemes/scheme.js';
+import { sessionOf, type AuthRequest } from './schemes/scheme.js';
+import { isLocalStore } from './session/store.js';
 
 export { dpopProver, type DpopAlgorithm, type DpopProver } from './dpop/prover.js';
 
@@ -45,7 +46,8 @@ export function dpop<S extends BearerScheme>(
   if (typeof safeGet(prover, 'proof') !== 'function' || typeof safeGet(prover, 'heard') !== 'function') {
     throw new TypeError(`dpop(): prover takes a dpopProver(), but got ${typeof prover}`);
   }
-  if (hooksOf(session).isStoreShared && hasProcessKey(prover)) {
+  const store = sessionOf(session)?.store;
+  if (store && !isLocalStore(store) && hasProcessKey(prover)) {
     throw new TypeError(
       'dpop(): the store of the session is shared beyond this process, but the key of the prover is not. Tokens are bound to ' +
         'their key. Share the key as widely as the store: dpopProver({ keyPair }), for tabs with indexedDbKeyPair(name).',

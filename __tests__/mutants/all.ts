@@ -10,7 +10,6 @@ import '../budget.test.js';
 import '../decide.test.js';
 import '../replayable.test.js';
 import '../tokens.test.js';
-import '../verdict.test.js';
 import '../unauthorized.test.js';
 import '../refresh.test.js';
 import '../refresh-failures.test.js';

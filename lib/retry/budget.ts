@@ -54,3 +54,20 @@ export class RetryBudget {
 function sum(counts: Uint32Array): number {
   return counts.reduce((total, count) => total + count, 0);
 }
+
+/** The budgets by origin. One is created when a retry is wanted, and dropped when it has been idle for its window. */
+export class RetryBudgets {
+  private readonly _budgets = new Map<string, RetryBudget>();
+
+  constructor(private readonly _now: () => number) {}
+
+  countCall(origin: string): void {
+    if (this._budgets.size > 0) this._budgets.get(origin)?.countCall(this._now());
+  }
+
+  take(origin: string): boolean {
+    let budget = this._budgets.get(origin);
+    if (!budget) this._budgets.set(origin, (budget = new RetryBudget()));
+    return budget.take(this._now());
+  }
+}

@@ -2,10 +2,12 @@ import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { alarm, systemClock } from '../clock.js';
-import { parseStored, type StoredSession, type TokenStore } from '../session/store.js';
+import type { SessionStore } from '../session/store.js';
 import { takeTurn } from './file-lock.js';
 import { watchPath } from './file-watch.js';
 import { ensurePrivateDirectory, readPrivate, removeAbandoned, replacePrivate } from './private-file.js';
+import { sharedStore, type SealOptions } from './shared-store.js';
+import { parseStored, type StoredSession, type TokenStore } from './token-store.js';
 
 /** A write takes milliseconds; who holds the file for so long is stopped or hangs. */
 const WRITE_TURN_LIMIT_MS = 1_500;
@@ -30,7 +32,12 @@ const WRITE_TURN_LIMIT_MS = 1_500;
  *   no regular file, belongs to somebody else, or can be read by others. A file that holds no session (torn, foreign) is
  *   moved aside as `<path>.bad` (or `.bad.2` and so on) and counts as empty.
  */
-export function fileStore(path: string): TokenStore {
+export function fileStore(path: string, options: SealOptions = {}): SessionStore {
+  return sharedStore('fileStore', filePort(path), options, '');
+}
+
+/** @internal */
+export function filePort(path: string): TokenStore {
   if (typeof path !== 'string' || path === '') throw new TypeError(`fileStore() takes a path, but got ${typeof path}`);
   const file = resolve(path);
   const backstage = `${file}.lock`;
