@@ -10,7 +10,7 @@ const LIB = join(__dirname, '../lib');
  */
 const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: true }[] = [
   { parts: ['index'] },
-  { parts: ['web', 'node', 'redis'] },
+  { parts: ['web', 'node', 'redis', 'oauth2'] },
   { parts: ['stores'] },
   { parts: ['attach-auth'] },
   { parts: ['interceptors'] },
@@ -86,7 +86,7 @@ function visit(node: ts.Node, look: (node: ts.Node) => void): void {
 
 const partOf = (path: string): string => path.replace(/(?:\/.*|\.tsx?)$/, '');
 /** What an app asks for by a subpath of its own. */
-const isExtra = (path: string): boolean => /^(?:web|node|redis|stores)$/.test(partOf(path));
+const isExtra = (path: string): boolean => /^(?:web|node|redis|oauth2|stores)$/.test(partOf(path));
 const floorOf = (path: string): number => FLOORS.findIndex(({ parts }) => parts.includes(partOf(path)));
 const shown = (list: readonly Import[]): string[] => list.map(({ from, to }) => `${from} → ${to}`);
 
