@@ -64,12 +64,16 @@ async function discover(
   const get = (at: string): Promise<AxiosResponse> => send(client, { url: origin + at, timeout: METADATA_TIMEOUT_MS });
   let response = await get(kind === 'oauth2' ? oauth2 : `${path}/.well-known/openid-configuration`);
   if (response.status === 404 && !kind) response = await get(oauth2);
-  const metadata = documentOf(response);
-  // RFC 8414 §3.3.
-  if (isSuccess(response) && ownValue(metadata, 'issuer') === issuer) return metadata as unknown as AuthorizationServer;
-  const isTransient = response.status === 429 || response.status >= 500 || isPage(response);
+  if (response.status === 429 || response.status >= 500 || (isSuccess(response) && isPage(response)))
+    throw responseError(`${issuer} sent no metadata`, response);
+  const metadata = isSuccess(response) ? documentOf(response) : undefined;
+  const named = ownValue(metadata, 'issuer');
+  if (named === issuer) return metadata as unknown as AuthorizationServer;
   // With this code the session is kept, and the server is not asked again for a while.
-  throw responseError(`No metadata of the issuer ${issuer}`, response, isTransient ? undefined : 'invalid_client');
+  throw Object.assign(
+    new Error(`The metadata of ${issuer} (status ${String(response.status)}) names another issuer: ${String(named)}`),
+    { response: { data: { error: 'invalid_client' } } },
+  );
 }
 
 /** Nothing of the instance reaches the endpoint but its adapter, agents, proxy and plain headers. */
@@ -120,8 +124,9 @@ export function errorCode(response: AxiosResponse): string | undefined {
 }
 
 /** An error with the status, the error code and the headers that say when to retry. The rest may repeat what was sent. */
-export function responseError(what: string, response: AxiosResponse, error = errorCode(response)): Error {
+export function responseError(what: string, response: AxiosResponse): Error {
   const { status } = response;
+  const error = errorCode(response);
   const headers: Record<string, unknown> = {};
   for (const name of ['retry-after', 'date', 'content-type'])
     headers[name] = (response.headers as Partial<AxiosHeaders>).get?.(name);

@@ -68,6 +68,9 @@ const TYPES = {
   parameters: 'object',
   dpop: 'object',
   onTokens: 'function',
+  subjectTokenType: 'string',
+  actorToken: 'function',
+  audience: 'string',
 };
 
 /** @throws TypeError that names the option, the values it takes and the type of the value it got */
