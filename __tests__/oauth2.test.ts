@@ -197,6 +197,12 @@ describe.each(['http', 'fetch'] as const)('over %s', (adapter) => {
     expect(server.seen[1]!.headers.authorization).toBe(`Basic ${btoa('app:s')}`);
   });
 
+  test("the instance's socketPath does not take the form elsewhere", async () => {
+    const server = await start(ok);
+    const client = axios.create({ adapter, socketPath: '/tmp/no-such-socket' });
+    expect(await refreshTokenGrant(optionsFor(server))(contextOf(client))).toMatchObject({ access_token: 'fresh' });
+  });
+
   test("the instance's plain headers do", async () => {
     const server = await start(ok);
     const client = axios.create({ adapter, headers: { 'X-Trace': 'on' } });
@@ -370,6 +376,12 @@ describe('discovery', () => {
     expect(await grant(contextOf())).toEqual({ access_token: 'fresh' });
   });
 
+  test('takes a page in the place of metadata for a captive portal, which passes', async () => {
+    const server = await start((_, response) => void response.writeHead(200).end('<html>Log in to the network</html>'));
+    const error = await failureOf(refreshTokenGrant({ issuer: server.origin, clientId: 'app' })(contextOf()));
+    expect(error).toMatchObject({ status: 200, response: { data: '<' } });
+  });
+
   const misconfigured: [string, number, (origin: string) => unknown][] = [
     [
       'names another issuer (RFC 8414 §3.3)',
@@ -421,7 +433,7 @@ describe('a failure', () => {
     [
       'with a page',
       (_, response) => void response.writeHead(502, { 'Content-Type': 'text/html' }).end(`<p>${CANARY}`),
-      { status: 502 },
+      { status: 502, response: { data: '<' } },
     ],
     [
       'with tokens and no access token',

@@ -102,7 +102,7 @@ async function send(client: AxiosInstance, config: AxiosRequestConfig, headers?:
 /** The JSON of a response; of a form, as some servers answer, its parameters. */
 export function documentOf({ data }: AxiosResponse): Readonly<Record<string, unknown>> {
   try {
-    return (typeof data === 'string' ? JSON.parse(data.trim()) : data) as Record<string, unknown>;
+    return (typeof data === 'string' ? JSON.parse(data) : data) as Record<string, unknown>;
   } catch {
     return Object.fromEntries(new URLSearchParams(data as string));
   }
