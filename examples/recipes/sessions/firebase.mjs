@@ -1,0 +1,12 @@
+import { bearer } from 'axios-attach-auth';
+
+/** @param {import('firebase/auth').Auth} auth */
+export function sessionOf(auth) {
+  return bearer({
+    refresh: async ({ reason }) => {
+      await auth.authStateReady();
+      const result = await auth.currentUser?.getIdTokenResult(reason !== 'missing');
+      return result ? { accessToken: result.token, expiresAt: Date.parse(result.expirationTime) } : null;
+    },
+  });
+}
