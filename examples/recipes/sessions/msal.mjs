@@ -1,12 +1,18 @@
-import { bearer } from 'axios-attach-auth';
+import { bearer, RefreshRejectedError } from 'axios-attach-auth';
 
-/** @param {import('@azure/msal-browser').PublicClientApplication} msal with an active account */
+/** @param {import('@azure/msal-browser').IPublicClientApplication} msal with an active account */
 export function sessionOf(msal, scopes) {
   return bearer({
     refresh: async ({ reason }) => {
       const account = msal.getActiveAccount();
-      const answer = account && (await msal.acquireTokenSilent({ account, scopes, forceRefresh: reason !== 'missing' }));
-      return answer && { accessToken: answer.accessToken, expiresAt: answer.expiresOn?.getTime() };
+      if (!account) return null;
+      const request = { account, scopes, forceRefresh: reason !== 'missing' };
+      const { accessToken, expiresOn } = await msal.acquireTokenSilent(request).catch(endIfInteractionRequired);
+      return { accessToken, expiresAt: expiresOn?.getTime() };
     },
   });
+}
+
+function endIfInteractionRequired(error) {
+  throw error.name === 'InteractionRequiredAuthError' ? new RefreshRejectedError() : error;
 }

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test, { afterEach } from 'node:test';
 import { InMemoryWebStorage, User, UserManager, WebStorageStateStore } from 'oidc-client-ts';
 import { attached, outcome, ten } from '../support/attached.mjs';
 import { startProvider } from '../support/provider.mjs';
 import { sessionOf } from './oidc-client-ts.mjs';
 
 const provider = await startProvider();
+/** Its timers would keep the process alive. */
+let removeUser;
+afterEach(() => removeUser());
 const NOW = Math.floor(Date.now() / 1000);
 
 async function signedIn(tokens) {
@@ -18,6 +21,7 @@ async function signedIn(tokens) {
     userStore: store(),
     stateStore: store(),
   });
+  removeUser = () => manager.removeUser();
   if (tokens) {
     const about = { token_type: 'Bearer', scope: 'openid offline_access', profile: { sub: 'ada' } };
     await manager.storeUser(new User({ ...about, expires_at: NOW + 600, ...tokens }));

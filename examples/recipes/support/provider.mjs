@@ -7,7 +7,10 @@ import Provider from 'oidc-provider';
  * twice. `pages`: origins whose pages may call it.
  */
 export async function startProvider({ redirectUri = 'http://127.0.0.1/callback', pages = [] } = {}) {
-  const server = createServer((request, response) => provider.callback()(request, response));
+  const server = createServer((request, response) => {
+    if (request.url.startsWith('/interaction/')) void interact(request, response);
+    else provider.callback()(request, response);
+  });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   after(() => {
     server.close();
@@ -25,7 +28,8 @@ export async function startProvider({ redirectUri = 'http://127.0.0.1/callback',
         redirect_uris: [redirectUri],
       },
     ],
-    features: { deviceFlow: { enabled: true } },
+    features: { deviceFlow: { enabled: true }, devInteractions: { enabled: false } },
+    interactions: { url: (ctx, { uid }) => `/interaction/${uid}` },
     clientBasedCORS: (ctx, origin) => pages.includes(origin),
     findAccount: (ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     rotateRefreshToken: true,
@@ -43,6 +47,12 @@ export async function startProvider({ redirectUri = 'http://127.0.0.1/callback',
     const grant = new provider.Grant({ clientId, accountId });
     grant.addOIDCScope(scope);
     return grant.save();
+  }
+  /** What a log-in page and a consent page do once the user has said yes. */
+  async function interact(request, response) {
+    const { params } = await provider.interactionDetails(request, response);
+    const consent = { grantId: await grantFor(params.client_id, 'ada') };
+    await provider.interactionFinished(request, response, { login: { accountId: 'ada' }, consent });
   }
   return {
     issuer,
