@@ -1,3 +1,4 @@
+/* global document, location */
 // The page of page.test.mjs.
 import axios from 'axios';
 import { attachAuth, bearer } from 'axios-attach-auth';
@@ -10,7 +11,10 @@ const client = { client_id: 'app' };
 const redirectUri = `${location.origin}/callback`;
 // The server of the test has no TLS.
 const options = { [oauth.allowInsecureRequests]: true };
-const as = await oauth.processDiscoveryResponse(new URL(issuer), await oauth.discoveryRequest(new URL(issuer), options));
+const as = await oauth.processDiscoveryResponse(
+  new URL(issuer),
+  await oauth.discoveryRequest(new URL(issuer), options),
+);
 
 const session = bearer({ refresh: refreshTokenGrant({ issuer, clientId: client.client_id }) });
 const api = axios.create({ baseURL: '/api' });

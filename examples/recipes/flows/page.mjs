@@ -1,3 +1,4 @@
+/* global location, history */
 import * as oauth from 'oauth4webapi';
 
 /**
@@ -29,7 +30,15 @@ export async function finishSignIn(session, as, client, redirectUri, options) {
   const { verifier, state } = JSON.parse(sessionStorage.getItem('sign-in'));
   sessionStorage.removeItem('sign-in');
   const code = oauth.validateAuthResponse(as, client, new URL(location.href), state);
-  const response = await oauth.authorizationCodeGrantRequest(as, client, oauth.None(), code, redirectUri, verifier, options);
+  const response = await oauth.authorizationCodeGrantRequest(
+    as,
+    client,
+    oauth.None(),
+    code,
+    redirectUri,
+    verifier,
+    options,
+  );
   await session.signIn(await oauth.processAuthorizationCodeResponse(as, client, response));
   history.replaceState(null, '', '/');
 }

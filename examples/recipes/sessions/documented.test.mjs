@@ -39,7 +39,10 @@ const clients = {
       };
       return msal.sessionOf(client, ['api://orders/.default']);
     },
-    refusal: Object.assign(new Error('AADSTS50173'), { name: 'InteractionRequiredAuthError', errorCode: 'invalid_grant' }),
+    refusal: Object.assign(new Error('AADSTS50173'), {
+      name: 'InteractionRequiredAuthError',
+      errorCode: 'invalid_grant',
+    }),
   },
   auth0: {
     /** getTokenSilently({ cacheMode: 'on' | 'off' | 'cache-only' }): string, or an error with `error`. */

@@ -28,7 +28,11 @@ function user() {
 function serviceAccount() {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' });
-  const client = new JWT({ email: 'app@project.iam.gserviceaccount.com', key, scopes: ['https://www.googleapis.com/auth/drive'] });
+  const client = new JWT({
+    email: 'app@project.iam.gserviceaccount.com',
+    key,
+    scopes: ['https://www.googleapis.com/auth/drive'],
+  });
   client.transporter.defaults.adapter = async (options, fetch) => {
     options.url = new URL(tokenServer);
     return fetch(options);

@@ -35,7 +35,15 @@ export async function startProvider({ redirectUri = 'http://127.0.0.1/callback',
     rotateRefreshToken: true,
     clockTolerance: 0,
     cookies: { keys: ['for this test only'] },
-    ttl: { AccessToken: 600, AuthorizationCode: 60, DeviceCode: 600, Grant: 3600, IdToken: 600, Interaction: 600, Session: 3600 },
+    ttl: {
+      AccessToken: 600,
+      AuthorizationCode: 60,
+      DeviceCode: 600,
+      Grant: 3600,
+      IdToken: 600,
+      Interaction: 600,
+      Session: 3600,
+    },
   });
   provider.on('grant.success', ({ oidc }) => {
     if (oidc.params.grant_type === 'refresh_token') counts.refreshes++;

@@ -10,7 +10,14 @@ export async function serve(handle) {
     const { pathname: path, searchParams: query } = new URL(request.url, 'http://localhost');
     const { method, headers } = request;
     const json = headers['content-type']?.startsWith('application/json') ? JSON.parse(text) : undefined;
-    const { status = 200, body = {} } = await handle({ method, path, query, headers, json, form: new URLSearchParams(text) });
+    const { status = 200, body = {} } = await handle({
+      method,
+      path,
+      query,
+      headers,
+      json,
+      form: new URLSearchParams(text),
+    });
     response.writeHead(status, { 'Content-Type': 'application/json' });
     response.end(JSON.stringify(body));
   });
