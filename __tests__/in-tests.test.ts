@@ -15,7 +15,7 @@ function createApp(): { api: AxiosInstance; mock: MockAdapter } {
 
 afterEach(() => jest.useRealTimers());
 
-type Faked = NonNullable<NonNullable<Parameters<typeof jest.useFakeTimers>[0]>['doNotFake']>;
+type Faked = NonNullable<FakeTimersConfig['doNotFake']>;
 
 // F129
 describe.each<[string, Faked]>([
