@@ -114,7 +114,8 @@ export function revocation(
   const given = checked('revocation', options, 'revocationEndpoint');
   const post = endpoint(given, 'revocation_endpoint', given.revocationEndpoint);
   return async (context) => {
-    const { refreshToken, accessToken } = context.tokens;
+    const { accessToken } = context.tokens;
+    const refreshToken = ownValue(context.tokens, 'refreshToken') as string | undefined;
     let failed: AxiosResponse | undefined;
     for (const [hint, token] of Object.entries({ refresh_token: refreshToken, access_token: accessToken })) {
       if (token === undefined) continue;

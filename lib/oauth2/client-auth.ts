@@ -1,4 +1,4 @@
-import { expect, type ClientAuth } from './options.js';
+import { assertOption, type ClientAuth } from './options.js';
 
 /** Returns the authentication of a public client: `client_id` in the form (RFC 6749 §3.2.1). */
 export function none(): ClientAuth {
@@ -12,7 +12,7 @@ export function none(): ClientAuth {
  * @throws TypeError if the secret is no non-empty string
  */
 export function clientSecretBasic(secret: string): ClientAuth {
-  expect(secret, 'clientSecretBasic()', 'a string', secret);
+  assertOption(secret, 'clientSecretBasic()', 'a string', secret);
   return (_, { client_id: id }, __, headers) => {
     headers.set('Authorization', `Basic ${btoa(`${formEncoded(id)}:${formEncoded(secret)}`)}`);
   };
@@ -23,7 +23,7 @@ export function clientSecretBasic(secret: string): ClientAuth {
  * @throws TypeError if the secret is no non-empty string
  */
 export function clientSecretPost(secret: string): ClientAuth {
-  expect(secret, 'clientSecretPost()', 'a string', secret);
+  assertOption(secret, 'clientSecretPost()', 'a string', secret);
   return (_, { client_id: id }, body) => {
     body.set('client_id', id);
     body.set('client_secret', secret);

@@ -74,7 +74,7 @@ const TYPES = {
 };
 
 /** @throws TypeError that names the option, the values it takes and the type of the value it got */
-export function expect(isRight: unknown, option: string, takes: string, got: unknown): void {
+export function assertOption(isRight: unknown, option: string, takes: string, got: unknown): void {
   if (!isRight) throw new TypeError(`${option} takes ${takes}, but got ${got ? typeof got : JSON.stringify(got)}`);
 }
 
@@ -87,7 +87,7 @@ export function checked<T extends GrantOptions>(
 ): T {
   const given = withoutPrototype(options);
   const assert = (isRight: unknown, option: string, takes: string): void => {
-    expect(isRight, `${name}(): \`${option}\``, takes, given[option as keyof T]);
+    assertOption(isRight, `${name}(): \`${option}\``, takes, given[option as keyof T]);
   };
   for (const [option, types] of Object.entries({ ...TYPES, ...(callback && { [callback]: 'function' }) })) {
     const value: unknown = given[option as keyof T];
@@ -116,7 +116,7 @@ const HTTP_URL = /^(https?):\/\/(\[[\da-f:]+\]|[\w.-]+)(:\d+)?([/?][^\s#]*)?$/i;
 export function secureUrl(value: unknown, what: string): string {
   const url = String(value);
   const [, scheme, host = ''] = HTTP_URL.exec(url.toLowerCase()) ?? [];
-  expect(scheme, what, 'an absolute https URL', value);
+  assertOption(scheme, what, 'an absolute https URL', value);
   if (scheme === 'http' && !loopback.test(host))
     throw new AuthError('ERR_AUTH_INSECURE', `${what} takes https: http would send credentials in clear text`);
   return url;
