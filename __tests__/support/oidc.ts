@@ -19,9 +19,9 @@ export interface Minted {
 /** oidc-provider in a process of its own: rotation, reuse detection, and no tolerance for clocks. */
 export interface Oidc {
   readonly origin: string;
-  readonly client: { client_id: string; client_secret: string };
+  readonly client: { client_id: string; client_secret: string; private_jwk?: JsonWebKey };
   /** Tokens as a sign-in would have brought them; with `isDead` the access token is revoked. `lifetimeS`: of all from now on. */
-  mint(about?: { isDead?: boolean; lifetimeS?: number }): Promise<Minted>;
+  mint(about?: { isDead?: boolean; lifetimeS?: number; clientId?: string }): Promise<Minted>;
   killAccessToken(token: string | undefined): Promise<void>;
   /** The access token dies with these of the requests to /me that bring a living one, counted from the last clear(). */
   killAtRequests(...numbers: number[]): Promise<void>;
@@ -45,8 +45,8 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-export async function startOidc(): Promise<Oidc> {
-  const child = fork(SERVER, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] });
+export async function startOidc(server = SERVER): Promise<Oidc> {
+  const child = fork(server, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));
