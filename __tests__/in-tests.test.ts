@@ -21,6 +21,7 @@ type Faked = NonNullable<FakeTimersConfig['doNotFake']>;
 describe.each<[string, Faked]>([
   ['every clock', []],
   ['every clock but performance', ['performance']],
+  ['timers alone', ['performance', 'Date', 'hrtime', 'nextTick', 'queueMicrotask']],
 ])('with %s faked', (_, doNotFake) => {
   beforeEach(() => jest.useFakeTimers({ doNotFake }));
 
