@@ -22,8 +22,8 @@ const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: tr
   { parts: ['throttle', 'transport'], isOpen: true },
   { parts: ['retry'] },
   { parts: ['http'] },
-  { parts: ['clock', 'events', 'errors'], isOpen: true },
-  { parts: ['check'] },
+  { parts: ['clock', 'events', 'redact', 'errors'], isOpen: true },
+  { parts: ['check', 'check-option'] },
   { parts: ['safe-read', 'maybe-promise', 'auth-error-brand'] },
 ];
 const AXIOS_AT_RUN_TIME = /^(?:transport\/|errors\.ts$|attach-auth\.ts$)/;

@@ -3,6 +3,7 @@ import { AuthError } from '../errors.js';
 import { withoutPrototype } from '../safe-read.js';
 import { assertHeader, isHeaderName } from '../http/header-values.js';
 import { hasher, toBase64, toHex, type Hash } from './hash.js';
+import { notSignable } from './not-signable.js';
 import { type AuthRequest, type AuthScheme } from './scheme.js';
 
 /** Options of {@link hmac}. */
@@ -96,14 +97,6 @@ export function hmac(options: HmacOptions): AuthScheme {
 
 function defaultStringToSign(parts: { method: string; path: string; timestamp: string; bodyHash: string }): string {
   return `${parts.method}\n${parts.path}\n${parts.timestamp}\n${parts.bodyHash}`;
-}
-
-export function notSignable(): AuthError {
-  return new AuthError(
-    'ERR_AUTH_BODY_NOT_SIGNABLE',
-    'A stream or a multipart form has no bytes that could be signed before it is sent. Send a Buffer, a string or a Blob, ' +
-      "or leave this call out with attachAuth: { credentials: 'omit' }.",
-  );
 }
 
 function assertOptions(options: { [K in keyof HmacOptions]-?: NonNullable<HmacOptions[K]> }): void {

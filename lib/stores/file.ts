@@ -6,7 +6,7 @@ import type { SessionStore } from '../session/store.js';
 import { takeTurn } from './file-lock.js';
 import { watchPath } from './file-watch.js';
 import { ensurePrivateDirectory, readPrivate, removeAbandoned, replacePrivate } from './private-file.js';
-import { sharedStore } from './shared-session.js';
+import { sharedStore, type SealOptions } from './shared-store.js';
 import { parseStored, type StoredSession, type TokenStore } from './token-store.js';
 
 /** A write takes milliseconds; who holds the file for so long is stopped or hangs. */
@@ -32,8 +32,8 @@ const WRITE_TURN_LIMIT_MS = 1_500;
  *   no regular file, belongs to somebody else, or can be read by others. A file that holds no session (torn, foreign) is
  *   moved aside as `<path>.bad` (or `.bad.2` and so on) and counts as empty.
  */
-export function fileStore(path: string): SessionStore {
-  return sharedStore(filePort(path));
+export function fileStore(path: string, options: SealOptions = {}): SessionStore {
+  return sharedStore('fileStore', filePort(path), options, '');
 }
 
 /** @internal */
