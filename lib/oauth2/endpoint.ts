@@ -59,10 +59,10 @@ async function discover(
   issuer: string,
   kind: GrantOptions['discovery'],
 ): Promise<AuthorizationServer> {
-  const [, origin = '', path = ''] = /(.+?\/\/[^/]+)(.*?)\/?$/.exec(issuer) ?? [];
-  const oauth2 = `/.well-known/oauth-authorization-server${path}`;
-  const get = (at: string): Promise<AxiosResponse> => send(client, { url: origin + at, timeout: METADATA_TIMEOUT_MS });
-  let response = await get(kind === 'oauth2' ? oauth2 : `${path}/.well-known/openid-configuration`);
+  const oidc = issuer.replace(/\/?$/, '/.well-known/openid-configuration');
+  const oauth2 = issuer.replace(/(\/\/[^/]+)(.*?)\/?$/, '$1/.well-known/oauth-authorization-server$2');
+  const get = (url: string): Promise<AxiosResponse> => send(client, { url, timeout: METADATA_TIMEOUT_MS });
+  let response = await get(kind === 'oauth2' ? oauth2 : oidc);
   if (response.status === 404 && !kind) response = await get(oauth2);
   if (response.status === 429 || response.status >= 500 || (isSuccess(response) && isPage(response)))
     throw responseError(`${issuer} sent no metadata`, response);
