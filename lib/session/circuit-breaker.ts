@@ -56,8 +56,7 @@ export class CircuitBreaker {
   constructor(private readonly _clock: Clock) {}
 
   get state(): 'closed' | 'open' | 'half-open' {
-    if (!this._isTripped) return 'closed';
-    return this._delay.remainingMs(this._clock.monotonic()) > 0 ? 'open' : 'half-open';
+    return this._delay.remainingMs(this._clock.monotonic()) > 0 ? 'open' : this._isTripped ? 'half-open' : 'closed';
   }
 
   /** Whether a refresh for a refusal by this endpoint is paused. Without one: whether all refreshes are. */
