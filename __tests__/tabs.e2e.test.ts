@@ -209,7 +209,7 @@ function expectOneRefreshEach(): void {
     await until(() => askers.length > 0);
     await pages[1]!.evaluate(() => tab.scheme.signOut());
     // The refresh would be given up after 10 s.
-    expect(await waiting).toMatch(/somebody signed out/);
+    expect(await waiting).toMatch(/session was signed out/);
     await status(pages[0]!, 'signed-out');
   });
 
