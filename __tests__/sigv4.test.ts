@@ -271,6 +271,17 @@ describe('against a verifier that reads the wire', () => {
     expect(await sent('/b//x/')).toBe('/b//x/');
   });
 
+  test('a URL that need not change does not change', async () => {
+    for (const service of ['service', 's3']) {
+      for (const path of ['/', '/a', '/a/b?c', '/a%20b?c=%20d&e', '/?']) {
+        const request = authRequest({ url: `https://a.example.com${path}` });
+        const { href } = request.url;
+        await sigV4({ ...PLACE, service, credentials: CREDENTIALS }).authorize(request);
+        expect(request.url.href).toBe(href);
+      }
+    }
+  });
+
   test('the verifier finds what was changed on the way', () => {
     const request = {
       method: 'GET',

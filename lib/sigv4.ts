@@ -121,12 +121,10 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
             ...token,
           }
         : {};
+      const added = Object.entries(parameters).map(([name, value]) => `${name}=${encode(String(value))}`);
       // A plus means a space to some servers, and a plus to others.
-      const search = [
-        url.search.slice(1).replaceAll('+', '%20'),
-        ...Object.entries(parameters).map(([name, value]) => `${name}=${encode(String(value))}`),
-      ];
-      url.search = `?${search.filter(Boolean).join('&')}`;
+      const search = [url.search.slice(1).replaceAll('+', '%20'), ...added].filter(Boolean).join('&');
+      if (search !== url.search.slice(1)) url.search = `?${search}`;
       const path = canonicalPath(url.pathname, normalizePath, doubleEncode);
       // A URL would resolve dot segments that were encoded.
       if (!doubleEncode && !/\/\.\.?(?:\/|$)/.test(path)) url.pathname = path;
