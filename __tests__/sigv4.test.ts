@@ -645,6 +645,22 @@ describe('the clock', () => {
     expect(server.verdicts.at(-1)).toBeUndefined();
   });
 
+  test.each([
+    ['<Code>RequestTimeTooSkewed</Code>', 60_000, true],
+    ['<Code>RequestExpired</Code>', 4_000, false],
+    ['<Code>SignatureDoesNotMatch</Code>', 60_000, false],
+    ['<Code>SignatureDoesNotMatch</Code>', 241_000, true],
+    ['', 60_000, false],
+    ['', 241_000, true],
+  ])('after %j the clock must have been corrected by enough (%s ms: %s)', async (data, correctedMs, isWorthIt) => {
+    const scheme = sigV4({ ...PLACE, credentials: CREDENTIALS });
+    const request = authRequest({ url: 'https://a.test/', now: NOW });
+    await scheme.authorize(request);
+    const response = { status: 403, headers: {}, data } as AxiosResponse;
+    const corrected = { ...request, now: NOW - correctedMs };
+    expect(await scheme.onChallenge?.({ request: corrected, response, challenges: [] })).toBe(isWorthIt);
+  });
+
   test('a time that is refused although nothing was learned stands', async () => {
     const server = await serve((_, response) => {
       response.writeHead(403, { Date: new Date().toUTCString() });
