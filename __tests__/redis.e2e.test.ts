@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import type { Redis } from 'ioredis';
-import type { StoredSession } from '../lib/index.js';
-import { redisStore, type RedisClient } from '../lib/redis.js';
+import type { StoredSession } from '../lib/store.js';
+import type { RedisClient } from '../lib/redis.js';
+import { redisPort } from '../lib/stores/redis.js';
 import { connected, LIBRARIES, type Library } from './support/redis-clients.js';
 import { authorizationServer, buildHolder, Holder, type HolderPlan, type Place } from './support/redis-holders.js';
 import { isRedisInstalled, startRedis, type RedisServer } from './support/redis-server.js';
+import { rounds } from './support/rounds.js';
 import type { Recorder } from './support/serve.js';
 import { times } from './support/series.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';
@@ -16,7 +18,7 @@ import type { TokenEndpoint } from './support/token-endpoint.js';
 jest.setTimeout(120_000);
 
 /** How often the token expires, for each number of processes. */
-const EXPIRIES = Number(process.env['REDIS_EXPIRIES'] ?? 25);
+const EXPIRIES = Number(process.env['REDIS_EXPIRIES'] ?? rounds(5, 25));
 const isThere = isRedisInstalled();
 if (!isThere && process.env['REQUIRE_REAL'] === '1') throw new Error('There is no redis-server on the PATH');
 const suite = isThere ? describe : describe.skip;
@@ -55,7 +57,7 @@ suite(`a session in Redis${whether}`, () => {
   async function store(): Promise<void> {
     const { client, close } = await connected('redis', redis.port);
     const { access_token: accessToken, refresh_token: refreshToken } = endpoint.issue();
-    await redisStore(client, key).compareAndSet(undefined, {
+    await redisPort(client, key).compareAndSet(undefined, {
       version: 1,
       generation: 1,
       epoch: 0,
@@ -208,7 +210,7 @@ suite(`a session in Redis${whether}`, () => {
       'what is no session is kept aside',
       async (text) => {
         await admin.set(`{${key}}:session`, text);
-        const found = redisStore(client, key);
+        const found = redisPort(client, key);
         expect(await found.load()).toBeUndefined();
         expect(await found.compareAndSet(undefined, next)).toBe(true);
         expect(await found.load()).toEqual(next);
@@ -221,7 +223,7 @@ suite(`a session in Redis${whether}`, () => {
     test('no token is in what is rejected', async () => {
       await admin.del(`{${key}}:session`);
       await admin.rpush(`{${key}}:session`, 'CANARY-list');
-      const error: unknown = await Promise.resolve(redisStore(client, key).compareAndSet(1, next)).catch(
+      const error: unknown = await Promise.resolve(redisPort(client, key).compareAndSet(1, next)).catch(
         (reason: unknown) => reason,
       );
       expect(error).toMatchObject({ code: 'WRONGTYPE' });
@@ -237,7 +239,7 @@ suite(`a session in Redis${whether}`, () => {
     test('a user who may use no channel can share a session all the same', async () => {
       await admin.call('ACL', 'SETUSER', 'narrow', 'on', 'nopass', '~*', '+@all', 'resetchannels');
       const narrow = await connected(library, redis.port, 'narrow');
-      const found = redisStore(narrow.client, key);
+      const found = redisPort(narrow.client, key);
       const stop = found.subscribe!(() => undefined);
       const { signal } = new AbortController();
       expect(await found.exclusive!(async () => found.compareAndSet(1, next), { signal })).toBe(true);

@@ -20,8 +20,14 @@ export interface Minted {
 export interface Oidc {
   readonly origin: string;
   readonly client: { client_id: string; client_secret: string };
-  /** Tokens as a sign-in would have brought them; with `isDead` the access token is revoked. `lifetimeS`: of all from now on. */
-  mint(about?: { isDead?: boolean; lifetimeS?: number }): Promise<Minted>;
+  readonly publicClient: { client_id: string };
+  /**
+   * Tokens as a sign-in would have brought them; with `isDead` the access token is revoked. `lifetimeS`: of all from now on.
+   * `jkt`: tokens of the public client, bound to the DPoP key with this thumbprint.
+   */
+  mint(about?: { isDead?: boolean; lifetimeS?: number; jkt?: string }): Promise<Minted>;
+  /** DPoP proofs need a nonce of the provider, until the next clear(). */
+  requireNonces(): Promise<void>;
   killAccessToken(token: string | undefined): Promise<void>;
   /** The access token dies with these of the requests to /me that bring a living one, counted from the last clear(). */
   killAtRequests(...numbers: number[]): Promise<void>;
@@ -33,8 +39,10 @@ export interface Oidc {
   close(): Promise<void>;
 }
 
+type Ready = Pick<Oidc, 'origin' | 'client' | 'publicClient'>;
+
 interface Message {
-  readonly ready?: Pick<Oidc, 'origin' | 'client'>;
+  readonly ready?: Ready;
   readonly id?: number;
   readonly answer?: unknown;
   readonly error?: string;
@@ -52,7 +60,7 @@ export async function startOidc(): Promise<Oidc> {
     stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));
   }
   const waiting = new Map<number, Waiting>();
-  const ready = await new Promise<Pick<Oidc, 'origin' | 'client'>>((resolve, reject) => {
+  const ready = await new Promise<Ready>((resolve, reject) => {
     child.on('message', ({ ready, id = 0, answer, error }: Message) => {
       if (ready) resolve(ready);
       else if (error === undefined) waiting.get(id)?.resolve(answer);
@@ -77,6 +85,7 @@ export async function startOidc(): Promise<Oidc> {
     log,
     mint: (about) => ask('mint', about),
     killAccessToken: (token) => ask('killAccessToken', { token }),
+    requireNonces: () => ask('requireNonces', { areRequired: true }),
     killAtRequests: (...numbers) => ask('killAtRequests', { numbers }),
     isGrantAlive: (grantId) => ask('isGrantAlive', { grantId }),
     refreshes: async () => (await log()).entries.filter(({ isRefresh }) => isRefresh).length,

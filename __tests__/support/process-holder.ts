@@ -1,8 +1,9 @@
 import fs from 'node:fs';
 import promises from 'node:fs/promises';
 import axios from 'axios';
-import { attachAuth, bearer, type TokenStore } from '../../lib/index.js';
-import { fileStore } from '../../lib/node.js';
+import { attachAuth, bearer } from '../../lib/index.js';
+import { tokenStore, type TokenStore } from '../../lib/store.js';
+import { filePort } from '../../lib/stores/file.js';
 
 // A process of its own that shares a session with others through a file. It calls when it is told to, and at the named
 // point it dies as it can die anywhere: with SIGKILL, between two system calls.
@@ -46,7 +47,7 @@ fs.renameSync = (from, to) => {
   reach('with its ticket');
 };
 
-const plain = fileStore(file);
+const plain = filePort(file);
 const store: TokenStore = {
   ...plain,
   exclusive: async (work, options) => {
@@ -63,7 +64,7 @@ const store: TokenStore = {
 };
 const api = axios.create({ baseURL });
 const scheme = bearer({
-  store,
+  store: tokenStore(store),
   refreshTimeoutMs: Number(refreshTimeoutMs),
   refresh: async ({ refreshToken, client }) => {
     const answer = client.post<{ access_token: string }>('/token', { refresh_token: refreshToken ?? null });

@@ -1,6 +1,7 @@
 import axios from 'axios';
 import { attachAuth, bearer, exchangeOf, isAuthError } from '../../lib/index.js';
-import { redisStore } from '../../lib/redis.js';
+import { tokenStore } from '../../lib/store.js';
+import { redisPort } from '../../lib/stores/redis.js';
 import { connected, type Library } from './redis-clients.js';
 import type { Order, Place, Word } from './redis-holders.js';
 
@@ -22,11 +23,11 @@ async function at(place: Place): Promise<void> {
 
 async function main(): Promise<void> {
   const { client, close } = await connected(library as Library, Number(port));
-  const store = redisStore(client, key, lockMs === '' ? {} : { lockMs: Number(lockMs) });
+  const store = redisPort(client, key, lockMs === '' ? {} : { lockMs: Number(lockMs) });
   let isAlone = false;
   const api = axios.create({ baseURL, proxy: false });
   const scheme = bearer({
-    store: {
+    store: tokenStore({
       ...store,
       async load() {
         const found = await store.load();
@@ -47,7 +48,7 @@ async function main(): Promise<void> {
             isAlone = false;
           }
         }, options),
-    },
+    }),
     refresh: async ({ refreshToken, client: lent }) => {
       await at('asking');
       const answer = await lent.post<{ access_token: string }>('/token', { refresh_token: refreshToken ?? null });

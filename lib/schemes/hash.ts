@@ -26,8 +26,12 @@ export function hasher(hash: Hash | 'SHA-512-256'): Hasher {
 
 /** Not imported, so that no bundler for browsers meets it; absent before Node 20.16 and in browsers. */
 function nodeCrypto(): NodeCrypto | undefined {
-  const node = safeGet(globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }, 'process');
-  return safeGet(node, 'getBuiltinModule')?.('node:crypto') as NodeCrypto | undefined;
+  try {
+    const node = safeGet(globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }, 'process');
+    return safeGet(node, 'getBuiltinModule')?.('node:crypto') as NodeCrypto | undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function withNode(crypto: NodeCrypto, name: string): Hasher {

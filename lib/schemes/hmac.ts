@@ -27,7 +27,6 @@ export interface HmacOptions {
 type Bytes = Uint8Array<ArrayBuffer>;
 type Sign = (data: Bytes) => MaybePromise<Bytes>;
 
-const encoder = new TextEncoder();
 /** Signed longer ago than this, by the time as it is known now: the refusal may have been for the time. */
 const STALE_MS = 5_000;
 
@@ -80,7 +79,7 @@ export function hmac(options: HmacOptions): AuthScheme {
       const path = request.url.pathname + request.url.search;
       const text = stringToSign({ method: request.method, path, timestamp, bodyHash, request });
       const sign = await signerFor(value);
-      const signature = await sign(encoder.encode(text));
+      const signature = await sign(new TextEncoder().encode(text));
       assertHeader(names.keyId, keyId);
       request.headers.set(names.keyId, keyId);
       request.headers.set(names.timestamp, timestamp);
@@ -123,7 +122,7 @@ function assertOptions(options: { [K in keyof HmacOptions]-?: NonNullable<HmacOp
 }
 
 function bytesOf(secret: unknown): Bytes {
-  if (typeof secret === 'string') return encoder.encode(secret);
+  if (typeof secret === 'string') return new TextEncoder().encode(secret);
   if (ArrayBuffer.isView(secret))
     return new Uint8Array(secret.buffer as ArrayBuffer, secret.byteOffset, secret.byteLength).slice();
   throw new AuthError(

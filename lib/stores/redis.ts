@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock, type Clock } from '../clock.js';
 import { ownValue } from '../safe-read.js';
-import { parseStored, type StoredSession, type TokenStore } from '../session/store.js';
+import type { SessionStore } from '../session/store.js';
 import { redisOf, type RedisClient } from './redis-client.js';
 import { redisLock } from './redis-lock.js';
 import { redisNews } from './redis-news.js';
+import { sharedStore, type SealOptions } from './shared-store.js';
+import { parseStored, type StoredSession, type TokenStore } from './token-store.js';
 
-export interface RedisStoreOptions {
+export interface RedisStoreOptions extends SealOptions {
   /**
    * Ms that the lock outlives the last sign of a holder of which Redis cannot tell whether it lives: one whose machine or
    * network is gone, or that is stopped. 1000 to 60 000. A holder whose process is busy for longer loses
@@ -56,15 +58,12 @@ return 1
  *   nothing of what was sent. What is found that is no session counts as nothing, and is moved to `{key}:bad` by the next write.
  * @throws TypeError for another client, key or option.
  */
-export function redisStore(client: RedisClient, key: string, options?: RedisStoreOptions): TokenStore;
+export function redisStore(client: RedisClient, key: string, options: RedisStoreOptions = {}): SessionStore {
+  return sharedStore('redisStore', redisPort(client, key, options), options, key);
+}
+
 /** @internal */
-export function redisStore(
-  client: RedisClient,
-  key: string,
-  options: RedisStoreOptions | undefined,
-  clock: Clock,
-): TokenStore;
-export function redisStore(
+export function redisPort(
   client: RedisClient,
   key: string,
   options: RedisStoreOptions = {},

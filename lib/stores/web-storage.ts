@@ -1,7 +1,9 @@
 import { systemClock, type Clock } from '../clock.js';
 import { ownValue, safeGet } from '../safe-read.js';
-import { parseStored, type StoredSession, type TokenStore } from '../session/store.js';
+import type { SessionStore } from '../session/store.js';
+import { sharedStore, type SealOptions } from './shared-store.js';
 import { underClaim } from './storage-claim.js';
+import { parseStored, type StoredSession, type TokenStore } from './token-store.js';
 import { announce, catchUp, pause, underLock } from './web-locks.js';
 import { webNews } from './web-news.js';
 
@@ -11,7 +13,7 @@ const SETTLE_MS = 100;
 const WRITE_LOCK_MS = 1_000;
 
 /** Options of {@link webStorageStore}. */
-export interface WebStorageOptions {
+export interface WebStorageOptions extends SealOptions {
   /** Where. In sessionStorage a session belongs to one tab. @default localStorage */
   storage?: Storage | undefined;
 }
@@ -32,10 +34,12 @@ export interface WebStorageOptions {
  * @throws TypeError for wrong arguments. The storage is looked for only when it is needed: where it is missing (code ENOSTORAGE),
  *   forbidden (SecurityError) or full (QuotaExceededError), `load()` throws, `compareAndSet()` rejects, and what is stored stays whole.
  */
-export function webStorageStore(key: string, options?: WebStorageOptions): TokenStore;
+export function webStorageStore(key: string, options: WebStorageOptions = {}): SessionStore {
+  return sharedStore('webStorageStore', webStoragePort(key, options), options, key);
+}
+
 /** @internal */
-export function webStorageStore(key: string, options: WebStorageOptions, clock: Clock): TokenStore;
-export function webStorageStore(key: string, options: WebStorageOptions = {}, clock: Clock = systemClock): TokenStore {
+export function webStoragePort(key: string, options: WebStorageOptions = {}, clock: Clock = systemClock): TokenStore {
   if (typeof key !== 'string' || key === '')
     throw new TypeError(`webStorageStore() takes a key, a string that is not empty, but got ${typeof key}`);
   const given = ownValue(options, 'storage') as Storage | undefined;
