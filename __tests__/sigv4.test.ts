@@ -707,8 +707,8 @@ describe('options', () => {
     [{ credentials: CREDENTIALS, query: { expiresIn: 0 } }, /`query` takes .*1 to 604800/],
     [{ credentials: CREDENTIALS, query: { expiresIn: 604_801 } }, /`query` takes/],
     [{ credentials: CREDENTIALS, query: { expiresIn: 1.5 } }, /`query` takes/],
-    [{ credentials: CREDENTIALS, doubleEncode: 1 }, /`doubleEncode` takes true or false, but got 1/],
-    [{ credentials: CREDENTIALS, normalizePath: null }, /`normalizePath` takes true or false, but got null/],
+    [{ credentials: CREDENTIALS, doubleEncode: 1 }, /`doubleEncode` takes a boolean, but got 1/],
+    [{ credentials: CREDENTIALS, normalizePath: null }, /`normalizePath` takes a boolean, but got null/],
     [{ credentials: CREDENTIALS, unsignedHeaders: 'x' }, /`unsignedHeaders` takes an array of header names/],
     [{ credentials: CREDENTIALS, unsignedHeaders: ['a b'] }, /`unsignedHeaders` takes/],
   ])('%j is a TypeError', (options, message) => {
