@@ -16,7 +16,7 @@ const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: tr
   { parts: ['attach-auth'] },
   { parts: ['interceptors'] },
   { parts: ['call', 'attached-instance'], isOpen: true },
-  { parts: ['options', 'policy'], isOpen: true },
+  { parts: ['options', 'policy', 'create-throttle'], isOpen: true },
   { parts: ['schemes'] },
   { parts: ['session'] },
   { parts: ['throttle', 'transport'], isOpen: true },
@@ -24,7 +24,7 @@ const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: tr
   { parts: ['http'] },
   { parts: ['clock', 'events', 'redact', 'errors'], isOpen: true },
   { parts: ['check', 'check-option'] },
-  { parts: ['safe-read', 'maybe-promise', 'auth-error-brand', 'crypto-key'] },
+  { parts: ['safe-read', 'maybe-promise', 'auth-error-brand', 'fifo'] },
 ];
 const AXIOS_AT_RUN_TIME = /^(?:transport\/|errors\.ts$|attach-auth\.ts$)/;
 

@@ -1,5 +1,7 @@
 import type { Axios, AxiosInstance } from 'axios';
 import { DeadlineTimer } from './call/deadline-timer.js';
+import { LimitEvents } from './call/limit-events.js';
+import { CooldownSharing } from './call/shared-cooldown.js';
 import { check } from './check.js';
 import type { Clock } from './clock.js';
 import { emitter, type Emit } from './events.js';
@@ -19,20 +21,25 @@ export interface ResponseHandler {
   readonly rejected: ((error: unknown) => unknown) | null | undefined;
 }
 
-const NO_THROTTLING = { maxQueued: Infinity };
+/** A throttle as one instance uses it. */
+export interface InstanceThrottle {
+  readonly throttle: Throttle;
+  readonly events: LimitEvents | undefined;
+  readonly sharing: CooldownSharing | undefined;
+}
 
 /** What one attachAuth() keeps for its instance, until detach(). */
 export class AttachedInstance implements SessionMember {
   readonly emit: Emit;
-  readonly emitRef: WeakRef<Emit>;
   readonly origins: OriginRules;
   readonly deadlines: DeadlineTimer;
-  readonly budgets: RetryBudgets;
   /** Sends again: it has no interceptors and no defaults, so that a final config stays as it is. */
   readonly resender: Axios = bareAxios();
   /** Errors of a transformResponse that have no config: the call that they belong to. */
   readonly failedTransforms = new WeakMap<object, unknown>();
   isDetached = false;
+  private readonly _budgets = new RetryBudgets();
+  private readonly _throttles = new WeakMap<Throttle, InstanceThrottle>();
   private readonly _anonymous: SchemeState;
   private readonly _principal: Principal | undefined;
   private _leaveSession: (() => void) | undefined;
@@ -45,8 +52,6 @@ export class AttachedInstance implements SessionMember {
     readonly clock: Clock,
   ) {
     this.emit = emitter(policy.onEvent, () => clock.now());
-    this.emitRef = new WeakRef(this.emit);
-    this.budgets = new RetryBudgets(() => clock.monotonic());
     this.deadlines = new DeadlineTimer(clock);
     this.origins = new OriginRules(policy.origins, () => ownValue(_instance.defaults, 'baseURL') as string | undefined);
     this._anonymous = new SchemeState(undefined, clock);
@@ -62,8 +67,22 @@ export class AttachedInstance implements SessionMember {
     return clientOf(this._instance);
   }
 
-  get throttling(): { keyOf?: ((request: AuthRequest) => string) | undefined; maxQueued: number } {
-    return this.policy.throttle || NO_THROTTLING;
+  get keyOf(): ((request: AuthRequest) => string) | undefined {
+    return this.policy.throttle ? this.policy.throttle.keyOf : undefined;
+  }
+  get maxQueued(): number {
+    return this.policy.throttle ? this.policy.throttle.maxQueued : Infinity;
+  }
+
+  /** Counts the first attempt of a call for the retry budget of its origin. */
+  countCall(origin: string): void {
+    const now = this.clock.monotonic();
+    this._budgets.of(origin, now).countCall(now);
+  }
+  /** Takes a retry from the budget; false if there is none left. */
+  takeRetry(origin: string): boolean {
+    const now = this.clock.monotonic();
+    return this._budgets.of(origin, now).take(now);
   }
 
   nextCallNumber(): number {
@@ -86,9 +105,21 @@ export class AttachedInstance implements SessionMember {
     return principal;
   }
 
-  /** undefined: each call handles throttling on its own. */
-  throttleOf(principal: Principal): Throttle | undefined {
-    return this.policy.throttle ? principal.main.throttle : undefined;
+  /** Returns the throttle of a principal as this instance uses it; undefined: each call handles throttling on its own. */
+  throttleOf(principal: Principal): InstanceThrottle | undefined {
+    const { policy, clock, emit } = this;
+    if (!policy.throttle) return undefined;
+    const { shared, throttle = principal.main.throttle } = policy.throttle;
+    let used = this._throttles.get(throttle);
+    if (!used) {
+      used = {
+        throttle,
+        events: policy.onEvent && new LimitEvents(throttle, clock, emit),
+        sharing: shared && new CooldownSharing(shared, throttle, clock, policy.retry),
+      };
+      this._throttles.set(throttle, used);
+    }
+    return used;
   }
 
   /** The handlers of the instance's response chain that run before `own`. */
@@ -111,7 +142,9 @@ export class AttachedInstance implements SessionMember {
     if (this.isDetached) return;
     this.isDetached = true;
     this.deadlines.checkAll();
-    if (this._principal) this.throttleOf(this._principal)?.forget(this.emitRef);
+    const used = this._principal && this.throttleOf(this._principal);
+    used?.events?.stop();
+    used?.sharing?.stop();
     this._leaveSession?.();
   }
 }

@@ -62,6 +62,20 @@ export class AuthError extends AxiosError {
   }
 }
 
+/** A call that may not wait until its limit opens. */
+export function throttled(forMs: number): AuthError {
+  return new AuthError(
+    'ERR_AUTH_THROTTLED',
+    `Not sent: the server is rate limiting this endpoint for another ${String(Math.ceil(forMs / 1000))} s, longer than ` +
+      '`maxRetryAfterMs` or `deadlineMs` allows. See `exchangeOf(error).retryAt`.',
+  );
+}
+
+/** A call that finds as many calls waiting as may wait. */
+export function queueFull(): AuthError {
+  return new AuthError('ERR_AUTH_QUEUE_FULL', 'Not sent: `throttle.maxQueued` calls wait for this limit already.');
+}
+
 /** True for an {@link AuthError}, also one of another copy of this package. */
 export function isAuthError(value: unknown): value is AuthError {
   return hasBrand(value);

@@ -6,9 +6,10 @@ import { apiKey, attachAuth, bearer, hmac, isAuthError, parseRetryAfter, signed 
 /**
  * `api`: the origin of the API, `foreign`: another one. `adapter`: one of axios's, or undefined for its own choice.
  * `followsInside`: redirects are followed where no script can see them, as XMLHttpRequest does. `store`: a SessionStore.
+ * `build`: the one that must have been loaded, 'default' or 'browser'; run.mjs has marked the two.
  * @returns one line for each promise: `{ promise, result }`, where `result` is 'kept', 'skipped: why' or 'BROKEN: why'.
  */
-export async function conformance({ api, foreign, adapter, followsInside = false, store }) {
+export async function conformance({ api, foreign, adapter, build, followsInside = false, store }) {
   const run = `${api}/run-${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
   const create = () => axios.create({ baseURL: run, ...(adapter && { adapter }) });
   const facts = async () => (await create().get('/facts')).data;
@@ -75,6 +76,10 @@ export async function conformance({ api, foreign, adapter, followsInside = false
       if (leaked > 0 && followsInside) return 'skipped: XMLHttpRequest follows redirects by itself, with all headers';
       equal(leaked, 0, 'keys that reached the other origin');
       if (outcome !== 200 && outcome !== 'ERR_AUTH_FOREIGN_ORIGIN') throw outcome;
+    },
+
+    'the build for this platform is the one that is loaded': async () => {
+      equal(globalThis.attachAuthBuild, build, 'the build');
     },
 
     'what a runtime lacks is no matter to pure functions': async () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { execute, needs } from './tools.mjs';
 
 const require = createRequire(import.meta.url);
-const query = ({ api, foreign }) => `?${new URLSearchParams({ api, foreign })}`;
+const query = (options) => `?${new URLSearchParams(options)}`;
 
 /** Without `nodejs_compat`; `date` is the compatibility date, which decides what is there. */
 const workerd = (name, dateOf) => ({
@@ -28,7 +28,7 @@ const workerd = (name, dateOf) => ({
     });
     const worker = new Miniflare({ modules: true, script: outputFiles[0].text, compatibilityDate: await dateOf() });
     try {
-      const response = await worker.dispatchFetch(`http://worker/${query({ api, foreign })}`);
+      const response = await worker.dispatchFetch(`http://worker/${query({ api, foreign, build: 'browser' })}`);
       if (!response.ok) throw new Error(await response.text());
       return [['', await response.json()]];
     } finally {
@@ -71,8 +71,8 @@ const next = {
         child.once('close', () => reject(new Error(said)));
       });
       const found = [];
-      for (const route of ['edge', 'node']) {
-        const response = await fetch(`${origin}/${route}${query({ api, foreign })}`);
+      for (const [route, build] of Object.entries({ edge: 'browser', node: 'default' })) {
+        const response = await fetch(`${origin}/${route}${query({ api, foreign, build })}`);
         if (!response.ok) throw new Error(`${route}: ${response.status} ${await response.text()}`);
         found.push([route, await response.json()]);
       }

@@ -19,16 +19,12 @@ export const jsdom = [
         packages: 'external',
       });
       const found = join(work, 'jsdom/results.json');
-      const options = { api, foreign, followsInside: true };
-      writeFileSync(
-        join(work, 'jsdom/conformance.test.cjs'),
-        `const { writeFileSync } = require('node:fs');
+      const test = (options) => `const { writeFileSync } = require('node:fs');
         const { conformance } = require('./conformance.cjs');
         test('the promises', async () => {
           const results = await conformance(${JSON.stringify(options)});
           writeFileSync(${JSON.stringify(found)}, JSON.stringify(results));
-        }, 60_000);`,
-      );
+        }, 60_000);`;
       const config = {
         rootDir: join(work, 'jsdom'),
         testEnvironment: 'jsdom',
@@ -39,13 +35,15 @@ export const jsdom = [
       // Since 30.5 Jest sets `node` for all that is required, beside `browser`. Those before it took the browser build.
       const browser = join(here, 'node_modules/axios-attach-auth/dist/browser/index.cjs');
       const results = [];
-      for (const [variant, moduleNameMapper] of [
-        ['', {}],
-        ['browser build', { '^axios-attach-auth$': browser }],
+      for (const [build, moduleNameMapper] of [
+        ['default', {}],
+        ['browser', { '^axios-attach-auth$': browser }],
       ]) {
+        const options = { api, foreign, build, followsInside: true };
+        writeFileSync(join(work, 'jsdom/conformance.test.cjs'), test(options));
         const args = [bin, '--config', JSON.stringify({ ...config, moduleNameMapper })];
         await execute(process.execPath, args, { cwd: here });
-        results.push([variant, JSON.parse(readFileSync(found, 'utf8'))]);
+        results.push([`${build} build`, JSON.parse(readFileSync(found, 'utf8'))]);
       }
       return results;
     },

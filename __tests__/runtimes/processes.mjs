@@ -8,7 +8,7 @@ const program = (name, path, args = [], adapters = ['http', 'fetch']) => ({
     const file = path === process.execPath ? path : needs(join(here, 'node_modules', path), name);
     const found = [];
     for (const adapter of adapters) {
-      const options = JSON.stringify({ api, foreign, adapter });
+      const options = JSON.stringify({ api, foreign, adapter, build: 'default' });
       found.push([adapter, resultsIn(await execute(file, [...args, join(here, 'main.mjs'), options], { cwd: here }))]);
     }
     return found;

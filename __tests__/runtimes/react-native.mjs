@@ -122,7 +122,7 @@ export const reactNative = [
         globalThis.nativeModuleProxy = {};`;
       runInContext(setup, context);
       runInContext(outputFiles[0].text, context);
-      return [['', await context.run({ api, foreign, followsInside: true })]];
+      return [['', await context.run({ api, foreign, build: 'browser', followsInside: true })]];
     },
   },
 ];

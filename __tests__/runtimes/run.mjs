@@ -1,7 +1,7 @@
 // Runs conformance.mjs on every runtime and bundler, against the packed tarball: npm run test:runtimes [-- NAME…]
 // TARBALL: the tarball, if it is packed already. REQUIRE_REAL=1: what is not installed is a failure.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -78,6 +78,10 @@ function unpack() {
     rmSync(target, { recursive: true, force: true });
     mkdirSync(target, { recursive: true });
     execFileSync('tar', ['-xzf', tarball, '-C', target, '--strip-components=1']);
+    // conformance.mjs asks which build it runs on.
+    for (const [folder, build] of Object.entries({ dist: 'default', 'dist/browser': 'browser' }))
+      for (const file of ['errors.mjs', 'errors.cjs'])
+        appendFileSync(join(target, folder, file), `globalThis.attachAuthBuild = '${build}';\n`);
     const { version } = JSON.parse(readFileSync(join(target, 'package.json'), 'utf8'));
     console.log(`axios-attach-auth ${version}, packed\n`);
   } finally {

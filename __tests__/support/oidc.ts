@@ -19,13 +19,13 @@ export interface Minted {
 /** oidc-provider in a process of its own: rotation, reuse detection, and no tolerance for clocks. */
 export interface Oidc {
   readonly origin: string;
-  readonly client: { client_id: string; client_secret: string };
+  readonly client: { client_id: string; client_secret: string; private_jwk?: JsonWebKey };
   readonly publicClient: { client_id: string };
   /**
    * Tokens as a sign-in would have brought them; with `isDead` the access token is revoked. `lifetimeS`: of all from now on.
    * `jkt`: tokens of the public client, bound to the DPoP key with this thumbprint.
    */
-  mint(about?: { isDead?: boolean; lifetimeS?: number; jkt?: string }): Promise<Minted>;
+  mint(about?: { isDead?: boolean; lifetimeS?: number; clientId?: string; jkt?: string }): Promise<Minted>;
   /** DPoP proofs need a nonce of the provider, until the next clear(). */
   requireNonces(): Promise<void>;
   killAccessToken(token: string | undefined): Promise<void>;
@@ -53,8 +53,8 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-export async function startOidc(): Promise<Oidc> {
-  const child = fork(SERVER, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] });
+export async function startOidc(server = SERVER): Promise<Oidc> {
+  const child = fork(server, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));

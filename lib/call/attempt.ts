@@ -1,11 +1,11 @@
 import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { BareReason } from '../events.js';
 import { assertHeader } from '../http/header-values.js';
-import type { Limits } from '../http/limits.js';
+import type { Refusal } from '../http/refusal.js';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
-import type { Permit, ThrottleKeys } from '../throttle/throttle.js';
+import type { Permit } from '../throttle/throttle.js';
 import type { ResolvedAdapter } from '../transport/adapter.js';
 import { applyUrl, send } from '../transport/send.js';
 import type { CallRequest } from './auth-request.js';
@@ -28,10 +28,10 @@ export class Attempt {
   readonly authorized: SchemeState[] = [];
   /** Lower-case names of the headers that they wrote. */
   readonly written: string[] = [];
-  keys: ThrottleKeys | undefined;
   /** Kept until the response is classified, if a limit may have refused the attempt. */
   permit: Permit | undefined;
-  limits: Limits | undefined;
+  /** What an error response says about limits. */
+  refusal: Refusal | undefined;
   response: AxiosResponse | undefined;
   /** `data` as the adapter gave it. */
   received: unknown;

@@ -3,7 +3,8 @@ import type { AttachedInstance } from '../attached-instance.js';
 import { isAuthError, type AuthError } from '../errors.js';
 import type { BareReason } from '../events.js';
 import type { CallPolicy } from '../policy.js';
-import { limitsOf } from '../http/limits.js';
+import { readRefusal } from '../http/refusal.js';
+import { headerOf } from '../http/response-headers.js';
 import { isThrottling, type SettleReason } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { Principal, SchemeState } from '../schemes/scheme-state.js';
@@ -125,7 +126,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     sending.copy.adapter = this.adapter;
     this._sending = sending;
     this.last = attempt;
-    if (++this.attempts === 1) instance.budgets.countCall(attempt.request.origin);
+    if (++this.attempts === 1) instance.countCall(attempt.request.origin);
     try {
       return await attempt.transmit(sending);
     } finally {
@@ -140,9 +141,10 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     if (config) guardTransforms(config, (error) => instance.failedTransforms.set(error, adapter));
     if (!wasFetchedElsewhere(response, origin)) {
       if (attempt.authorized.length > 0) principal.main.learnClock(response, origin);
-      if (status >= 400) attempt.limits = limitsOf(response, instance.clock.now());
+      if (status >= 400)
+        attempt.refusal = readRefusal(status, (name) => headerOf(response, name), instance.clock.now());
     }
-    if (isThrottling(status, attempt.limits?.retryAfterMs)) pass.handOver(attempt);
+    if (isThrottling(status, attempt.refusal?.retryAfterMs)) pass.handOver(attempt);
     else pass.release(status < 500 ? 'granted' : 'ended');
   }
 

@@ -8,12 +8,13 @@ import type { Attempt } from './attempt.js';
 
 /** Classifies the result of an attempt. */
 export function outcomeOf(attempt: Attempt, isRefusal: boolean): Outcome {
-  const { response, error, limits, request } = attempt;
+  const { response, error, refusal, request } = attempt;
   if (response) {
     const { status } = response;
     if (status < 400 && !isRefusal) return { kind: 'answer', status, isRefusal, retryAfterMs: undefined };
     if (wasFetchedElsewhere(response, request.origin)) return { kind: 'final' };
-    return { kind: 'answer', status, isRefusal, retryAfterMs: limits?.retryAfterMs };
+    const { retryAfterMs, isRounded } = refusal ?? {};
+    return { kind: 'answer', status, isRefusal, retryAfterMs, isRounded };
   }
   // An opaque origin cannot be reached; do not retry.
   if (request.origin === 'null' || safeGet(error, 'isAxiosError') !== true) return { kind: 'final' };

@@ -170,24 +170,17 @@ async function wait(call: Call, attempt: Attempt, decision: Extract<Decision, { 
   const { instance, pass, waits } = call;
   const { reason, retryAfterMs } = decision;
   call.noteRetryAt(retryAfterMs);
-  const isQueued = pass.throttle !== undefined && reason === 'throttled';
-  const delayMs = isQueued ? pass.closedForMs(attempt) : decision.delayMs;
-  if (reason !== 'throttled' && !instance.budgets.take(attempt.request.origin)) {
+  const isQueued = pass.isOn && reason === 'throttled';
+  const delayMs = isQueued ? pass.delayMs(attempt) : decision.delayMs;
+  if (reason !== 'throttled' && !instance.takeRetry(attempt.request.origin)) {
     call.reason = 'retry-budget';
     return false;
   }
   discard(attempt.response?.data);
-  instance.emit({
-    type: 'retry',
-    ...about(call, attempt),
-    attempt: call.attempts + 1,
-    delayMs: Math.round(delayMs),
-    reason,
-  });
-  if (isQueued) await pass.enter(attempt);
-  else {
-    await waits.sleep(delayMs);
-    if (reason === 'throttled') call.waitedForThrottle();
-  }
+  const waiting = isQueued ? pass.enter(attempt) : waits.sleep(delayMs);
+  const sendsAgain = { ...about(call, attempt), attempt: call.attempts + 1 };
+  instance.emit({ type: 'retry', ...sendsAgain, delayMs: Math.round(delayMs), reason });
+  await waiting;
+  if (reason === 'throttled') call.waitedForThrottle();
   return true;
 }

@@ -1,9 +1,8 @@
 import type { InternalAxiosRequestConfig } from 'axios';
-import type { AttachedInstance } from '../attached-instance.js';
-import type { Emit } from '../events.js';
+import type { AttachedInstance, InstanceThrottle } from '../attached-instance.js';
 import type { CallPolicy } from '../policy.js';
 import { isWithin } from '../retry/decide.js';
-import type { Permit, QueuedCall, Throttle, ThrottleKeys } from '../throttle/throttle.js';
+import type { Permit, QueuedCall, ThrottleKeys } from '../throttle/throttle.js';
 import type { Attempt } from './attempt.js';
 import type { CallRequest } from './auth-request.js';
 import type { Waits } from './wait.js';
@@ -14,47 +13,67 @@ export interface ThrottledCall {
   readonly policy: CallPolicy;
   readonly waits: Waits;
   readonly attempts: number;
+  readonly config: InternalAxiosRequestConfig | undefined;
   noteRetryAt(delayMs: number): void;
   /** The call has waited: a token may have expired meanwhile. */
   waitedForThrottle(): void;
-  readonly config: InternalAxiosRequestConfig | undefined;
   /** Makes a request without credentials. */
   cleanRequest(config: InternalAxiosRequestConfig, origin: string): CallRequest;
 }
 
-/** The way of one call through the throttle: it holds the call's permit from its turn until the result of the send. */
+/** The way of one call through the throttle. It holds the call's permit from its turn until the result of the send. */
 export class ThrottlePass implements QueuedCall {
   private _permit: Permit | undefined;
+  private _keys: ThrottleKeys | undefined;
+  /** The attempt before which the shared cool-down was asked for. */
+  private _askedAttempt = -1;
 
   constructor(
     private readonly _call: ThrottledCall,
-    readonly throttle: Throttle | undefined,
+    private readonly _used: InstanceThrottle | undefined,
   ) {}
 
+  get isOn(): boolean {
+    return this._used !== undefined;
+  }
+
   /**
-   * Returns what the call must wait for in the queue; undefined: it may be sent now.
+   * Returns what the call must wait for: whether other machines were refused, or its turn in the queue; undefined: it may be sent
+   * now.
    * @throws AuthError ERR_AUTH_THROTTLED or ERR_AUTH_QUEUE_FULL if it may not wait.
    */
-  enter(attempt: Attempt): Promise<void> | undefined {
-    const { throttle } = this;
-    if (!throttle || throttle.isIdle) return undefined;
-    const keys = this.keysOf(attempt);
+  enter(attempt: Attempt): Promise<unknown> | undefined {
+    if (!this._used) return undefined;
+    const { throttle, sharing } = this._used;
+    const { attempts, waits, instance } = this._call;
+    if (sharing && this._askedAttempt !== attempts) {
+      this._askedAttempt = attempts;
+      const asking = sharing.ask(this._keysOf(attempt));
+      if (asking) return waits.for(asking);
+    }
+    if (throttle.isIdle) return undefined;
+    const keys = this._keysOf(attempt);
     if (this._permit && throttle.closedForMs(keys) <= 0) return undefined;
     this.release('ended');
-    const entered = throttle.enter(keys, this, this._call.instance.throttling.maxQueued);
+    const entered = throttle.enter(keys, this, instance.maxQueued);
     if (!entered || !('ready' in entered)) {
       this._permit = entered;
       return undefined;
     }
-    return this._call.waits.for(entered.ready, entered).then((permit) => {
+    return waits.for(entered.ready, entered).then((permit) => {
       this._permit = permit;
       this._call.waitedForThrottle();
     });
   }
 
   closedForMs(attempt: Attempt): number {
-    const { throttle } = this;
-    return !throttle || throttle.isIdle ? 0 : throttle.closedForMs(this.keysOf(attempt));
+    const throttle = this._used?.throttle;
+    return !throttle || throttle.isIdle ? 0 : throttle.closedForMs(this._keysOf(attempt));
+  }
+
+  /** Ms that the call is likely to wait if it enters now. */
+  delayMs(attempt: Attempt): number {
+    return this._used?.throttle.queueOf(this._keysOf(attempt))?.delayMs ?? 0;
   }
 
   /** Reports the result of the send, once. */
@@ -62,6 +81,7 @@ export class ThrottlePass implements QueuedCall {
     const permit = this._permit;
     this._permit = undefined;
     permit?.release(result);
+    if (this._keys && result === 'granted') this._used?.events?.check(this._keys);
   }
 
   /** A limit may have refused the attempt: it keeps the permit until its response is classified. */
@@ -72,44 +92,38 @@ export class ThrottlePass implements QueuedCall {
 
   /** Reports an attempt that kept its permit. */
   report(attempt: Attempt, isThrottled: boolean): void {
-    const { throttle } = this;
-    const { instance, policy } = this._call;
-    const { permit, limits, response } = attempt;
+    const { permit, refusal } = attempt;
     attempt.permit = undefined;
-    if (!isThrottled || !throttle || instance.isDetached) {
+    if (!isThrottled || !refusal || !this._used || this._call.instance.isDetached) {
       permit?.release('ended');
       return;
     }
-    const { quota, perSecond, policy: name } = limits?.rateLimit ?? {};
-    const { retry } = policy;
-    const probeEveryMs = response?.status === 503 ? retry.maxRetryAfterMs : undefined;
-    const refusal = { retryAfterMs: limits?.retryAfterMs, probeEveryMs, quota, perSecond, policy: name };
-    throttle.refused(this.keysOf(attempt), permit, refusal, retry, instance.emitRef);
-  }
-
-  /** The keys of an attempt, from a request without credentials. */
-  keysOf(attempt: Attempt): ThrottleKeys {
-    if (attempt.keys) return attempt.keys;
-    const { config, instance } = this._call;
-    const { origin } = attempt.request;
-    const { keyOf } = instance.throttling;
-    const isClean = attempt.authorized.length === 0 || !config;
-    const request = isClean ? attempt.request : this._call.cleanRequest(config, origin);
-    return (attempt.keys = keyOf ? [keyOf(request)] : [origin + request.url.pathname, origin]);
+    const { throttle, sharing, events } = this._used;
+    const keys = this._keysOf(attempt);
+    const key = throttle.refused(keys, permit, refusal, this._call.policy.retry);
+    if (refusal.status === 429 && refusal.retryAfterMs) sharing?.share(key, refusal.retryAfterMs);
+    events?.check(keys);
   }
 
   get wasSent(): boolean {
     return this._call.attempts > 0;
   }
 
-  get emit(): WeakRef<Emit> {
-    return this._call.instance.emitRef;
-  }
-
   mayWait(forMs: number): boolean {
     const { policy, waits } = this._call;
-    const mayWait = isWithin(forMs, policy.retry.maxRetryAfterMs) && forMs <= waits.remainingMs;
+    if (this._keys && forMs > 0) this._used?.events?.check(this._keys);
+    // The whole second of a rounded instant has begun.
+    const mayWait = isWithin(forMs - 1, policy.retry.maxRetryAfterMs) && forMs <= waits.remainingMs;
     if (!mayWait) this._call.noteRetryAt(forMs);
     return mayWait;
+  }
+
+  /** The same for all attempts, from a request without credentials. */
+  private _keysOf({ request, authorized }: Attempt): ThrottleKeys {
+    if (this._keys) return this._keys;
+    const { config, instance } = this._call;
+    const { origin } = request;
+    const clean = authorized.length === 0 || !config ? request : this._call.cleanRequest(config, origin);
+    return (this._keys = instance.keyOf ? [instance.keyOf(clean)] : [origin + clean.url.pathname, origin]);
   }
 }

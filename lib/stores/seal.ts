@@ -73,11 +73,12 @@ function keyring(source: SealKeySource): () => Promise<CryptoKey> {
         name: safeGet(error, 'name') ?? 'Error',
         code: 'ERR_SEAL_UNAVAILABLE',
       });
-    } finally {
-      asked = undefined;
     }
   };
-  return () => (asked ??= ask());
+  return () =>
+    (asked ??= ask().finally(() => {
+      asked = undefined;
+    }));
 }
 
 /** Bytes are copied: the app may overwrite its own. */
