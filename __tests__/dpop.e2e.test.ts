@@ -1,15 +1,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { dpop, dpopProver, type DpopProver } from '../lib/dpop.js';
-import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
-import {
-  attachAuth,
-  bearer,
-  exchangeOf,
-  type AuthEvent,
-  type BearerOptions,
-  type BearerScheme,
-  type TokenResponse,
-} from '../lib/index.js';
+import axios, { type AxiosInstance } from 'axios';
+import { attachAuth, bearer, exchangeOf, type AuthEvent, type BearerOptions, type BearerScheme } from '../lib/index.js';
+import { refreshTokenGrant } from '../lib/oauth2.js';
 import { bundle, isChromiumInstalled, startChromium } from './support/chromium.js';
 import { serveDpop, type DpopServer } from './support/dpop-server.js';
 import type * as tabModule from './support/dpop-tab.js';
@@ -33,30 +26,8 @@ describe('oidc-provider with nonces required', () => {
     await oidc.requireNonces();
   });
 
-  /** What an app writes: one refresh_token grant with a proof (RFC 9449 §5), which answers one demand for a nonce. */
-  function grant(prover: DpopProver): NonNullable<BearerOptions['refresh']> {
-    const url = `${oidc.origin}/token`;
-    return async ({ refreshToken = '', client }) => {
-      const form = new URLSearchParams({
-        ...oidc.publicClient,
-        grant_type: 'refresh_token',
-        refresh_token: refreshToken,
-      });
-      const ask = async (): Promise<{ status: number; data: TokenResponse & { error?: string } }> => {
-        const headers = { DPoP: await prover.proof({ url, method: 'POST' }) };
-        const response = await client.post<TokenResponse & { error?: string }>(url, form, {
-          headers,
-          validateStatus: null,
-        });
-        prover.heard(url, response.headers);
-        return response;
-      };
-      let answer = await ask();
-      if (answer.data.error === 'use_dpop_nonce') answer = await ask();
-      if (answer.status !== 200) throw Object.assign(new Error('refused'), { response: answer });
-      return answer.data;
-    };
-  }
+  const grant = (prover: DpopProver): NonNullable<BearerOptions['refresh']> =>
+    refreshTokenGrant({ tokenEndpoint: `${oidc.origin}/token`, clientId: oidc.publicClient.client_id, dpop: prover });
 
   async function signedIn(
     about: { isDead?: boolean } = {},
@@ -119,17 +90,7 @@ describe('under attachAuth', () => {
     server.tokens.set('at-0', undefined);
     events = [];
     const prover = dpopProver();
-    const url = `${server.origin}/token`;
-    const refresh: BearerOptions['refresh'] = async ({ client }) => {
-      const ask = async (): Promise<AxiosResponse<TokenResponse>> => {
-        const headers = { DPoP: await prover.proof({ url, method: 'POST' }) };
-        const response = await client.post<TokenResponse>(url, {}, { headers, validateStatus: null });
-        prover.heard(url, response.headers);
-        return response;
-      };
-      const first = await ask();
-      return (first.status === 400 ? await ask() : first).data;
-    };
+    const refresh = refreshTokenGrant({ tokenEndpoint: `${server.origin}/token`, clientId: 'app', dpop: prover });
     scheme = dpop(bearer({ tokens: { accessToken: 'at-0', refreshToken: 'rt' }, refresh }), { prover });
     api = axios.create({ baseURL: server.origin });
     attachAuth(api, { scheme, retry: { baseDelayMs: 10 }, onEvent: (event) => events.push(event) });
@@ -175,6 +136,14 @@ describe('under attachAuth', () => {
     await api.get('/orders');
     expect(server.sends()).toBe(3);
     expect(server.refreshes).toBe(0);
+  });
+
+  test('a clock that is off, and a dead token: the grant is sent again, too', async () => {
+    server.tokens.clear();
+    server.aheadMs = 20 * 60_000;
+    expect((await api.get('/orders')).status).toBe(200);
+    expect(server.refreshes).toBe(1);
+    expect(server.seen.filter(({ url }) => url === '/token')).toHaveLength(2);
   });
 
   // F23
