@@ -48,8 +48,8 @@ export function endpoint(
       return response;
     };
     const response = await post();
-    // A nonce is required (RFC 9449 §8): once more with a new proof, and a new assertion of the client.
-    return dpop && errorCode(response) === 'use_dpop_nonce' ? post() : response;
+    // A nonce is required (RFC 9449 §8), or the clock is wrong: once more with a new proof, and a new assertion of the client.
+    return dpop && /^(?:use_dpop_nonce|invalid_dpop_proof)$/.test(errorCode(response) ?? '') ? post() : response;
   };
 }
 
