@@ -219,7 +219,7 @@ function expectOneRefreshEach(): void {
     const embedding = await context.newPage();
     await embedding.goto(`${site.origin}/embedding`);
     const frame = embedding.frames()[1]!;
-    await status(frame, 'signed-out');
+    await status(frame, 'unknown');
     await frame.evaluate((tokens) => tab.scheme.signIn(tokens), endpoint.issue('bob'));
     await expire([own!]);
     await frame.evaluate(() => tab.scheme.signOut());
