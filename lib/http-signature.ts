@@ -142,7 +142,7 @@ function readComponents(given: Partial<HttpSignatureOptions>): readonly Covered[
   const isText = (got: unknown): boolean => typeof got === 'string' && /^[ -~]+$/.test(got);
   const rules: [option: string, got: unknown, isRight: boolean, takes: string][] = [
     ['keyId', keyId, isText(keyId), 'visible ASCII characters'],
-    ['algorithm', algorithm, String(algorithm) in ALGORITHMS, Object.keys(ALGORITHMS).join(', ')],
+    ['algorithm', algorithm, Object.hasOwn(ALGORITHMS, String(algorithm)), Object.keys(ALGORITHMS).join(', ')],
     ['digest', digest, [undefined, 'sha-256', 'sha-512', false].includes(digest), 'sha-256, sha-512 or false'],
     ['label', label, /^[a-z*][a-z\d_\-.*]*$/.test(label ?? 'sig'), 'a lower-case name'],
     ['tag', tag, tag === undefined || isText(tag), 'visible ASCII characters'],
