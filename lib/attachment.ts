@@ -46,7 +46,8 @@ export class Attachment {
     this.#instance = instance;
     this.policy = policy;
     this.clock = clock;
-    this.tell = teller(policy.onEvent, () => clock.now());
+    // Bound: a function made here would keep the instance alive as long as a limit is closed.
+    this.tell = teller(policy.onEvent, clock.now.bind(clock));
     this.hooks = hooksOf(policy.scheme);
     this.deadlines = new DeadlineTimer(clock);
     this.destinations = new Destinations(
