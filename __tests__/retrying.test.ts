@@ -293,7 +293,7 @@ describe('the gate', () => {
     expect(stage.to('/quiet').map(({ at }) => at)).toEqual([205]);
   });
 
-  test.each([200, 404, 500])('that opens releases four calls, and after a %i one for each', async (status) => {
+  test.each([200, 404, 500])('that opens lets four go at a time while nothing is known (%i)', async (status) => {
     const { stage } = Stage.with({ attach: { retry: { statuses: [] } } });
     const path = `/status/${String(status)}`;
     stage.script(path, { ...tooMany(5), afterMs: 0 });
