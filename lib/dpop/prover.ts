@@ -1,3 +1,4 @@
+import { checkOptions } from '../check-option.js';
 import { systemClock } from '../clock.js';
 import type { CryptoKeyPair } from '../crypto-key.js';
 import { AuthError } from '../errors.js';
@@ -43,7 +44,6 @@ interface Server {
 
 /** Marks a prover whose key ends with this process. */
 const PROCESS_KEY = Symbol.for('axios-attach-auth.processKey');
-const ALGORITHMS = ['ES256', 'Ed25519', 'RS256', 'PS256'];
 
 /**
  * Returns a prover. A token is bound to the key that requested it: give one prover to `dpop()` and to its grant.
@@ -61,9 +61,9 @@ export function dpopProver(
 ): DpopProver {
   const { keyPair, algorithm = 'ES256' } = withoutPrototype(options);
   if (keyPair !== undefined && typeof keyPair !== 'function' && !safeGet(keyPair, 'privateKey')) {
-    throw new TypeError(`dpopProver(): keyPair takes a CryptoKeyPair or a function, but got ${typeof keyPair}`);
+    throw new TypeError(`dpopProver(): \`keyPair\` takes a CryptoKeyPair or a function, but got ${typeof keyPair}`);
   }
-  assertAlgorithm('dpopProver()', algorithm);
+  checkAlgorithm('dpopProver()', algorithm);
   const servers = new Map<string, Server>();
   /** Where requests without a token were sent. */
   const endpoints = new Set<string>();
@@ -117,9 +117,8 @@ export function hasProcessKey(prover: DpopProver): boolean {
   return PROCESS_KEY in prover;
 }
 
-export function assertAlgorithm(name: string, algorithm: string): void {
-  if (ALGORITHMS.includes(algorithm)) return;
-  throw new TypeError(`${name}: algorithm takes ${ALGORITHMS.join(', ')}, but got ${algorithm}`);
+export function checkAlgorithm(name: string, algorithm: string): void {
+  checkOptions(name, { algorithm }, { algorithm: ['ES256', 'Ed25519', 'RS256', 'PS256'] });
 }
 
 export async function generateKeyPair(algorithm: DpopAlgorithm): Promise<CryptoKeyPair> {
