@@ -830,6 +830,14 @@ export const mutants = [
     to: 'at',
     suites: ['parse-retry-after'],
   },
+  {
+    name: 'X-Rate-Limit-Retry-After-Seconds is not read',
+    row: 153,
+    file: 'lib/http/rate-limit.ts',
+    from: "['x-rate-limit-retry-after-seconds', ",
+    to: '[',
+    suites: ['parse-rate-limit'],
+  },
 
   // Several holders of one store
   {
