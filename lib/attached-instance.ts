@@ -19,6 +19,10 @@ export interface ResponseHandler {
   readonly rejected: ((error: unknown) => unknown) | null | undefined;
 }
 
+interface OpenCall {
+  readonly isDone: boolean;
+}
+
 const NO_THROTTLING = { maxQueued: Infinity };
 
 /** What one attachAuth() keeps for its instance, until detach(). */
@@ -30,8 +34,8 @@ export class AttachedInstance implements SessionMember {
   readonly budgets: RetryBudgets;
   /** Sends again: it has no interceptors and no defaults, so that a final config stays as it is. */
   readonly resender: Axios = bareAxios();
-  /** Errors of a transformResponse that have no config: the call that they belong to. */
-  readonly failedTransforms = new WeakMap<object, unknown>();
+  /** The calls of errors that have no config. null: open calls shared the error object. */
+  readonly callsOfErrors = new WeakMap<object, OpenCall | null>();
   isDetached = false;
   private readonly _anonymous: SchemeState;
   private readonly _principal: Principal | undefined;

@@ -11,11 +11,12 @@ export class Attempt {
   readonly authorized: SchemeState[] = [];
   /** Lower-case names of the headers that they wrote. */
   readonly written: string[] = [];
-  /** A scheme wrote a header that the call had set. */
-  discarded = false;
+  /** Those among them that wrote a header or modified the URL. */
+  readonly writers: SchemeState[] = [];
   keys: ThrottleKeys | undefined;
-  /** Kept until the response is classified, if a limit may have refused the attempt. */
   permit: Permit | undefined;
+  /** A predicate decides whether a limit or a scheme's credentials were refused; then `permit` is kept until it has. */
+  mayBeLimited = false;
   limits: Limits | undefined;
   response: AxiosResponse | undefined;
   /** `data` as the adapter gave it. */

@@ -48,31 +48,46 @@ export function chooseSchemes(
 export function authorize(attempt: Attempt, schemes: readonly SchemeState[], config: Config): MaybePromise<void> {
   const [state, ...others] = schemes;
   if (!state) return undefined;
-  const before = { ...attempt.request.headers } as Record<string, unknown>;
+  const { request } = attempt;
+  const before = { headers: { ...request.headers } as Record<string, unknown>, href: request.urlRead?.href };
   const next = (): MaybePromise<void> => {
     keepWritten(attempt, state, before, config);
     return authorize(attempt, others, config);
   };
-  state.singleFlight?.sent(attempt.request);
-  const written = state.scheme?.authorize(attempt.request);
+  state.singleFlight?.sent(request);
+  const written = state.scheme?.authorize(request);
   return isPromise(written) ? written.then(next) : next();
 }
 
+interface Before {
+  readonly headers: Record<string, unknown>;
+  /** undefined: nothing had read the URL yet. */
+  readonly href: string | undefined;
+}
+
+/** axios sets these on most calls. They are no credentials, so a scheme may replace them. */
+const NO_CREDENTIALS = ['accept', 'content-type'];
+
 /** Checks what a scheme wrote. If it wrote a header that the call had set, all that it wrote is discarded. */
-function keepWritten(attempt: Attempt, state: SchemeState, before: Record<string, unknown>, config: Config): void {
-  const { headers } = attempt.request;
+function keepWritten(attempt: Attempt, state: SchemeState, before: Before, config: Config): void {
+  const { headers, urlRead, urlGiven } = attempt.request;
   const written: string[] = [];
   for (const name of Object.keys(headers)) {
-    if (headers[name] === before[name]) continue;
+    if (headers[name] === before.headers[name]) continue;
     assertHeader(name, headers[name]);
     written.push(name.toLowerCase());
   }
-  if (bringsOwn(config, written)) {
-    attempt.discarded = true;
+  const hrefBefore = before.href ?? urlGiven;
+  const isDiscarded = bringsOwn(
+    config,
+    written.filter((name) => !NO_CREDENTIALS.includes(name)),
+  );
+  if (isDiscarded) {
     for (const name of Object.keys(headers)) {
-      if (name in before) headers[name] = before[name] as string;
+      if (name in before.headers) headers[name] = before.headers[name] as string;
       else Reflect.deleteProperty(headers, name);
     }
+    if (urlRead && hrefBefore !== undefined) urlRead.href = hrefBefore;
     return;
   }
   for (const name of written) {
@@ -81,6 +96,7 @@ function keepWritten(attempt: Attempt, state: SchemeState, before: Record<string
     attempt.written.push(name);
   }
   attempt.authorized.push(state);
+  if (written.length > 0 || urlRead?.href !== hrefBefore) attempt.writers.push(state);
 }
 
 /** Whether the call brings a credential of its own for one of these headers. For Authorization, also axios's `auth` and user-info in the URL. */

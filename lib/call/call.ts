@@ -111,10 +111,9 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
   passThrottle(attempt: Attempt): Promise<void> | undefined {
     const { throttle } = this;
     if (!throttle || throttle.isIdle) return undefined;
-    const keys = this.keysOf(attempt);
-    if (this.permit && throttle.closedForMs(keys) <= 0) return undefined;
+    if (this.permit && !this.isThrottled(attempt)) return undefined;
     this.release('ended');
-    const entered = throttle.enter(keys, this, this.instance.throttling.maxQueued);
+    const entered = throttle.enter(this.keysOf(attempt), this, this.instance.throttling.maxQueued);
     if (!entered || !('ready' in entered)) {
       this.permit = entered;
       return undefined;
@@ -126,8 +125,8 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
   }
 
   isThrottled(attempt: Attempt): boolean {
-    const { throttle } = this;
-    return throttle !== undefined && !throttle.isIdle && throttle.closedForMs(this.keysOf(attempt)) > 0;
+    const { throttle, permit } = this;
+    return !permit?.isProbe && throttle?.isIdle === false && throttle.closedForMs(this.keysOf(attempt)) > 0;
   }
 
   /** The token may have expired meanwhile: the next refusal counts as the first one. */
@@ -139,9 +138,9 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
   keysOf(attempt: Attempt): ThrottleKeys {
     if (attempt.keys) return attempt.keys;
     const { origin } = attempt.request;
-    // A scheme may have written to the request of this attempt.
+    // A scheme may have written to the request of this attempt: its headers or its URL.
     const request =
-      attempt.written.length === 0 ? attempt.request : this._requestOf(snapshot(this.config as Config), origin);
+      attempt.writers.length === 0 ? attempt.request : this._requestOf(snapshot(this.config as Config), origin);
     const { keyOf } = this.instance.throttling;
     return (attempt.keys = keyOf ? [keyOf(request)] : [origin + request.url.pathname, origin]);
   }
@@ -208,8 +207,8 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
   }
 
   /** What events say about the call. URLs have no query and no user-info. */
-  about({ request }: Attempt): { call: number; method: string; url: string } {
-    return { call: this._number, method: request.method, url: request.url.origin + request.url.pathname };
+  about({ request: { method, cleanUrl } }: Attempt): { call: number; method: string; url: string } {
+    return { call: this._number, method, url: cleanUrl.origin + cleanUrl.pathname };
   }
 
   /** Notes the delay that the server asked for, if any. */

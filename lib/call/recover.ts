@@ -2,7 +2,7 @@ import type { AxiosError, AxiosResponse } from 'axios';
 import { headersOf } from '../http/response-headers.js';
 import { parseChallenges, type Challenge } from '../http/www-authenticate.js';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
-import { decide, isThrottled, type Decision, type Outcome } from '../retry/decide.js';
+import { decide, isSuccess, isThrottled, type Decision, type Outcome } from '../retry/decide.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import { discard } from '../transport/discard.js';
 import { wasFetchedElsewhere } from '../transport/redirects.js';
@@ -16,26 +16,42 @@ import { reportLimit } from './transmit.js';
 export interface Answer {
   readonly outcome: Outcome;
   readonly refusedBy: readonly SchemeState[];
-  /** The schemes that read the response asynchronously. */
+  /** Resolves once the schemes have read the response. undefined: they have. */
   readonly notified: Promise<unknown> | undefined;
 }
 
 /** Classifies the last attempt, and passes its response to the schemes that authorized it. */
 export function readAnswer(call: Call, attempt: Attempt): Answer {
-  const { response, request, received, authorized } = attempt;
-  const refusedBy: SchemeState[] = [];
-  let notified: Promise<unknown> | undefined;
-  if (response && !wasFetchedElsewhere(response, request.origin)) {
-    for (const state of authorized) if (isRefusal(call, state, response)) refusedBy.push(state);
-    for (const state of authorized) {
-      const { scheme } = state;
-      const done = scheme?.onAnswer?.({ request, response, isRefusal: refusedBy.includes(state), received });
-      if (isPromise(done)) notified = notified ? Promise.all([notified, done]) : done;
+  const { response, request, authorized } = attempt;
+  const readers = response && !wasFetchedElsewhere(response, request.origin) ? authorized : [];
+  let refusedBy: readonly SchemeState[] = [];
+  let outcome = outcomeOf(attempt, false);
+  try {
+    refusedBy = readers.filter((state) => response && isRefusal(call, state, response));
+    if (refusedBy.length > 0) outcome = outcomeOf(attempt, true);
+  } finally {
+    // Also if a predicate throws: the calls behind this one wait for its permit.
+    reportLimit(call, attempt, isThrottled(outcome));
+  }
+  return { outcome, refusedBy, notified: notify(attempt, readers, refusedBy) };
+}
+
+function notify(
+  { response, request, received }: Attempt,
+  readers: readonly SchemeState[],
+  refusedBy: readonly SchemeState[],
+): Promise<unknown> | undefined {
+  const pending: Promise<unknown>[] = [];
+  for (const state of readers) {
+    try {
+      const isRefusal = refusedBy.includes(state);
+      const done = response && state.scheme?.onAnswer?.({ request, response, isRefusal, received });
+      if (isPromise(done)) pending.push(done);
+    } catch (error) {
+      pending.push(Promise.reject(error as Error));
     }
   }
-  const outcome = outcomeOf(attempt, refusedBy.length > 0);
-  reportLimit(call, attempt, isThrottled(outcome));
-  return { outcome, refusedBy, notified };
+  return pending.length > 0 ? Promise.all(pending) : undefined;
 }
 
 /** Whether a response refuses the credentials of a scheme. Only `true` counts, so that an async predicate decides nothing. */
@@ -58,10 +74,12 @@ function challengesOf(response: AxiosResponse): Challenge[] {
 
 /** Decides what follows the last attempt, and waits if it has to. Returns true if the call is ready to be sent again. */
 export async function nextStep(call: Call, attempt: Attempt, answer: Answer): Promise<boolean> {
-  const { instance } = call;
+  const { instance, waits } = call;
+  const { notified } = answer;
+  // A response that arrives after the deadline or after detach() is the call's own; only a wait that begins later ends with them.
+  if (notified) await (waits.end === undefined ? waits.for(notified) : notified);
   attempt.isDecided = true;
-  await answer.notified;
-  if (instance.isDetached) return false;
+  if (instance.isDetached || isSuccess(answer.outcome)) return false;
   const decision = decideOn(call, attempt, answer);
   switch (decision.kind) {
     case 'settle':
@@ -84,7 +102,8 @@ function decideOn(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer):
     throttles: call.throttles,
     attempts: call.attempts,
     canReauthorize: refusedBy.some((state) => challengesLeft(call, state) > 0),
-    maxChallenges: call.principal.schemes.reduce((sum, { maxChallenges }) => sum + maxChallenges, 0),
+    isReplay: call.isRefreshed,
+    maxChallenges: call.principal.schemes.reduce((sum, { maxChallenges }) => sum + finite(maxChallenges), 0),
     remainingMs: waits.remainingMs,
   };
   const circumstances = {
@@ -105,6 +124,11 @@ function decideOn(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer):
       }),
   };
   return decide(outcome, progress, circumstances, retry, isRetried, instance.clock.random());
+}
+
+/** A scheme without a limit of its own is bounded by the limits of attempts. */
+function finite(maxChallenges: number): number {
+  return maxChallenges === Infinity ? 1 : maxChallenges;
 }
 
 function challengesLeft(call: Call, state: SchemeState): number {

@@ -2,6 +2,7 @@ import type { AxiosResponse } from 'axios';
 import type { AttachedInstance, ResponseHandler } from '../attached-instance.js';
 import { Call } from '../call/call.js';
 import { nextStep, readAnswer, type Answer } from '../call/recover.js';
+import { isSuccess } from '../retry/decide.js';
 import { callBehind } from '../call/report.js';
 import { resend, settleReasonOf } from '../call/resend.js';
 import { hide } from '../errors.js';
@@ -22,8 +23,7 @@ export function responseInterceptor(instance: AttachedInstance) {
 
   /** The call of this instance that is still open; none if an earlier handler replaced the response by something else. */
   function openCall(settled: unknown): Call | undefined {
-    const behind =
-      callBehind(settled) ?? (isObject(settled) ? callBehind(instance.failedTransforms.get(settled)) : undefined);
+    const behind = callBehind(settled) ?? (isObject(settled) ? instance.callsOfErrors.get(settled) : undefined);
     return behind instanceof Call && !behind.isDone && behind.instance === instance ? behind : undefined;
   }
 
@@ -37,8 +37,7 @@ export function responseInterceptor(instance: AttachedInstance) {
     } catch (error) {
       return fail(call, error);
     }
-    const outcome = answer?.outcome;
-    const isFine = outcome?.kind === 'answer' && outcome.status < 400 && !outcome.isRefusal && !answer?.notified;
+    const isFine = answer && isSuccess(answer.outcome) && !answer.notified;
     if (!isFine || settled.status === 'rejected') return (call.recovering = recover(call, settled, answer));
     call.finish();
     return settled.value;
@@ -48,18 +47,20 @@ export function responseInterceptor(instance: AttachedInstance) {
     let settled = first;
     let answer = firstAnswer;
     try {
-      while (call.last && !call.last.isDecided && answer && (await nextStep(call, call.last, answer))) {
+      while (call.last && answer && (await nextStep(call, call.last, answer))) {
         // Read before the send, since detach() removes the mark between earlier and later handlers.
         const earlier = instance.responseHandlersBefore(fulfilled);
         const resent = await resend(call);
         if (!resent) break;
         settled = await through(earlier, resent);
-        if (isOfAnotherCall(settled, call)) break;
+        // It may have ended before it was sent.
+        if (call.last.isDecided || isOfAnotherCall(settled, call)) break;
         answer = readAnswer(call, call.last);
       }
     } catch (error) {
       const reason = settleReasonOf(error);
-      if (!reason || !call.last?.response) return await fail(call, error);
+      // What a scheme has not read yet is not passed on.
+      if (!reason || !call.last?.isDecided || !call.last.response) return await fail(call, error);
       call.reason = reason;
     }
     if (settled.status === 'fulfilled') {
@@ -67,7 +68,7 @@ export function responseInterceptor(instance: AttachedInstance) {
       return settled.value;
     }
     const { reason } = settled;
-    if (isObject(reason) && instance.failedTransforms.has(reason)) return fail(call, reason);
+    if (isObject(reason) && instance.callsOfErrors.has(reason)) return fail(call, reason);
     call.finish();
     throw reason;
   }

@@ -17,6 +17,8 @@ export interface QueuedCall {
 
 /** The right to send one call. */
 export interface Permit {
+  /** It may be used although the key is closed, to find out whether the server has recovered. */
+  readonly isProbe: boolean;
   /** Reports the result of the send. `granted`: the server let the call in. Idempotent. */
   release(result: 'granted' | 'ended'): void;
 }
