@@ -253,7 +253,7 @@ describe('errors', () => {
     ['whose config is a getter', () => Object.defineProperty(new Error('broken'), 'config', { get: () => ({}) })],
   ])('an error that is %s is passed on as it is', async (_, make) => {
     const error = make();
-    const api = axios.create({ baseURL: 'https://api.example.com', adapter: () => Promise.reject(error as Error) });
+    const api = axios.create({ baseURL: 'https://api.example.com', adapter: () => Promise.reject(error) });
     attachAuth(api, { scheme: bearer('token'), retry: false });
     expect(await failureOf(api.get('/item'))).toBe(error);
   });

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import type { TokenStore } from '../lib/store.js';
 import { filePort } from '../lib/stores/file.js';
-import { takeTurn } from '../lib/stores/file-lock.js';
+import { withFileLock } from '../lib/stores/file-lock.js';
 
 const ever = (): AbortSignal => new AbortController().signal;
 
@@ -294,7 +294,7 @@ test('a write that somebody stopped keeps from its turn fails with EBUSY within 
   const store = filePort(file);
   const stopped = gate();
   mkdirSync(`${file}.lock`, { mode: 0o700 });
-  const busy = takeTurn(`${file}.lock`, 'write', () => stopped.opened, ever());
+  const busy = withFileLock(`${file}.lock`, 'write', () => stopped.opened, ever());
   const next = { version: 1, generation: 1, epoch: 0, tokens: null } as const;
   await expect(store.compareAndSet(undefined, next)).rejects.toMatchObject({ code: 'EBUSY' });
   stopped.open();

@@ -7,14 +7,23 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import axios from 'axios';
 import { buildSync } from 'esbuild';
-import { attachAuth, bearer, type AuthEvent } from '../lib/index.js';
+import {
+  attachAuth,
+  bearer,
+  type AuthError,
+  type AuthEvent,
+  type BearerScheme,
+  type TokenResponse,
+} from '../lib/index.js';
+import { fileStore } from '../lib/node.js';
 import { tokenStore, type StoredSession, type TokenStore } from '../lib/store.js';
 import { filePort } from '../lib/stores/file.js';
 import { inTurn, onlyFor, servers } from './support/answers.js';
+import { rounds } from './support/rounds.js';
 import { VirtualClock } from './support/virtual-clock.js';
 
 /** F93 asks for 100 000 on request. */
-const FUZZ_ROUNDS = Number(process.env['FILE_FUZZ_ROUNDS'] ?? 10_000);
+const FUZZ_ROUNDS = Number(process.env['FILE_FUZZ_ROUNDS'] ?? rounds(1_000, 10_000));
 
 const start = servers();
 const run = promisify(execFile);
@@ -181,7 +190,7 @@ onPosix('permissions', () => {
     await expect(store.exclusive?.(() => Promise.resolve(), ever)).rejects.toThrow(/chmod it to 700/);
     await rm(`${file}.lock`, { recursive: true });
     await symlink(folder, `${file}.lock`);
-    await expect(store.compareAndSet(1, session(2))).rejects.toThrow(/no directory/);
+    await expect(store.compareAndSet(1, session(2))).rejects.toThrow(/not a directory/);
     expect(await store.load()).toEqual(session(1));
   });
 
@@ -258,6 +267,15 @@ onPosix('a path that cannot be trusted', () => {
     expect(names()).toEqual(['session.json']);
   });
 
+  // F145
+  test('a FIFO is refused at once, though nothing writes to it', async () => {
+    await run('mkfifo', ['-m', '600', file]);
+    const store = filePort(file);
+    await expect(store.load()).rejects.toThrow(/not a regular file/);
+    await expect(store.compareAndSet(undefined, session(1))).rejects.toThrow(/not a regular file/);
+    expect(names()).toEqual(['session.json']);
+  });
+
   test('what is refused does not end a session: it goes on in memory, and an event says so', async () => {
     await symlink(join(folder, 'nothing.json'), file);
     const server = await start(inTurn(200));
@@ -271,6 +289,95 @@ onPosix('a path that cannot be trusted', () => {
     expect(server.seen[0]?.headers.authorization).toBe('Bearer good');
     expect(JSON.stringify(events)).not.toContain(folder);
   });
+});
+
+// F143
+describe('where nothing can be written', () => {
+  const opened = async (
+    path: string,
+    refresh: () => TokenResponse,
+  ): Promise<{ scheme: BearerScheme; reasons: () => string[]; call: () => Promise<unknown> }> => {
+    const server = await start(onlyFor('new'));
+    const api = axios.create({ baseURL: server.origin });
+    const events: AuthEvent[] = [];
+    const scheme = bearer({ store: fileStore(path), tokens: { accessToken: 'old', refreshToken: 'r' }, refresh });
+    attachAuth(api, { scheme, onEvent: (event) => events.push(event) });
+    return {
+      scheme,
+      reasons: () => events.flatMap((event) => (event.type === 'store-degraded' ? event.reason : [])),
+      call: () =>
+        api.get('/').then(
+          ({ status }) => status,
+          (error: unknown) => (error as AuthError).code,
+        ),
+    };
+  };
+  const refuseToMake = (code: string): void => {
+    jest.spyOn(fsSync, 'mkdirSync').mockImplementation(() => {
+      throw Object.assign(new Error(code), { code });
+    });
+  };
+
+  test.each([
+    ['the directory may not be written', () => (refuseToMake('EACCES'), file)],
+    ['the file system is read-only', () => (refuseToMake('EROFS'), file)],
+    ['the disk is full', () => (refuseToMake('ENOSPC'), file)],
+    [
+      'its directory is a file',
+      () => (writeFileSync(join(folder, 'plain'), ''), join(folder, 'plain', 'session.json')),
+    ],
+  ])(
+    'a session of which nothing is stored is refreshed in memory, and an event says so: %s',
+    async (_what, prepare) => {
+      const refresh = jest.fn(() => ({ accessToken: 'new', refreshToken: 'r2' }));
+      const { call, reasons } = await opened(prepare(), refresh);
+      expect(await Promise.all([call(), call()])).toEqual([200, 200]);
+      expect(refresh).toHaveBeenCalledTimes(1);
+      expect(reasons()[0]).toMatch(/^write: Error E[A-Z]+; the session goes on in memory$/);
+    },
+  );
+
+  test('a session that is stored is not refreshed without its lock: calls with a valid token go on, others fail and say why', async () => {
+    await filePort(file).compareAndSet(undefined, session(1, 'new'));
+    rmSync(`${file}.lock`, { recursive: true });
+    refuseToMake('EACCES');
+    const refresh = jest.fn(() => ({ accessToken: 'new', refreshToken: 'r2' }));
+    const { scheme, call, reasons } = await opened(file, refresh);
+    expect(await call()).toBe(200);
+    await expect(scheme.refresh()).rejects.toMatchObject({
+      code: 'ERR_AUTH_REFRESH_FAILED',
+      message: expect.stringMatching(/lock could not be acquired/) as string,
+    });
+    expect(await call()).toBe(200);
+    expect(refresh).not.toHaveBeenCalled();
+    expect(reasons()).toEqual(['lock: Error EACCES; no refresh without it']);
+  });
+
+  test('an error of the work itself is not taken for that of the lock', async () => {
+    const work = jest.fn(() => Promise.reject(Object.assign(new Error('mine'), { code: 'EACCES' })));
+    await expect(filePort(file).exclusive?.(work, ever)).rejects.toThrow('mine');
+    expect(work).toHaveBeenCalledTimes(1);
+  });
+});
+
+// F165
+test('a file that is deleted counts as one that never was, for holders that run', async () => {
+  const server = await start(inTurn(200, 200));
+  const api = axios.create({ baseURL: server.origin });
+  const scheme = bearer({ store: fileStore(file) });
+  attachAuth(api, { scheme });
+  await scheme.signIn({ accessToken: 'of the one before' });
+  const changed = new Promise<void>((resolve) => {
+    const stop = scheme.subscribe(() => {
+      if (scheme.getSnapshot().status === 'signed-in') return;
+      stop();
+      resolve();
+    });
+  });
+  rmSync(file);
+  await changed;
+  await api.get('/');
+  expect(server.seen[0]?.headers).not.toHaveProperty('authorization');
 });
 
 describe('a file that holds no session', () => {

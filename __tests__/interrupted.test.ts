@@ -1,15 +1,8 @@
-import axios, {
-  AxiosError,
-  AxiosHeaders,
-  type AxiosAdapter,
-  type AxiosResponse,
-  type InternalAxiosRequestConfig,
-} from 'axios';
 import { inspect } from 'node:util';
-import { apiKey, attachAuth, bearer, exchangeOf, hmac, signed, type AuthScheme } from '../lib/index.js';
+import axios, { AxiosError, type AxiosAdapter, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import { apiKey, attachAuth, exchangeOf, hmac, type AuthScheme } from '../lib/index.js';
 import { failureOf } from './support/answers.js';
-import { frozenClock, recording } from './support/recording.js';
-import { reasonOf, Stage, tooMany, unauthorized, underway } from './support/stage.js';
+import { Stage, tooMany, underway } from './support/stage.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -50,7 +43,7 @@ describe('an adapter', () => {
       (config: Config) => {
         throw make(config);
       },
-      (config: Config) => Promise.reject(make(config) as Error),
+      (config: Config) => Promise.reject(make(config)),
       (config: Config) => new Promise((_resolve, reject) => setImmediate(reject, make(config))),
     ]) {
       const error = await failureOf(over(adapter as AxiosAdapter).api.get('/item'));
@@ -59,7 +52,7 @@ describe('an adapter', () => {
     }
   });
 
-  const presigned: AuthScheme = { name: 'Presigned', authorize: ({ url }) => void url.searchParams.set('s', 'canary') };
+  const presigned: AuthScheme = { name: 'Presigned', authorize: ({ url }) => url.searchParams.set('s', 'canary') };
 
   test.each<[string, AuthScheme]>([
     ['writes a header', apiKey('canary')],

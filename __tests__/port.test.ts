@@ -276,17 +276,19 @@ describe('isRefusal', () => {
   test('gets `this`, and its error rejects the call, with the response', async () => {
     class Scheme implements AuthScheme {
       readonly name = 'Class';
-      readonly #refused = 419;
-      authorize(): void {}
+      readonly #refused = new Set([419]);
+      authorize(): void {
+        this.#refused.add(420);
+      }
       onChallenge(): boolean {
-        return this.#refused === 419;
+        return this.#refused.has(419);
       }
       isRefusal({ status }: { status: number }): boolean {
         if (status === 500) throw new Error('bad predicate');
-        return status === this.#refused;
+        return this.#refused.has(status);
       }
       onAnswer(): void {
-        void this.#refused;
+        this.#refused.delete(420);
       }
     }
     const { api, sent } = recording(new Scheme(), [419, 200, 500], { retry: false });
@@ -600,7 +602,7 @@ describe('a scheme that writes to the URL', () => {
   /** A presigned query, new for every attempt. */
   const presigned = (members: Partial<AuthScheme> = {}): AuthScheme => ({
     name: 'Presigned',
-    authorize: ({ url, attempt }) => void url.searchParams.set('sig', `canary-${String(attempt)}`),
+    authorize: ({ url, attempt }) => url.searchParams.set('sig', `canary-${String(attempt)}`),
     onChallenge: () => true,
     ...members,
   });
@@ -624,7 +626,7 @@ describe('a scheme that writes to the URL', () => {
       ['404', inTurn(404)],
       ['broken connection', (_: unknown, response: Parameters<typeof reply>[0]) => void response.socket?.destroy()],
     ])('leaves no trace of it on the error of a %s', async (_, handler) => {
-      const server = await start(handler as never);
+      const server = await start(handler);
       const error = await failureOf(client(server, adapter, presigned(), { retry: false }).get('/item'));
       expect((error as AxiosError).config).toMatchObject({ url: '/item', baseURL: server.origin });
       expect(shown(error)).not.toContain('canary');

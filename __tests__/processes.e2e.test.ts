@@ -5,6 +5,8 @@ import { setTimeout as rest } from 'node:timers/promises';
 import type { StoredSession } from '../lib/store.js';
 import { filePort } from '../lib/stores/file.js';
 import { Processes, type Holder } from './support/processes.js';
+import { rounds } from './support/rounds.js';
+import { times } from './support/series.js';
 import { reply, serve, type Recorder } from './support/serve.js';
 import { TokenEndpoint } from './support/token-endpoint.js';
 import { VirtualClock } from './support/virtual-clock.js';
@@ -75,10 +77,10 @@ const expectNoRubbish = (): void => {
 
 // F31
 test.each([
-  [2, 20],
-  [4, 20],
-  [8, 30],
-  [16, 30],
+  [2, rounds(5, 20)],
+  [4, rounds(5, 20)],
+  [8, rounds(5, 30)],
+  [16, rounds(5, 30)],
 ])('%i processes over one file refresh once at each of %i expiries', async (count, expiries) => {
   const holders = await start(count);
   for (let expiry = 1; expiry <= expiries * FACTOR; expiry++) {
@@ -122,6 +124,22 @@ onPosix('a process that is killed', () => {
     expect(await stored()).toMatchObject({ generation: 2, tokens: { accessToken: 'alice-a2' } });
     expectNoRubbish();
   });
+
+  // I11: between the response and the store there is no holder that lived to store it.
+  test.each(['answered', 'before the draft', 'with a synced draft'])(
+    '%s, at a server without a grace: the session ends, once and cleanly',
+    async (point) => {
+      endpoint.revokeAll();
+      const victim = await processes.start(server.origin, file, point);
+      const others = await start(3);
+      expect(await victim.call()).toBe('killed');
+      const answers = await Promise.all(others.map((holder) => holder.call()));
+      expect(answers).toEqual(Array(3).fill('ERR_AUTH_SESSION_EXPIRED'));
+      expect(outcomes()).toEqual(['issued', 'reused']);
+      expect(await stored()).toMatchObject({ tokens: null });
+      expectNoRubbish();
+    },
+  );
 
   test('while it waits for its turn is no loss to those behind it', async () => {
     const [first, victim, last] = (await start(3)) as [Holder, Holder, Holder];
@@ -168,6 +186,23 @@ onPosix('a process that is killed', () => {
     expect(await call).toBe('killed');
     expect(outcomes()).toEqual(['issued', 'again']);
   });
+});
+
+// F130
+test('callers of six processes that do not wait for a late response: it is stored, and asked for once', async () => {
+  const holders = await Promise.all(times(6, () => processes.start(server.origin, file, '', 300)));
+  const held: (() => void)[] = [];
+  answering = (deliver) => held.push(deliver);
+  endpoint.revokeAll();
+  for (let round = 0; round < 2; round++) {
+    const answers = await Promise.all(holders.map((holder) => holder.call()));
+    expect(answers).toEqual(Array(6).fill('ERR_AUTH_REFRESH_FAILED'));
+  }
+  expect(held).toHaveLength(1);
+  held[0]!();
+  while ((await stored())?.generation !== 2) await rest(5);
+  expect(await Promise.all(holders.map((holder) => holder.call()))).toEqual(Array(6).fill(200));
+  expect(outcomes()).toEqual(['issued']);
 });
 
 // F35

@@ -274,6 +274,14 @@ describe('after a response that context.client received,', () => {
     expect(classified(error, { received }).mayBeSpent).toBe(true);
   });
 
+  test('an error that shows only its status means what that response said', () => {
+    const page = { status: 200, data: HTML, headers: {} };
+    expect(classified({ response: { status: 200 } }, { received: page })).toMatchObject({
+      kind: 'unavailable',
+      mayBeSpent: true,
+    });
+  });
+
   test('a reset does not mean what an earlier response said', () => {
     expect(classified(new AxiosError('x', 'ECONNRESET'), { received: { status: 401 } })).toMatchObject({
       kind: 'unreachable',

@@ -1,9 +1,11 @@
 import type { Axios, AxiosInstance } from 'axios';
 import { DeadlineTimer } from './call/deadline-timer.js';
+import { LimitEvents } from './call/limit-events.js';
+import { CooldownSharing } from './call/shared-cooldown.js';
 import { check } from './check.js';
 import type { Clock } from './clock.js';
 import { emitter, type Emit } from './events.js';
-import { ownValue } from './safe-read.js';
+import { isObject, ownValue } from './safe-read.js';
 import type { Policy } from './policy.js';
 import { RetryBudgets } from './retry/budget.js';
 import type { AuthRequest } from './schemes/scheme.js';
@@ -23,24 +25,29 @@ interface OpenCall {
   readonly isDone: boolean;
 }
 
-const NO_THROTTLING = { maxQueued: Infinity };
+/** A throttle as one instance uses it. */
+export interface InstanceThrottle {
+  readonly throttle: Throttle;
+  readonly events: LimitEvents | undefined;
+  readonly sharing: CooldownSharing | undefined;
+}
 
 /** What one attachAuth() keeps for its instance, until detach(). */
 export class AttachedInstance implements SessionMember {
   readonly emit: Emit;
-  readonly emitRef: WeakRef<Emit>;
   readonly origins: OriginRules;
   readonly deadlines: DeadlineTimer;
-  readonly budgets: RetryBudgets;
   /** Sends again: it has no interceptors and no defaults, so that a final config stays as it is. */
   readonly resender: Axios = bareAxios();
-  /** The calls of errors that have no config. null: open calls shared the error object. */
-  readonly callsOfErrors = new WeakMap<object, OpenCall | null>();
   isDetached = false;
+  /** null: open calls shared the error object. */
+  private readonly _callsOfErrors = new WeakMap<object, OpenCall | null>();
+  private readonly _budgets = new RetryBudgets();
+  private readonly _throttles = new WeakMap<Throttle, InstanceThrottle>();
   private readonly _anonymous: SchemeState;
   private readonly _principal: Principal | undefined;
   private _leaveSession: (() => void) | undefined;
-  private readonly _joined = new WeakSet<object>();
+  private readonly _joined = new WeakSet();
   private _calls = 0;
 
   constructor(
@@ -49,8 +56,6 @@ export class AttachedInstance implements SessionMember {
     readonly clock: Clock,
   ) {
     this.emit = emitter(policy.onEvent, () => clock.now());
-    this.emitRef = new WeakRef(this.emit);
-    this.budgets = new RetryBudgets(() => clock.monotonic());
     this.deadlines = new DeadlineTimer(clock);
     this.origins = new OriginRules(policy.origins, () => ownValue(_instance.defaults, 'baseURL') as string | undefined);
     this._anonymous = new SchemeState(undefined, clock);
@@ -66,8 +71,33 @@ export class AttachedInstance implements SessionMember {
     return clientOf(this._instance);
   }
 
-  get throttling(): { keyOf?: ((request: AuthRequest) => string) | undefined; maxQueued: number } {
-    return this.policy.throttle || NO_THROTTLING;
+  get keyOf(): ((request: AuthRequest) => string) | undefined {
+    return this.policy.throttle ? this.policy.throttle.keyOf : undefined;
+  }
+  get maxQueued(): number {
+    return this.policy.throttle ? this.policy.throttle.maxQueued : Infinity;
+  }
+
+  /** Counts the first attempt of a call for the retry budget of its origin. */
+  countCall(origin: string): void {
+    const now = this.clock.monotonic();
+    this._budgets.of(origin, now).countCall(now);
+  }
+  /** Takes a retry from the budget; false if there is none left. */
+  takeRetry(origin: string): boolean {
+    const now = this.clock.monotonic();
+    return this._budgets.of(origin, now).take(now);
+  }
+
+  /** Notes whose an error without a config is. An object that open calls share leads to none of them. */
+  claim(error: unknown, call: OpenCall): void {
+    if (!isObject(error)) return;
+    const other = this._callsOfErrors.get(error);
+    const isShared = other === null || (other && other !== call && !other.isDone);
+    this._callsOfErrors.set(error, isShared ? null : call);
+  }
+  callOf(error: unknown): OpenCall | undefined {
+    return isObject(error) ? (this._callsOfErrors.get(error) ?? undefined) : undefined;
   }
 
   nextCallNumber(): number {
@@ -90,9 +120,21 @@ export class AttachedInstance implements SessionMember {
     return principal;
   }
 
-  /** undefined: each call handles throttling on its own. */
-  throttleOf(principal: Principal): Throttle | undefined {
-    return this.policy.throttle ? principal.main.throttle : undefined;
+  /** Returns the throttle of a principal as this instance uses it; undefined: each call handles throttling on its own. */
+  throttleOf(principal: Principal): InstanceThrottle | undefined {
+    const { policy, clock, emit } = this;
+    if (!policy.throttle) return undefined;
+    const { shared, throttle = principal.main.throttle } = policy.throttle;
+    let used = this._throttles.get(throttle);
+    if (!used) {
+      used = {
+        throttle,
+        events: policy.onEvent && new LimitEvents(throttle, clock, emit),
+        sharing: shared && new CooldownSharing(shared, throttle, clock, policy.retry),
+      };
+      this._throttles.set(throttle, used);
+    }
+    return used;
   }
 
   /** The handlers of the instance's response chain that run before `own`. */
@@ -115,7 +157,9 @@ export class AttachedInstance implements SessionMember {
     if (this.isDetached) return;
     this.isDetached = true;
     this.deadlines.checkAll();
-    if (this._principal) this.throttleOf(this._principal)?.forget(this.emitRef);
+    const used = this._principal && this.throttleOf(this._principal);
+    used?.events?.stop();
+    used?.sharing?.stop();
     this._leaveSession?.();
   }
 }

@@ -78,8 +78,8 @@ export class Timeline {
     return this._ms;
   }
 
-  /** Runs `run` once at an instant; the timer does not keep a Node process alive. */
-  at(instant: number, run: () => void): Cancel {
+  /** Runs `run` once at an instant. */
+  at(instant: number, run: () => void, hold?: 'idle'): Cancel {
     let cancel: Cancel;
     const arm = (): void => {
       const fromMs = this.now();
@@ -92,7 +92,7 @@ export class Timeline {
           if (this._ms >= instant) run();
           else arm();
         },
-        'idle',
+        hold,
       );
     };
     arm();
@@ -102,26 +102,9 @@ export class Timeline {
   }
 }
 
-/** Runs `run` once `delayMs` have passed on a stopwatch. Infinity never comes, but unless `idle` it holds the process. */
+/** Runs `run` once after `delayMs`, the machine's sleep included. Infinity never comes, but unless `idle` it holds the process. */
 export function alarm(clock: Clock, delayMs: number, run: () => void, hold?: 'idle'): Cancel {
-  const passedMs = stopwatch(clock);
-  let cancel: Cancel;
-  const arm = (leftMs: number): void => {
-    cancel = clock.after(
-      Math.min(Math.max(leftMs, 0), SLICE_MS),
-      () => {
-        const left = delayMs - passedMs();
-        if (left <= 0) run();
-        // A rest too small for the clock to show would never pass.
-        else arm(Math.max(left, 1));
-      },
-      hold,
-    );
-  };
-  arm(delayMs);
-  return () => {
-    cancel();
-  };
+  return new Timeline(clock).at(delayMs, run, hold);
 }
 
 /** A timer that fires so much later than set shows that the machine slept, or that a tab was frozen. */

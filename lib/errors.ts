@@ -1,5 +1,6 @@
 import { AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
-import { withoutPrototype, safeGet } from './safe-read.js';
+import { BRAND, hasBrand } from './auth-error-brand.js';
+import { safeGet } from './safe-read.js';
 
 /*
  * Error
@@ -14,6 +15,7 @@ export type AuthErrorCode =
   | 'ERR_AUTH_SESSION_EXPIRED'
   | 'ERR_AUTH_SESSION_CHANGED'
   | 'ERR_AUTH_BODY_NOT_SIGNABLE'
+  | 'ERR_AUTH_RESPONSE_NOT_VERIFIED'
   | 'ERR_AUTH_FOREIGN_ORIGIN'
   | 'ERR_AUTH_INSECURE'
   | 'ERR_AUTH_INVALID_CREDENTIAL'
@@ -21,8 +23,6 @@ export type AuthErrorCode =
   | 'ERR_AUTH_THROTTLED'
   | 'ERR_AUTH_QUEUE_FULL'
   | 'ERR_AUTH_DETACHED';
-
-const BRAND = Symbol.for('axios-attach-auth.AuthError');
 
 /**
  * What this package rejects a call with. It is an AxiosError, so `isAxiosError()` stays true; `config` is the call's own,
@@ -47,12 +47,8 @@ export class AuthError extends AxiosError {
   ) {
     super(message, code, config, undefined, response);
     this.name = 'AuthError';
+    hide(this, BRAND, true);
     if (cause !== undefined) hide(this, 'cause', cause);
-  }
-
-  /** @internal */
-  get [BRAND](): true {
-    return true;
   }
 
   /**
@@ -66,9 +62,23 @@ export class AuthError extends AxiosError {
   }
 }
 
+/** A call that may not wait until its limit opens. */
+export function throttled(forMs: number): AuthError {
+  return new AuthError(
+    'ERR_AUTH_THROTTLED',
+    `Not sent: the server is rate limiting this endpoint for another ${String(Math.ceil(forMs / 1000))} s, longer than ` +
+      '`maxRetryAfterMs` or `deadlineMs` allows. See `exchangeOf(error).retryAt`.',
+  );
+}
+
+/** A call that finds as many calls waiting as may wait. */
+export function queueFull(): AuthError {
+  return new AuthError('ERR_AUTH_QUEUE_FULL', 'Not sent: `throttle.maxQueued` calls wait for this limit already.');
+}
+
 /** True for an {@link AuthError}, also one of another copy of this package. */
 export function isAuthError(value: unknown): value is AuthError {
-  return (value as Record<symbol, unknown> | null | undefined)?.[BRAND] === true;
+  return hasBrand(value);
 }
 
 /**
@@ -84,60 +94,16 @@ let descriptor: PropertyDescriptor | undefined;
 
 /** Sets a property that inspectors and serializers skip. A frozen target stays as it is. */
 export function hide(target: object, key: PropertyKey, value: unknown): void {
-  descriptor ??= Object.assign(Object.create(null) as object, {
-    enumerable: false,
-    writable: true,
-    configurable: true,
-  });
-  descriptor.value = value;
-  Reflect.defineProperty(target, key, descriptor);
+  define(target, key, value, false);
+}
+
+/** Sets a property whatever it was before. Returns false if the target is frozen. */
+export function define(target: object, key: PropertyKey, value: unknown, enumerable: boolean): boolean {
+  descriptor ??= Object.assign(Object.create(null) as object, { writable: true, configurable: true });
+  Object.assign(descriptor, { value, enumerable });
+  const isDefined = Reflect.defineProperty(target, key, descriptor);
   descriptor.value = undefined;
-}
-
-/**
- * Leaves of an AxiosError's request only where it went, and nothing of an answer that may hold new tokens. Errors of a
- * refresh end in logs, and what its request carried is the refresh token itself.
- */
-export function withoutSecrets(error: unknown): unknown {
-  for (const failure of chainOf(error)) {
-    withoutQuotes(failure);
-    if (safeGet(failure, 'isAxiosError') !== true) continue;
-    const { method, baseURL, url } = withoutPrototype(
-      safeGet(failure, 'config') ?? {},
-    ) as Partial<InternalAxiosRequestConfig>;
-    const response = safeGet(failure, 'response');
-    for (const holder of [failure, response]) {
-      if (!holder) continue;
-      Object.assign(holder, { config: { method, baseURL: whereTo(baseURL), url: whereTo(url), headers: {} } });
-      hide(holder, 'request', safeGet(holder, 'request'));
-    }
-    if (response) withoutTokens(response);
-  }
-  return error;
-}
-
-/** Parsers quote what they could not read: llhttp and JSON the answer, URL the query. */
-function withoutQuotes(failure: Partial<Error> & { code?: unknown; input?: unknown }): void {
-  const { message = '', stack = '' } = failure;
-  if (String(safeGet(failure, 'code')).startsWith('HPE_')) {
-    for (const key of ['rawPacket', 'data']) hide(failure, key, undefined);
-  }
-  if (typeof safeGet(failure, 'input') === 'string') failure.input = whereTo(failure.input as string);
-  const quote =
-    safeGet(failure, 'name') === 'SyntaxError' ? /["'].*["']/s : message.includes('URL') ? /[?#]\S*/ : undefined;
-  if (!quote?.test(message)) return;
-  const bare = message.replace(quote, '…');
-  hide(failure, 'message', bare);
-  // Younger versions of axios put the stack of the cause into it, which begins with the same words.
-  hide(failure, 'stack', stack.split(message).join(bare));
-}
-
-/** An error's own answer stays, as far as it says why; a stream would show the request that it belongs to. */
-function withoutTokens(response: AxiosResponse): void {
-  if (response.status < 400) response.headers = {};
-  if (response.status < 400 || typeof safeGet(response.data, 'pipe') === 'function') response.data = undefined;
-  const headers = (safeGet(response, 'headers') ?? {}) as object;
-  for (const name of Object.keys(headers)) if (/^set-cookie$/i.test(name)) Reflect.deleteProperty(headers, name);
+  return isDefined;
 }
 
 /** An error, what it was caused by and what it gathers, as far as anybody would look. */
@@ -148,9 +114,4 @@ export function chainOf(error: unknown): Partial<AxiosError>[] {
     for (const inner of [safeGet(at, 'cause'), safeGet(at, 'errors')].flat()) chain.add(inner);
   }
   return [...chain].filter((one) => typeof one === 'object' && one !== null) as Partial<AxiosError>[];
-}
-
-/** A URL without query and user-info. */
-function whereTo(url: string | undefined): string | undefined {
-  return url?.replace(/[?#].*/s, '').replace(/\/\/[^/]*@/, '//');
 }

@@ -6,8 +6,11 @@ export type {
   RetryFailure,
   RetryOptions,
   Schemes,
+  SharedCooldown,
+  Throttle,
   ThrottleOptions,
 } from './options.js';
+export { createThrottle } from './create-throttle.js';
 
 export type { AuthAnswer, AuthChallenge, AuthRequest, AuthScheme } from './schemes/scheme.js';
 export { basic, type BasicCredentials } from './schemes/basic.js';

@@ -1,5 +1,6 @@
 import type { AxiosError, AxiosResponse } from 'axios';
 import type { AuthEvent } from './events.js';
+import type { MaybePromise } from './maybe-promise.js';
 import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
 
 /** One scheme, or several that write their headers in this order; at most one of them has a session. */
@@ -15,8 +16,11 @@ export interface AttachAuthOptions {
   scheme: Schemes | (() => Schemes | null);
   /** Retries after throttling (429), server errors and network errors. `false`: never retries. @default {} */
   retry?: RetryOptions | false | undefined;
-  /** Queues calls together while a limit is closed, and paces them afterwards. `false`: each call on its own. @default {} */
-  throttle?: ThrottleOptions | false | undefined;
+  /**
+   * Queues calls together while a limit is closed, and paces them afterwards. `false`: each call handles throttling on its own. A
+   * Throttle of `createThrottle()` is shared by all instances and users that are given it. @default {}
+   */
+  throttle?: ThrottleOptions | Throttle | false | undefined;
   /**
    * Origins that may receive credentials, such as `https://api.example.com`. `'*'`: any origin.
    * @default the origin of `instance.defaults.baseURL`, read at each call; without a baseURL, the page's own origin
@@ -80,15 +84,37 @@ export interface RetryFailure {
   readonly willRetry: boolean;
 }
 
-/** How calls wait together. */
+/** How calls are queued while a server throttles. */
 export interface ThrottleOptions {
   /**
-   * Returns the same key for calls that share a limit. It gets the request before credentials are written to it.
-   * @default learned: a 429 closes its own path (origin and pathname); if a second path is refused meanwhile, the origin closes
+   * Returns the same key for calls that share a limit. Gets the request before credentials are written to it.
+   * @default learned: a 429 closes its own path (origin and pathname). If a second path is refused meanwhile, the limit is shared,
+   * and the origin closes. A RateLimit policy or partition key in the response states the limit directly.
    */
   keyOf?: ((request: AuthRequest) => string) | undefined;
   /** The most calls that may wait for one key. A further call rejects with ERR_AUTH_QUEUE_FULL. @default Infinity */
   maxQueued?: number | undefined;
+  /** Shares the cool-down between machines that share a limit: `redisCooldown()` of `/redis`, or your own. @default none */
+  shared?: SharedCooldown | undefined;
+}
+
+/** A throttle to share, made by `createThrottle()`. */
+export interface Throttle {
+  /** Forgets every cool-down. Waiting calls are sent, four at a time. */
+  reset(): void;
+}
+
+/**
+ * Shares closed limits between machines. It uses durations in ms, because clocks differ. If it throws, rejects or does not answer
+ * within 2 s, only the sharing is lost.
+ */
+export interface SharedCooldown {
+  /** Called when this machine was told that a limit is closed. A longer closed time of another machine must stay. */
+  close(key: string, forMs: number): MaybePromise<void>;
+  /** Returns for how long a limit is closed; 0 if it is open. Asked once per key if there is `subscribe`, else before each call. */
+  closedForMs(key: string): MaybePromise<number>;
+  /** Calls `onClosed` when another machine closes a limit. Returns a function that ends this. */
+  subscribe?(onClosed: (key: string, forMs: number) => void): () => void;
 }
 
 /** Options of one call, as `attachAuth` in its config. `attachAuth: false`: the package never touches the call. */

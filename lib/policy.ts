@@ -1,10 +1,10 @@
 import type { AxiosResponse } from 'axios';
 import type { AuthEvent } from './events.js';
 import type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions, Schemes } from './options.js';
-import { check, checkFunctions } from './check.js';
+import { atLeast, check, checkFunctions } from './check.js';
+import { resolveThrottle, type ThrottlePolicy } from './create-throttle.js';
 import { isObject, withoutPrototype } from './safe-read.js';
 import { RETRY_DEFAULTS, type RetryPolicy } from './retry/decide.js';
-import type { AuthRequest } from './schemes/scheme.js';
 import type { OriginPolicy } from './transport/origin.js';
 
 /** Resolved retry options. */
@@ -27,8 +27,7 @@ export interface CallPolicy extends CallRetry {
 /** The options of an instance, and so of each call that brings none of its own. */
 export interface Policy extends CallPolicy {
   readonly scheme: Schemes | (() => Schemes | null);
-  readonly throttle:
-    { readonly keyOf: ((request: AuthRequest) => string) | undefined; readonly maxQueued: number } | false;
+  readonly throttle: ThrottlePolicy | false;
   readonly origins: OriginPolicy;
   readonly foreignOrigin: 'send-bare' | 'refuse';
   readonly isUnauthorized: ((response: AxiosResponse) => boolean) | undefined;
@@ -44,7 +43,7 @@ export function resolveOptions(options: AttachAuthOptions): Policy {
   const {
     scheme,
     retry,
-    throttle = {},
+    throttle,
     deadlineMs,
     foreignOrigin = 'send-bare',
     isUnauthorized,
@@ -52,15 +51,12 @@ export function resolveOptions(options: AttachAuthOptions): Policy {
     origins,
     allowInsecure = false,
   } = withoutPrototype(options);
-  check(throttle === false || isObject(throttle), 'throttle', 'an object or false', throttle);
   check(['send-bare', 'refuse'].includes(foreignOrigin), 'foreignOrigin', "'send-bare' or 'refuse'", foreignOrigin);
   checkFunctions({ isUnauthorized, onEvent });
-  const { keyOf, maxQueued } = withoutPrototype(throttle || {});
-  checkFunctions({ 'throttle.keyOf': keyOf });
   return {
     ...resolveRetry(retry, { retry: RETRY_DEFAULTS, isRetried: true, shouldRetry: undefined }, 'retry'),
     scheme,
-    throttle: throttle && { keyOf, maxQueued: atLeast(0, maxQueued, Infinity, 'throttle.maxQueued') },
+    throttle: resolveThrottle(throttle),
     origins: {
       origins: origins === undefined || origins === '*' ? origins : originSet(origins, 'origins', "'*' or "),
       allowInsecure:
@@ -147,12 +143,6 @@ function originSet(given: unknown, name: string, or: string): ReadonlySet<string
       return url.origin;
     }),
   );
-}
-
-function atLeast(least: number, value: unknown, byDefault: number, name: string): number {
-  if (value === undefined) return byDefault;
-  check(typeof value === 'number' && value >= least, name, `a number, ${String(least)} or more`, value);
-  return value;
 }
 
 function isStatus(status: unknown): boolean {

@@ -42,6 +42,7 @@ export function withoutPrototype<T extends object>(given: T): T {
   return Object.assign(Object.create(null) as T, given);
 }
 
+/** Functions included. */
 export function isObject(value: unknown): value is object {
   return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }

@@ -25,7 +25,6 @@ import '../together.test.js';
 import '../waiting.test.js';
 import '../replay.test.js';
 import '../retrying.test.js';
-import '../pace.test.js';
 import '../stacking.test.js';
 import '../borders.test.js';
 import '../leaks.test.js';

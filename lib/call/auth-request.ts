@@ -35,6 +35,11 @@ export class CallRequest implements AuthRequest {
     this._source = source;
   }
 
+  /** The same attempt for another config, as a redirect makes it. */
+  of(config: Config): CallRequest {
+    return new CallRequest(config, this.attempt, this.origin, this._source);
+  }
+
   /** The snapshot belongs to the adapter from now on, which may write to it as following a redirect does. */
   handOver(config: Config): void {
     this._config = config;

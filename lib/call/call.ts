@@ -1,40 +1,39 @@
 import type { AxiosAdapter, AxiosInstance, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { AttachedInstance } from '../attached-instance.js';
 import { isAuthError, type AuthError } from '../errors.js';
-import type { BareReason, Emit } from '../events.js';
+import type { BareReason } from '../events.js';
 import type { CallPolicy } from '../policy.js';
-import { isWithin, type SettleReason } from '../retry/decide.js';
+import { readRefusal } from '../http/refusal.js';
+import { headerOf } from '../http/response-headers.js';
+import type { SettleReason } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { Principal, SchemeState } from '../schemes/scheme-state.js';
-import type { Permit, QueuedCall, Throttle, ThrottleKeys } from '../throttle/throttle.js';
 import { resolveAdapter, settleContentType } from '../transport/adapter.js';
 import { snapshot } from '../transport/copy.js';
 import { resolveUrl } from '../transport/origin.js';
-import { Attempt } from './attempt.js';
+import { wasFetchedElsewhere } from '../transport/redirects.js';
+import { guardTransforms } from '../transport/transform-guard.js';
+import { Attempt, type Sending } from './attempt.js';
 import { CallRequest, type RequestSource } from './auth-request.js';
-import { authorize, chooseSchemes } from './authorize.js';
-import { tagCall, type ExchangeReport, type Reporting } from './report.js';
-import { transmit } from './transmit.js';
+import { chooseSchemes } from './choose-schemes.js';
+import { tagCall, type Reported } from './report.js';
+import { ThrottlePass, type ThrottledCall } from './throttle-pass.js';
 import { Waits, type WaitingCall } from './wait.js';
 
 type Config = InternalAxiosRequestConfig;
 
 /** One logical request with all its sends: its deadline, its waits, and why it settled. The app never holds one. */
-export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
+export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall {
   /** Stands in the call's config in place of the adapter. */
   readonly adapter: AxiosAdapter = (config) => this._adapt(config);
   readonly waits: Waits;
   /** The object that schemes know the call by. */
   readonly exchange: object;
-  readonly throttle: Throttle | undefined;
+  readonly pass: ThrottlePass;
+  readonly number: number;
   /** The config that axios first handed over. */
   config: Config | undefined;
-  /** The config that axios handed over for the current attempt. */
-  dispatched: Config | undefined;
-  /** The snapshot that is on the wire, and its adapter. */
-  sending: { readonly copy: Config; readonly send: AxiosAdapter } | undefined;
   last: Attempt | undefined;
-  permit: Permit | undefined;
   attempts = 0;
   /** Failed attempts, by the limit that counts them. A refusal is in neither. */
   errors = 0;
@@ -51,7 +50,10 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
   /** Credentials are sent with it, so it ends with its principal. */
   isBound = false;
   retryAt: number | undefined;
-  private readonly _number: number;
+  /** The config that axios handed over for the current attempt. */
+  private _dispatched: Config | undefined;
+  /** The snapshot that is on the wire, and its adapter. */
+  private _sending: Sending | undefined;
 
   constructor(
     readonly instance: AttachedInstance,
@@ -63,8 +65,8 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
   ) {
     this.waits = new Waits(this);
     this.exchange = principal.main.session?.newExchange() ?? {};
-    this.throttle = instance.throttleOf(principal);
-    this._number = instance.nextCallNumber();
+    this.pass = new ThrottlePass(this, instance.throttleOf(principal));
+    this.number = instance.nextCallNumber();
     tagCall(this.adapter, this);
   }
 
@@ -76,7 +78,7 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
         const copy = snapshot(config);
         const attempt = this._prepare(copy);
 
-        const turn = this.passThrottle(attempt);
+        const turn = this.pass.enter(attempt);
         if (turn) {
           await turn;
           continue;
@@ -88,61 +90,20 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
         }
         const adapter = resolveAdapter(copy, this.adapters);
         settleContentType(copy, adapter.transport);
-        const authorizing = authorize(attempt, attempt.schemes, config);
+        const authorizing = attempt.authorize(config);
         if (authorizing) {
           await this.waits.for(authorizing);
           this.waits.assertOngoing();
           // Once the throttle opens again, a signature or token may be too old.
-          if (this.isThrottled(attempt)) continue;
+          if (this.pass.isClosed(attempt)) continue;
         }
-        return await transmit(this, attempt, { config, copy, adapter });
+        return await this._transmit(attempt, { config, copy, adapter });
       }
     } catch (error) {
       throw this.inContext(error);
     } finally {
-      this.release('ended');
+      this.pass.release('ended');
     }
-  }
-
-  /**
-   * Enters the throttle. Returns what the call must wait for in its queue; undefined: it may be sent now.
-   * @throws AuthError ERR_AUTH_THROTTLED or ERR_AUTH_QUEUE_FULL if it may not wait.
-   */
-  passThrottle(attempt: Attempt): Promise<void> | undefined {
-    const { throttle } = this;
-    if (!throttle || throttle.isIdle) return undefined;
-    if (this.permit && !this.isThrottled(attempt)) return undefined;
-    this.release('ended');
-    const entered = throttle.enter(this.keysOf(attempt), this, this.instance.throttling.maxQueued);
-    if (!entered || !('ready' in entered)) {
-      this.permit = entered;
-      return undefined;
-    }
-    return this.waits.for(entered.ready, entered).then((permit) => {
-      this.permit = permit;
-      this.waitedForThrottle();
-    });
-  }
-
-  isThrottled(attempt: Attempt): boolean {
-    const { throttle, permit } = this;
-    return !permit?.isProbe && throttle?.isIdle === false && throttle.closedForMs(this.keysOf(attempt)) > 0;
-  }
-
-  /** The token may have expired meanwhile: the next refusal counts as the first one. */
-  waitedForThrottle(): void {
-    if (this.attempts > 0) this.challenges = undefined;
-  }
-
-  /** The keys of an attempt, from a request without credentials. */
-  keysOf(attempt: Attempt): ThrottleKeys {
-    if (attempt.keys) return attempt.keys;
-    const { origin } = attempt.request;
-    // A scheme may have written to the request of this attempt: its headers or its URL.
-    const request =
-      attempt.writers.length === 0 ? attempt.request : this._requestOf(snapshot(this.config as Config), origin);
-    const { keyOf } = this.instance.throttling;
-    return (attempt.keys = keyOf ? [keyOf(request)] : [origin + request.url.pathname, origin]);
   }
 
   /** Judges a snapshot: which schemes run for it, and where it goes. */
@@ -157,13 +118,51 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
     return new Attempt(this._requestOf(copy, destination.origin), schemes, bare);
   }
 
+  /** Sends an attempt whose headers are written, and reads the clock and the limits of its response. */
+  private async _transmit(attempt: Attempt, sending: Sending): Promise<AxiosResponse> {
+    const { instance, principal } = this;
+    this.bare = attempt.prepare(sending, principal.main);
+    // So that exchangeOf() knows the copy, too. _adapt() passes it on to the real adapter if it is sent through this one.
+    sending.copy.adapter = this.adapter;
+    this._sending = sending;
+    this.last = attempt;
+    if (++this.attempts === 1) instance.countCall(attempt.request.origin);
+    try {
+      return await attempt.transmit(sending);
+    } catch (error) {
+      if (!safeGet(error, 'config')) instance.claim(error, this);
+      throw error;
+    } finally {
+      if (attempt.response) this._read(attempt, attempt.response);
+    }
+  }
+
+  private _read(attempt: Attempt, response: AxiosResponse): void {
+    const { instance, principal, pass, _dispatched: config } = this;
+    const { origin } = attempt.request;
+    const { status } = response;
+    if (config)
+      guardTransforms(config, (error) => {
+        instance.claim(error, this);
+      });
+    if (!wasFetchedElsewhere(response, origin)) {
+      if (attempt.authorized.length > 0) principal.main.learnClock(response, origin);
+      if (status >= 400)
+        attempt.refusal = readRefusal(status, (name) => headerOf(response, name), instance.clock.now());
+    }
+    const hasPredicate =
+      instance.policy.isUnauthorized !== undefined ||
+      attempt.authorized.some(({ scheme }) => scheme && 'isRefusal' in scheme);
+    pass.answered(attempt, status, hasPredicate);
+  }
+
   private _requestOf(copy: Config, origin: string): CallRequest {
     return new CallRequest(copy, this.attempts + 1, origin, this);
   }
 
   private _adapt(config: Config): Promise<AxiosResponse> {
-    if (config === this.sending?.copy) return this.sending.send(config);
-    this.dispatched = config;
+    if (config === this._sending?.copy) return this._sending.adapter.send(config);
+    this._dispatched = config;
     // axios takes a URL object, whatever its types say.
     for (const key of ['url', 'baseURL'] as const)
       if (config[key] && typeof config[key] !== 'string') config[key] = String(config[key]);
@@ -180,35 +179,10 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
     return next.adapter(config);
   }
 
-  /** Reports the result of the send to the throttle, once. */
-  release(result: 'granted' | 'ended'): void {
-    const { permit } = this;
-    this.permit = undefined;
-    permit?.release(result);
-  }
-
   /** The call has settled: only its report is left. */
   finish(): void {
     this.isDone = true;
-    this.last = this.sending = this.recovering = undefined;
-  }
-
-  report(): ExchangeReport {
-    const { retryAt, reason, bare } = this;
-    return {
-      call: this._number,
-      attempts: this.attempts,
-      refreshed: this.isRefreshed,
-      waitedMs: Math.round(this.waits.waitedMs),
-      ...(retryAt !== undefined && { retryAt }),
-      ...(reason && { reason }),
-      ...(bare && { bare }),
-    };
-  }
-
-  /** What events say about the call. URLs have no query and no user-info. */
-  about({ request: { method, cleanUrl } }: Attempt): { call: number; method: string; url: string } {
-    return { call: this._number, method, url: cleanUrl.origin + cleanUrl.pathname };
+    this.last = this._sending = this.recovering = undefined;
   }
 
   /** Notes the delay that the server asked for, if any. */
@@ -221,17 +195,6 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
     return isAuthError(error) && !safeGet(error, 'config') ? error.about(this.config, this.last?.response) : error;
   }
 
-  get wasSent(): boolean {
-    return this.attempts > 0;
-  }
-  get emit(): WeakRef<Emit> {
-    return this.instance.emitRef;
-  }
-  mayWait(forMs: number): boolean {
-    const mayWait = isWithin(forMs, this.policy.retry.maxRetryAfterMs) && forMs <= this.waits.remainingMs;
-    if (!mayWait) this.noteRetryAt(forMs);
-    return mayWait;
-  }
   get principalEnd(): AuthError | undefined {
     return this.isBound ? this.principal.main.session?.endOf(this.exchange) : undefined;
   }
@@ -241,8 +204,16 @@ export class Call implements Reporting, QueuedCall, RequestSource, WaitingCall {
   get client(): AxiosInstance {
     return this.instance.client;
   }
+  cleanRequest(config: Config, origin: string): CallRequest {
+    return this._requestOf(snapshot(config), origin);
+  }
+  /** The token may have expired meanwhile: the next refusal counts as the first one. */
+  waitedForThrottle(): void {
+    if (this.attempts > 0) this.challenges = undefined;
+  }
   urlOf(config: Config): URL {
-    return resolveUrl((this.instance.resender.getUri(config) as string | undefined) ?? '');
+    const url: string | undefined = this.instance.resender.getUri(config);
+    return resolveUrl(url || '');
   }
   serverNow(origin: string): number {
     return this.principal.main.serverNow(origin);

@@ -1,82 +1,18 @@
-import type { AxiosError, AxiosResponse } from 'axios';
-import { headersOf } from '../http/response-headers.js';
-import { parseChallenges, type Challenge } from '../http/www-authenticate.js';
+import type { AxiosError } from 'axios';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
-import { decide, isSuccess, isThrottled, type Decision, type Outcome } from '../retry/decide.js';
+import { decide, isSuccess, isThrottled, type Decision } from '../retry/decide.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import { discard } from '../transport/discard.js';
-import { wasFetchedElsewhere } from '../transport/redirects.js';
 import type { Attempt } from './attempt.js';
 import type { Call } from './call.js';
-import { outcomeOf } from './outcome.js';
+import { challengesOf, type Answer } from './outcome.js';
 import { isBodyReplayable } from './resend.js';
-import { reportLimit } from './transmit.js';
-
-/** The result of an attempt, and the schemes whose credentials it refuses. */
-export interface Answer {
-  readonly outcome: Outcome;
-  readonly refusedBy: readonly SchemeState[];
-  /** Resolves once the schemes have read the response. undefined: they have. */
-  readonly notified: Promise<unknown> | undefined;
-}
-
-/** Classifies the last attempt, and passes its response to the schemes that authorized it. */
-export function readAnswer(call: Call, attempt: Attempt): Answer {
-  const { response, request, authorized } = attempt;
-  const readers = response && !wasFetchedElsewhere(response, request.origin) ? authorized : [];
-  let refusedBy: readonly SchemeState[] = [];
-  let outcome = outcomeOf(attempt, false);
-  try {
-    refusedBy = readers.filter((state) => response && isRefusal(call, state, response));
-    if (refusedBy.length > 0) outcome = outcomeOf(attempt, true);
-  } finally {
-    // Also if a predicate throws: the calls behind this one wait for its permit.
-    reportLimit(call, attempt, isThrottled(outcome));
-  }
-  return { outcome, refusedBy, notified: notify(attempt, readers, refusedBy) };
-}
-
-function notify(
-  { response, request, received }: Attempt,
-  readers: readonly SchemeState[],
-  refusedBy: readonly SchemeState[],
-): Promise<unknown> | undefined {
-  const pending: Promise<unknown>[] = [];
-  for (const state of readers) {
-    try {
-      const isRefusal = refusedBy.includes(state);
-      const done = response && state.scheme?.onAnswer?.({ request, response, isRefusal, received });
-      if (isPromise(done)) pending.push(done);
-    } catch (error) {
-      pending.push(Promise.reject(error as Error));
-    }
-  }
-  return pending.length > 0 ? Promise.all(pending) : undefined;
-}
-
-/** Whether a response refuses the credentials of a scheme. Only `true` counts, so that an async predicate decides nothing. */
-function isRefusal({ instance, principal }: Call, { scheme }: SchemeState, response: AxiosResponse): boolean {
-  const { isUnauthorized } = instance.policy;
-  const own = scheme?.isRefusal;
-  if (own && (!isUnauthorized || principal.schemes.length > 1)) return (own.call(scheme, response) as unknown) === true;
-  if (isUnauthorized) return (isUnauthorized(response) as unknown) === true;
-  return (
-    response.status === 401 && !challengesOf(response).some(({ params }) => NOT_THE_TOKEN.test(params['error'] ?? ''))
-  );
-}
-
-/** The token is good but not enough (RFC 6750 §3.1, RFC 9470): a new one of the same kind changes nothing. */
-const NOT_THE_TOKEN = /^insufficient_(?:scope|user_authentication)$/;
-
-function challengesOf(response: AxiosResponse): Challenge[] {
-  return parseChallenges(headersOf(response, 'www-authenticate'));
-}
 
 /** Decides what follows the last attempt, and waits if it has to. Returns true if the call is ready to be sent again. */
 export async function nextStep(call: Call, attempt: Attempt, answer: Answer): Promise<boolean> {
   const { instance, waits } = call;
   const { notified } = answer;
-  // A response that arrives after the deadline or after detach() is the call's own; only a wait that begins later ends with them.
+  // A response that arrives after the deadline or after detach() is still the call's own: then nothing ends this wait.
   if (notified) await (waits.end === undefined ? waits.for(notified) : notified);
   attempt.isDecided = true;
   if (instance.isDetached || isSuccess(answer.outcome)) return false;
@@ -112,7 +48,7 @@ function decideOn(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer):
     shouldRetry:
       shouldRetry &&
       ((willRetry: boolean) => {
-        const { method, url } = call.about(attempt);
+        const { method, url } = about(call, attempt);
         return shouldRetry({
           method,
           url,
@@ -148,7 +84,7 @@ function settle(
     for (const state of refusedBy) void (async () => challenge(call, state, attempt))().catch(() => undefined);
   }
   if (outcome.kind === 'answer' && outcome.status === 401 && call.bare)
-    call.instance.emit({ type: 'refusal-ignored', ...call.about(attempt), status: 401, why: call.bare });
+    call.instance.emit({ type: 'refusal-ignored', ...about(call, attempt), status: 401, why: call.bare });
   return false;
 }
 
@@ -161,10 +97,10 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
     call.challenges.set(state, (call.challenges.get(state) ?? 0) + 1);
     const isWorthIt = challenge(call, state, attempt);
     if (isPromise(isWorthIt)) discard(attempt.response?.data);
-    if ((isPromise(isWorthIt) ? await waits.for(isWorthIt) : isWorthIt) !== true) continue;
+    if (!(isPromise(isWorthIt) ? await waits.for(isWorthIt) : isWorthIt)) continue;
     discard(attempt.response?.data);
     call.isRefreshed = true;
-    instance.emit({ type: 'replay', ...call.about(attempt), attempt: call.attempts + 1 });
+    instance.emit({ type: 'replay', ...about(call, attempt), attempt: call.attempts + 1 });
     return true;
   }
   const isPaused = answer.refusedBy.some(({ session }) => session?.isRefreshPaused(attempt.request));
@@ -184,29 +120,28 @@ function challenge(call: Call, { scheme, singleFlight }: SchemeState, attempt: A
   return singleFlight.run(attempt.request, () => onChallenge({ request, response, challenges }));
 }
 
+/** What events say about a call. URLs have no query and no user-info. */
+function about({ number }: Call, { request }: Attempt): { call: number; method: string; url: string } {
+  const { method, cleanUrl } = request;
+  return { call: number, method, url: cleanUrl.origin + cleanUrl.pathname };
+}
+
 /** Waits for the throttle or a backoff. Returns false if there is no retry budget left. */
 async function wait(call: Call, attempt: Attempt, decision: Extract<Decision, { kind: 'wait' }>): Promise<boolean> {
-  const { instance, throttle, waits } = call;
+  const { instance, pass, waits } = call;
   const { reason, retryAfterMs } = decision;
   call.noteRetryAt(retryAfterMs);
-  const isQueued = throttle !== undefined && reason === 'throttled';
-  const delayMs = isQueued ? throttle.closedForMs(call.keysOf(attempt)) : decision.delayMs;
-  if (reason !== 'throttled' && !instance.budgets.take(attempt.request.origin)) {
+  const isQueued = pass.isOn && reason === 'throttled';
+  const delayMs = isQueued ? pass.delayMs(attempt) : decision.delayMs;
+  if (reason !== 'throttled' && !instance.takeRetry(attempt.request.origin)) {
     call.reason = 'retry-budget';
     return false;
   }
   discard(attempt.response?.data);
-  instance.emit({
-    type: 'retry',
-    ...call.about(attempt),
-    attempt: call.attempts + 1,
-    delayMs: Math.round(delayMs),
-    reason,
-  });
-  if (isQueued) await call.passThrottle(attempt);
-  else {
-    await waits.sleep(delayMs);
-    if (reason === 'throttled') call.waitedForThrottle();
-  }
+  const waiting = isQueued ? pass.enter(attempt) : waits.sleep(delayMs);
+  const sendsAgain = { ...about(call, attempt), attempt: call.attempts + 1 };
+  instance.emit({ type: 'retry', ...sendsAgain, delayMs: Math.round(delayMs), reason });
+  await waiting;
+  if (reason === 'throttled') call.waitedForThrottle();
   return true;
 }

@@ -21,8 +21,27 @@ export interface ExchangeReport {
   readonly bare?: BareReason;
 }
 
-export interface Reporting {
-  report(): ExchangeReport;
+/** A call, as far as its report needs it. */
+export interface Reported {
+  readonly number: number;
+  readonly attempts: number;
+  readonly isRefreshed: boolean;
+  readonly waits: { readonly waitedMs: number };
+  readonly retryAt: number | undefined;
+  readonly reason: SettleReason | undefined;
+  readonly bare: BareReason | undefined;
+}
+
+function reportOf({ number, attempts, isRefreshed, waits, retryAt, reason, bare }: Reported): ExchangeReport {
+  return {
+    call: number,
+    attempts,
+    refreshed: isRefreshed,
+    waitedMs: Math.round(waits.waitedMs),
+    ...(retryAt !== undefined && { retryAt }),
+    ...(reason && { reason }),
+    ...(bare && { bare }),
+  };
 }
 
 /**
@@ -33,13 +52,13 @@ const CALL = Symbol.for('axios-attach-auth.call');
 const INTERNAL = Symbol('internal');
 
 /** Marks the adapter of a call, which a config keeps when it is merged, or the config of one attempt. */
-export function tagCall(target: object, call: Reporting): void {
-  hide(target, CALL, (key?: symbol) => (key === INTERNAL ? call : call.report()));
+export function tagCall(target: object, call: Reported): void {
+  hide(target, CALL, (key?: symbol) => (key === INTERNAL ? call : reportOf(call)));
 }
 
 /** Returns the call behind an adapter, a config, a response or an error. */
-export function callBehind(value: unknown): Reporting | undefined {
-  return ask(value, INTERNAL) as Reporting | undefined;
+export function callBehind(value: unknown): Reported | undefined {
+  return ask(value, INTERNAL) as Reported | undefined;
 }
 
 /**

@@ -27,7 +27,7 @@ export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResp
   else repeated.transformRequest = [];
   const [result] = await Promise.allSettled([call.instance.resender.request(repeated)]);
   // The caller may have cancelled it before it reached the adapter.
-  call.release('ended');
+  call.pass.release('ended');
   if (result.status === 'fulfilled') return result;
   const error = result.reason as Partial<AxiosError> | null;
   const reason = settleReasonOf(error);

@@ -2,7 +2,7 @@ import type { InternalAxiosRequestConfig } from 'axios';
 import type { AttachedInstance } from '../attached-instance.js';
 import { alarm, type Cancel } from '../clock.js';
 import { AuthError } from '../errors.js';
-import { callerEnd, watchCaller } from './caller.js';
+import { callerEnd, watchCaller } from '../transport/caller.js';
 import type { Wait } from './deadline-timer.js';
 
 /** A call, as far as its waits need it. */

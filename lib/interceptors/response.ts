@@ -1,11 +1,12 @@
 import type { AxiosResponse } from 'axios';
 import type { AttachedInstance, ResponseHandler } from '../attached-instance.js';
 import { Call } from '../call/call.js';
-import { nextStep, readAnswer, type Answer } from '../call/recover.js';
-import { isSuccess } from '../retry/decide.js';
+import { readAnswer, type Answer } from '../call/outcome.js';
+import { nextStep } from '../call/recover.js';
 import { callBehind } from '../call/report.js';
 import { resend, settleReasonOf } from '../call/resend.js';
 import { hide } from '../errors.js';
+import { isSuccess } from '../retry/decide.js';
 import { isObject, safeGet } from '../safe-read.js';
 
 type Settled = PromiseSettledResult<unknown>;
@@ -23,7 +24,7 @@ export function responseInterceptor(instance: AttachedInstance) {
 
   /** The call of this instance that is still open; none if an earlier handler replaced the response by something else. */
   function openCall(settled: unknown): Call | undefined {
-    const behind = callBehind(settled) ?? (isObject(settled) ? instance.callsOfErrors.get(settled) : undefined);
+    const behind = callBehind(settled) ?? instance.callOf(settled);
     return behind instanceof Call && !behind.isDone && behind.instance === instance ? behind : undefined;
   }
 
@@ -59,7 +60,7 @@ export function responseInterceptor(instance: AttachedInstance) {
       }
     } catch (error) {
       const reason = settleReasonOf(error);
-      // What a scheme has not read yet is not passed on.
+      // A response that a scheme has not read yet is not passed on.
       if (!reason || !call.last?.isDecided || !call.last.response) return await fail(call, error);
       call.reason = reason;
     }
@@ -67,8 +68,8 @@ export function responseInterceptor(instance: AttachedInstance) {
       call.finish();
       return settled.value;
     }
-    const { reason } = settled;
-    if (isObject(reason) && instance.callsOfErrors.has(reason)) return fail(call, reason);
+    const reason: unknown = settled.reason;
+    if (instance.callOf(reason)) return fail(call, reason);
     call.finish();
     throw reason;
   }
@@ -85,7 +86,7 @@ function fail(call: Call, cause: unknown): Promise<never> {
     if (!safeGet(error, 'response')) hide(error, 'response', response);
   }
   call.finish();
-  return Promise.reject(error as Error);
+  return Promise.reject(error);
 }
 
 /** An earlier handler made another call of it, which has settled. */

@@ -23,6 +23,17 @@ export function equalJitter({ baseDelayMs, maxDelayMs }: Backoff, failures: numb
   return longest / 2 + (chance * longest) / 2;
 }
 
+/** As many calls as one has attempts (`maxThrottledAttempts`): a refusal costs each of them less than one. */
+const CROWD = 6;
+
+/**
+ * Equal jitter for calls that are refused one after the other. While a crowd waits, the step doubles with each third refusal:
+ * each call loses few attempts, and the limit is found open sooner.
+ */
+export function crowdJitter(backoff: Backoff, refusals: number, waiting: number, chance: number): number {
+  return equalJitter(backoff, 1 + refusals / (waiting < CROWD ? 1 : 3), chance);
+}
+
 /** What the server asked for and a little more, never less. Where it asked for nothing (0), the backoff stands. */
 export function notBefore(askedMs: number, backoff: Backoff, failures: number, chance: number): number {
   if (askedMs === 0) return equalJitter(backoff, failures, chance);

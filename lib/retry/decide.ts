@@ -20,6 +20,8 @@ export type Outcome =
       /** It refuses credentials of ours. */
       readonly isRefusal: boolean;
       readonly retryAfterMs: number | undefined;
+      /** It was measured between two instants in whole seconds: it is up to a second too long. */
+      readonly isRounded?: boolean | undefined;
     }
   | { readonly kind: 'network' | 'timeout' }
   | { readonly kind: 'final' };
@@ -139,7 +141,9 @@ function afterFailure(
   const failures = isThrottled ? throttles : errors;
   const unasked = isThrottled ? equalJitter(policy, failures, chance) : fullJitter(policy, failures, chance);
   const delayMs = retryAfterMs === undefined ? unasked : notBefore(retryAfterMs, policy, failures, chance);
-  return wait(isThrottled ? 'throttled' : 'status', retryAfterMs, delayMs, progress, call, policy);
+  const maxRetryAfterMs = policy.maxRetryAfterMs + (outcome.isRounded ? 1_000 : 0);
+  const reason = isThrottled ? 'throttled' : 'status';
+  return wait(reason, retryAfterMs, delayMs, progress, call, { ...policy, maxRetryAfterMs });
 }
 
 function wait(

@@ -47,7 +47,8 @@ function inOrder(list: readonly BasicCredentials[]): AuthScheme {
     authorize({ exchange, headers }) {
       const call = calls.get(exchange) ?? { first: accepted, refused: 0 };
       calls.set(exchange, call);
-      headers.set('Authorization', encode(list[indexOf(call)] as BasicCredentials));
+      const credentials = list[indexOf(call)];
+      if (credentials) headers.set('Authorization', encode(credentials));
     },
     onChallenge({ request }) {
       const call = calls.get(request.exchange);

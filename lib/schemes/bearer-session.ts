@@ -132,6 +132,7 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     subscribe: (listener) => session.observers.subscribe(listener),
   };
   return withSession(scheme, {
+    store,
     isCallingRefresh: () => session.isCallingRefresh,
     newExchange: () => new BearerCall(session),
     waitFor: (exchange, clients) => session.waitFor(callOf(exchange).principalVersion, clients),

@@ -49,45 +49,23 @@ function readInitial({ tokens, refresh }: BearerOptions, now: number): Tokens | 
 }
 
 function assertOptions(options: BearerOptions): void {
-  const { store, refresh, refreshAheadMs, refreshTimeoutMs, header, prefix, revoke } = options;
-  const check = (isRight: boolean, option: string, takes: string, got: unknown): void => {
-    if (isRight) return;
+  const check = (name: keyof BearerOptions, isRight: (value: never) => boolean, takes: string): void => {
+    const got: unknown = options[name];
+    if (got === undefined || isRight(got as never)) return;
     throw new TypeError(
-      `bearer(): ${option} takes ${takes}, but got ${typeof got === 'number' ? String(got) : typeof got}`,
+      `bearer(): ${name} takes ${takes}, but got ${typeof got === 'number' ? String(got) : typeof got}`,
     );
   };
-  const isFunction = (value: unknown): boolean => value === undefined || typeof value === 'function';
-  check(isFunction(refresh), 'refresh', 'a function', refresh);
-  check(isFunction(revoke), 'revoke', 'a function', revoke);
+  const isText = (pattern: RegExp) => (value: unknown) => typeof value === 'string' && pattern.test(value);
+  for (const name of ['refresh', 'revoke'] as const)
+    check(name, (value: unknown) => typeof value === 'function', 'a function');
   check(
-    store === undefined || isSessionStore(store),
     'store',
+    isSessionStore,
     'what webStorageStore(), fileStore(), redisStore() or memoryStore() returns, or tokenStore(yours) of axios-attach-auth/store',
-    store,
   );
-  check(
-    refreshAheadMs === undefined || (typeof refreshAheadMs === 'number' && refreshAheadMs >= 0),
-    'refreshAheadMs',
-    'a number of ms, 0 or more',
-    refreshAheadMs,
-  );
-  check(
-    refreshTimeoutMs === undefined || (typeof refreshTimeoutMs === 'number' && refreshTimeoutMs > 0),
-    'refreshTimeoutMs',
-    'a number of ms above 0',
-    refreshTimeoutMs,
-  );
-  check(
-    header === undefined || (typeof header === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(header)),
-    'header',
-    'the name of a header',
-    header,
-  );
-  check(
-    prefix === undefined ||
-      (typeof prefix === 'string' && /^(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?$/.test(prefix)),
-    'prefix',
-    "a word of visible ASCII characters, or ''",
-    prefix,
-  );
+  check('refreshAheadMs', (ms: unknown) => typeof ms === 'number' && ms >= 0, 'a number of ms, 0 or more');
+  check('refreshTimeoutMs', (ms: unknown) => typeof ms === 'number' && ms > 0, 'a number of ms above 0');
+  check('header', isText(/^[\w-]+$/), 'the name of a header');
+  check('prefix', isText(/^[\x21-\x7e]*$/), "a word of visible ASCII characters, or ''");
 }

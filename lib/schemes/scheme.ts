@@ -2,6 +2,7 @@ import type { AxiosInstance, AxiosRequestHeaders, AxiosResponse } from 'axios';
 import type { AuthError } from '../errors.js';
 import type { MaybePromise } from '../maybe-promise.js';
 import type { SessionMember, ClientProvider } from '../session/snapshot.js';
+import type { SessionStore } from '../session/store.js';
 import type { RequestBody } from '../http/body.js';
 import type { Challenge } from '../http/www-authenticate.js';
 
@@ -105,6 +106,8 @@ export interface SessionHooks {
   endOf(exchange: object): AuthError | undefined;
   /** Returns whether the circuit breaker keeps this request from a refresh. */
   isRefreshPaused(request: AuthRequest): boolean;
+  /** Where the session is kept; undefined: in the memory of the scheme. */
+  readonly store: SessionStore | undefined;
   /** Joins an instance, which is referenced weakly. Returns the way to leave. */
   join(instance: SessionMember): () => void;
 }

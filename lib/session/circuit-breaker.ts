@@ -42,7 +42,6 @@ export interface AuthResult {
  * while, and all such endpoints together cause at most three a minute.
  */
 export class CircuitBreaker {
-  private readonly _clock: Clock;
   private readonly _delay = new GrowingDelay(FIRST_MS, LONGEST_MS);
   /** Endpoints that refused a replay, each with the last generation that it refused. */
   private readonly _endpoints = new Map<string, { readonly delay: GrowingDelay; generation: number }>();
@@ -54,13 +53,10 @@ export class CircuitBreaker {
   private _refused = -1;
   private _lastUseless = -1;
 
-  constructor(clock: Clock) {
-    this._clock = clock;
-  }
+  constructor(private readonly _clock: Clock) {}
 
   get state(): 'closed' | 'open' | 'half-open' {
-    if (!this._isTripped) return 'closed';
-    return this._delay.remainingMs(this._clock.monotonic()) > 0 ? 'open' : 'half-open';
+    return this._delay.remainingMs(this._clock.monotonic()) > 0 ? 'open' : this._isTripped ? 'half-open' : 'closed';
   }
 
   /** Whether a refresh for a refusal by this endpoint is paused. Without one: whether all refreshes are. */

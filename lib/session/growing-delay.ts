@@ -1,14 +1,14 @@
 /** A delay that doubles each time it begins, up to a limit, until it is reset. */
 export class GrowingDelay {
-  private readonly _firstMs: number;
-  private readonly _longestMs: number;
   private _nextMs: number;
   /** Monotonic. */
   private _until = -Infinity;
 
-  constructor(firstMs: number, longestMs: number) {
-    this._firstMs = this._nextMs = firstMs;
-    this._longestMs = longestMs;
+  constructor(
+    private readonly _firstMs: number,
+    private readonly _longestMs: number,
+  ) {
+    this._nextMs = _firstMs;
   }
 
   remainingMs(now: number): number {

@@ -73,8 +73,10 @@ export function classify(failure: unknown, context: FailureContext): RefreshFail
   // Without a cause of its own, an error speaks of the response that the client received.
   else if (transport === undefined) holders.push(received);
 
-  const response = holders.find((holder) => statusOf(holder) !== undefined);
-  const status = statusOf(response);
+  const found = holders.find((holder) => statusOf(holder) !== undefined);
+  const status = statusOf(found);
+  // An error may hold less of the response: of a 2xx neither headers nor data.
+  const response = statusOf(received) === status ? received : found;
   const oauthCode = errorCodeOf([...holders, body]) ?? (status === 401 ? challengeCodeOf(response) : undefined);
   const isRejected = safeGet(failure, 'name') === 'RefreshRejectedError';
   const mayBeSpent =

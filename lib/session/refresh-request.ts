@@ -1,9 +1,9 @@
-import type { AxiosResponse } from 'axios';
-import { patientAlarm, type Cancel, type Clock } from '../clock.js';
-import { RefreshRejectedError, withoutSecrets } from '../errors.js';
-import { refreshClient } from '../transport/refresh-client.js';
+import { patientAlarm, type Clock } from '../clock.js';
+import { RefreshRejectedError } from '../errors.js';
+import { redactError } from '../redact.js';
+import { refreshClient, type ReceivedLog } from '../transport/refresh-client.js';
 import { REQUEST_LIMIT_MS, type RefreshContext, type RefreshFunction } from './refresh-context.js';
-import { classify, type RefreshFailure } from './refresh-failure.js';
+import { classify, readUnreadBody, type RefreshFailure } from './refresh-failure.js';
 import type { ClientProvider } from './snapshot.js';
 import { isBearerToken, readRefreshToken, readTokens, type Tokens } from './tokens.js';
 
@@ -34,73 +34,75 @@ export interface Failed {
   readonly rotated: string | undefined;
 }
 
-/** One request for tokens. It may take 60 s, whatever the limits of the calls are that wait for it. */
-export class RefreshRequest {
-  /** Never rejects. */
-  readonly result: Promise<Tokens | Failed>;
-  private readonly _controller = new AbortController();
-  private readonly _stopLimit: Cancel;
-
-  constructor(
-    deps: RequestDeps,
-    reason: RefreshContext['reason'],
-    clients: ClientProvider,
-    before: Tokens | undefined,
-    timedOut: () => void,
-  ) {
-    this._stopLimit = patientAlarm(deps.clock, REQUEST_LIMIT_MS, timedOut);
-    this.result = requestTokens(deps, reason, clients, before, this._controller.signal).finally(this._stopLimit);
-  }
-
-  abort(): void {
-    this._stopLimit();
-    this._controller.abort();
-  }
-}
-
-/** Calls `refresh()` once and reads what it returns. */
-async function requestTokens(
+/**
+ * Calls `refresh()` once and reads what it returns. Resolves after 60 s at the latest, whatever the limits of the waiting calls
+ * are. `late` is called with tokens that arrive after that.
+ */
+export async function requestTokens(
   { clock, refresh, memory }: RequestDeps,
   reason: RefreshContext['reason'],
   clients: ClientProvider,
   before: Tokens | undefined,
-  signal: AbortSignal,
+  controller: AbortController,
+  late: (tokens: Tokens) => void,
 ): Promise<Tokens | Failed> {
-  const log: { received?: AxiosResponse } = {};
-  const failed = (value: unknown, cause: unknown, isResult: boolean): Failed => {
-    const failure = classify(value, { reason, now: clock.now(), received: log.received, isResult });
+  const { signal } = controller;
+  const log: ReceivedLog = {};
+  const failed = (value: unknown, cause: unknown, code?: string, isResult = false, body?: string): Failed => {
+    const failure = classify(value, { reason, now: clock.now(), received: log.received, isResult, body });
     return {
-      failure: isResult && /^(?:unknown|status)$/.test(failure.code) ? { ...failure, code: 'nonsense' } : failure,
-      cause: withoutSecrets(cause),
+      failure: code && /^(?:unknown|status)$/.test(failure.code) ? { ...failure, code } : failure,
+      cause: redactError(cause, before, log.received?.config.data, log.received?.data),
       rotated: isResult ? refreshTokenIn(value) : undefined,
     };
   };
-  let answer: unknown;
-  try {
-    const refreshToken = before?.refreshToken;
-    const { dead } = memory;
-    if (dead && dead.refreshToken === refreshToken) throw refusedBefore(dead.status);
-    const client = refreshClient(clients.client, log);
-    const tokens = before?.accessToken ? before : undefined;
-    memory.isCalling = true;
+
+  async function ask(): Promise<Tokens | Failed> {
+    let answer: unknown;
     try {
-      answer = refresh({ refreshToken, tokens, reason, client, signal });
-    } finally {
-      memory.isCalling = false;
+      const refreshToken = before?.refreshToken;
+      const { dead } = memory;
+      if (dead && dead.refreshToken === refreshToken) throw refusedBefore(dead.status);
+      const client = refreshClient(clients.client, log);
+      const tokens = before?.accessToken ? before : undefined;
+      memory.isCalling = true;
+      try {
+        answer = refresh({ refreshToken, tokens, reason, client, signal });
+      } finally {
+        memory.isCalling = false;
+      }
+      answer = await answer;
+      if (answer === null) throw new RefreshRejectedError('refresh() returned null');
+    } catch (error) {
+      const unread = readUnreadBody(error);
+      return failed(error, error, undefined, false, unread && (await unread));
     }
-    answer = await answer;
-    if (answer === null) throw new RefreshRejectedError('refresh() returned null');
-  } catch (error) {
-    return failed(error, error, false);
+    try {
+      const tokens = readTokens(answer, 'refresh()', clock.now(), 'just now', before);
+      const problem = problemWith(tokens, reason === 'rejected' ? before : undefined, clock.now());
+      if (problem) throw new TypeError(`refresh() returned an access token that ${problem}`);
+      return tokens;
+    } catch (error) {
+      return failed(answer, error, 'nonsense', true);
+    }
   }
-  try {
-    const tokens = readTokens(answer, 'refresh()', clock.now(), 'just now', before);
-    const problem = problemWith(tokens, reason === 'rejected' ? before : undefined, clock.now());
-    if (problem) throw new TypeError(`refresh() returned an access token that ${problem}`);
-    return tokens;
-  } catch (error) {
-    return failed(answer, error, true);
-  }
+
+  const asking = ask();
+  return new Promise((resolve) => {
+    const stopLimit = patientAlarm(clock, REQUEST_LIMIT_MS, () => {
+      const error = new Error(`no answer within ${String(REQUEST_LIMIT_MS)} ms`);
+      resolve(failed(error, error, 'timeout'));
+      void asking.then((result) => {
+        if (!('failure' in result)) late(result);
+      });
+      controller.abort();
+    });
+    signal.addEventListener('abort', stopLimit);
+    void asking.then((result) => {
+      stopLimit();
+      resolve(result);
+    });
+  });
 }
 
 function problemWith(

@@ -9,18 +9,15 @@ interface Wait {
 
 /** The calls that wait for one refresh, each within its own limit. */
 export class RefreshWaits {
-  private readonly _clock: Clock;
-  private readonly _limitMs: number;
-  /** Called when a wait has lasted too long. Returns the error that it ends with. */
-  private readonly _timedOut: (isLast: boolean) => AuthError;
   private readonly _open = new Set<(error?: AuthError) => void>();
   private _last: Wait | undefined;
 
-  constructor(clock: Clock, limitMs: number, timedOut: (isLast: boolean) => AuthError) {
-    this._clock = clock;
-    this._limitMs = limitMs;
-    this._timedOut = timedOut;
-  }
+  /** `timedOut` is called when a wait has lasted too long. Returns the error that it ends with. */
+  constructor(
+    private readonly _clock: Clock,
+    private readonly _limitMs: number,
+    private readonly _timedOut: (isLast: boolean) => AuthError,
+  ) {}
 
   /** Calls that come within a hundredth of the limit share a timer: a storm must not cost one each. */
   add(): Promise<void> {

@@ -1,9 +1,10 @@
 import { pause, stopwatch } from '../clock.js';
-import { withoutSecrets, type AuthError } from '../errors.js';
+import type { AuthError } from '../errors.js';
+import { redactError } from '../redact.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
-import { REQUEST_LIMIT_MS, type RefreshContext } from './refresh-context.js';
+import type { RefreshContext } from './refresh-context.js';
 import type { RefreshFailure } from './refresh-failure.js';
-import { RefreshRequest, type Failed, type RequestDeps } from './refresh-request.js';
+import { requestTokens, type Failed, type RequestDeps } from './refresh-request.js';
 import { RefreshWaits } from './refresh-waits.js';
 import { Replacement } from './replacement.js';
 import { pauseAfterMs, resendDelayMs } from './resend.js';
@@ -11,6 +12,7 @@ import type { Revocation } from './revocation.js';
 import * as errors from './session-errors.js';
 import type { SessionState } from './session-state.js';
 import type { ClientProvider, SessionObservers } from './snapshot.js';
+import type { Tokens } from './tokens.js';
 
 /** What a refresh works with. */
 export interface RefreshDeps extends RequestDeps {
@@ -21,14 +23,6 @@ export interface RefreshDeps extends RequestDeps {
   /** How long a call waits. */
   readonly timeoutMs: number;
 }
-
-const TIMED_OUT: RefreshFailure = {
-  kind: 'unanswered',
-  code: 'timeout',
-  mayBeSpent: false,
-  status: undefined,
-  retryAfterMs: undefined,
-};
 
 /**
  * A refresh that all callers share: lock, read again, send, store, unlock, and only then let the waiting calls continue.
@@ -57,21 +51,20 @@ export class Refresh {
   pauseMs = 0;
   /** Settles before the waiting calls do. */
   readonly done: Promise<AuthError | undefined>;
-  private readonly _deps: RefreshDeps;
-  private readonly _reason: RefreshContext['reason'];
-  private readonly _clients: ClientProvider;
   private readonly _replaced: Replacement;
   private readonly _waits: RefreshWaits;
   private readonly _lockWait = new AbortController();
-  private _request: RefreshRequest | undefined;
+  private _request: AbortController | undefined;
   private _settle!: (error: AuthError | undefined) => void;
 
-  constructor(deps: RefreshDeps, reason: RefreshContext['reason'], clients: ClientProvider) {
-    this._deps = deps;
-    this._reason = reason;
-    this._clients = clients;
-    this._replaced = new Replacement(deps.state);
-    this._waits = new RefreshWaits(deps.clock, deps.timeoutMs, (isLast) => this._waitTimedOut(isLast));
+  constructor(
+    private readonly _deps: RefreshDeps,
+    private readonly _reason: RefreshContext['reason'],
+    private readonly _clients: ClientProvider,
+  ) {
+    const { state, clock, timeoutMs } = _deps;
+    this._replaced = new Replacement(state);
+    this._waits = new RefreshWaits(clock, timeoutMs, (isLast) => this._waitTimedOut(isLast));
     this.done = new Promise((resolve) => {
       this._settle = resolve;
     });
@@ -108,7 +101,7 @@ export class Refresh {
       }, this._lockWait.signal);
     } catch (cause) {
       if (this.state === 'queued')
-        this._end(errors.refreshFailed("the store's lock could not be acquired.", withoutSecrets(cause)));
+        this._end(errors.refreshFailed("the store's lock could not be acquired.", redactError(cause)));
       // A lock that is lost later does not undo what was sent.
       await work;
     }
@@ -134,33 +127,41 @@ export class Refresh {
 
   /** Sends the request and stores the tokens that arrive, however late. */
   private async _send(): Promise<Failed | undefined> {
-    const { observers, breaker, revocation, state } = this._deps;
-    const { _reason: reason, _replaced: replaced } = this;
+    const { _deps: deps, _replaced: replaced } = this;
     this._enters('asking');
-    this._request = new RefreshRequest(this._deps, reason, this._clients, replaced.tokens ?? undefined, () => {
-      this._requestTimedOut();
-    });
-    const result = await this._request.result;
-    if ('failure' in result) {
-      await replaced.keepRefreshToken(result.rotated);
-      return result;
-    }
+    this._request = new AbortController();
+    const result = await requestTokens(
+      deps,
+      this._reason,
+      this._clients,
+      replaced.tokens ?? undefined,
+      this._request,
+      (tokens) => void this._store(tokens),
+    );
+    if (!('failure' in result)) return this._store(result);
+    await replaced.keepRefreshToken(result.rotated);
+    return result;
+  }
+
+  private async _store(tokens: Tokens): Promise<undefined> {
+    const { observers, breaker, revocation, state } = this._deps;
     this._enters('storing');
-    if (await replaced.store(result)) {
-      if (reason === 'rejected' || reason === 'expiring') breaker.refreshed(state.generation);
+    if (await this._replaced.store(tokens)) {
+      if (this._reason === 'rejected' || this._reason === 'expiring') breaker.refreshed(state.generation);
       observers.emit({ type: 'refreshed', generation: state.generation });
-    } else if (replaced.isOfOther) void revocation?.run(result);
-    return undefined;
+    } else if (this._replaced.isOfOther) void revocation?.run(tokens);
   }
 
   /** Resolves with true when the next send may follow. Else the refresh is done. */
   private async _maySendAgain({ failure, cause }: Failed, sends: number, passedMs: number): Promise<boolean> {
-    const { clock, memory } = this._deps;
-    const { kind, retryAfterMs } = failure;
+    const { clock, memory, observers, state } = this._deps;
+    const { kind, code, status, retryAfterMs } = failure;
+    const { generation } = state;
     const delayMs = resendDelayMs(failure, sends, passedMs, clock.random());
-    this._emitFailure(failure, delayMs !== undefined);
+    const willRetry = delayMs !== undefined;
+    observers.emit({ type: 'refresh-failed', generation, code, ...(status !== undefined && { status }), willRetry });
     if (kind === 'refused' || kind === 'refused-here' || kind === 'not-signed-in') return this._refused(failure, cause);
-    if (delayMs !== undefined) {
+    if (willRetry) {
       this._enters('locked');
       await pause(clock, delayMs, this.done);
       return true;
@@ -197,18 +198,6 @@ export class Refresh {
     const error = errors.lockNotAcquiredWithin(timeoutMs);
     if (isLast) this._end(error);
     return error;
-  }
-
-  private _requestTimedOut(): void {
-    this._emitFailure(TIMED_OUT, false);
-    this._end(errors.refreshFailed(`no answer within ${String(REQUEST_LIMIT_MS)} ms.`), TIMED_OUT);
-    this._request?.abort();
-  }
-
-  private _emitFailure({ code, status }: RefreshFailure, willRetry: boolean): void {
-    const { state, observers } = this._deps;
-    const { generation } = state;
-    observers.emit({ type: 'refresh-failed', generation, code, ...(status !== undefined && { status }), willRetry });
   }
 
   private _isDone(): boolean {

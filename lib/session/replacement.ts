@@ -4,13 +4,11 @@ import { tokensOf, type Tokens } from './tokens.js';
 /** The tokens that a refresh is to replace, and whether they still are those of the session. */
 export class Replacement {
   tokens: Tokens | null;
-  private readonly _state: SessionState;
   private readonly _version: number;
 
-  constructor(state: SessionState) {
-    this._state = state;
-    this._version = state.principalVersion;
-    this.tokens = state.tokens;
+  constructor(private readonly _state: SessionState) {
+    this._version = _state.principalVersion;
+    this.tokens = _state.tokens;
   }
 
   /** Another principal has signed in, or this one has signed out. */

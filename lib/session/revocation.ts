@@ -7,15 +7,11 @@ import type { Tokens } from './tokens.js';
 
 /** Tells the server about sessions that have ended, as far as it can be reached. */
 export class Revocation {
-  private readonly _revoke: RevokeFunction;
-  private readonly _clock: Clock;
-  private readonly _observers: SessionObservers;
-
-  constructor(revoke: RevokeFunction, clock: Clock, observers: SessionObservers) {
-    this._revoke = revoke;
-    this._clock = clock;
-    this._observers = observers;
-  }
+  constructor(
+    private readonly _revoke: RevokeFunction,
+    private readonly _clock: Clock,
+    private readonly _observers: SessionObservers,
+  ) {}
 
   /** Best effort: a failure is an event and nothing more. */
   async run(tokens: Tokens): Promise<void> {

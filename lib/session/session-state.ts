@@ -65,12 +65,10 @@ export class MemoryState implements SessionState {
   generation = 0;
   principalVersion = 0;
   lifetimeMs = Infinity;
-  protected readonly _deps: SessionStateDeps;
   private _receivedAt = 0;
 
-  constructor(deps: SessionStateDeps) {
-    this._deps = deps;
-    if (deps.initial) this._set('signed-in', deps.initial, 1);
+  constructor(protected readonly _deps: SessionStateDeps) {
+    if (_deps.initial) this._set('signed-in', _deps.initial, 1);
   }
 
   get remainingMs(): number {

@@ -46,8 +46,6 @@ const ASK_AGAIN_MS = 30_000;
 export class Session {
   readonly state: SessionState;
   readonly observers: SessionObservers;
-  private readonly _options: SessionOptions;
-  private readonly _clock: Clock;
   private readonly _breaker: CircuitBreaker;
   private readonly _revocation: Revocation | undefined;
   /** No refresh for a while after one that failed: the calls share its failure. */
@@ -69,10 +67,12 @@ export class Session {
   /** Why the session ended. */
   private _end: AuthError | undefined;
 
-  constructor(options: SessionOptions, clock: Clock) {
-    const { store, revoke, initial } = options;
-    this._options = options;
-    this._clock = clock;
+  constructor(
+    private readonly _options: SessionOptions,
+    private readonly _clock: Clock,
+  ) {
+    const { store, revoke, initial } = _options;
+    const clock = _clock;
     this._breaker = new CircuitBreaker(clock);
     this._spread = 1 - clock.random() / 10;
     this.observers = new SessionObservers(() => this.state.follow());

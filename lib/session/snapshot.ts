@@ -30,7 +30,7 @@ export interface SessionMember extends ClientProvider {
 /** The snapshot and its listeners. */
 export class Snapshots {
   current: SessionSnapshot = { status: 'unknown', refreshing: false, expiresAt: undefined, generation: 0 };
-  protected readonly _listeners = new Set<() => void>();
+  protected readonly _listeners = new Set<() => unknown>();
 
   /** Replaces the snapshot if something differs, and calls each listener once. */
   publish(next: SessionSnapshot): void {
@@ -39,11 +39,9 @@ export class Snapshots {
     for (const listener of this._listeners) void Promise.resolve().then(listener).catch(report);
   }
 
-  subscribe(listener: () => void): () => void {
+  subscribe(listener: () => unknown): () => void {
     // The same function may subscribe twice, and each subscription ends by itself.
-    const entry = (): void => {
-      listener();
-    };
+    const entry = (): unknown => listener();
     this._listeners.add(entry);
     return () => {
       this._listeners.delete(entry);
@@ -59,14 +57,12 @@ interface Reference {
 /** The observers of a session: the instances it serves, and the listeners of `subscribe`. The store is followed while there are any. */
 export class SessionObservers extends Snapshots {
   private readonly _instances = new Set<Reference>();
-  private readonly _follow: () => (() => void) | undefined;
   private _unfollow: (() => void) | undefined;
   /** Instances that were dropped without detach() leave a reference, which is removed when the set has grown twofold. */
   private _pruneAt = 16;
 
-  constructor(follow: () => (() => void) | undefined) {
+  constructor(private readonly _follow: () => (() => void) | undefined) {
     super();
-    this._follow = follow;
   }
 
   /** The instance that was attached first. */
@@ -90,7 +86,7 @@ export class SessionObservers extends Snapshots {
     return this._entered(() => this._instances.delete(reference));
   }
 
-  override subscribe(listener: () => void): () => void {
+  override subscribe(listener: () => unknown): () => void {
     return this._entered(super.subscribe(listener));
   }
 

@@ -5,10 +5,10 @@ import type { SessionStore } from '../session/store.js';
 import { redisOf, type RedisClient } from './redis-client.js';
 import { redisLock } from './redis-lock.js';
 import { redisNews } from './redis-news.js';
-import { sharedStore } from './shared-session.js';
+import { sharedStore, type SealOptions } from './shared-store.js';
 import { parseStored, type StoredSession, type TokenStore } from './token-store.js';
 
-export interface RedisStoreOptions {
+export interface RedisStoreOptions extends SealOptions {
   /**
    * Ms that the lock outlives the last sign of a holder of which Redis cannot tell whether it lives: one whose machine or
    * network is gone, or that is stopped. 1000 to 60 000. A holder whose process is busy for longer loses
@@ -58,8 +58,8 @@ return 1
  *   nothing of what was sent. What is found that is no session counts as nothing, and is moved to `{key}:bad` by the next write.
  * @throws TypeError for another client, key or option.
  */
-export function redisStore(client: RedisClient, key: string, options?: RedisStoreOptions): SessionStore {
-  return sharedStore(redisPort(client, key, options));
+export function redisStore(client: RedisClient, key: string, options: RedisStoreOptions = {}): SessionStore {
+  return sharedStore('redisStore', redisPort(client, key, options), options, key);
 }
 
 /** @internal */

@@ -1,8 +1,6 @@
 import { stopwatch } from '../clock.js';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
-import { safeGet } from '../safe-read.js';
 import { MemoryState, type SessionChange, type SessionStateDeps } from '../session/session-state.js';
-import { sessionStore, type SessionStore } from '../session/store.js';
 import type { Tokens } from '../session/tokens.js';
 import { FAILED, StoreGuard, type Failed } from './store-guard.js';
 import type { StoredSession, TokenStore } from './token-store.js';
@@ -13,20 +11,8 @@ const FRESH_MS = 500;
 
 type Written = Exclude<SessionChange, 'nobody' | 'refused-here'> | 'initial';
 
-/**
- * Makes a session store of a place of your own to store sessions, such as a database. Its holders share the session: one of
- * them refreshes for all, and a sign-out by one is a sign-out of all.
- *
- * @throws TypeError if `port` has no `load` and `compareAndSet`.
- */
-export function sharedStore(port: TokenStore): SessionStore {
-  if (typeof safeGet(port, 'load') !== 'function' || typeof safeGet(port, 'compareAndSet') !== 'function')
-    throw new TypeError(`tokenStore() takes a TokenStore with load() and compareAndSet(), but got ${typeof port}`);
-  return sessionStore((deps) => new SharedState(port, deps));
-}
-
 /** What one holder knows of a stored session. */
-class SharedState extends MemoryState {
+export class SharedState extends MemoryState {
   private readonly _guard: StoreGuard;
   private readonly _initial: Tokens | undefined;
   private _epoch = 0;

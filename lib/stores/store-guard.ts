@@ -2,7 +2,7 @@ import { alarm, type Clock } from '../clock.js';
 import type { Emit } from '../events.js';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
-import { readStored, type StoredSession, type TokenStore } from './token-store.js';
+import { NOT_OPENED, readStored, type StoredSession, type TokenStore } from './token-store.js';
 
 /** A store that answers later counts as unavailable: a call must not wait longer for what it may not need. */
 const TIME_LIMIT_MS = 2_000;
@@ -32,7 +32,8 @@ export class StoreGuard {
       if (value === undefined || value === FAILED) return value;
       const stored = readStored(value);
       if (stored) return stored;
-      this.degrade('load', { name: 'not a session of version 1' });
+      if (value === NOT_OPENED) this.degrade('load', { name: 'no key opens what is stored' }, 'it counts as none');
+      else this.degrade('load', { name: 'not a session of version 1' });
       return undefined;
     };
     const found = this._ask('load', () => this._store.load());

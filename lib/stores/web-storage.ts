@@ -1,7 +1,7 @@
 import { systemClock, type Clock } from '../clock.js';
 import { ownValue, safeGet } from '../safe-read.js';
 import type { SessionStore } from '../session/store.js';
-import { sharedStore } from './shared-session.js';
+import { sharedStore, type SealOptions } from './shared-store.js';
 import { underClaim } from './storage-claim.js';
 import { parseStored, type StoredSession, type TokenStore } from './token-store.js';
 import { announce, catchUp, pause, underLock } from './web-locks.js';
@@ -13,7 +13,7 @@ const SETTLE_MS = 100;
 const WRITE_LOCK_MS = 1_000;
 
 /** Options of {@link webStorageStore}. */
-export interface WebStorageOptions {
+export interface WebStorageOptions extends SealOptions {
   /** Where. In sessionStorage a session belongs to one tab. @default localStorage */
   storage?: Storage | undefined;
 }
@@ -34,8 +34,8 @@ export interface WebStorageOptions {
  * @throws TypeError for wrong arguments. The storage is looked for only when it is needed: where it is missing (code ENOSTORAGE),
  *   forbidden (SecurityError) or full (QuotaExceededError), `load()` throws, `compareAndSet()` rejects, and what is stored stays whole.
  */
-export function webStorageStore(key: string, options?: WebStorageOptions): SessionStore {
-  return sharedStore(webStoragePort(key, options));
+export function webStorageStore(key: string, options: WebStorageOptions = {}): SessionStore {
+  return sharedStore('webStorageStore', webStoragePort(key, options), options, key);
 }
 
 /** @internal */

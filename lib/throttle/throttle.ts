@@ -1,23 +1,16 @@
 import { Timeline, type Clock } from '../clock.js';
-import type { Emit } from '../events.js';
-import type { Backoff } from '../retry/backoff.js';
-import {
-  LimitQueue,
-  type QueuePermit,
-  type Permit,
-  type QueuedCall,
-  type QueueEntry,
-  type Refusal,
-} from './limit-queue.js';
+import type { Refusal } from '../http/refusal.js';
+import type { RetryPolicy } from '../retry/decide.js';
+import { LimitQueue, type Permit, type QueuedCall, type QueueEntry } from './limit-queue.js';
 
-export type { Permit, QueuedCall, QueueEntry, Refusal } from './limit-queue.js';
+export type { Permit, QueuedCall, QueueEntry } from './limit-queue.js';
 
-/** Names of the limits that a call may count against: the narrower one first, then the one that it may be part of. */
+/** What a call counts against: the narrower key first, then the one that it may be part of. */
 export type ThrottleKeys = readonly [key: string, shared?: string];
 
 const EVICT_EVERY_MS = 1_000;
 
-/** The closed limits of one principal, or of all that share a throttle. It references no instance, except weakly or while calls wait. */
+/** The closed limits of one principal, or of all instances that were given this throttle. */
 export class Throttle {
   private readonly _timeline: Timeline;
   private readonly _queues = new Map<string, LimitQueue>();
@@ -27,85 +20,66 @@ export class Throttle {
     this._timeline = new Timeline(clock);
   }
 
-  /** True if no key is tracked: the caller need not even compute keys. */
+  /** No key is tracked: the caller need not even compute keys. */
   get isIdle(): boolean {
-    if (this._queues.size > 0) this._evict();
+    if (this._queues.size === 0) return true;
+    const now = this._timeline.now();
+    if (now < this._evictAt) return false;
+    this._evictAt = now + EVICT_EVERY_MS;
+    for (const queue of this._queues.values()) if (queue.isIdle) this._queues.delete(queue.key);
     return this._queues.size === 0;
   }
 
   closedForMs(keys: ThrottleKeys): number {
-    return this._queueOf(keys)?.closedForMs ?? 0;
+    return this.queueOf(keys)?.closedForMs ?? 0;
   }
 
-  /**
-   * Returns undefined if the keys are not tracked.
-   * @throws AuthError ERR_AUTH_THROTTLED, ERR_AUTH_QUEUE_FULL
-   */
+  /** Returns undefined if the keys are not tracked. A narrower key that is closed for longer keeps its own queue. */
+  queueOf([key, shared = '']: ThrottleKeys): LimitQueue | undefined {
+    const [own, wider] = [this._queues.get(key), this._queues.get(shared)];
+    return own && wider && own.closedForMs <= wider.closedForMs ? wider : (own ?? wider);
+  }
+
+  /** Returns undefined if the keys are not tracked. @throws AuthError ERR_AUTH_THROTTLED, ERR_AUTH_QUEUE_FULL */
   enter(keys: ThrottleKeys, call: QueuedCall, maxQueued: number): Permit | QueueEntry | undefined {
-    return this._queueOf(keys)?.enter(call, maxQueued);
+    return this.queueOf(keys)?.enter(call, maxQueued);
   }
 
-  /** The server refused a call of these keys. */
-  refused(
-    [key, shared]: ThrottleKeys,
-    permit: Permit | undefined,
-    refusal: Refusal,
-    backoff: Backoff,
-    emit: WeakRef<Emit>,
-  ): void {
-    const given = permit as QueuePermit | undefined;
-    let queue = shared === undefined ? undefined : this._queues.get(shared);
-    if (!queue && shared !== undefined && this._isShared(key, shared, refusal.policy)) queue = this._track(shared);
-    queue ??= this._queues.get(key) ?? this._track(key, shared);
+  /** The server refused a call of these keys. Returns the key that this closes. */
+  refused(keys: ThrottleKeys, permit: Permit | undefined, refusal: Refusal, retry: RetryPolicy): string {
+    const [key, shared = ''] = keys;
+    const isSame = (queue: LimitQueue): boolean =>
+      (queue.policy ?? refusal.policy) === (refusal.policy ?? queue.policy);
+    let wider = this._queues.get(shared);
+    // A second key that is refused meanwhile, and by no limit of another name, shows that the limit is shared.
+    if (!wider && this._narrower(shared).some((other) => other.key !== key && other.isContended && isSame(other)))
+      wider = this._track(shared);
+    const queue = wider && isSame(wider) ? wider : (this._queues.get(key) ?? this._track(key, shared || undefined));
     queue.policy ??= refusal.policy;
-    if (given?.queue !== queue) given?.release('ended');
-    queue.refused(given?.queue === queue ? given : undefined, refusal, backoff, emit);
-    for (const other of [...this._queues.values()]) if (other.shared === queue.key) this._merge(other, queue);
+    queue.refused(permit?.queue === queue ? permit.sentAt : undefined, refusal, retry);
+    permit?.release('ended');
+    for (const narrower of queue === wider ? this._narrower(shared) : []) {
+      narrower.wider = queue;
+      narrower.pump();
+    }
+    return queue.key;
   }
 
+  /** Forgets every cool-down. Waiting calls are released as if nothing were known. */
   reset(): void {
-    for (const queue of this._queues.values()) queue.reset();
-    this._queues.clear();
+    for (const old of this._queues.values()) {
+      this._queues.delete(old.key);
+      if (old.waiting.size > 0) this._track(old.key, old.shared).take(old);
+    }
   }
 
-  /** An instance was detached: it gets no more events. */
-  forget(emit: WeakRef<Emit>): void {
-    for (const queue of this._queues.values()) queue.forget(emit);
-  }
-
-  /** A narrower key that is closed for longer keeps its own queue until it opens. */
-  private _queueOf([key, shared]: ThrottleKeys): LimitQueue | undefined {
-    return this._queues.get(key) ?? (shared === undefined ? undefined : this._queues.get(shared));
+  private _narrower(shared: string): LimitQueue[] {
+    return shared ? [...this._queues.values()].filter((queue) => queue.shared === shared) : [];
   }
 
   private _track(key: string, shared?: string): LimitQueue {
-    const queue = new LimitQueue(key, shared, this._timeline, (opened) => {
-      const wider = shared === undefined ? undefined : this._queues.get(shared);
-      if (wider) this._merge(opened, wider);
-    });
+    const queue = new LimitQueue(key, shared, this._timeline);
     this._queues.set(key, queue);
     return queue;
-  }
-
-  private _merge(narrower: LimitQueue, wider: LimitQueue): void {
-    if (narrower.closedForMs > wider.closedForMs) return;
-    this._queues.delete(narrower.key);
-    wider.take(narrower);
-  }
-
-  /** Another key of `shared` is throttled, and by no limit of another name. */
-  private _isShared(key: string, shared: string, policy: string | undefined): boolean {
-    for (const queue of this._queues.values()) {
-      const isSameLimit = policy === undefined || queue.policy === undefined || policy === queue.policy;
-      if (queue.shared === shared && queue.key !== key && queue.isContended && isSameLimit) return true;
-    }
-    return false;
-  }
-
-  private _evict(): void {
-    const now = this._timeline.now();
-    if (now < this._evictAt) return;
-    this._evictAt = now + EVICT_EVERY_MS;
-    for (const [key, queue] of this._queues) if (queue.isIdle) this._queues.delete(key);
   }
 }

@@ -25,7 +25,8 @@ const STANDALONE = /^[\0-\x20]*(?:[a-z][a-z\d+\-.]*:|[\\/]{2})/i;
 export const RELATIVE = '';
 const PLACEHOLDER = 'http://localhost/';
 
-const loopback = /^(?:localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])\.?$/;
+/** Hosts of this machine (RFC 6761 §6.3). */
+export const loopback = /^(?:localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])\.?$/;
 
 /** Judges where the calls of one instance go. It remembers the last base URL that it parsed. */
 export class OriginRules {

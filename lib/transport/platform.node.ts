@@ -12,7 +12,6 @@ export function guardRedirects(
   copy: InternalAxiosRequestConfig,
   origin: string,
   credentialHeaders: readonly string[] | undefined,
-  _transport: string,
 ): () => boolean {
   const { beforeRedirect } = copy;
   let hasLeft = false;
@@ -39,12 +38,11 @@ type Options = Record<string, unknown>;
 
 /** The origins that a request of follow-redirects names: described, connected to, and asked of a proxy. */
 function targetsOf(options: Options): (string | undefined)[] {
-  const { protocol, hostname, host, port, href, path } = options as Record<string, string | number | undefined>;
-  const name = String(hostname ?? host ?? '');
+  const { protocol, hostname, host, port, href, path } = options as Record<string, string | undefined>;
+  const name = hostname ?? host ?? '';
   const authority = name.includes(':') && name === hostname ? `[${name.replace(/[[\]]/g, '')}]` : name;
-  return [
-    originOf(href),
-    originOf(`${protocol ?? 'http:'}//${authority}${port ? `:${String(port)}` : ''}`),
-    originOf(path),
-  ];
+  return [originOf(href), originOf(`${protocol ?? 'http:'}//${authority}${port ? `:${port}` : ''}`), originOf(path)];
 }
+
+/** This build guards every adapter; see platform.browser.ts. */
+export const assertTransport: (transport: string) => void = () => undefined;

@@ -47,6 +47,11 @@ function isFollowedHere(
   return !isPage() || credentialHeaders.some((name) => name !== 'authorization');
 }
 
+interface Settled {
+  readonly response: AxiosResponse | undefined;
+  readonly failure?: { readonly error: unknown };
+}
+
 export interface FollowOptions {
   readonly send: AxiosAdapter;
   readonly origin: string;
@@ -62,21 +67,20 @@ export async function followRedirects(
 ): Promise<AxiosResponse> {
   let hasLeft = false;
   for (let hops = 0; ; hops++) {
-    let response: AxiosResponse | undefined;
-    let failure: { readonly error: unknown } | undefined;
-    try {
-      response = await send(hop);
-    } catch (error) {
-      failure = { error };
-      response = safeGet(error as Partial<AxiosError> | undefined, 'response');
-    }
+    const settled = await send(hop).then(
+      (value): Settled => ({ response: value }),
+      (error: unknown): Settled => ({
+        response: safeGet(error as Partial<AxiosError> | undefined, 'response'),
+        failure: { error },
+      }),
+    );
+    const { response, failure } = settled;
     if (response?.status === 0 && isPage()) throw redirectHidden();
     if (response && hasLeft) markForeign(response);
     const target = response && redirectTarget(response, hop);
-    if (!response || !target) {
-      if (failure) throw failure.error;
-      return response as AxiosResponse;
-    }
+    if (failure && !target) throw failure.error;
+    if (response && !target) return response;
+    if (!response || !target) throw new TypeError('An adapter resolved without a response');
     // Written so that NaN is a limit, too.
     if (!(hops < (hop.maxRedirects ?? MAX_REDIRECTS))) {
       const message = 'Maximum number of redirects exceeded';

@@ -1,6 +1,7 @@
 // `create` has a name of its own only in younger versions.
 import axios, { Axios, type AxiosInstance, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
-import { chainOf, isAuthError, withoutSecrets } from '../errors.js';
+import { chainOf, isAuthError } from '../errors.js';
+import { redactError } from '../redact.js';
 import { safeGet } from '../safe-read.js';
 import { resolveAdapter } from './adapter.js';
 import { fullUrl, resolveUrl } from './origin.js';
@@ -64,7 +65,7 @@ export function bareAxios(): Axios {
 function discreet(client: AxiosInstance): AxiosInstance {
   client.interceptors.request.use(keptAtHome);
   client.interceptors.response.use(undefined, (error: unknown) =>
-    Promise.reject(chainOf(error).find(isAuthError) ?? withoutSecrets(error)),
+    Promise.reject(chainOf(error).find(isAuthError) ?? redactError(error)),
   );
   return client;
 }
@@ -74,7 +75,7 @@ function keptAtHome(config: InternalAxiosRequestConfig): InternalAxiosRequestCon
   const { send, transport } = resolveAdapter(config, config.adapter);
   config.adapter = (final) => {
     const { origin } = resolveUrl(fullUrl(final));
-    if (transport !== 'fetch') guardRedirects(final, origin, undefined, transport);
+    if (transport !== 'fetch') guardRedirects(final, origin, undefined);
     return takeRedirects(final, transport, undefined)
       ? followRedirects(final, { send, origin, credentialHeaders: undefined })
       : send(final);

@@ -3,7 +3,7 @@ import { AuthError, chainOf, hide } from '../errors.js';
 import { ownValue, safeGet } from '../safe-read.js';
 import { isPage, type ResolvedAdapter, type Transport } from './adapter.js';
 import { RELATIVE } from './origin.js';
-import { guardRedirects } from './platform.node.js';
+import { assertTransport, guardRedirects } from './platform.node.js';
 import { followRedirects, markForeign, originOf, takeRedirects } from './redirects.js';
 
 type Config = InternalAxiosRequestConfig;
@@ -25,14 +25,13 @@ export interface SendOptions {
 export function send(options: SendOptions): Promise<AxiosResponse> {
   const { config, copy, adapter, origin, credentialHeaders, reauthorize } = options;
   const { transport } = adapter;
+  assertTransport(transport);
   // Without it ECONNABORTED means a timeout and a browser's abort alike.
   if (transport === 'custom' || (copy.timeout && transport !== 'fetch'))
     copy.transitional = { ...copy.transitional, clarifyTimeoutError: true };
   // A custom adapter may wrap the http adapter or fetch, as a mock's passThrough() does.
   const hasLeft =
-    credentialHeaders.length > 0 && transport !== 'fetch'
-      ? guardRedirects(copy, origin, credentialHeaders, transport)
-      : undefined;
+    credentialHeaders.length > 0 && transport !== 'fetch' ? guardRedirects(copy, origin, credentialHeaders) : undefined;
   const isFollowedHere = takeRedirects(copy, transport, credentialHeaders);
   // A page's HTTP cache would return the same refusal.
   if (options.isRepeated && transport === 'fetch' && isPage())
@@ -60,7 +59,7 @@ function sendTo(adapter: ResolvedAdapter, copy: Config): Promise<AxiosResponse> 
   try {
     return adapter.send(copy);
   } catch (error) {
-    return Promise.reject(error as Error);
+    return Promise.reject(error);
   }
 }
 
