@@ -257,7 +257,10 @@ describe('retry: false', () => {
     const shouldRetry = jest.fn(() => true);
     const { retryAfterMs } = outcome as { retryAfterMs?: number };
     // F112: the report says when to come back.
-    expect(decide(outcome, after(1, 1), { ...get, shouldRetry }, false, HALF)).toEqual({ kind: 'settle', retryAfterMs });
+    expect(decide(outcome, after(1, 1), { ...get, shouldRetry }, false, HALF)).toEqual({
+      kind: 'settle',
+      retryAfterMs,
+    });
     expect(shouldRetry).not.toHaveBeenCalled();
   });
 });
