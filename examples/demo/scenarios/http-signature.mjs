@@ -26,12 +26,9 @@ export const messageSignature = {
     const params = { sort: 'by name', tag: ['a', 'b+c'] };
 
     if (lab.isHttpbin) {
-      const { data } = await clientWith({}).post('/anything/orders', order, { params });
-      const headers = Object.fromEntries(
-        Object.entries(data.headers).map(([name, value]) => [name.toLowerCase(), value]),
-      );
-      const isSigned = await isMessageSigned({ ...data, headers }, Buffer.from(data.data, 'utf8'));
-      lab.check('verified from what httpbin echoes', isSigned, true);
+      // It echoes a plus sign unescaped.
+      const { data } = await clientWith({}).post('/anything/orders', order, { params: { sort: 'by name' } });
+      lab.check('verified from what httpbin echoes', await isEchoSigned(data, lab.origin), true);
       return;
     }
     const api = clientWith({ verify });
@@ -58,3 +55,10 @@ export const messageSignature = {
     lab.check('a clock that is an hour off: learned from the 401', lab.statuses('/ahead/message'), [401, 200]);
   },
 };
+
+/** The recorder forwards the call to another host than the client has signed. */
+function isEchoSigned({ method, url, data, headers }, origin) {
+  const { pathname, search } = new URL(url);
+  const lowerCase = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+  return isMessageSigned({ method, url: origin + pathname + search, headers: lowerCase }, Buffer.from(data, 'utf8'));
+}
