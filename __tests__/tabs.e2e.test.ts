@@ -209,7 +209,7 @@ function expectOneRefreshEach(): void {
     await until(() => askers.length > 0);
     await pages[1]!.evaluate(() => tab.scheme.signOut());
     // The refresh would be given up after 10 s.
-    expect(await waiting).toMatch(/somebody signed out/);
+    expect(await waiting).toMatch(/session was signed out/);
     await status(pages[0]!, 'signed-out');
   });
 
@@ -219,7 +219,7 @@ function expectOneRefreshEach(): void {
     const embedding = await context.newPage();
     await embedding.goto(`${site.origin}/embedding`);
     const frame = embedding.frames()[1]!;
-    await status(frame, 'signed-out');
+    await status(frame, 'unknown');
     await frame.evaluate((tokens) => tab.scheme.signIn(tokens), endpoint.issue('bob'));
     await expire([own!]);
     await frame.evaluate(() => tab.scheme.signOut());

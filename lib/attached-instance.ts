@@ -51,7 +51,8 @@ export class AttachedInstance implements SessionMember {
     readonly policy: Policy,
     readonly clock: Clock,
   ) {
-    this.emit = emitter(policy.onEvent, () => clock.now());
+    // Bound: a function made here would keep the instance alive as long as a limit is closed.
+    this.emit = emitter(policy.onEvent, clock.now.bind(clock));
     this.deadlines = new DeadlineTimer(clock);
     this.origins = new OriginRules(policy.origins, () => ownValue(_instance.defaults, 'baseURL') as string | undefined);
     this._anonymous = new SchemeState(undefined, clock);

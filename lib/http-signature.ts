@@ -1,4 +1,4 @@
-import { checkOptions } from './check-option.js';
+import { check } from './check.js';
 import { systemClock } from './clock.js';
 import type { CryptoKey } from './crypto-key.js';
 import { AuthError } from './errors.js';
@@ -137,23 +137,19 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
 /** Checks the options. Returns what they cover, if they say so. */
 function readComponents(given: Partial<HttpSignatureOptions>): readonly Covered[] | undefined {
   const { keyId, algorithm, key, components, digest, label, tag, expiresIn, verify } = given;
-  const text = (got: unknown): string | false =>
-    !(typeof got === 'string' && /^[ -~]+$/.test(got)) && 'visible ASCII characters';
   // The key is never shown.
   if (Object(key) !== key) wrong('`key` takes a CryptoKey, bytes, { sign } or a function');
-  checkOptions(
-    'httpSignature()',
-    { keyId: keyId ?? '', algorithm: algorithm ?? '', digest, label, tag, expiresIn, verify },
-    {
-      keyId: text,
-      algorithm: Object.keys(ALGORITHMS),
-      digest: ['sha-256', 'sha-512', false],
-      label: (got) => !/^[a-z*][a-z\d_\-.*]*$/.test(String(got)) && 'a lower-case name',
-      tag: text,
-      expiresIn: (got) => !/^[1-9]\d*$/.test(String(got)) && 'whole seconds above 0',
-      verify: (got) => typeof safeGet(got, 'keyLookup') !== 'function' && '{ keyLookup }',
-    },
-  );
+  const isText = (got: unknown): boolean => typeof got === 'string' && /^[ -~]+$/.test(got);
+  const rules: [option: string, got: unknown, isRight: boolean, takes: string][] = [
+    ['keyId', keyId, isText(keyId), 'visible ASCII characters'],
+    ['algorithm', algorithm, Object.hasOwn(ALGORITHMS, String(algorithm)), Object.keys(ALGORITHMS).join(', ')],
+    ['digest', digest, [undefined, 'sha-256', 'sha-512', false].includes(digest), 'sha-256, sha-512 or false'],
+    ['label', label, /^[a-z*][a-z\d_\-.*]*$/.test(label ?? 'sig'), 'a lower-case name'],
+    ['tag', tag, tag === undefined || isText(tag), 'visible ASCII characters'],
+    ['expiresIn', expiresIn, /^[1-9]\d*$/.test(String(expiresIn ?? 1)), 'whole seconds above 0'],
+    ['verify', verify, verify === undefined || typeof safeGet(verify, 'keyLookup') === 'function', '{ keyLookup }'],
+  ];
+  for (const [option, got, isRight, takes] of rules) check(isRight, `httpSignature(): \`${option}\``, takes, got);
   return components?.map(componentOf);
 }
 

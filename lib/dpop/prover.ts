@@ -1,4 +1,4 @@
-import { checkOptions } from '../check-option.js';
+import { check } from '../check.js';
 import { systemClock } from '../clock.js';
 import type { CryptoKeyPair } from '../crypto-key.js';
 import { AuthError } from '../errors.js';
@@ -119,7 +119,8 @@ export function hasProcessKey(prover: DpopProver): boolean {
 }
 
 export function checkAlgorithm(name: string, algorithm: string): void {
-  checkOptions(name, { algorithm }, { algorithm: ['ES256', 'Ed25519', 'RS256', 'PS256'] });
+  const algorithms = ['ES256', 'Ed25519', 'RS256', 'PS256'];
+  check(algorithms.includes(algorithm), `${name}: \`algorithm\``, algorithms.join(', '), algorithm);
 }
 
 export async function generateKeyPair(algorithm: DpopAlgorithm): Promise<CryptoKeyPair> {

@@ -48,13 +48,14 @@ export function responseInterceptor(instance: AttachedInstance) {
     let settled = first;
     let answer = firstAnswer;
     try {
-      while (call.last && !call.last.isDecided && answer && (await nextStep(call, call.last, answer))) {
+      while (call.last && answer && (await nextStep(call, call.last, answer))) {
         // Read before the send, since detach() removes the mark between earlier and later handlers.
         const earlier = instance.responseHandlersBefore(fulfilled);
         const resent = await resend(call);
         if (!resent) break;
         settled = await through(earlier, resent);
-        if (isOfAnotherCall(settled, call)) break;
+        // A call that ended before it was sent again has no new attempt.
+        if (isOfAnotherCall(settled, call) || call.last.isDecided) break;
         answer = readAnswer(call, call.last);
       }
     } catch (error) {
