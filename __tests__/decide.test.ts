@@ -18,7 +18,15 @@ const stream: Circumstances = { ...get, isReplayable: false };
 const asking = (wish: boolean | undefined, call = get): Circumstances => ({ ...call, shouldRetry: () => wish });
 
 const after = (errors: number, throttles = 0, remainingMs = 120_000): Progress => {
-  return { errors, throttles, attempts: errors + throttles, canReauthorize: true, maxChallenges: 1, remainingMs };
+  return {
+    errors,
+    throttles,
+    attempts: errors + throttles,
+    canReauthorize: true,
+    isReplay: false,
+    maxChallenges: 1,
+    remainingMs,
+  };
 };
 const answer = (status: number, retryAfterMs?: number): Outcome => ({
   kind: 'answer',
@@ -52,7 +60,7 @@ function holds(rows: readonly Row[]): void {
 }
 
 describe('401', () => {
-  const replayed: Progress = { ...after(0), canReauthorize: false };
+  const replayed: Progress = { ...after(0), canReauthorize: false, isReplay: true };
 
   holds([
     ['the first is answered with other credentials', unauthorized, after(0), get, REAUTHORIZE],
@@ -61,6 +69,13 @@ describe('401', () => {
     ['so it is for another status that means the same', refusal(200), after(0), get, REAUTHORIZE],
     ['shouldRetry has no say in it', unauthorized, after(0), asking(false), REAUTHORIZE],
     ['the second settles the call', unauthorized, replayed, get, settle('unauthorized-again')],
+    [
+      'the first settles the call if no scheme handles it',
+      unauthorized,
+      { ...replayed, isReplay: false },
+      get,
+      settle(),
+    ],
     ['a moment before the deadline is answered', unauthorized, after(0, 0, 1), get, REAUTHORIZE],
     ['past the deadline settles the call', unauthorized, after(0, 0, 0), get, settle('deadline')],
     ['settles a stream', unauthorized, after(0), stream, settle('body-not-replayable')],
@@ -276,6 +291,7 @@ describe('whatever happens', () => {
     throttles: count,
     attempts: count,
     canReauthorize: fc.boolean(),
+    isReplay: fc.boolean(),
     maxChallenges: count,
     remainingMs: fc.oneof(ms, fc.integer({ min: -1_000, max: 0 })),
   });

@@ -5,7 +5,7 @@ import { CooldownSharing } from './call/shared-cooldown.js';
 import { check } from './check.js';
 import type { Clock } from './clock.js';
 import { emitter, type Emit } from './events.js';
-import { ownValue } from './safe-read.js';
+import { isObject, ownValue } from './safe-read.js';
 import type { Policy } from './policy.js';
 import { RetryBudgets } from './retry/budget.js';
 import type { AuthRequest } from './schemes/scheme.js';
@@ -19,6 +19,10 @@ import { bareAxios, clientOf } from './transport/refresh-client.js';
 export interface ResponseHandler {
   readonly fulfilled: ((value: unknown) => unknown) | null | undefined;
   readonly rejected: ((error: unknown) => unknown) | null | undefined;
+}
+
+interface OpenCall {
+  readonly isDone: boolean;
 }
 
 /** A throttle as one instance uses it. */
@@ -35,9 +39,9 @@ export class AttachedInstance implements SessionMember {
   readonly deadlines: DeadlineTimer;
   /** Sends again: it has no interceptors and no defaults, so that a final config stays as it is. */
   readonly resender: Axios = bareAxios();
-  /** Errors of a transformResponse that have no config: the call that they belong to. */
-  readonly failedTransforms = new WeakMap<object, unknown>();
   isDetached = false;
+  /** null: open calls shared the error object. */
+  private readonly _callsOfErrors = new WeakMap<object, OpenCall | null>();
   private readonly _budgets = new RetryBudgets();
   private readonly _throttles = new WeakMap<Throttle, InstanceThrottle>();
   private readonly _anonymous: SchemeState;
@@ -84,6 +88,17 @@ export class AttachedInstance implements SessionMember {
   takeRetry(origin: string): boolean {
     const now = this.clock.monotonic();
     return this._budgets.of(origin, now).take(now);
+  }
+
+  /** Notes whose an error without a config is. An object that open calls share leads to none of them. */
+  claim(error: unknown, call: OpenCall): void {
+    if (!isObject(error)) return;
+    const other = this._callsOfErrors.get(error);
+    const isShared = other === null || (other && other !== call && !other.isDone);
+    this._callsOfErrors.set(error, isShared ? null : call);
+  }
+  callOf(error: unknown): OpenCall | undefined {
+    return isObject(error) ? (this._callsOfErrors.get(error) ?? undefined) : undefined;
   }
 
   nextCallNumber(): number {

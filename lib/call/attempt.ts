@@ -22,13 +22,27 @@ export interface Sending {
   readonly adapter: ResolvedAdapter;
 }
 
+/** A request before a scheme wrote to it. */
+interface Before {
+  readonly headers: Record<string, unknown>;
+  /** undefined: nothing had read the URL. */
+  readonly href: string | undefined;
+}
+
+/** axios sets these on most calls. They are no credentials, so a scheme may replace them. */
+const NO_CREDENTIALS = ['accept', 'content-type'];
+
 /** One attempt of a call: what is sent, and the result. */
 export class Attempt {
   /** The schemes that ran, and whose headers were kept. */
   readonly authorized: SchemeState[] = [];
+  /** Those among them that wrote a header or modified the URL. */
+  readonly writers: SchemeState[] = [];
   /** Lower-case names of the headers that they wrote. */
   readonly written: string[] = [];
-  /** Kept until the response is classified, if a limit may have refused the attempt. */
+  /** A limit may have refused the attempt, which is not reported yet. */
+  mayBeLimited = false;
+  /** Kept until that is reported. */
   permit: Permit | undefined;
   /** What an error response says about limits. */
   refusal: Refusal | undefined;
@@ -50,7 +64,8 @@ export class Attempt {
   authorize(config: Config, schemes = this.schemes): MaybePromise<void> {
     const [state, ...others] = schemes;
     if (!state) return undefined;
-    const before: Record<string, unknown> = Object.assign({}, this.request.headers);
+    const { headers, urlRead } = this.request;
+    const before: Before = { headers: Object.assign({}, headers), href: urlRead?.href };
     const next = (): MaybePromise<void> => {
       this._keepWritten(state, before, config);
       return others.length > 0 ? this.authorize(config, others) : undefined;
@@ -66,10 +81,11 @@ export class Attempt {
    * @throws AuthError if a scheme has changed the URL's origin.
    */
   prepare({ copy, adapter }: Sending, main: SchemeState): BareReason | undefined {
-    const isUrlModified = applyUrl(copy, this.request, adapter.transport);
+    applyUrl(copy, this.request, adapter.transport);
     if (this._bare) return this._bare;
     if (!this.authorized.includes(main)) return 'own-credentials';
-    if (this.written.length > 0 || isUrlModified) return undefined;
+    // A scheme that names no headers may leave its credentials to the transport, as a cookie log-in does.
+    if (this.writers.includes(main) || main.credentialHeaders.length === 0) return undefined;
     return main.session ? 'signed-out' : 'none-given';
   }
 
@@ -82,9 +98,10 @@ export class Attempt {
     for (const state of authorized) credentialHeaders.push(...state.credentialHeaders);
     /** A redirect within the origin needs a signature of its own. */
     const reauthorize = async (hop: Config): Promise<void> => {
-      for (const name of written) hop.headers.delete(name);
+      for (const name of credentialHeaders) hop.headers.delete(name);
       const next = new Attempt(request.of(hop), authorized);
       await next.authorize(config);
+      credentialHeaders.push(...next.written);
       applyUrl(hop, next.request, adapter.transport);
     };
     const isRepeated = request.attempt > 1;
@@ -105,19 +122,22 @@ export class Attempt {
   }
 
   /** Checks what a scheme wrote. If it wrote a header that the call had set, all that it wrote is discarded. */
-  private _keepWritten(state: SchemeState, before: Record<string, unknown>, config: Config): void {
-    const { headers } = this.request;
+  private _keepWritten(state: SchemeState, before: Before, config: Config): void {
+    const { headers, urlRead, urlGiven } = this.request;
+    const hrefBefore = before.href ?? urlGiven;
     const written: string[] = [];
     for (const name of Object.keys(headers)) {
-      if (headers[name] === before[name]) continue;
+      if (headers[name] === before.headers[name]) continue;
       assertHeader(name, headers[name]);
       written.push(name.toLowerCase());
     }
-    if (bringsOwn(config, written)) {
+    const credentials = written.filter((name) => !NO_CREDENTIALS.includes(name));
+    if (bringsOwn(config, credentials)) {
       for (const name of Object.keys(headers)) {
-        if (name in before) headers[name] = before[name] as string;
+        if (name in before.headers) headers[name] = before.headers[name] as string;
         else Reflect.deleteProperty(headers, name);
       }
+      if (urlRead && hrefBefore !== undefined) urlRead.href = hrefBefore;
       return;
     }
     for (const name of written) {
@@ -126,5 +146,6 @@ export class Attempt {
       this.written.push(name);
     }
     this.authorized.push(state);
+    if (written.length > 0 || urlRead?.href !== hrefBefore) this.writers.push(state);
   }
 }

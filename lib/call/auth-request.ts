@@ -52,12 +52,17 @@ export class CallRequest implements AuthRequest {
     }
     return this._url;
   }
+  /** The URL if it was read, so that a scheme may have signed or modified it. */
+  get urlRead(): URL | undefined {
+    return this._url;
+  }
+  /** What it was when it was read first. */
   get urlGiven(): string | undefined {
     return this._urlGiven;
   }
-  /** The URL if a scheme has read it, and so may have signed or modified it. */
-  get urlRead(): URL | undefined {
-    return this._url;
+  /** Without what a scheme has written to it. */
+  get cleanUrl(): URL {
+    return this._urlGiven === undefined ? this.url : new URL(this._urlGiven);
   }
   get body(): RequestBody {
     return (this._body ??= bodyView(this._config.data));

@@ -5,7 +5,7 @@ import type { BareReason } from '../events.js';
 import type { CallPolicy } from '../policy.js';
 import { readRefusal } from '../http/refusal.js';
 import { headerOf } from '../http/response-headers.js';
-import { isThrottling, type SettleReason } from '../retry/decide.js';
+import type { SettleReason } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { Principal, SchemeState } from '../schemes/scheme-state.js';
 import { resolveAdapter, settleContentType } from '../transport/adapter.js';
@@ -95,7 +95,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
           await this.waits.for(authorizing);
           this.waits.assertOngoing();
           // Once the throttle opens again, a signature or token may be too old.
-          if (this.pass.closedForMs(attempt) > 0) continue;
+          if (this.pass.isClosed(attempt)) continue;
         }
         return await this._transmit(attempt, { config, copy, adapter });
       }
@@ -129,23 +129,31 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     if (++this.attempts === 1) instance.countCall(attempt.request.origin);
     try {
       return await attempt.transmit(sending);
+    } catch (error) {
+      if (!safeGet(error, 'config')) instance.claim(error, this);
+      throw error;
     } finally {
       if (attempt.response) this._read(attempt, attempt.response);
     }
   }
 
   private _read(attempt: Attempt, response: AxiosResponse): void {
-    const { instance, principal, pass, _dispatched: config, adapter } = this;
+    const { instance, principal, pass, _dispatched: config } = this;
     const { origin } = attempt.request;
     const { status } = response;
-    if (config) guardTransforms(config, (error) => instance.failedTransforms.set(error, adapter));
+    if (config)
+      guardTransforms(config, (error) => {
+        instance.claim(error, this);
+      });
     if (!wasFetchedElsewhere(response, origin)) {
       if (attempt.authorized.length > 0) principal.main.learnClock(response, origin);
       if (status >= 400)
         attempt.refusal = readRefusal(status, (name) => headerOf(response, name), instance.clock.now());
     }
-    if (isThrottling(status, attempt.refusal?.retryAfterMs)) pass.handOver(attempt);
-    else pass.release(status < 500 ? 'granted' : 'ended');
+    const hasPredicate =
+      instance.policy.isUnauthorized !== undefined ||
+      attempt.authorized.some(({ scheme }) => scheme && 'isRefusal' in scheme);
+    pass.answered(attempt, status, hasPredicate);
   }
 
   private _requestOf(copy: Config, origin: string): CallRequest {

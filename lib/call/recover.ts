@@ -1,66 +1,21 @@
-import type { AxiosError, AxiosResponse } from 'axios';
-import { headersOf } from '../http/response-headers.js';
-import { parseChallenges, type Challenge } from '../http/www-authenticate.js';
+import type { AxiosError } from 'axios';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
-import { decide, isThrottled, type Decision, type Outcome } from '../retry/decide.js';
+import { decide, isSuccess, isThrottled, type Decision } from '../retry/decide.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import { discard } from '../transport/discard.js';
-import { wasFetchedElsewhere } from '../transport/redirects.js';
 import type { Attempt } from './attempt.js';
 import type { Call } from './call.js';
-import { outcomeOf } from './outcome.js';
+import { challengesOf, type Answer } from './outcome.js';
 import { isBodyReplayable } from './resend.js';
-
-/** The result of an attempt, and the schemes whose credentials it refuses. */
-export interface Answer {
-  readonly outcome: Outcome;
-  readonly refusedBy: readonly SchemeState[];
-  /** The schemes that read the response asynchronously. */
-  readonly notified: Promise<unknown> | undefined;
-}
-
-/** Classifies the last attempt, and passes its response to the schemes that authorized it. */
-export function readAnswer(call: Call, attempt: Attempt): Answer {
-  const { response, request, received, authorized } = attempt;
-  const refusedBy: SchemeState[] = [];
-  let notified: Promise<unknown> | undefined;
-  if (response && !wasFetchedElsewhere(response, request.origin)) {
-    for (const state of authorized) if (isRefusal(call, state, response)) refusedBy.push(state);
-    for (const state of authorized) {
-      const { scheme } = state;
-      const done = scheme?.onAnswer?.({ request, response, isRefusal: refusedBy.includes(state), received });
-      if (isPromise(done)) notified = notified ? Promise.all([notified, done]) : done;
-    }
-  }
-  const outcome = outcomeOf(attempt, refusedBy.length > 0);
-  call.pass.report(attempt, isThrottled(outcome));
-  return { outcome, refusedBy, notified };
-}
-
-/** Whether a response refuses the credentials of a scheme. Only `true` counts, so that an async predicate decides nothing. */
-function isRefusal({ instance, principal }: Call, { scheme }: SchemeState, response: AxiosResponse): boolean {
-  const { isUnauthorized } = instance.policy;
-  if (scheme?.isRefusal && (!isUnauthorized || principal.schemes.length > 1))
-    return (scheme.isRefusal(response) as unknown) === true;
-  if (isUnauthorized) return (isUnauthorized(response) as unknown) === true;
-  return (
-    response.status === 401 && !challengesOf(response).some(({ params }) => NOT_THE_TOKEN.test(params['error'] ?? ''))
-  );
-}
-
-/** The token is good but not enough (RFC 6750 §3.1, RFC 9470): a new one of the same kind changes nothing. */
-const NOT_THE_TOKEN = /^insufficient_(?:scope|user_authentication)$/;
-
-function challengesOf(response: AxiosResponse): Challenge[] {
-  return parseChallenges(headersOf(response, 'www-authenticate'));
-}
 
 /** Decides what follows the last attempt, and waits if it has to. Returns true if the call is ready to be sent again. */
 export async function nextStep(call: Call, attempt: Attempt, answer: Answer): Promise<boolean> {
-  const { instance } = call;
+  const { instance, waits } = call;
+  const { notified } = answer;
+  // A response that arrives after the deadline or after detach() is still the call's own: then nothing ends this wait.
+  if (notified) await (waits.end === undefined ? waits.for(notified) : notified);
   attempt.isDecided = true;
-  await answer.notified;
-  if (instance.isDetached) return false;
+  if (instance.isDetached || isSuccess(answer.outcome)) return false;
   const decision = decideOn(call, attempt, answer);
   switch (decision.kind) {
     case 'settle':
@@ -83,7 +38,8 @@ function decideOn(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer):
     throttles: call.throttles,
     attempts: call.attempts,
     canReauthorize: refusedBy.some((state) => challengesLeft(call, state) > 0),
-    maxChallenges: call.principal.schemes.reduce((sum, { maxChallenges }) => sum + maxChallenges, 0),
+    isReplay: call.isRefreshed,
+    maxChallenges: call.principal.schemes.reduce((sum, { maxChallenges }) => sum + finite(maxChallenges), 0),
     remainingMs: waits.remainingMs,
   };
   const circumstances = {
@@ -104,6 +60,11 @@ function decideOn(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer):
       }),
   };
   return decide(outcome, progress, circumstances, retry, isRetried, instance.clock.random());
+}
+
+/** A scheme without a limit of its own is bounded by the limits of attempts. */
+function finite(maxChallenges: number): number {
+  return maxChallenges === Infinity ? 1 : maxChallenges;
 }
 
 function challengesLeft(call: Call, state: SchemeState): number {
@@ -161,8 +122,8 @@ function challenge(call: Call, { scheme, singleFlight }: SchemeState, attempt: A
 
 /** What events say about a call. URLs have no query and no user-info. */
 function about({ number }: Call, { request }: Attempt): { call: number; method: string; url: string } {
-  const { method, url } = request;
-  return { call: number, method, url: url.origin + url.pathname };
+  const { method, cleanUrl } = request;
+  return { call: number, method, url: cleanUrl.origin + cleanUrl.pathname };
 }
 
 /** Waits for the throttle or a backoff. Returns false if there is no retry budget left. */

@@ -1,7 +1,7 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import type { AttachedInstance, InstanceThrottle } from '../attached-instance.js';
 import type { CallPolicy } from '../policy.js';
-import { isWithin } from '../retry/decide.js';
+import { isThrottling, isWithin } from '../retry/decide.js';
 import type { Permit, QueuedCall, ThrottleKeys } from '../throttle/throttle.js';
 import type { Attempt } from './attempt.js';
 import type { CallRequest } from './auth-request.js';
@@ -52,10 +52,9 @@ export class ThrottlePass implements QueuedCall {
       if (asking) return waits.for(asking);
     }
     if (throttle.isIdle) return undefined;
-    const keys = this._keysOf(attempt);
-    if (this._permit && throttle.closedForMs(keys) <= 0) return undefined;
+    if (this._permit && !this.isClosed(attempt)) return undefined;
     this.release('ended');
-    const entered = throttle.enter(keys, this, instance.maxQueued);
+    const entered = throttle.enter(this._keysOf(attempt), this, instance.maxQueued);
     if (!entered || !('ready' in entered)) {
       this._permit = entered;
       return undefined;
@@ -66,9 +65,11 @@ export class ThrottlePass implements QueuedCall {
     });
   }
 
-  closedForMs(attempt: Attempt): number {
+  /** Whether the call must not be sent now, unless to find out whether the server has recovered. */
+  isClosed(attempt: Attempt): boolean {
     const throttle = this._used?.throttle;
-    return !throttle || throttle.isIdle ? 0 : throttle.closedForMs(this._keysOf(attempt));
+    if (!throttle || throttle.isIdle || this._permit?.isProbe) return false;
+    return throttle.closedForMs(this._keysOf(attempt)) > 0;
   }
 
   /** Ms that the call is likely to wait if it enters now. */
@@ -84,15 +85,23 @@ export class ThrottlePass implements QueuedCall {
     if (this._keys && result === 'granted') this._used?.events?.check(this._keys);
   }
 
-  /** A limit may have refused the attempt: it keeps the permit until its response is classified. */
-  handOver(attempt: Attempt): void {
+  /** Reports a response, unless a limit may have refused it and a predicate decides whether it did: see {@link report}. */
+  answered(attempt: Attempt, status: number, hasPredicate: boolean): void {
+    if (!isThrottling(status, attempt.refusal?.retryAfterMs)) {
+      this.release(status < 500 ? 'granted' : 'ended');
+      return;
+    }
     attempt.permit = this._permit;
     this._permit = undefined;
+    attempt.mayBeLimited = true;
+    if (!hasPredicate) this.report(attempt, true);
   }
 
-  /** Reports an attempt that kept its permit. */
+  /** Reports whether a limit refused the attempt, once. */
   report(attempt: Attempt, isThrottled: boolean): void {
-    const { permit, refusal } = attempt;
+    const { permit, refusal, mayBeLimited } = attempt;
+    if (!mayBeLimited) return;
+    attempt.mayBeLimited = false;
     attempt.permit = undefined;
     if (!isThrottled || !refusal || !this._used || this._call.instance.isDetached) {
       permit?.release('ended');

@@ -1,10 +1,12 @@
 import type { AxiosResponse } from 'axios';
 import type { AttachedInstance, ResponseHandler } from '../attached-instance.js';
 import { Call } from '../call/call.js';
-import { nextStep, readAnswer, type Answer } from '../call/recover.js';
+import { readAnswer, type Answer } from '../call/outcome.js';
+import { nextStep } from '../call/recover.js';
 import { callBehind } from '../call/report.js';
 import { resend, settleReasonOf } from '../call/resend.js';
 import { hide } from '../errors.js';
+import { isSuccess } from '../retry/decide.js';
 import { isObject, safeGet } from '../safe-read.js';
 
 type Settled = PromiseSettledResult<unknown>;
@@ -22,8 +24,7 @@ export function responseInterceptor(instance: AttachedInstance) {
 
   /** The call of this instance that is still open; none if an earlier handler replaced the response by something else. */
   function openCall(settled: unknown): Call | undefined {
-    const behind =
-      callBehind(settled) ?? (isObject(settled) ? callBehind(instance.failedTransforms.get(settled)) : undefined);
+    const behind = callBehind(settled) ?? instance.callOf(settled);
     return behind instanceof Call && !behind.isDone && behind.instance === instance ? behind : undefined;
   }
 
@@ -37,8 +38,7 @@ export function responseInterceptor(instance: AttachedInstance) {
     } catch (error) {
       return fail(call, error);
     }
-    const outcome = answer?.outcome;
-    const isFine = outcome?.kind === 'answer' && outcome.status < 400 && !outcome.isRefusal && !answer?.notified;
+    const isFine = answer && isSuccess(answer.outcome) && !answer.notified;
     if (!isFine || settled.status === 'rejected') return (call.recovering = recover(call, settled, answer));
     call.finish();
     return settled.value;
@@ -54,13 +54,14 @@ export function responseInterceptor(instance: AttachedInstance) {
         const resent = await resend(call);
         if (!resent) break;
         settled = await through(earlier, resent);
-        // A call that ended before it was sent again has no new attempt.
-        if (isOfAnotherCall(settled, call) || call.last.isDecided) break;
+        // It may have ended before it was sent.
+        if (call.last.isDecided || isOfAnotherCall(settled, call)) break;
         answer = readAnswer(call, call.last);
       }
     } catch (error) {
       const reason = settleReasonOf(error);
-      if (!reason || !call.last?.response) return await fail(call, error);
+      // A response that a scheme has not read yet is not passed on.
+      if (!reason || !call.last?.isDecided || !call.last.response) return await fail(call, error);
       call.reason = reason;
     }
     if (settled.status === 'fulfilled') {
@@ -68,7 +69,7 @@ export function responseInterceptor(instance: AttachedInstance) {
       return settled.value;
     }
     const reason: unknown = settled.reason;
-    if (isObject(reason) && instance.failedTransforms.has(reason)) return fail(call, reason);
+    if (instance.callOf(reason)) return fail(call, reason);
     call.finish();
     throw reason;
   }

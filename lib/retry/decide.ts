@@ -33,6 +33,8 @@ export interface Progress {
   readonly attempts: number;
   /** A scheme that was refused may handle another refusal. */
   readonly canReauthorize: boolean;
+  /** The call was sent again after an earlier refusal. */
+  readonly isReplay: boolean;
   /** Of all schemes together. */
   readonly maxChallenges: number;
   /** Ms until the call's deadline. */
@@ -104,9 +106,10 @@ export function decide(
 }
 
 function afterRefusal(progress: Progress, call: Circumstances, policy: RetryPolicy): Decision {
-  const { attempts, canReauthorize, maxChallenges, remainingMs } = progress;
+  const { attempts, canReauthorize, isReplay, maxChallenges, remainingMs } = progress;
   const maxSends = policy.maxAttempts + policy.maxThrottledAttempts + maxChallenges;
-  if (!canReauthorize || attempts >= maxSends) return { kind: 'settle', reason: 'unauthorized-again' };
+  if (attempts >= maxSends || (isReplay && !canReauthorize)) return { kind: 'settle', reason: 'unauthorized-again' };
+  if (!canReauthorize) return { kind: 'settle' };
   if (!call.isReplayable) return { kind: 'settle', reason: 'body-not-replayable' };
   if (remainingMs <= 0) return { kind: 'settle', reason: 'deadline' };
   return { kind: 'reauthorize' };
@@ -168,6 +171,11 @@ export function isWithin(askedMs: number, longestMs: number): boolean {
 /** Whether a response throttles: 429, and 503 with Retry-After. */
 export function isThrottling(status: number, retryAfterMs: number | undefined): boolean {
   return status === 429 || (status === 503 && retryAfterMs !== undefined);
+}
+
+/** Whether the server accepted the call: nothing is left to decide. */
+export function isSuccess(outcome: Outcome): boolean {
+  return outcome.kind === 'answer' && outcome.status < 400 && !outcome.isRefusal;
 }
 
 export function isThrottled(outcome: Outcome): boolean {

@@ -17,6 +17,8 @@ export interface QueuedCall {
 export interface Permit {
   readonly queue: LimitQueue;
   readonly sentAt: number;
+  /** The key is closed: the call is sent to find out whether the server has recovered. */
+  readonly isProbe: boolean;
   /** `granted`: the server let the call in. Idempotent. */
   release(result: 'granted' | 'ended'): void;
 }
@@ -170,6 +172,6 @@ export class LimitQueue {
       if (result === 'granted' && (isProbe || now >= this._cooldown.until)) this._cooldown.granted(now);
       this.pump();
     };
-    return { queue: this, sentAt, release };
+    return { queue: this, sentAt, isProbe, release };
   }
 }

@@ -38,13 +38,13 @@ export function send(options: SendOptions): Promise<AxiosResponse> {
     copy.fetchOptions = { cache: 'reload', ...(copy.fetchOptions as object | undefined) };
   const sent = isFollowedHere
     ? followRedirects(copy, { send: adapter.send, origin, credentialHeaders, reauthorize })
-    : adapter.send(copy);
+    : sendTo(adapter, copy);
   return sent.then(
     (response) => {
       if (hasLeft?.()) markForeign(response);
       // An error that ends the stream later carries the copy.
       if (copy.responseType === 'stream') copy.headers = config.headers;
-      return withOwnConfig(response, config, transport);
+      return withOwnConfig(response, options);
     },
     (error: unknown) => {
       const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
@@ -52,6 +52,15 @@ export function send(options: SendOptions): Promise<AxiosResponse> {
       throw errorWithOwnConfig(error, options);
     },
   );
+}
+
+/** An adapter of the app's own may throw before it returns a promise. */
+function sendTo(adapter: ResolvedAdapter, copy: Config): Promise<AxiosResponse> {
+  try {
+    return adapter.send(copy);
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 /** A URL that a scheme may have signed or modified. */
@@ -65,11 +74,10 @@ export interface ReadUrl {
 
 /**
  * Makes the adapter send the URL that a scheme has read.
- * @returns whether the scheme has modified it.
  * @throws AuthError if the scheme has changed its origin.
  */
-export function applyUrl(copy: Config, { origin, urlRead: url, urlGiven }: ReadUrl, transport: Transport): boolean {
-  if (!url) return false;
+export function applyUrl(copy: Config, { origin, urlRead: url, urlGiven }: ReadUrl, transport: Transport): void {
+  if (!url) return;
   const isModified = url.href !== urlGiven;
   // If the origin differs, the URL is a placeholder for one that stays relative, or for an invalid one: leave it to axios.
   const isKnown = url.origin === origin;
@@ -79,20 +87,25 @@ export function applyUrl(copy: Config, { origin, urlRead: url, urlGiven }: ReadU
       `Not sent: the scheme changed the URL's origin from ${origin} to ${url.origin}. It may change path and query only.`,
     );
   // A mock finds its answer by the URL as the app wrote it.
-  if (!isModified && (!isKnown || transport === 'custom')) return false;
+  if (!isModified && (!isKnown || transport === 'custom')) return;
   copy.url = isKnown ? url.href : url.pathname + url.search;
   delete copy.baseURL;
   delete copy.allowAbsoluteUrls;
   delete copy.params;
-  return isModified;
 }
 
-function withOwnConfig(response: AxiosResponse, config: Config, transport: string): AxiosResponse {
-  Reflect.set(response, 'config', config);
-  if (transport !== 'xhr' && showsHeaders(response.request)) hide(response, 'request', response.request);
+function withOwnConfig(response: AxiosResponse, options: SendOptions): AxiosResponse {
+  replaceCopy(response, options);
+  if (options.adapter.transport !== 'xhr' && showsHeaders(response.request))
+    hide(response, 'request', response.request);
   const data = response.data as Record<string, unknown> | null | undefined;
   if (typeof data?.['pipe'] === 'function') for (const key of ['req', 'socket', 'client']) hideOwn(data, key);
   return response;
+}
+
+function replaceCopy(holder: object, { config, copy }: SendOptions): void {
+  // A frozen holder keeps the copy: then the copy loses the credentials.
+  if (!Reflect.set(holder, 'config', config)) Object.assign(copy, config);
 }
 
 /** Node's ClientRequest and fetch's Request show the headers that were sent; an XMLHttpRequest does not. */
@@ -112,14 +125,15 @@ export function isTimeout(error: unknown): boolean {
   return ownValue(error, TIMEOUT) === true;
 }
 
-function errorWithOwnConfig(error: unknown, { config, adapter }: SendOptions): unknown {
+function errorWithOwnConfig(error: unknown, options: SendOptions): unknown {
+  const { config, adapter } = options;
   const chain = chainOf(error);
   // The fetch adapter may wrap its own errors, whose config is the copy.
   for (const at of chain) {
-    if (safeGet(at, 'config')) Reflect.set(at, 'config', config);
+    if (safeGet(at, 'config')) replaceCopy(at, options);
     hideOwn(at, 'request');
     const response = safeGet(at, 'response');
-    if (response) withOwnConfig(response, config, adapter.transport);
+    if (response) withOwnConfig(response, options);
   }
   const [failure] = chain;
   if (!failure || safeGet(failure, 'code') !== 'ETIMEDOUT') return error;

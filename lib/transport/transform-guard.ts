@@ -1,5 +1,4 @@
 import axios, { type InternalAxiosRequestConfig } from 'axios';
-import { isObject } from '../safe-read.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -7,7 +6,7 @@ type Config = InternalAxiosRequestConfig;
  * Reports an error that transformResponse throws, since it may have no config to find its call by. The guard is in the config
  * only from the response until the transforms run.
  */
-export function guardTransforms(config: Config, failed: (error: object) => void): void {
+export function guardTransforms(config: Config, failed: (error: unknown) => void): void {
   const transforms = config.transformResponse;
   if (!transforms || isDefault(transforms)) return;
   config.transformResponse = function (this: Config, received: unknown, headers, status) {
@@ -17,7 +16,7 @@ export function guardTransforms(config: Config, failed: (error: object) => void)
       for (const transform of [transforms].flat()) data = transform.call(this, data, headers, status);
       return data;
     } catch (error) {
-      if (isObject(error)) failed(error);
+      failed(error);
       throw error;
     }
   };
