@@ -85,7 +85,8 @@ export function dpopProver(
   };
 
   const prover: DpopProver = {
-    async proof({ url, method, accessToken, nonce, now }) {
+    async proof(request) {
+      const { url, method, accessToken, nonce, now } = withoutPrototype(request);
       const { origin, htu } = targetOf(url);
       if (accessToken === undefined) endpoints.add(htu);
       const signer = await keys();
