@@ -55,7 +55,10 @@ export class AttachedInstance implements SessionMember {
     readonly policy: Policy,
     readonly clock: Clock,
   ) {
-    this.emit = emitter(policy.onEvent, () => clock.now());
+    const emit = emitter(policy.onEvent, () => clock.now());
+    this.emit = (event) => {
+      if (!this.isDetached) emit(event);
+    };
     this.deadlines = new DeadlineTimer(clock);
     this.origins = new OriginRules(policy.origins, () => ownValue(_instance.defaults, 'baseURL') as string | undefined);
     this._anonymous = new SchemeState(undefined, clock);
