@@ -86,7 +86,7 @@ export function resolveCall(given: RequestAuthOptions | undefined, policy: Polic
     deadlineMs: atLeast(0, deadlineMs, policy.deadlineMs, 'attachAuth.deadlineMs'),
     credentials,
     isIdempotent: idempotent,
-    schemes: scheme,
+    schemes: credentials === 'omit' ? undefined : scheme,
     body,
   };
 }

@@ -22,6 +22,7 @@ export interface ClientProvider {
 
 /** An axios instance that a session serves. */
 export interface SessionMember extends ClientProvider {
+  readonly isDetached: boolean;
   emit(event: EventBody): void;
   /** Calls that wait check whether the session is still that of their principal. */
   principalChanged(): void;
@@ -93,8 +94,10 @@ export class SessionObservers extends Snapshots {
   private _live(): SessionMember[] {
     return [...this._instances].flatMap((reference) => {
       const instance = reference.deref();
-      if (!instance) this._instances.delete(reference);
-      return instance ?? [];
+      if (instance && !instance.isDetached) return instance;
+      this._instances.delete(reference);
+      this._left();
+      return [];
     });
   }
 
@@ -102,10 +105,14 @@ export class SessionObservers extends Snapshots {
     this._unfollow ??= this._follow();
     return () => {
       leave();
-      if (this._instances.size + this._listeners.size > 0) return;
-      this._unfollow?.();
-      this._unfollow = undefined;
+      this._left();
     };
+  }
+
+  private _left(): void {
+    if (this._instances.size + this._listeners.size > 0) return;
+    this._unfollow?.();
+    this._unfollow = undefined;
   }
 }
 
