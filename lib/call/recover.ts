@@ -1,6 +1,7 @@
 import type { AxiosError } from 'axios';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
 import { decide, isSuccess, isThrottled, type Decision } from '../retry/decide.js';
+import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import { discard } from '../transport/discard.js';
 import type { Attempt } from './attempt.js';
@@ -109,8 +110,8 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
 
 function challenge(call: Call, { scheme, singleFlight }: SchemeState, attempt: Attempt): MaybePromise<boolean> {
   const { response } = attempt;
-  if (!scheme?.onChallenge || !response) return false;
-  const onChallenge = scheme.onChallenge.bind(scheme);
+  const onChallenge = safeGet(scheme, 'onChallenge')?.bind(scheme);
+  if (!onChallenge || !response) return false;
   const challenges = challengesOf(response);
   if (!singleFlight) return onChallenge({ request: attempt.request, response, challenges });
   // The challenge runs for all calls: it must not end with the signal of the one that came first.
