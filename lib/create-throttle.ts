@@ -11,7 +11,7 @@ export interface ThrottlePolicy {
   readonly maxQueued: number;
   readonly shared: SharedCooldown | undefined;
   /** Used instead of the scheme's. */
-  readonly throttle?: Throttle;
+  readonly throttle: Throttle | undefined;
 }
 
 class GivenThrottle extends Throttle {
@@ -67,5 +67,6 @@ function resolve(options: ThrottleOptions, prefix: string): ThrottlePolicy {
       );
     checkFunctions({ [`${prefix}shared.subscribe`]: safeGet(shared, 'subscribe') });
   }
-  return { keyOf, maxQueued: atLeast(0, maxQueued, Infinity, `${prefix}maxQueued`), shared };
+  // A key that is missing could be answered by a polluted prototype.
+  return { keyOf, maxQueued: atLeast(0, maxQueued, Infinity, `${prefix}maxQueued`), shared, throttle: undefined };
 }
