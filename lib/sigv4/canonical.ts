@@ -55,8 +55,9 @@ export function canonicalHeaders({ headers, url }: AuthRequest, left: readonly s
           .map((line: unknown) => String(line).trim().replace(/\s+/g, ' '))
           .join(','),
       );
-  // The boundary of a form is made later.
-  if (/^multipart(?!.*boundary=)/.test(all.get('content-type') ?? '')) all.delete('content-type');
+  // The boundary of a form is made later, and XMLHttpRequest writes a charset in upper case.
+  const changes = 'XMLHttpRequest' in globalThis ? /charset=|^multipart(?!.*boundary=)/i : /^multipart(?!.*boundary=)/;
+  if (changes.test(all.get('content-type') ?? '')) all.delete('content-type');
   return [...all].filter(([name]) => !UNSIGNED.test(name) && !left.includes(name)).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
