@@ -77,14 +77,14 @@ export class RefreshRejectedError extends Error {
 
 /** Sets a property that inspectors and serializers pass over. */
 export function hide(target: object, key: PropertyKey, value: unknown): void {
-  define(target, key, value, false);
-}
-
-/** Sets a property whatever it was before. Returns false if the target is frozen. */
-export function define(target: object, key: PropertyKey, value: unknown, enumerable: boolean): boolean {
-  // Without a prototype: one that somebody polluted must not turn this into an accessor.
-  const descriptor = { __proto__: null, value, enumerable, writable: true, configurable: true };
-  return Reflect.defineProperty(target, key, descriptor as PropertyDescriptor);
+  // Without a prototype: a polluted one must not turn this into an accessor. Frozen targets stay as they are.
+  Reflect.defineProperty(target, key, {
+    __proto__: null,
+    value,
+    enumerable: false,
+    writable: true,
+    configurable: true,
+  } as PropertyDescriptor);
 }
 
 /** An error, what it was caused by and what it gathers, as far as anybody would look. */

@@ -2,6 +2,8 @@
  * Known bugs, each put back into lib by replacing one piece of text. `row` is its row in the list of failures that the
  * tests name as F1 and so on; `suites` are the narrowest ones that must notice.
  */
+import { failureMutants, storeMutants } from './stores.mjs';
+
 export const mutants = [
   // One refresh for everybody
   {
@@ -105,10 +107,10 @@ export const mutants = [
   {
     name: 'a 5xx of the token endpoint ends the session',
     row: 18,
-    file: 'lib/session/verdict.ts',
-    from: 'status >= 400 && status < 500 && status !== 429',
-    to: 'status >= 400',
-    suites: ['verdict'],
+    file: 'lib/session/refresh-failure.ts',
+    from: 'status === 408 || status === 429 || (status ?? 0) >= 500',
+    to: 'false',
+    suites: ['refresh-failure'],
   },
   {
     name: 'a refused refresh token ends the session although another holder has a newer one',
@@ -137,10 +139,10 @@ export const mutants = [
   {
     name: 'invalid_client ends the session',
     row: 20,
-    file: 'lib/session/verdict.ts',
-    from: "kind: 'configuration', code",
-    to: "kind: 'terminal', code",
-    suites: ['verdict'],
+    file: 'lib/session/refresh-failure.ts',
+    from: "if (CLIENT_REFUSED.test(oauthCode ?? '')) return 'configuration';",
+    to: '',
+    suites: ['refresh-failure'],
   },
   {
     name: 'an early refresh that is refused ends a session whose token is still good',
@@ -541,4 +543,6 @@ export const mutants = [
     to: 'if (passedMs() >= 0) limit();',
     suites: ['refresh'],
   },
+  ...failureMutants,
+  ...storeMutants,
 ];
