@@ -75,7 +75,7 @@ const held = (store: TokenStore, work: () => Promise<void>, signal = ever()): Pr
   store.exclusive?.(work, { signal }) ?? Promise.reject(new Error('no exclusive()'));
 
 describe('exclusive', () => {
-  test('gives what the work gives, and throws what it throws', async () => {
+  test('settles as the work does', async () => {
     const store = filePort(file);
     expect(await store.exclusive?.(() => Promise.resolve('done'), { signal: ever() })).toBe('done');
     await expect(held(store, () => Promise.reject(new Error('mine')))).rejects.toThrow('mine');
@@ -87,7 +87,7 @@ describe('exclusive', () => {
     expect(await store.exclusive?.(() => Promise.resolve('again'), { signal: ever() })).toBe('again');
   });
 
-  test('lets one in at a time, in the order of their coming, through whatever store and copy of the package', async () => {
+  test('runs one work at a time, first in first out, for all stores and copies of the package', async () => {
     const stores = [filePort(file), filePort(file), anotherCopy()(file), filePort(join(folder, '.', 'session.json'))];
     expect(anotherCopy()).not.toBe(filePort);
     const order: number[] = [];
@@ -106,7 +106,7 @@ describe('exclusive', () => {
     expect(readdirSync(`${file}.lock`)).toEqual([]);
   });
 
-  test('is of one file: another one does not wait', async () => {
+  test('does not block the store of another file', async () => {
     const busy = gate();
     const first = held(filePort(file), () => busy.opened);
     await queued(1);
@@ -115,7 +115,7 @@ describe('exclusive', () => {
     await first;
   });
 
-  test('does not keep anybody from writing', async () => {
+  test('does not block a write', async () => {
     const store = filePort(file);
     const tokens = { accessToken: 'a' };
     await held(store, async () => {

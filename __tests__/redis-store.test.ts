@@ -45,7 +45,7 @@ function ask(
   return { hasIt: () => !Number.isNaN(at), done, over, at: () => at };
 }
 
-describe('what it is given', () => {
+describe('an argument of another type', () => {
   const client = {} as RedisClient;
   test.each<[string, () => unknown]>([
     ['client takes a client of `redis` or `ioredis`, but got object', () => redisStore(client, 's')],
@@ -97,7 +97,7 @@ describe('what is stored', () => {
 });
 
 describe('the lock', () => {
-  test('is had by one after another, and is free in the end', async () => {
+  test('is held by one holder at a time, and is free at the end', async () => {
     const [one, other] = [ask(holder().store), ask(holder().store)];
     await clock.advance(300);
     expect([one.hasIt(), other.hasIt()]).toEqual([true, false]);
@@ -112,7 +112,7 @@ describe('the lock', () => {
     expect(redis.connections.size).toBe(0);
   });
 
-  test('is asked for by one of a process at a time', async () => {
+  test('is requested by one caller of a process at a time', async () => {
     const blocker = ask(holder().store);
     await clock.advance(10);
     const { client, store } = holder();
@@ -130,7 +130,7 @@ describe('the lock', () => {
     }
   });
 
-  test('is kept for as long as the work takes', async () => {
+  test('is renewed for as long as the work takes', async () => {
     const [one, other] = [ask(holder().store), ask(holder().store)];
     await clock.advance(120_000);
     expect([one.hasIt(), other.hasIt()]).toEqual([true, false]);
@@ -150,7 +150,7 @@ describe('the lock', () => {
     },
   );
 
-  test('of a holder that died while nobody waited is had within a second, too', async () => {
+  test('of a holder that died while no other waited is acquired within a second, too', async () => {
     const victim = holder({ lockMs: 60_000 });
     ask(victim.store);
     await clock.advance(100);
@@ -197,7 +197,7 @@ describe('the lock', () => {
   });
 
   // F35
-  test('is had again by who was stopped under it before it reads', async () => {
+  test('is acquired again by a holder that was stopped for longer than it lasts, before that holder reads', async () => {
     const stopped = holder({ lockMs: 1_000 });
     ask(stopped.store);
     await clock.advance(10);
@@ -217,7 +217,7 @@ describe('the lock', () => {
   });
 });
 
-describe('who waits and gives up', () => {
+describe('a wait for the lock that is aborted', () => {
   test.each(['for Redis', 'for another process', 'for another of its own process'])(
     '%s is told at once',
     async (what) => {
@@ -239,7 +239,7 @@ describe('who waits and gives up', () => {
     },
   );
 
-  test('before it began is told at once, and asks nothing', async () => {
+  test('before it began rejects at once, and sends no command', async () => {
     const { store } = holder();
     const reason = new Error('enough');
     await expect(ask(store, AbortSignal.abort(reason)).over).rejects.toBe(reason);
@@ -247,7 +247,7 @@ describe('who waits and gives up', () => {
     expect(redis.log).toEqual([]);
   });
 
-  test('leaves no listener with its signal', async () => {
+  test('leaves no listener on its signal', async () => {
     const controller = new AbortController();
     const add = jest.spyOn(controller.signal, 'addEventListener');
     const remove = jest.spyOn(controller.signal, 'removeEventListener');
@@ -264,7 +264,7 @@ describe('who waits and gives up', () => {
     for (const [, listener] of add.mock.calls) expect(remove.mock.calls.map((call) => call[1])).toContain(listener);
   });
 
-  test('does not keep what Redis does for it later', async () => {
+  test('releases the lock if Redis grants it later', async () => {
     const { client, store } = holder();
     client.fault = 'held';
     const { over } = ask(store);
@@ -291,8 +291,8 @@ test('a client that cannot be duplicated fails the one who asks, and nobody afte
   expect(hasIt()).toBe(true);
 });
 
-describe('news', () => {
-  test('are heard of every write, and of nothing that is no generation', async () => {
+describe('changes', () => {
+  test('are reported for every write, and not for a message that is no generation', async () => {
     const [one, other] = [holder(), holder()];
     const heard = jest.fn();
     const stop = other.store.subscribe!(heard);
@@ -311,7 +311,7 @@ describe('news', () => {
     expect(redis.connections.size).toBe(0);
   });
 
-  test('take one connection, whoever listens, and another when somebody listens again', () => {
+  test('use one connection for all listeners, and a new one if there are listeners again', () => {
     const { client, store } = holder();
     const stops = [store.subscribe!(() => {}), store.subscribe!(() => {})];
     expect(client.made).toHaveLength(1);
@@ -320,7 +320,7 @@ describe('news', () => {
     expect(client.made).toHaveLength(2);
   });
 
-  test('hold no tokens', async () => {
+  test('contain no tokens', async () => {
     const publish = jest.spyOn(redis, 'publish');
     await holder().store.compareAndSet(undefined, session(7));
     expect(publish.mock.calls).toEqual([['{s}:changes', '7']]);
@@ -334,7 +334,7 @@ describe('news', () => {
 });
 
 // F81
-test('no token is in what Redis is said to have answered', async () => {
+test('an error of the client is passed on without its command', async () => {
   const { client, store } = holder();
   client.fault = Object.assign(new Error('NOPERM at CANARY-message'), { name: 'ReplyError' });
   for (const call of [

@@ -307,7 +307,7 @@ suite(`a session in Redis${whether}`, () => {
       expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('CANARY');
     });
 
-    // The news are no reason to go on.
+    // A subscription does not keep the process alive.
     test('a process ends when the app has closed its client', async () => {
       const [leaving] = await start(1, { library });
       await leaving!.leave();

@@ -1,7 +1,8 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
-import type { Clock } from '../clock.js';
+import { heldUntil, type Clock } from '../clock.js';
 import type { RefreshFunction, RevokeFunction } from '../session/refresh-context.js';
-import { Session, type SentToken, type SessionCall } from '../session/session.js';
+import { Session } from '../session/session.js';
+import { SessionCall } from '../session/session-call.js';
 import type { SessionStore } from '../session/store.js';
 import { readTokens, type TokenResponse, type Tokens } from '../session/tokens.js';
 import { headerValue, type BearerScheme } from './bearer-scheme.js';
@@ -43,46 +44,22 @@ export interface BearerOptions {
   revoke?: RevokeFunction | undefined;
 }
 
-/** One call as its session knows it: the `exchange` of its requests. Private fields, since inspectors print the others. */
-class BearerCall implements SessionCall {
-  readonly #session: Session;
-  readonly #principalVersion: number;
-  #sent: SentToken | undefined;
-  /** It was refused before. */
-  isReplay = false;
-
-  constructor(session: Session) {
-    this.#session = session;
-    this.#principalVersion = session.state.principalVersion;
-  }
-
-  isOf(session: Session): boolean {
-    return this.#session === session;
-  }
-  get principalVersion(): number {
-    return this.#principalVersion;
-  }
-  get sent(): SentToken | undefined {
-    return this.#sent;
-  }
-  set sent(sent: SentToken | undefined) {
-    this.#sent = sent;
-  }
-}
-
 /** A bearer with a session. `initial`: the checked `tokens` of the options. */
 export function bearerSession(options: BearerOptions, initial: Tokens | undefined, clock: Clock): BearerScheme {
   const { store, refresh, refreshAheadMs, refreshTimeoutMs = 10_000, revoke } = options;
   const { header = 'Authorization', prefix = 'Bearer' } = options;
   const session = new Session({ initial, store, refresh, refreshAheadMs, refreshTimeoutMs, revoke }, clock);
   /** Calls that did not begin here: a scheme of the app's own passes its requests on. */
-  const foreignCalls = new WeakMap<object, BearerCall>();
-  const callOf = (exchange: object): BearerCall => {
-    if (exchange instanceof BearerCall && exchange.isOf(session)) return exchange;
+  const foreignCalls = new WeakMap<object, SessionCall>();
+  const newCall = (): SessionCall => new SessionCall(session, session.state.principalVersion);
+  const callOf = (exchange: object): SessionCall => {
+    if (exchange instanceof SessionCall && exchange.isOf(session)) return exchange;
     let call = foreignCalls.get(exchange);
-    if (!call) foreignCalls.set(exchange, (call = new BearerCall(session)));
+    if (!call) foreignCalls.set(exchange, (call = newCall()));
     return call;
   };
+  // The timers of a session hold no process; a caller that waits for its work does.
+  const held = <T>(work: Promise<T>): Promise<T> => heldUntil(clock, work);
   const read = (tokens: TokenResponse, from: string, previous?: Tokens | null): Tokens =>
     readTokens(tokens, from, clock.now(), 'earlier', previous);
 
@@ -123,18 +100,18 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
         endpoint: request,
       });
     },
-    signIn: (tokens) => session.held(signIn(tokens)),
-    update: (tokens) => session.held(update(tokens)),
-    signOut: () => session.held(session.change('principal', null)),
-    refresh: () => session.held(session.refresh()),
-    getAccessToken: () => session.held(session.token()),
+    signIn: (tokens) => held(signIn(tokens)),
+    update: (tokens) => held(update(tokens)),
+    signOut: () => held(session.change('principal', null)),
+    refresh: () => held(session.refresh()),
+    getAccessToken: () => held(session.token()),
     getSnapshot: () => session.snapshot(),
     subscribe: (listener) => session.observers.subscribe(listener),
   };
   return withSession(scheme, {
     store,
     isCallingRefresh: () => session.isCallingRefresh,
-    newExchange: () => new BearerCall(session),
+    newExchange: newCall,
     waitFor: (exchange, clients) => session.waitFor(callOf(exchange).principalVersion, clients),
     endOf: (exchange) => session.endOf(callOf(exchange).principalVersion),
     isRefreshPaused: (request) => session.isRefreshPaused(request),

@@ -1,30 +1,12 @@
-import { patientAlarm, type Clock } from '../clock.js';
+import { patientAlarm } from '../clock.js';
 import { RefreshRejectedError } from '../errors.js';
 import { redactError } from '../redact.js';
 import { refreshClient, type ReceivedLog } from '../transport/refresh-client.js';
-import { REQUEST_LIMIT_MS, type RefreshContext, type RefreshFunction } from './refresh-context.js';
+import { REQUEST_LIMIT_MS, type RefreshContext } from './refresh-context.js';
+import type { RefreshDeps } from './refresh-deps.js';
 import { classify, readUnreadBody, type RefreshFailure } from './refresh-failure.js';
 import type { ClientProvider } from './snapshot.js';
 import { isBearerToken, readRefreshToken, readTokens, type Tokens } from './tokens.js';
-
-/** What one refresh leaves for the next. */
-export interface RefreshMemory {
-  /** True while the synchronous part of `refresh()` runs: a call that begins then belongs to it and must not wait for it. */
-  isCalling: boolean;
-  /** The generation whose access token the server refused with a 401. */
-  refusedGeneration: number;
-  /** The refresh token that the server refused. It is never sent again. `status`: that of a plain 401 or 403. */
-  dead: { readonly refreshToken: string; readonly status: number | undefined } | undefined;
-  /** The refresh token that a 2xx without a usable token may have spent. */
-  spent: string | undefined;
-}
-
-/** What a request for tokens needs. */
-export interface RequestDeps {
-  readonly clock: Clock;
-  readonly refresh: RefreshFunction;
-  readonly memory: RefreshMemory;
-}
 
 /** Why a request brought no tokens. */
 export interface Failed {
@@ -39,14 +21,15 @@ export interface Failed {
  * are. `late` is called with tokens that arrive after that.
  */
 export async function requestTokens(
-  { clock, refresh, memory }: RequestDeps,
+  { clock, refresh, memory }: RefreshDeps,
   reason: RefreshContext['reason'],
   clients: ClientProvider,
-  before: Tokens | undefined,
+  replaced: Tokens | null,
   controller: AbortController,
   late: (tokens: Tokens) => void,
 ): Promise<Tokens | Failed> {
   const { signal } = controller;
+  const before = replaced ?? undefined;
   const log: ReceivedLog = {};
   const failed = (value: unknown, cause: unknown, code?: string, isResult = false, body?: string): Failed => {
     const failure = classify(value, { reason, now: clock.now(), received: log.received, isResult, body });

@@ -1,28 +1,16 @@
 import { pause, stopwatch } from '../clock.js';
 import type { AuthError } from '../errors.js';
 import { redactError } from '../redact.js';
-import type { CircuitBreaker } from './circuit-breaker.js';
 import type { RefreshContext } from './refresh-context.js';
 import type { RefreshFailure } from './refresh-failure.js';
-import { requestTokens, type Failed, type RequestDeps } from './refresh-request.js';
+import type { RefreshDeps } from './refresh-deps.js';
+import { requestTokens, type Failed } from './refresh-request.js';
 import { RefreshWaits } from './refresh-waits.js';
 import { Replacement } from './replacement.js';
 import { pauseAfterMs, resendDelayMs } from './resend.js';
-import type { Revocation } from './revocation.js';
 import * as errors from './session-errors.js';
-import type { SessionState } from './session-state.js';
-import type { ClientProvider, SessionObservers } from './snapshot.js';
+import type { ClientProvider } from './snapshot.js';
 import type { Tokens } from './tokens.js';
-
-/** What a refresh works with. */
-export interface RefreshDeps extends RequestDeps {
-  readonly state: SessionState;
-  readonly observers: SessionObservers;
-  readonly breaker: CircuitBreaker;
-  readonly revocation: Revocation | undefined;
-  /** How long a call waits. */
-  readonly timeoutMs: number;
-}
 
 /**
  * A refresh that all callers share: lock, read again, send, store, unlock, and only then let the waiting calls continue.
@@ -113,11 +101,9 @@ export class Refresh {
     const passedMs = stopwatch(clock);
     for (let sends = 1; this._enters('locked'); sends++) {
       await state.reload();
+      // Another holder has found the session dead.
+      if (this._replaced.tokens && state.status === 'expired') this._end(errors.sessionExpired());
       if (this._isDone() || this._replaced.isOvertaken) return;
-      if (this._replaced.tokens && state.status === 'expired') {
-        this._end(errors.sessionExpired());
-        return;
-      }
       this._replaced.tokens = state.tokens;
       if (sends === 1) observers.emit({ type: 'refreshing', generation: state.generation });
       const failed = await this._send();
@@ -130,14 +116,8 @@ export class Refresh {
     const { _deps: deps, _replaced: replaced } = this;
     this._enters('asking');
     this._request = new AbortController();
-    const result = await requestTokens(
-      deps,
-      this._reason,
-      this._clients,
-      replaced.tokens ?? undefined,
-      this._request,
-      (tokens) => void this._store(tokens),
-    );
+    const late = (tokens: Tokens): void => void this._store(tokens);
+    const result = await requestTokens(deps, this._reason, this._clients, replaced.tokens, this._request, late);
     if (!('failure' in result)) return this._store(result);
     await replaced.keepRefreshToken(result.rotated);
     return result;
@@ -167,8 +147,7 @@ export class Refresh {
       return true;
     }
     const refreshToken = this._replaced.tokens?.refreshToken;
-    this.pauseMs =
-      refreshToken === undefined ? (retryAfterMs ?? 0) : pauseAfterMs(failure, memory.spent === refreshToken);
+    this.pauseMs = pauseAfterMs(failure, refreshToken, memory.spent);
     if (failure.mayBeSpent) memory.spent = refreshToken;
     const error = errors.refreshFailed(errors.reasonOf(failure, cause), cause);
     if (retryAfterMs) error.retryAt = Math.round(clock.now() + retryAfterMs);
@@ -181,13 +160,13 @@ export class Refresh {
     const { state, memory } = this._deps;
     const { kind, status } = failure;
     const refreshToken = this._replaced.tokens?.refreshToken;
-    if (refreshToken !== undefined)
-      memory.dead = { refreshToken, status: kind === 'refused-here' ? status : undefined };
+    const isHere = kind === 'refused-here';
+    if (refreshToken !== undefined) memory.dead = { refreshToken, status: isHere ? status : undefined };
     // An early refresh does not end a session before its access token expires.
     const isTokenGood =
       this._reason === 'expiring' && state.remainingMs > 0 && memory.refusedGeneration !== state.generation;
     this._enters('storing');
-    const found = await this._replaced.end(kind === 'refused-here' ? kind : 'refused', isTokenGood);
+    const found = await this._replaced.end(isHere ? kind : 'refused', isTokenGood);
     if (found === 'ended') this._end(this._reason === 'missing' ? undefined : errors.sessionExpired(cause), failure);
     return found === 'newer';
   }

@@ -26,7 +26,11 @@ export function resendDelayMs(
  * Returns for how many ms no other refresh may start because of this failure. A token that a 2xx may have spent is sent once
  * more if a call needs it, and not again; a gateway's page is not the server's word, and does not count.
  */
-export function pauseAfterMs({ kind, mayBeSpent, retryAfterMs = 0 }: RefreshFailure, isSecond: boolean): number {
-  if (!mayBeSpent) return retryAfterMs;
-  return isSecond && kind === 'configuration' ? Infinity : SPENT_PAUSE_MS;
+export function pauseAfterMs(
+  { kind, mayBeSpent, retryAfterMs = 0 }: RefreshFailure,
+  refreshToken: string | undefined,
+  spent: string | undefined,
+): number {
+  if (!mayBeSpent || refreshToken === undefined) return retryAfterMs;
+  return refreshToken === spent && kind === 'configuration' ? Infinity : SPENT_PAUSE_MS;
 }

@@ -25,7 +25,7 @@ export class Revocation {
       'idle',
     );
     try {
-      const client = refreshClient(this._observers.first?.client);
+      const client = refreshClient(this._observers.anyClient.client);
       await this._revoke({ tokens, client, signal: controller.signal });
     } catch (error) {
       const { code, status } = classify(error, { reason: 'manual', now: this._clock.now() });

@@ -66,9 +66,9 @@ export class SessionObservers extends Snapshots {
     super();
   }
 
-  /** The instance that was attached first. */
-  get first(): ClientProvider | undefined {
-    return this._live()[0];
+  /** That of the instance that was attached first. */
+  get anyClient(): ClientProvider {
+    return this._live()[0] ?? { client: undefined };
   }
 
   emit(event: EventBody): void {

@@ -3,7 +3,7 @@ import { safeGet } from '../safe-read.js';
 
 /** Seals the tokens of a store, so that nobody who reads the store can use them. Either function may be called for several texts at once. */
 export interface Seal {
-  /** Returns `text` in sealed form. `context` is the storage or Redis key, and empty for files. */
+  /** Returns `text` in sealed form. `context` is the storage or Redis key, and empty for files and for a store of your own. */
   seal(text: string, context: string): MaybePromise<string>;
   /**
    * Returns the text that was sealed with the same `context`. If it throws, the text cannot be opened, and the store counts as empty.

@@ -1,66 +1,15 @@
-import { stopwatch } from '../clock.js';
-import { isPromise, type MaybePromise } from '../maybe-promise.js';
-import { MemoryState, type SessionChange, type SessionStateDeps } from '../session/session-state.js';
+import type { SessionChange } from '../session/session-state.js';
 import type { Tokens } from '../session/tokens.js';
-import { FAILED, StoreGuard, type Failed } from './store-guard.js';
-import type { StoredSession, TokenStore } from './token-store.js';
+import { FAILED } from './store-guard.js';
+import { StoredState, type Written } from './stored-state.js';
+import type { StoredSession } from './token-store.js';
 
 const WRITE_TRIES = 20;
-/** What was read by a holder that stood still for longer (a frozen tab, SIGSTOP) may have been replaced since. */
-const FRESH_MS = 500;
 
-type Written = Exclude<SessionChange, 'nobody' | 'refused-here'> | 'initial';
-
-/** What one holder knows of a stored session. */
-export class SharedState extends MemoryState {
-  private readonly _guard: StoreGuard;
-  private readonly _initial: Tokens | undefined;
-  private _epoch = 0;
-  /** The generation that was last seen in the store: a write expects to replace it. */
-  private _inStore: number | undefined;
-  /** The tokens that were last read. */
-  private _found: Tokens | null = null;
-  /** The stored generation that memory reflects; -1: none. */
-  private _adopted = -1;
-  /** The access token before the current one. If it is stored again, the store was put back to an older state. */
-  private _previous: string | undefined;
-  /** Memory holds this change and the store does not. Until it is written, nothing that is stored may replace it. */
-  private _unwritten: 'initial' | 'updated' | 'principal' | undefined;
+/** A session that several holders share through a store: compare-and-set, and read again what others have written. */
+export class SharedState extends StoredState {
   /** A write that the store did not answer, and may have done. */
   private _unanswered: StoredSession | undefined;
-  private _loading: Promise<void> | undefined;
-  private _writing: Promise<void> | undefined;
-
-  constructor(port: TokenStore, deps: SessionStateDeps) {
-    super({ ...deps, initial: undefined });
-    this._guard = new StoreGuard(port, deps.clock, deps.emit);
-    this._initial = deps.initial;
-    this.status = 'unknown';
-  }
-
-  override ready(): Promise<void> | undefined {
-    if (this.status === 'unknown' && !this._loading) {
-      this._loading = this._read((stored) => {
-        this._loading = undefined;
-        this._open(stored === FAILED ? undefined : stored);
-      });
-    } else if (this._guard.takeRetry()) void this.reload();
-    return this._loading;
-  }
-
-  override reload(): Promise<void> | undefined {
-    const busy = this.ready() ?? this._writing;
-    if (busy) return busy;
-    if (this._unwritten) return this._write(this._unwritten, this.tokens);
-    const readingMs = stopwatch(this._deps.clock);
-    const read = (): Promise<void> | undefined =>
-      this._read((stored) => {
-        if (stored !== FAILED) this._adopt(stored);
-      });
-    const again = (): Promise<void> | undefined => (readingMs() > FRESH_MS ? read() : undefined);
-    const reading = read();
-    return reading ? reading.then(again) : again();
-  }
 
   override async change(change: SessionChange, tokens: Tokens | null): Promise<Tokens | null> {
     const { status, tokens: replaced } = this;
@@ -74,22 +23,7 @@ export class SharedState extends MemoryState {
     return status === 'unknown' ? this._found : replaced;
   }
 
-  override exclusive(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    return this._guard.exclusive(work, signal);
-  }
-
-  override follow(): (() => void) | undefined {
-    return this._guard.follow(() => {
-      if (this.status !== 'unknown') void this.reload();
-    });
-  }
-
-  protected override _set(...[status, tokens, generation]: Parameters<MemoryState['_set']>): void {
-    if (tokens !== this.tokens) this._previous = this.tokens?.accessToken;
-    super._set(status, tokens, generation);
-  }
-
-  private async _write(change: Written, tokens: Tokens | null): Promise<void> {
+  protected async _write(change: Written, tokens: Tokens | null): Promise<void> {
     const writing = (this._writing = this._writeThrough(change, tokens));
     await writing;
     if (this._writing === writing) this._writing = undefined;
@@ -160,84 +94,6 @@ export class SharedState extends MemoryState {
     return (
       generation === written?.generation && epoch === this._epoch && tokens?.accessToken === written.tokens?.accessToken
     );
-  }
-
-  private _open(stored: StoredSession | undefined): void {
-    // Somebody has signed in meanwhile: what is stored is found when that is written.
-    if (this.status !== 'unknown') return;
-    const initial = this._initial;
-    if (stored) this._take(stored);
-    else if (!initial) this.status = 'empty';
-    else {
-      this._set('signed-in', initial, 1);
-      // A refresh token alone is no session yet: the first refresh makes it one.
-      if (initial.accessToken) {
-        this._unwritten = 'initial';
-        void this._write('initial', initial);
-      }
-    }
-    this._deps.changed('loaded');
-  }
-
-  /** Takes over what another holder has stored. Returns whether it did. */
-  private _adopt(stored: StoredSession | undefined): boolean {
-    if (this._unwritten) return false;
-    if (!stored) return this._adopted >= 0 && this._vanish();
-    const { generation, epoch, tokens } = stored;
-    const accessToken = tokens?.accessToken;
-    // It vanished and was stored anew, unless the store was put back to its state before.
-    const isAnew =
-      generation < this._adopted &&
-      accessToken !== this.tokens?.accessToken &&
-      (this._previous === undefined || accessToken !== this._previous);
-    if (generation <= this._adopted && !isAnew) return false;
-    const isOther = isAnew || epoch !== this._epoch;
-    const hadTokens = this.tokens !== null;
-    if (isOther) this.principalVersion++;
-    const isEnd = !isOther && !tokens && (hadTokens || this.status === 'expired');
-    this._take(stored, isEnd);
-    this._deps.changed(isOther ? 'principal' : isEnd && hadTokens ? 'refused' : 'loaded');
-    return true;
-  }
-
-  private _take({ tokens, generation, epoch }: StoredSession, isEnd = false): void {
-    const least = this.status === 'unknown' ? 0 : this.generation + 1;
-    this._epoch = epoch;
-    this._adopted = generation;
-    this._set(tokens ? 'signed-in' : isEnd ? 'expired' : 'signed-out', tokens, Math.max(generation, least));
-  }
-
-  /** The stored session is gone: it counts as one that was never stored, and the generation goes on. */
-  private _vanish(): true {
-    const hadTokens = this.tokens !== null;
-    this._unwritten = undefined;
-    this._adopted = -1;
-    if (hadTokens) {
-      this.principalVersion++;
-      this._epoch++;
-    }
-    this._set('empty', null, this.generation + 1);
-    this._deps.changed(hadTokens ? 'principal' : 'loaded');
-    return true;
-  }
-
-  private _load(): MaybePromise<StoredSession | undefined | Failed> {
-    const seen = (stored: StoredSession | undefined | Failed): StoredSession | undefined | Failed => {
-      if (stored === FAILED) return stored;
-      this._inStore = stored?.generation;
-      this._found = stored?.tokens ?? null;
-      return stored;
-    };
-    const found = this._guard.load();
-    return isPromise(found) ? found.then(seen) : seen(found);
-  }
-
-  /** Hands what is stored to `then`, at once if the store answers at once. */
-  private _read(then: (stored: StoredSession | undefined | Failed) => void): Promise<void> | undefined {
-    const found = this._load();
-    if (isPromise(found)) return found.then(then);
-    then(found);
-    return undefined;
   }
 }
 

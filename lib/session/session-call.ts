@@ -1,0 +1,38 @@
+/** The token that a call was sent with. The generation tells whether a 401 speaks of the current one. */
+export interface SentToken {
+  readonly accessToken: string;
+  readonly generation: number;
+  /** The header's value, which its scheme makes and checks once for all calls. */
+  headerValue: string | undefined;
+}
+
+/**
+ * One call as its session knows it: the `exchange` of its requests, which apps can reach. Its fields are private, since
+ * inspectors print the others.
+ */
+export class SessionCall {
+  readonly #session: object;
+  readonly #principalVersion: number;
+  #sent: SentToken | undefined;
+  /** It was refused before. */
+  isReplay = false;
+
+  /** `principalVersion`: of the principal who is signed in when the call begins. */
+  constructor(session: object, principalVersion: number) {
+    this.#session = session;
+    this.#principalVersion = principalVersion;
+  }
+
+  isOf(session: object): boolean {
+    return this.#session === session;
+  }
+  get principalVersion(): number {
+    return this.#principalVersion;
+  }
+  get sent(): SentToken | undefined {
+    return this.#sent;
+  }
+  set sent(sent: SentToken | undefined) {
+    this.#sent = sent;
+  }
+}
