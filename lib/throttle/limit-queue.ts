@@ -1,5 +1,5 @@
 import type { Cancel, Timeline } from '../clock.js';
-import { queueFull, throttled, type AuthError } from '../errors.js';
+import { queueFull, throttled } from '../errors.js';
 import { Fifo } from '../fifo.js';
 import type { Refusal } from '../http/refusal.js';
 import type { RetryPolicy } from '../retry/decide.js';
@@ -27,13 +27,6 @@ export interface QueueEntry {
   /** Gives up the place, or the permit. */
   leave(): void;
 }
-interface Ticket {
-  readonly call: QueuedCall;
-  queue: LimitQueue;
-  admit(permit: Permit): void;
-  reject(error: AuthError): void;
-}
-
 /** If no call is answered for so long, one more is released: a call that hangs holds up no other. */
 const STALL_MS = 5_000;
 /** An unused key is forgotten after so long. */
@@ -83,21 +76,10 @@ export class LimitQueue {
     if (!call.mayWait(closedForMs)) throw throttled(closedForMs);
     const isFull = waiting.size >= maxQueued && !call.wasSent;
     if (isFull && [...waiting].filter((ticket) => !ticket.call.wasSent).length >= maxQueued) throw queueFull();
-    let permit: Permit | undefined;
-    let ticket!: Ticket;
-    const ready = new Promise<Permit>((resolve, reject) => {
-      const admit = (given: Permit): void => {
-        resolve((permit = given));
-      };
-      ticket = { call, queue: this, admit, reject };
-    });
+    const ticket = new Ticket(call, this);
     waiting.add(ticket);
     this.pump();
-    const leave = (): void => {
-      ticket.queue.waiting.delete(ticket);
-      permit?.release('ended');
-    };
-    return { ready, leave };
+    return ticket;
   }
 
   /** `sentAt`: when this queue released the refused call, if it did. */
@@ -106,6 +88,8 @@ export class LimitQueue {
     const [now, chance] = [this._timeline.now(), this._timeline.clock.random()];
     // The calls that were sent before the key closed are refused, too, which says nothing new.
     const isNews = cooldown.until === 0 || (sentAt !== undefined && sentAt >= rate.openedAt && now >= cooldown.until);
+    // A 429 after a 503: the server has recovered.
+    if (refusal.status !== 503 && cooldown.probeAt < Infinity) cooldown.granted(now);
     if (refusal.perSecond) rate.published(refusal.perSecond);
     if (refusal.retryAfterMs) cooldown.close(now, refusal.retryAfterMs, retry, chance);
     else if (isNews || sentAt === undefined) cooldown.estimate(now, waiting.size, retry, isNews ? chance : 0);
@@ -118,15 +102,17 @@ export class LimitQueue {
       this._askedUntil = cooldown.until;
       const { closedForMs } = this;
       for (const ticket of waiting)
-        if (!ticket.call.mayWait(closedForMs) && waiting.delete(ticket)) ticket.reject(throttled(closedForMs));
+        if (!ticket.call.mayWait(closedForMs) && waiting.delete(ticket))
+          ticket.settle(Promise.reject(throttled(closedForMs)));
     }
     this.pump();
   }
 
   /** Takes over the waiting calls of a narrower key, or of an older queue. */
-  take({ waiting }: LimitQueue): void {
-    for (const ticket of waiting) this.waiting.add(Object.assign(ticket, { queue: this }));
-    waiting.clear();
+  take(other: LimitQueue): void {
+    other._cancel?.();
+    for (const ticket of other.waiting) this.waiting.add(Object.assign(ticket, { queue: this }));
+    other.waiting.clear();
     this.pump();
   }
 
@@ -142,7 +128,7 @@ export class LimitQueue {
         return;
       }
       this.waiting.delete(first);
-      first.admit(this._permit(now, false));
+      first.settle((first.permit = this._permit(now, false)));
     }
   }
 
@@ -171,5 +157,24 @@ export class LimitQueue {
       this.pump();
     };
     return { queue: this, sentAt, release };
+  }
+}
+
+/** A waiting call. A class with one resolver for success and failure, to save memory. */
+class Ticket implements QueueEntry {
+  readonly ready: Promise<Permit>;
+  settle!: (result: Permit | Promise<never>) => void;
+  permit: Permit | undefined;
+
+  constructor(
+    readonly call: QueuedCall,
+    public queue: LimitQueue,
+  ) {
+    this.ready = new Promise((resolve) => (this.settle = resolve));
+  }
+
+  leave(): void {
+    this.queue.waiting.delete(this);
+    this.permit?.release('ended');
   }
 }
