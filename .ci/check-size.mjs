@@ -9,11 +9,11 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Bytes after gzip -9, at most. */
 const LIMITS = [
-  { what: '{ attachAuth, bearer }', code: "export { attachAuth, bearer } from './dist/index.mjs'", limit: 27_100 },
-  { what: 'axios-attach-auth', code: "export * from './dist/index.mjs'", limit: 29_300 },
-  { what: 'axios-attach-auth/web', code: "export * from './dist/web.mjs'", limit: 2_500 },
-  { what: 'axios-attach-auth/node', code: "export * from './dist/node.mjs'", limit: 3_500 },
-  { what: 'axios-attach-auth/redis', code: "export * from './dist/redis.mjs'", limit: 3_500 },
+  { what: '{ attachAuth, bearer }', code: "export { attachAuth, bearer } from './dist/index.mjs'", limit: 26_000 },
+  { what: 'axios-attach-auth', code: "export * from './dist/index.mjs'", limit: 28_200 },
+  { what: 'axios-attach-auth/web', code: "export * from './dist/web.mjs'", limit: 2_250 },
+  { what: 'axios-attach-auth/node', code: "export * from './dist/node.mjs'", limit: 3_050 },
+  { what: 'axios-attach-auth/redis', code: "export * from './dist/redis.mjs'", limit: 3_750 },
 ];
 
 /** What must not ride along: names that only stand in the bundle if their code does. */

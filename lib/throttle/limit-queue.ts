@@ -6,40 +6,31 @@ import type { RetryPolicy } from '../retry/decide.js';
 import { Cooldown } from './cooldown.js';
 import { Rate } from './rate.js';
 
-/** A call that enters the throttle. */
+/** `mayWait` is asked at entry and whenever the closed time grows; false rejects the call with ERR_AUTH_THROTTLED. */
 export interface QueuedCall {
-  /** It was sent before: `maxQueued` does not apply. */
   readonly wasSent: boolean;
-  /** Asked at entry and whenever the closed time grows. false: the call is rejected with ERR_AUTH_THROTTLED. */
   mayWait(forMs: number): boolean;
 }
-/** The right to send a call. */
+/** The right to send a call. `release` is idempotent; `granted`: the server let the call in. */
 export interface Permit {
   readonly queue: LimitQueue;
   readonly sentAt: number;
-  /** `granted`: the server let the call in. Idempotent. */
   release(result: 'granted' | 'ended'): void;
 }
-/** A place in a queue. */
+/** A place in a queue. `ready` rejects with an AuthError; `leave` gives up the place, or the permit. */
 export interface QueueEntry {
-  /** Rejects with an AuthError. */
   readonly ready: Promise<Permit>;
-  /** Gives up the place, or the permit. */
   leave(): void;
 }
-/** If no call is answered for so long, one more is released: a call that hangs holds up no other. */
-const STALL_MS = 5_000;
-/** An unused key is forgotten after so long. */
-const IDLE_MS = 10_000;
-/** The refusals of one burst differ by their travel time: waiting calls are not asked about a smaller extension. */
-const NOTICEABLE_MS = 1_000;
+
+const STALL_MS = 5_000; // if no call is answered for so long, one more is released: a call that hangs holds up no other
+const IDLE_MS = 10_000; // an unused key is forgotten after so long
+const NOTICEABLE_MS = 1_000; // the refusals of one burst differ by their travel time: no call is asked about less
 
 /** The calls of one key, first in, first out. */
 export class LimitQueue {
-  /** The name of the limit, if a response gave one. */
-  policy: string | undefined;
-  /** The queue of the shared key, which takes over unless this key is closed for longer. */
-  wider: LimitQueue | undefined;
+  policy: string | undefined; // the name of the limit, if a response gave one
+  wider: LimitQueue | undefined; // the queue of the shared key, which takes over unless this key is closed for longer
   readonly waiting = new Fifo<Ticket>();
   private readonly _cooldown = new Cooldown();
   private readonly _rate = new Rate();
