@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import axios, { type AxiosAdapter, type AxiosError } from 'axios';
 import MockAdapter from 'axios-mock-adapter';
 import { apiKey, attachAuth, bearer, exchangeOf, type RefreshContext, type TokenResponse } from '../lib/index.js';
-import { fileStore } from '../lib/node.js';
+import { filePort } from '../lib/stores/file.js';
 import { failureOf, inTurn, servers } from './support/answers.js';
 import { reply, type Handler } from './support/serve.js';
 
@@ -187,7 +187,7 @@ describe('file store', () => {
     const folder = await mkdtemp(join(tmpdir(), 'left-out-'));
     const file = join(folder, 's.json');
     await writeFile(file, JSON.stringify(stored), { mode: 0o600 });
-    const loaded = await fileStore(file).load();
+    const loaded = await filePort(file).load();
     const names = await readdir(folder);
     await rm(folder, { recursive: true });
     if (loaded === undefined) expect(names.filter((name) => name !== 's.json.lock')).toEqual(['s.json.bad']);

@@ -1,5 +1,7 @@
 import type { AxiosAdapter } from 'axios';
 import { type TokenResponse } from '../lib/index.js';
+import { CircuitBreaker } from '../lib/session/circuit-breaker.js';
+import { frozenClock } from './support/recording.js';
 import { succeeded, times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, unauthorized } from './support/stage.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';
@@ -99,13 +101,14 @@ describe('a server that always says 401', () => {
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ reason: 'refresh-breaker' });
   });
 
-  test('is recognized by the very first token that refresh() brings', async () => {
+  // F138
+  test('is not held against a token that refresh() returned for reason missing: it may come from a cache', async () => {
     const { stage } = Stage.with({ tokens: dead, bearer: { tokens: undefined } });
     refuse(stage);
     stage.always(TOKEN_PATH, () => ({ data: stage.tokens.issueDead() }));
-    for (let made = 0; made < 2; made++)
-      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ attempts: 1, reason: 'refresh-breaker' });
-    expect(stage.reasons).toEqual(['missing']);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ attempts: 2, reason: 'unauthorized-again' });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ attempts: 1, reason: 'refresh-breaker' });
+    expect(stage.reasons).toEqual(['missing', 'rejected']);
   });
 
   test('is not forgiven for what another origin says that it redirects to', async () => {
@@ -260,17 +263,64 @@ describe('a path that goes on refusing what lets others in', () => {
     expect(stage.reasons).toEqual(['rejected', 'expiring']);
   });
 
-  test('is forgotten once a hundred others have behaved like it', async () => {
+  test('is forgotten once a hundred others have behaved like it', () => {
+    const breaker = new CircuitBreaker(frozenClock(0));
+    const endpoint = (index: number) => ({ method: 'GET', url: new URL(`https://api.example.com/${String(index)}`) });
+    const refuse = (generation: number, index: number): void => {
+      breaker.record({ generation, status: 401, isRefusal: true, isReplay: true, endpoint: endpoint(index) });
+    };
+    for (const generation of [1, 2]) for (let index = 0; index < 100; index++) refuse(generation, index);
+    const isPaused = (): boolean[] => [0, 1, 99].map((index) => breaker.isPaused(endpoint(index)));
+    expect(isPaused()).toEqual([true, true, true]);
+    refuse(2, 100);
+    expect(isPaused()).toEqual([false, true, true]);
+  });
+});
+
+// F139
+describe('endpoints that refuse what others accept', () => {
+  test('cost at most three refreshes a minute together, and the others go on', async () => {
     const { stage } = Stage.with({});
-    for (let path = 0; path <= 100; path++) {
-      stage.always(`/item/${String(path)}`, unauthorized());
-      for (let made = 0; made < 2; made++) {
-        await stage.outcome(stage.api.get(`/item/${String(path)}`));
-        await stage.outcome(stage.api.get('/other'));
-      }
+    for (let path = 0; path < 50; path++) stage.always(`/forbidden/${String(path)}`, unauthorized());
+    const reasons = [];
+    for (let path = 0; path < 50; path++) {
+      reasons.push((await stage.outcome(stage.api.get(`/forbidden/${String(path)}`))).reason);
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
     }
-    expect(await stage.outcome(stage.api.get('/item/1'))).toMatchObject({ reason: 'refresh-breaker' });
-    expect(await stage.outcome(stage.api.get('/item/0'))).toMatchObject({ reason: 'unauthorized-again' });
-    expect(await stage.outcome(stage.api.get('/item/100'))).toMatchObject({ reason: 'refresh-breaker' });
+    expect(reasons).toEqual([...times(3, () => 'unauthorized-again'), ...times(47, () => 'refresh-breaker')]);
+    expect(stage.tokens.refreshes).toBe(3);
+    await stage.clock.advance(60_000);
+    await stage.outcome(stage.api.get('/forbidden/49'));
+    expect(stage.tokens.refreshes).toBe(4);
+  });
+});
+
+// F138
+describe('a server that refuses every token that refresh() returns', () => {
+  test.each([429, 500, 503, 400])('is not taken for one that accepts them by a %i', async (status) => {
+    const { stage } = Stage.with({ attach: { retry: false, throttle: false } });
+    stage.always('/item', unauthorized());
+    stage.always('/busy', status);
+    for (let made = 0; made < 20; made++)
+      for (const path of ['/item', '/busy']) await stage.outcome(stage.api.get(path));
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+
+  test.each([200, 204, 304, 403, 404, 409, 422])('is tried again once it accepts one: %i', async (status) => {
+    const { stage } = Stage.with({ attach: { retry: false } });
+    stage.always('/item', unauthorized());
+    stage.always('/fine', status);
+    for (const path of ['/item', '/fine', '/item']) await stage.outcome(stage.api.get(path));
+    expect(stage.tokens.refreshes).toBe(2);
+  });
+
+  test('pauses refreshes, and an event says until when', async () => {
+    const { stage } = Stage.with({});
+    stage.always('/item', unauthorized());
+    await stage.outcome(stage.api.get('/item'));
+    const until = stage.clock.now() + 30_000;
+    expect(stage.heard('refresh-paused')).toMatchObject([{ generation: 2, until }]);
+    for (let made = 0; made < 3; made++) await stage.outcome(stage.api.get('/item'));
+    expect(stage.heard('refresh-paused')).toHaveLength(1);
   });
 });

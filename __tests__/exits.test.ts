@@ -11,7 +11,8 @@ beforeAll(() => {
   bundle = join(folder, 'package.cjs');
   buildSync({
     stdin: {
-      contents: "export * from './lib/index.ts'; export { default as axios } from 'axios';",
+      contents:
+        "export * from './lib/index.ts'; export { tokenStore } from './lib/store.ts'; export { default as axios } from 'axios';",
       resolveDir: resolve(__dirname, '..'),
     },
     bundle: true,
@@ -27,7 +28,7 @@ afterAll(() => {
 
 /** An API without sockets, so that nothing but the package could keep the process. */
 const PRELUDE = `
-  const { attachAuth, axios, bearer, exchangeOf } = require(process.argv[1]);
+  const { attachAuth, axios, bearer, exchangeOf, tokenStore } = require(process.argv[1]);
   const { AxiosError, AxiosHeaders } = axios;
   const tokenOf = (config) => config.headers.get('Authorization')?.slice('Bearer '.length);
   /** answer: what a request comes to, as [status, headers]. */
@@ -184,7 +185,7 @@ test('no rejection is left unhandled, whatever fails where nobody looks', async 
         over.handle.detach();
         await Promise.all(both);
         const broken = { load: () => Promise.reject(new Error('load')), compareAndSet: () => { throw new Error('write'); }, exclusive: () => Promise.reject(new Error('lock')) };
-        const lost = create({ ...options, store: broken });
+        const lost = create({ ...options, store: tokenStore(broken) });
         await quietly(lost.api.get('/'));
         await lost.scheme.signOut();
         await rest(30);

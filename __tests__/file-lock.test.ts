@@ -12,9 +12,9 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
-import type { TokenStore } from '../lib/index.js';
-import { fileStore } from '../lib/node.js';
-import { takeTurn } from '../lib/stores/file-lock.js';
+import type { TokenStore } from '../lib/store.js';
+import { filePort } from '../lib/stores/file.js';
+import { withFileLock } from '../lib/stores/file-lock.js';
 
 const ever = (): AbortSignal => new AbortController().signal;
 
@@ -64,11 +64,11 @@ async function stranger(number: number, id = 'ffffffffffff'): Promise<{ name: st
 
 /** Another copy of the package in the same process, as ES module and CommonJS at once. */
 function anotherCopy(): (path: string) => TokenStore {
-  let copy: typeof fileStore | undefined;
+  let copy: typeof filePort | undefined;
   jest.isolateModules(() => {
-    copy = jest.requireActual<{ fileStore: typeof fileStore }>('../lib/integrations/node').fileStore;
+    copy = jest.requireActual<{ filePort: typeof filePort }>('../lib/stores/file').filePort;
   });
-  return copy ?? fileStore;
+  return copy ?? filePort;
 }
 
 const held = (store: TokenStore, work: () => Promise<void>, signal = ever()): Promise<void> =>
@@ -76,7 +76,7 @@ const held = (store: TokenStore, work: () => Promise<void>, signal = ever()): Pr
 
 describe('exclusive', () => {
   test('gives what the work gives, and throws what it throws', async () => {
-    const store = fileStore(file);
+    const store = filePort(file);
     expect(await store.exclusive?.(() => Promise.resolve('done'), { signal: ever() })).toBe('done');
     await expect(held(store, () => Promise.reject(new Error('mine')))).rejects.toThrow('mine');
     await expect(
@@ -88,17 +88,12 @@ describe('exclusive', () => {
   });
 
   test('lets one in at a time, in the order of their coming, through whatever store and copy of the package', async () => {
-    const stores = [
-      fileStore(file),
-      fileStore(file),
-      anotherCopy()(file),
-      fileStore(join(folder, '.', 'session.json')),
-    ];
-    expect(anotherCopy()).not.toBe(fileStore);
+    const stores = [filePort(file), filePort(file), anotherCopy()(file), filePort(join(folder, '.', 'session.json'))];
+    expect(anotherCopy()).not.toBe(filePort);
     const order: number[] = [];
     let inside = 0;
     const turns = Array.from({ length: 24 }, (_, turn) =>
-      held(stores[turn % stores.length] ?? fileStore(file), async () => {
+      held(stores[turn % stores.length] ?? filePort(file), async () => {
         expect(++inside).toBe(1);
         order.push(turn);
         await new Promise((resolve) => setImmediate(resolve));
@@ -113,20 +108,18 @@ describe('exclusive', () => {
 
   test('is of one file: another one does not wait', async () => {
     const busy = gate();
-    const first = held(fileStore(file), () => busy.opened);
+    const first = held(filePort(file), () => busy.opened);
     await queued(1);
-    await held(fileStore(join(folder, 'other.json')), () => Promise.resolve());
+    await held(filePort(join(folder, 'other.json')), () => Promise.resolve());
     busy.open();
     await first;
   });
 
   test('does not keep anybody from writing', async () => {
-    const store = fileStore(file);
+    const store = filePort(file);
     const tokens = { accessToken: 'a' };
     await held(store, async () => {
-      expect(await fileStore(file).compareAndSet(undefined, { version: 1, generation: 1, epoch: 0, tokens })).toBe(
-        true,
-      );
+      expect(await filePort(file).compareAndSet(undefined, { version: 1, generation: 1, epoch: 0, tokens })).toBe(true);
     });
   });
 });
@@ -135,12 +128,12 @@ describe('a signal', () => {
   test('that has ended already lets nobody in, and no file is made', async () => {
     const work = jest.fn(() => Promise.resolve());
     const reason = new Error('too late');
-    await expect(held(fileStore(file), work, AbortSignal.abort(reason))).rejects.toBe(reason);
+    await expect(held(filePort(file), work, AbortSignal.abort(reason))).rejects.toBe(reason);
     expect(work).not.toHaveBeenCalled();
   });
 
   test('ends the waiting with its reason, and the work is never begun', async () => {
-    const store = fileStore(file);
+    const store = filePort(file);
     const [busy, controller] = [gate(), new AbortController()];
     const first = held(store, () => busy.opened);
     const work = jest.fn(() => Promise.resolve());
@@ -160,14 +153,14 @@ describe('a signal', () => {
   test('that ends while somebody arrives keeps them out', async () => {
     const controller = new AbortController();
     const work = jest.fn(() => Promise.resolve());
-    const arriving = held(fileStore(file), work, controller.signal);
+    const arriving = held(filePort(file), work, controller.signal);
     controller.abort();
     await expect(arriving).rejects.toThrow(/abort/i);
     expect(work).not.toHaveBeenCalled();
   });
 
   test('does not end work that has begun: nobody else comes in before it is over', async () => {
-    const store = fileStore(file);
+    const store = filePort(file);
     const [busy, controller] = [gate(), new AbortController()];
     const first = held(store, () => busy.opened, controller.signal);
     const second = jest.fn(() => Promise.resolve());
@@ -184,7 +177,7 @@ describe('a signal', () => {
     const { signal } = new AbortController();
     const add = jest.spyOn(signal, 'addEventListener');
     const remove = jest.spyOn(signal, 'removeEventListener');
-    const stores = [fileStore(file), fileStore(file)];
+    const stores = [filePort(file), filePort(file)];
     const kept = (kind: RegExp): number => process.getActiveResourcesInfo().filter((one) => kind.test(one)).length;
     const [pipes, timers] = [kept(/Pipe/), kept(/Timeout/)];
     for (let round = 0; round < 100; round++)
@@ -203,7 +196,7 @@ describe('who else is there', () => {
   test('is waited for while they answer, and no longer', async () => {
     const other = await stranger(7);
     const work = jest.fn(() => Promise.resolve());
-    const waiting = held(fileStore(file), work);
+    const waiting = held(filePort(file), work);
     await queued(2);
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(work).not.toHaveBeenCalled();
@@ -215,7 +208,7 @@ describe('who else is there', () => {
   // F32 F33
   test('and was killed is passed over, and what they left goes away', async () => {
     for (const id of ['aaaaaaaaaaaa', 'bbbbbbbbbbbb']) await (await stranger(3, id)).die();
-    await held(fileStore(file), () => {
+    await held(filePort(file), () => {
       expect(readdirSync(`${file}.lock`)).toEqual([expect.stringMatching(/^refresh\.4\./)]);
       return Promise.resolve();
     });
@@ -225,7 +218,7 @@ describe('who else is there', () => {
   test('and died while a living one stands before them does not let anybody pass that one', async () => {
     const [first, second] = [await stranger(1), await stranger(2)];
     const work = jest.fn(() => Promise.resolve());
-    const waiting = held(fileStore(file), work);
+    const waiting = held(filePort(file), work);
     await queued(3);
     await second.die();
     await queued(2);
@@ -248,7 +241,7 @@ describe('who else is there', () => {
       seen = new Promise((resolve) => waiter.resume().once('close', resolve));
     });
     const work = jest.fn(() => Promise.resolve());
-    const waiting = held(fileStore(file), work);
+    const waiting = held(filePort(file), work);
     while (!seen) await new Promise((resolve) => setImmediate(resolve));
     // Else they would wait for us, and we for them.
     await seen;
@@ -265,7 +258,7 @@ describe('who else is there', () => {
     const work = jest.fn(() => Promise.resolve());
     chmodSync(join(`${file}.lock`, other.name), 0);
     const isRoot = process.getuid?.() === 0;
-    const waiting = held(fileStore(file), work);
+    const waiting = held(filePort(file), work);
     if (isRoot) await other.die();
     else await expect(waiting).rejects.toThrow('EACCES');
     await Promise.allSettled([waiting]);
@@ -276,7 +269,7 @@ describe('who else is there', () => {
 test('a path too long for a socket is reached through a shorter one, and that is taken away again', async () => {
   const links = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('attach-auth-'));
   const deep = join(folder, 'x'.repeat(100), 'y'.repeat(100), 'session.json');
-  const stores = [fileStore(deep), fileStore(deep)];
+  const stores = [filePort(deep), filePort(deep)];
   const order: number[] = [];
   let shown: string[] = [];
   const before = links();
@@ -298,10 +291,10 @@ test('a path too long for a socket is reached through a shorter one, and that is
 });
 
 test('a write that somebody stopped keeps from its turn fails with EBUSY within the ledger’s two seconds, and never happens', async () => {
-  const store = fileStore(file);
+  const store = filePort(file);
   const stopped = gate();
   mkdirSync(`${file}.lock`, { mode: 0o700 });
-  const busy = takeTurn(`${file}.lock`, 'write', () => stopped.opened, ever());
+  const busy = withFileLock(`${file}.lock`, 'write', () => stopped.opened, ever());
   const next = { version: 1, generation: 1, epoch: 0, tokens: null } as const;
   await expect(store.compareAndSet(undefined, next)).rejects.toMatchObject({ code: 'EBUSY' });
   stopped.open();

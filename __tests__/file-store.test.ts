@@ -7,13 +7,23 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import axios from 'axios';
 import { buildSync } from 'esbuild';
-import { attachAuth, bearer, type AuthEvent, type StoredSession, type TokenStore } from '../lib/index.js';
+import {
+  attachAuth,
+  bearer,
+  type AuthError,
+  type AuthEvent,
+  type BearerScheme,
+  type TokenResponse,
+} from '../lib/index.js';
 import { fileStore } from '../lib/node.js';
+import { tokenStore, type StoredSession, type TokenStore } from '../lib/store.js';
+import { filePort } from '../lib/stores/file.js';
 import { inTurn, onlyFor, servers } from './support/answers.js';
+import { rounds } from './support/rounds.js';
 import { VirtualClock } from './support/virtual-clock.js';
 
 /** F93 asks for 100 000 on request. */
-const FUZZ_ROUNDS = Number(process.env['FILE_FUZZ_ROUNDS'] ?? 10_000);
+const FUZZ_ROUNDS = Number(process.env['FILE_FUZZ_ROUNDS'] ?? rounds(1_000, 10_000));
 
 const start = servers();
 const run = promisify(execFile);
@@ -51,27 +61,27 @@ const onPosix = process.platform === 'win32' ? describe.skip : describe;
 
 describe('what is stored', () => {
   test('is found again, with its expiry', async () => {
-    await fileStore(file).compareAndSet(undefined, session(1));
-    expect(await fileStore(file).load()).toEqual(session(1));
+    await filePort(file).compareAndSet(undefined, session(1));
+    expect(await filePort(file).load()).toEqual(session(1));
   });
 
   test('may be a sign-out: that is something, and not nothing', async () => {
-    const store = fileStore(file);
+    const store = filePort(file);
     const signedOut: StoredSession = { version: 1, generation: 4, epoch: 2, tokens: null };
     await store.compareAndSet(undefined, signedOut);
     expect(await store.load()).toEqual(signedOut);
   });
 
   test('may be a token without a refresh token and without an expiry', async () => {
-    const store = fileStore(file);
+    const store = filePort(file);
     const bare: StoredSession = { version: 1, generation: 1, epoch: 0, tokens: { accessToken: 'ü|:"\\\n' } };
     await store.compareAndSet(undefined, bare);
     expect(await store.load()).toEqual(bare);
   });
 
   test('is nothing where there is no file, and reading makes none', async () => {
-    expect(await fileStore(file).load()).toBeUndefined();
-    expect(await fileStore(join(folder, 'a', 'b.json')).load()).toBeUndefined();
+    expect(await filePort(file).load()).toBeUndefined();
+    expect(await filePort(join(folder, 'a', 'b.json')).load()).toBeUndefined();
     expect(names()).toEqual([]);
   });
 
@@ -79,7 +89,7 @@ describe('what is stored', () => {
     const before = process.cwd();
     try {
       process.chdir(folder);
-      const store = fileStore('here.json');
+      const store = filePort('here.json');
       process.chdir(before);
       await store.compareAndSet(undefined, session(1));
     } finally {
@@ -90,12 +100,12 @@ describe('what is stored', () => {
 });
 
 test.each([[''], [undefined], [null], [7], [{}]])('a path that is %p is a TypeError', (path) => {
-  expect(() => fileStore(path as unknown as string)).toThrow(TypeError);
+  expect(() => filePort(path as unknown as string)).toThrow(TypeError);
 });
 
 describe('compareAndSet', () => {
   test('writes where the generation is the expected one, and says so', async () => {
-    const store = fileStore(file);
+    const store = filePort(file);
     expect(await store.compareAndSet(undefined, session(1))).toBe(true);
     expect(await store.compareAndSet(1, session(2))).toBe(true);
     expect(await store.load()).toEqual(session(2));
@@ -106,7 +116,7 @@ describe('compareAndSet', () => {
     ['an older generation was expected', 1],
     ['a newer generation was expected', 3],
   ])('writes nothing where %s, and says so', async (_what, expected) => {
-    const store = fileStore(file);
+    const store = filePort(file);
     await store.compareAndSet(undefined, session(2));
     const before = readFileSync(file);
     expect(await store.compareAndSet(expected, session(9))).toBe(false);
@@ -115,12 +125,12 @@ describe('compareAndSet', () => {
   });
 
   test('writes nothing where a generation was expected and nothing is stored', async () => {
-    expect(await fileStore(file).compareAndSet(1, session(2))).toBe(false);
+    expect(await filePort(file).compareAndSet(1, session(2))).toBe(false);
     expect(names()).toEqual([]);
   });
 
   test('has one winner among those who expect the same', async () => {
-    const store = fileStore(file);
+    const store = filePort(file);
     const results = await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
         Promise.resolve(store.compareAndSet(undefined, session(1, `by-${String(index)}`))),
@@ -132,7 +142,7 @@ describe('compareAndSet', () => {
   });
 
   test('sees what another store of the same file has written', async () => {
-    const [one, other] = [fileStore(file), fileStore(file)];
+    const [one, other] = [filePort(file), filePort(file)];
     await one.compareAndSet(undefined, session(1));
     expect(await other.compareAndSet(undefined, session(1))).toBe(false);
     expect(await other.compareAndSet(1, session(2))).toBe(true);
@@ -151,7 +161,7 @@ onPosix('permissions', () => {
   });
 
   test('the file is 0600, whatever the umask', async () => {
-    const store = fileStore(file);
+    const store = filePort(file);
     await store.compareAndSet(undefined, session(1));
     expect(modeOf(file)).toBe('600');
     await store.compareAndSet(1, session(2));
@@ -167,12 +177,12 @@ onPosix('permissions', () => {
       if (state.isFile()) born.push(`${String(state.size)} bytes, mode ${(state.mode & 0o777).toString(8)}`);
       return handle;
     });
-    await fileStore(file).compareAndSet(undefined, session(1));
+    await filePort(file).compareAndSet(undefined, session(1));
     expect(born).toEqual(['0 bytes, mode 600']);
   });
 
   test('the directory of the locks is 0700, and one that others may look into is refused', async () => {
-    const store = fileStore(file);
+    const store = filePort(file);
     await store.compareAndSet(undefined, session(1));
     expect(modeOf(`${file}.lock`)).toBe('700');
     await chmod(`${file}.lock`, 0o770);
@@ -180,21 +190,21 @@ onPosix('permissions', () => {
     await expect(store.exclusive?.(() => Promise.resolve(), ever)).rejects.toThrow(/chmod it to 700/);
     await rm(`${file}.lock`, { recursive: true });
     await symlink(folder, `${file}.lock`);
-    await expect(store.compareAndSet(1, session(2))).rejects.toThrow(/no directory/);
+    await expect(store.compareAndSet(1, session(2))).rejects.toThrow(/not a directory/);
     expect(await store.load()).toEqual(session(1));
   });
 
   test('directories that have to be made are 0700, those that were there stay as they are', async () => {
     await chmod(folder, 0o755);
     const deep = join(folder, 'a', 'b', 'session.json');
-    await fileStore(deep).compareAndSet(undefined, session(1));
+    await filePort(deep).compareAndSet(undefined, session(1));
     expect([folder, join(folder, 'a'), join(folder, 'a', 'b')].map(modeOf)).toEqual(['755', '700', '700']);
   });
 
   test.each([0o640, 0o604, 0o644, 0o620, 0o602, 0o660, 0o666, 0o610])(
     'a file with mode %o is refused, and stays as it is',
     async (mode) => {
-      const store = fileStore(file);
+      const store = filePort(file);
       await store.compareAndSet(undefined, session(1));
       await chmod(file, mode);
       const before = readFileSync(file);
@@ -208,7 +218,7 @@ onPosix('permissions', () => {
   );
 
   test.each([0o400, 0o600, 0o700])('a file with mode %o is trusted', async (mode) => {
-    const store = fileStore(file);
+    const store = filePort(file);
     await store.compareAndSet(undefined, session(1));
     await chmod(file, mode);
     expect(await store.load()).toEqual(session(1));
@@ -218,10 +228,10 @@ onPosix('permissions', () => {
 onPosix('a path that cannot be trusted', () => {
   test('a symlink is refused, and what it points to is neither read nor written', async () => {
     const target = join(folder, 'elsewhere.json');
-    await fileStore(target).compareAndSet(undefined, session(1));
+    await filePort(target).compareAndSet(undefined, session(1));
     await symlink(target, file);
     const before = readFileSync(target);
-    const store = fileStore(file);
+    const store = filePort(file);
     await expect(store.load()).rejects.toThrow(/symlink/);
     await expect(store.compareAndSet(undefined, session(2))).rejects.toThrow(/symlink/);
     await expect(store.compareAndSet(1, session(2))).rejects.toThrow(/symlink/);
@@ -232,7 +242,7 @@ onPosix('a path that cannot be trusted', () => {
 
   test('so is one that leads nowhere', async () => {
     await symlink(join(folder, 'nothing.json'), file);
-    const store = fileStore(file);
+    const store = filePort(file);
     await expect(store.load()).rejects.toThrow(/symlink/);
     await expect(store.compareAndSet(undefined, session(1))).rejects.toThrow(/symlink/);
     expect(names()).toEqual(['session.json']);
@@ -241,7 +251,7 @@ onPosix('a path that cannot be trusted', () => {
   test('a symlink that somebody puts there between reading and writing is not followed', async () => {
     const target = join(folder, 'elsewhere.json');
     await writeFile(target, 'precious', { mode: 0o600 });
-    const store = fileStore(file);
+    const store = filePort(file);
     const { open } = fs;
     jest.spyOn(fs, 'open').mockImplementation(async (...args: Parameters<typeof open>) => {
       if (String(args[0]).endsWith('.tmp')) await symlink(target, file);
@@ -253,7 +263,16 @@ onPosix('a path that cannot be trusted', () => {
 
   test('a directory is refused', async () => {
     await mkdir(file, { mode: 0o700 });
-    await expect(fileStore(file).load()).rejects.toThrow();
+    await expect(filePort(file).load()).rejects.toThrow();
+    expect(names()).toEqual(['session.json']);
+  });
+
+  // F145
+  test('a FIFO is refused at once, though nothing writes to it', async () => {
+    await run('mkfifo', ['-m', '600', file]);
+    const store = filePort(file);
+    await expect(store.load()).rejects.toThrow(/not a regular file/);
+    await expect(store.compareAndSet(undefined, session(1))).rejects.toThrow(/not a regular file/);
     expect(names()).toEqual(['session.json']);
   });
 
@@ -263,13 +282,102 @@ onPosix('a path that cannot be trusted', () => {
     const api = axios.create({ baseURL: server.origin });
     const events: AuthEvent[] = [];
     attachAuth(api, {
-      scheme: bearer({ tokens: { accessToken: 'good' }, store: fileStore(file) }),
+      scheme: bearer({ tokens: { accessToken: 'good' }, store: tokenStore(filePort(file)) }),
       onEvent: (event) => events.push(event),
     });
     expect((await api.get('/')).status).toBe(200);
     expect(server.seen[0]?.headers.authorization).toBe('Bearer good');
     expect(JSON.stringify(events)).not.toContain(folder);
   });
+});
+
+// F143
+describe('where nothing can be written', () => {
+  const opened = async (
+    path: string,
+    refresh: () => TokenResponse,
+  ): Promise<{ scheme: BearerScheme; reasons: () => string[]; call: () => Promise<unknown> }> => {
+    const server = await start(onlyFor('new'));
+    const api = axios.create({ baseURL: server.origin });
+    const events: AuthEvent[] = [];
+    const scheme = bearer({ store: fileStore(path), tokens: { accessToken: 'old', refreshToken: 'r' }, refresh });
+    attachAuth(api, { scheme, onEvent: (event) => events.push(event) });
+    return {
+      scheme,
+      reasons: () => events.flatMap((event) => (event.type === 'store-degraded' ? event.reason : [])),
+      call: () =>
+        api.get('/').then(
+          ({ status }) => status,
+          (error: unknown) => (error as AuthError).code,
+        ),
+    };
+  };
+  const refuseToMake = (code: string): void => {
+    jest.spyOn(fsSync, 'mkdirSync').mockImplementation(() => {
+      throw Object.assign(new Error(code), { code });
+    });
+  };
+
+  test.each([
+    ['the directory may not be written', () => (refuseToMake('EACCES'), file)],
+    ['the file system is read-only', () => (refuseToMake('EROFS'), file)],
+    ['the disk is full', () => (refuseToMake('ENOSPC'), file)],
+    [
+      'its directory is a file',
+      () => (writeFileSync(join(folder, 'plain'), ''), join(folder, 'plain', 'session.json')),
+    ],
+  ])(
+    'a session of which nothing is stored is refreshed in memory, and an event says so: %s',
+    async (_what, prepare) => {
+      const refresh = jest.fn(() => ({ accessToken: 'new', refreshToken: 'r2' }));
+      const { call, reasons } = await opened(prepare(), refresh);
+      expect(await Promise.all([call(), call()])).toEqual([200, 200]);
+      expect(refresh).toHaveBeenCalledTimes(1);
+      expect(reasons()[0]).toMatch(/^write: Error E[A-Z]+; the session goes on in memory$/);
+    },
+  );
+
+  test('a session that is stored is not refreshed without its lock: calls with a valid token go on, others fail and say why', async () => {
+    await filePort(file).compareAndSet(undefined, session(1, 'new'));
+    rmSync(`${file}.lock`, { recursive: true });
+    refuseToMake('EACCES');
+    const refresh = jest.fn(() => ({ accessToken: 'new', refreshToken: 'r2' }));
+    const { scheme, call, reasons } = await opened(file, refresh);
+    expect(await call()).toBe(200);
+    await expect(scheme.refresh()).rejects.toMatchObject({
+      code: 'ERR_AUTH_REFRESH_FAILED',
+      message: expect.stringMatching(/lock could not be acquired/) as string,
+    });
+    expect(await call()).toBe(200);
+    expect(refresh).not.toHaveBeenCalled();
+    expect(reasons()).toEqual(['lock: Error EACCES; no refresh without it']);
+  });
+
+  test('an error of the work itself is not taken for that of the lock', async () => {
+    const work = jest.fn(() => Promise.reject(Object.assign(new Error('mine'), { code: 'EACCES' })));
+    await expect(filePort(file).exclusive?.(work, ever)).rejects.toThrow('mine');
+    expect(work).toHaveBeenCalledTimes(1);
+  });
+});
+
+// F165
+test('a file that is deleted counts as one that never was, for holders that run', async () => {
+  const server = await start(inTurn(200, 200));
+  const api = axios.create({ baseURL: server.origin });
+  const scheme = bearer({ store: fileStore(file) });
+  attachAuth(api, { scheme });
+  await scheme.signIn({ accessToken: 'of the one before' });
+  const changed = new Promise<void>((resolve) => {
+    const stop = scheme.subscribe(() => {
+      if (scheme.getSnapshot().status === 'signed-in') return;
+      stop();
+      resolve();
+    });
+  });
+  rmSync(file);
+  await changed;
+  await api.get('/');
+  expect(server.seen[0]?.headers).not.toHaveProperty('authorization');
 });
 
 describe('a file that holds no session', () => {
@@ -291,7 +399,7 @@ describe('a file that holds no session', () => {
     ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00, 0x7b])],
   ])('but %s is moved aside, kept, and counts as empty', async (_what, content) => {
     await writeFile(file, content, { mode: 0o600 });
-    const store = fileStore(file);
+    const store = filePort(file);
     expect(await store.load()).toBeUndefined();
     expect(names()).toEqual(['session.json.bad']);
     expect(readFileSync(`${file}.bad`).equals(Buffer.from(content))).toBe(true);
@@ -301,14 +409,14 @@ describe('a file that holds no session', () => {
 
   test('is moved aside by compareAndSet too', async () => {
     await writeFile(file, 'torn', { mode: 0o600 });
-    expect(await fileStore(file).compareAndSet(undefined, session(1))).toBe(true);
+    expect(await filePort(file).compareAndSet(undefined, session(1))).toBe(true);
     expect(names()).toEqual(['session.json', 'session.json.bad']);
   });
 });
 
 describe('writing', () => {
   test('puts another file in the place of the old one, so that a reader sees the old session or the new one', async () => {
-    const store = fileStore(file);
+    const store = filePort(file);
     await store.compareAndSet(undefined, session(1));
     const old = join(folder, 'old.json');
     await link(file, old);
@@ -320,7 +428,7 @@ describe('writing', () => {
 
   test('never shows half a session to somebody who reads meanwhile', async () => {
     const long = 'x'.repeat(100_000);
-    const [writer, reader] = [fileStore(file), fileStore(file)];
+    const [writer, reader] = [filePort(file), filePort(file)];
     await writer.compareAndSet(undefined, session(0, `${long}0`));
     const progress = { isOver: false };
     const writing = (async () => {
@@ -350,7 +458,7 @@ describe('writing', () => {
       },
     ],
   ])('that cannot be %s leaves the old session, and nothing beside it', async (_what, fail) => {
-    const store = fileStore(file);
+    const store = filePort(file);
     await store.compareAndSet(undefined, session(1));
     fail();
     await expect(store.compareAndSet(1, session(2))).rejects.toThrow('no');
@@ -361,7 +469,7 @@ describe('writing', () => {
   });
 
   test('that fails once does not keep the next from its turn', async () => {
-    const store = fileStore(file);
+    const store = filePort(file);
     const rename = jest.spyOn(fs, 'rename').mockRejectedValueOnce(new Error('no'));
     const [first, second] = await Promise.allSettled([
       store.compareAndSet(undefined, session(1)),
@@ -375,7 +483,7 @@ describe('writing', () => {
     const stranger = join(folder, '.session.json.tmp');
     await writeFile(stranger, 'mine');
     utimesSync(stranger, 1, 1);
-    await fileStore(file).compareAndSet(undefined, session(1));
+    await filePort(file).compareAndSet(undefined, session(1));
     expect(readFileSync(stranger, 'utf8')).toBe('mine');
   });
 });
@@ -385,7 +493,7 @@ describe('what does not belong there', () => {
 
   test('is moved aside once, however many meet it', async () => {
     await torn();
-    const found = await Promise.all(Array.from({ length: 8 }, async () => fileStore(file).load()));
+    const found = await Promise.all(Array.from({ length: 8 }, async () => filePort(file).load()));
     expect(found).toEqual(Array(8).fill(undefined));
     expect(names()).toEqual(['session.json.bad']);
   });
@@ -393,7 +501,7 @@ describe('what does not belong there', () => {
   test('does not take the place of what was moved aside before', async () => {
     for (const content of ['one', 'two', 'three']) {
       await torn(content);
-      await fileStore(file).load();
+      await filePort(file).load();
     }
     const kept = ['.bad', '.bad.2', '.bad.3'].map((end) => readFileSync(file + end, 'utf8'));
     expect(kept).toEqual(['one', 'two', 'three']);
@@ -410,12 +518,12 @@ describe('what does not belong there', () => {
       await writeFile(file, JSON.stringify(session(5)), { mode: 0o600 });
       return handle;
     });
-    expect(await fileStore(file).load()).toEqual(session(5));
+    expect(await filePort(file).load()).toEqual(session(5));
     expect(names()).toEqual(['session.json']);
   });
 
   test('a killed process’s draft is removed by a later write, one that may be in the making is not', async () => {
-    const store = fileStore(file);
+    const store = filePort(file);
     await store.compareAndSet(undefined, session(1));
     const [old, young] = ['00000000000a.tmp', '00000000000b.tmp'];
     for (const name of [old, young]) await writeFile(join(`${file}.lock`, name), 'draft', { mode: 0o600 });
@@ -429,7 +537,7 @@ describe('what does not belong there', () => {
     const random = new VirtualClock(93).random;
     const below = (count: number): number => Math.floor(random() * count);
     const whole = Buffer.from(JSON.stringify({ ...session(7), extra: [null, true, 'ü', { deep: -0.5e300 }] }));
-    const store = fileStore(file);
+    const store = filePort(file);
     let sound = 0;
     for (let round = 0; round < FUZZ_ROUNDS; round++) {
       let bytes = Buffer.from(whole);
@@ -473,15 +581,15 @@ describe('news', () => {
     const progress = { isOver: false };
     void noticed.then(() => (progress.isOver = true));
     for (let generation = 1; !progress.isOver; generation++) {
-      await fileStore(path).compareAndSet(generation === 1 ? undefined : generation - 1, session(generation));
+      await filePort(path).compareAndSet(generation === 1 ? undefined : generation - 1, session(generation));
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 
   test('are given of what another store writes, of the first writing and of those that follow', async () => {
     for (let generation = 1; generation <= 3; generation++) {
-      const { told, stop } = hinted(fileStore(file));
-      await fileStore(file).compareAndSet(generation === 1 ? undefined : generation - 1, session(generation));
+      const { told, stop } = hinted(filePort(file));
+      await filePort(file).compareAndSet(generation === 1 ? undefined : generation - 1, session(generation));
       await told;
       stop();
     }
@@ -489,7 +597,7 @@ describe('news', () => {
 
   test('are given where the directory is not there yet', async () => {
     const deep = join(folder, 'a', 'session.json');
-    const { told, stop } = hinted(fileStore(deep));
+    const { told, stop } = hinted(filePort(deep));
     await written(deep, told);
     stop();
   });
@@ -500,7 +608,7 @@ describe('news', () => {
     });
     const failing = Object.assign(new EventEmitter(), { close: jest.fn() });
     jest.spyOn(fsSync, 'watch').mockImplementationOnce(() => failing as unknown as fsSync.FSWatcher);
-    const both = [hinted(fileStore(file)), hinted(fileStore(file))];
+    const both = [hinted(filePort(file)), hinted(filePort(file))];
     failing.emit('error', new Error('no'));
     expect(failing.close).toHaveBeenCalledTimes(1);
     await written(file, Promise.all(both.map(({ told }) => told)));
@@ -511,14 +619,14 @@ describe('news', () => {
     const watch = jest.spyOn(fsSync, 'watch');
     const unwatch = jest.spyOn(fsSync, 'unwatchFile');
     let hints = 0;
-    const stop = fileStore(file).subscribe?.(() => hints++);
+    const stop = filePort(file).subscribe?.(() => hints++);
     const watcher = watch.mock.results[0]?.value as fsSync.FSWatcher;
     const closed = once(watcher, 'close');
     stop?.();
     await closed;
     watcher.emit('error', new Error('late'));
     expect(unwatch).toHaveBeenCalledTimes(1);
-    await fileStore(file).compareAndSet(undefined, session(1));
+    await filePort(file).compareAndSet(undefined, session(1));
     expect(hints).toBe(0);
   });
 });
@@ -530,7 +638,7 @@ describe('the next process', () => {
     buildSync({
       stdin: {
         contents:
-          "export * from './lib/index.ts'; export * from './lib/integrations/node.ts'; export { default as axios } from 'axios';",
+          "export * from './lib/index.ts'; export * from './lib/stores/file.ts'; export { default as axios } from 'axios';",
         resolveDir: root,
       },
       bundle: true,
@@ -580,7 +688,7 @@ describe('the next process', () => {
 
   test('finds the session with its expiry, and need not refresh', async () => {
     const server = await start(onlyFor('token-1'));
-    await fileStore(file).compareAndSet(undefined, session(1));
+    await filePort(file).compareAndSet(undefined, session(1));
     expect(await nextProcess(server.origin)).toEqual({
       answer: 200,
       attempts: 1,
@@ -597,7 +705,7 @@ describe('the next process', () => {
       response.writeHead(200, { 'Content-Type': 'application/json' });
       response.end(JSON.stringify({ access_token: 'token-2', refresh_token: 'r2', expires_in: 3600 }));
     });
-    await fileStore(file).compareAndSet(undefined, session(1));
+    await filePort(file).compareAndSet(undefined, session(1));
     expect(await nextProcess(server.origin)).toMatchObject({
       answer: 200,
       attempts: 2,
@@ -609,7 +717,7 @@ describe('the next process', () => {
       ['/token', undefined, '{"refreshToken":"r"}'],
       ['/me', 'Bearer token-2', ''],
     ]);
-    expect(await fileStore(file).load()).toMatchObject({
+    expect(await filePort(file).load()).toMatchObject({
       generation: 2,
       tokens: { accessToken: 'token-2', refreshToken: 'r2' },
     });
@@ -620,17 +728,17 @@ describe('the next process', () => {
   /** Runs a program with nothing but the store; one that does not end by itself is ended. */
   async function program(text: string): Promise<string> {
     const main = join(folder, 'main.cjs');
-    await writeFile(main, `const { fileStore } = require(${JSON.stringify(build())});\n${text}`);
+    await writeFile(main, `const { filePort } = require(${JSON.stringify(build())});\n${text}`);
     const { stdout } = await run(process.execPath, [main, file], { timeout: 15_000 });
     return stdout.trim();
   }
 
   test('ends when its program is over, though it holds a turn, waits for another, and listens for news', async () => {
     const said = await program(`
-      const stores = [fileStore(process.argv[2]), fileStore(process.argv[2])];
+      const stores = [filePort(process.argv[2]), filePort(process.argv[2])];
       const { signal } = new AbortController();
       for (const store of stores) store.subscribe(() => undefined);
-      fileStore(process.argv[2] + '/not/there').subscribe(() => undefined);
+      filePort(process.argv[2] + '/not/there').subscribe(() => undefined);
       for (const store of stores) store.exclusive(() => new Promise(() => console.log('in')), { signal });
       setTimeout(() => console.log('over'), 200);
     `);
@@ -639,7 +747,7 @@ describe('the next process', () => {
 
   test('does not end before what it writes is written, also where it has to wait for its turn', async () => {
     const said = await program(`
-      const store = fileStore(process.argv[2]);
+      const store = filePort(process.argv[2]);
       const write = (expected, generation) => store.compareAndSet(expected, { version: 1, generation, epoch: 0, tokens: null });
       write(undefined, 1).then(console.log);
       write(1, 2).then(console.log);

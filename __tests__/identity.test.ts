@@ -1,5 +1,7 @@
 import { bearer } from '../lib/schemes/bearer.js';
-import { exchangeOf, memoryStore, type BearerScheme, type StoredSession, type TokenStore } from '../lib/index.js';
+import { exchangeOf, type BearerScheme } from '../lib/index.js';
+import { memoryPort } from '../lib/stores/memory.js';
+import { tokenStore, type StoredSession, type TokenStore } from '../lib/store.js';
 import { frozenClock, recording, type Recording } from './support/recording.js';
 import { times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, tooMany, unauthorized, underway } from './support/stage.js';
@@ -7,7 +9,7 @@ import { ownerOf } from './support/token-endpoint.js';
 
 /** A store that takes its time over everything, as one across a network does. */
 function slowStore(stage: Stage, ms: number): TokenStore & { readonly inner: TokenStore } {
-  const inner = memoryStore();
+  const inner = memoryPort();
   return {
     inner,
     load: async () => {
@@ -36,7 +38,9 @@ describe('signing out during a refresh', () => {
     expect(stage.clock.monotonic()).toBe(30);
     for (const one of settled)
       expect(reasonOf(one)).toMatchObject({ name: 'AuthError', code: 'ERR_AUTH_SESSION_CHANGED' });
-    expect(reasonOf(settled[0]!).message).toMatch(/somebody signed out or in while it waited\. Make it again/);
+    expect(reasonOf(settled[0]!).message).toMatch(
+      /was signed out, or another principal signed in, while it waited\. Make it again/,
+    );
     expect(reasonOf(settled[0]!).response?.status).toBe(401);
     expect(reasonOf(settled[10]!).response).toBeUndefined();
     await stage.clock.advance(10_000);
@@ -115,7 +119,7 @@ describe('signing out during a refresh', () => {
   test.each(['signOut', 'signIn'] as const)('%s() wins over an update() that was begun before', async (what) => {
     for (const storeMs of [0, 10]) {
       const stage = new Stage();
-      const store = storeMs === 0 ? memoryStore() : slowStore(stage, storeMs);
+      const store = storeMs === 0 ? memoryPort() : slowStore(stage, storeMs);
       const scheme = stage.bearer({ store, tokens: stage.tokens.issue('alice') });
       const begun = [underway(scheme.update(stage.tokens.issue('alice')))];
       begun.push(what === 'signOut' ? scheme.signOut() : scheme.signIn(stage.tokens.issue('bob')));
@@ -149,7 +153,7 @@ describe('signing out during a refresh', () => {
   test('is heard of at once, also where the store fails', async () => {
     const stage = new Stage();
     let isDown = false;
-    const inner = memoryStore();
+    const inner = memoryPort();
     const store: TokenStore = {
       load: () => inner.load(),
       compareAndSet: (expected, next) => {
@@ -189,11 +193,11 @@ test.each([
 // F69 F70: no timer runs here, so every step is one turn of the microtasks, and between two awaits there is none.
 describe('at every await of a refresh', () => {
   const stores: [string, () => TokenStore][] = [
-    ['a store in memory', memoryStore],
+    ['a store in memory', memoryPort],
     [
       'a store that answers later',
       () => {
-        const inner = memoryStore();
+        const inner = memoryPort();
         return {
           load: async () => inner.load(),
           compareAndSet: async (expected, next) => inner.compareAndSet(expected, next),
@@ -203,7 +207,7 @@ describe('at every await of a refresh', () => {
     [
       'a store with a lock',
       () => {
-        const inner = memoryStore();
+        const inner = memoryPort();
         return { ...inner, exclusive: async (work) => work() };
       },
     ],
@@ -213,7 +217,7 @@ describe('at every await of a refresh', () => {
   function world(store: TokenStore): Recording & { scheme: BearerScheme } {
     const scheme = bearer(
       {
-        store,
+        store: tokenStore(store),
         tokens: { accessToken: 'alice-a1', refreshToken: 'alice-r1' },
         refresh: async () => {
           await Promise.resolve();
@@ -451,7 +455,7 @@ describe('another principal signs in', () => {
 describe('a store that several hold', () => {
   test('a sign-out by one holder is one for all', async () => {
     const stage = new Stage();
-    const store = memoryStore();
+    const store = memoryPort();
     const other = stage.instance();
     const scheme = stage.bearer({ store, tokens: stage.tokens.issue() });
     stage.attach({ scheme });
@@ -469,7 +473,7 @@ describe('a store that several hold', () => {
 
   test('a call that waits is not sent with the token of somebody who signed in at another holder', async () => {
     const stage = new Stage();
-    const store = memoryStore();
+    const store = memoryPort();
     const scheme = stage.bearer({ store, tokens: stage.tokens.issueDead('alice') });
     stage.attach({ scheme });
     stage.refreshMs = 500;
@@ -487,7 +491,7 @@ describe('a store that several hold', () => {
 
   test('a call on its way is not sent again with the token of somebody who signed in at another holder', async () => {
     const stage = new Stage();
-    const store = memoryStore();
+    const store = memoryPort();
     stage.attach({ scheme: stage.bearer({ store, tokens: stage.tokens.issueDead('alice') }) });
     const call = underway(stage.api.get('/item'));
     await stage.clock.advance(5);
@@ -500,7 +504,7 @@ describe('a store that several hold', () => {
 
   test('a call on its way is not sent again after a sign-out here and a sign-in at another holder', async () => {
     const stage = new Stage();
-    const store = memoryStore();
+    const store = memoryPort();
     const scheme = stage.bearer({ store, tokens: stage.tokens.issueDead('alice') });
     stage.attach({ scheme });
     const call = underway(stage.api.get('/item'));
@@ -530,7 +534,7 @@ describe('a store that several hold', () => {
 
   test('its generation only ever grows, and its epoch with every principal', async () => {
     const stage = new Stage();
-    const store = memoryStore();
+    const store = memoryPort();
     const written: StoredSession[] = [];
     const recording: TokenStore = {
       ...store,

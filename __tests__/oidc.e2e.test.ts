@@ -4,12 +4,13 @@ import {
   bearer,
   exchangeOf,
   isAuthError,
-  memoryStore,
   type BearerOptions,
   type BearerScheme,
   type RefreshContext,
   type TokenResponse,
 } from '../lib/index.js';
+import { memoryPort } from '../lib/stores/memory.js';
+import { tokenStore } from '../lib/store.js';
 import { startOidc, type Minted, type Oidc } from './support/oidc.js';
 
 let oidc: Oidc;
@@ -59,8 +60,8 @@ test('sixty calls with a dead token cost one refresh, and the grant lives', asyn
 
 test('every storm rotates the refresh token once, and the newest is the one that is used', async () => {
   const minted = await oidc.mint();
-  const store = memoryStore();
-  const { api, scheme } = attached({ tokens: minted.tokens, store });
+  const store = memoryPort();
+  const { api, scheme } = attached({ tokens: minted.tokens, store: tokenStore(store) });
   const refreshTokens = new Set([minted.tokens.refresh_token]);
 
   for (let round = 1; round <= 3; round++) {
@@ -99,9 +100,9 @@ test('two instances with one scheme share the session and its refresh', async ()
 
 test('two schemes over one store share it too', async () => {
   const minted = await oidc.mint({ isDead: true });
-  const store = memoryStore();
-  const one = attached({ tokens: minted.tokens, store });
-  const other = attached({ tokens: minted.tokens, store });
+  const store = memoryPort();
+  const one = attached({ tokens: minted.tokens, store: tokenStore(store) });
+  const other = attached({ tokens: minted.tokens, store: tokenStore(store) });
 
   await Promise.all([storm(one.api), storm(other.api)]);
 

@@ -126,6 +126,8 @@ describe('what servers send', () => {
       { remaining: 0, resetMs: 1_000, perSecond: 10 },
     ],
     ['a policy alone', { 'ratelimit-policy': '"a";q=50;w=1' }, { perSecond: 50 }],
+    // F153
+    ['the seconds of bucket4j', { 'x-rate-limit-retry-after-seconds': '7' }, { retryAfterMs: 7_000 }],
   ])('%s', (_, headers, limit) => {
     expect(read(headers)).toEqual({ ...NOTHING, ...limit });
   });

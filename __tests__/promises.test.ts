@@ -243,7 +243,7 @@ describe('what happens on a 401', () => {
     }
   });
 
-  test('a refresh that throws at once is no end of it', async () => {
+  test('a refresh that throws an error without a network code is not sent again at once, but for a later call', async () => {
     let tries = 0;
     const { stage } = Stage.with({
       tokens: (endpoint) => endpoint.issueDead(),
@@ -254,6 +254,9 @@ describe('what happens on a 401', () => {
         },
       },
     });
+    expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
+    expect(tries).toBe(1);
+    await stage.clock.advance(600);
     expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ status: 200 });
   });
 
@@ -509,15 +512,26 @@ describe('errors by code, and options', () => {
     expect(server.seen).toHaveLength(2);
   });
 
-  test('a refresh endpoint that answers a plain 401 is no proof that the session is dead', async () => {
+  // F132
+  test.each([401, 403])(
+    'a refresh endpoint that answers a plain %i ends the session after one question',
+    async (status) => {
+      const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+      stage.always(TOKEN_PATH, status);
+      expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+      expect(stage.tokens.refreshes).toBe(1);
+      expect(scheme.getSnapshot().status).toBe('expired');
+    },
+  );
+
+  test('a page of a gateway with 401 says nothing of the session', async () => {
     const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
-    stage.always(TOKEN_PATH, 401);
-    expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
-    expect(stage.tokens.refreshes).toBe(3);
+    stage.script(TOKEN_PATH, { status: 401, data: '<html>Log in to our network</html>' });
+    expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ status: 200 });
     expect(scheme.getSnapshot().status).toBe('signed-in');
   });
 
-  test('a refresh that never settles rejects everybody in time, and the next call tries again', async () => {
+  test('a refresh that never settles rejects all calls in time, and after a minute a call tries again', async () => {
     let tries = 0;
     const { stage } = Stage.with({
       tokens: (endpoint) => endpoint.issueDead(),
@@ -529,6 +543,7 @@ describe('errors by code, and options', () => {
     const calls = await stage.outcomes([1, 2, 3].map(() => stage.api.get('/x')));
     expect(calls.map(({ code }) => code)).toEqual(Array(3).fill('ERR_AUTH_REFRESH_FAILED'));
     expect(stage.clock.monotonic()).toBe(110);
+    await stage.clock.advance(60_000);
     await stage.clock.advance(600);
     expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ status: 200 });
   });

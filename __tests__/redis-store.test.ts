@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
-import type { StoredSession, TokenStore } from '../lib/index.js';
+import type { StoredSession, TokenStore } from '../lib/store.js';
 import { redisStore, type RedisClient, type RedisStoreOptions } from '../lib/redis.js';
-import { redisStore as redisStoreAt } from '../lib/stores/redis.js';
+import { redisPort } from '../lib/stores/redis.js';
 import { FakeClient, FakeRedis } from './support/redis-fake.js';
 import { VirtualClock } from './support/virtual-clock.js';
 
@@ -23,7 +23,7 @@ const session = (generation: number, accessToken = 'CANARY-access'): StoredSessi
 /** A process with a client of its own. */
 function holder(options?: RedisStoreOptions): { client: FakeClient; store: TokenStore } {
   const client = new FakeClient(redis);
-  return { client, store: redisStoreAt(client, 's', options, clock) };
+  return { client, store: redisPort(client, 's', options, clock) };
 }
 
 /** Asks for the lock, and says when it has it; the work goes on until `done`. */
@@ -301,7 +301,7 @@ describe('news', () => {
     expect(heard).toHaveBeenCalledTimes(1);
     await one.store.compareAndSet(undefined, session(1));
     expect(heard).toHaveBeenCalledTimes(2);
-    for (const garbage of ['', 'free', '{"accessToken":"x"}', '1e3', '-1']) redis.publish('{s}:news', garbage);
+    for (const garbage of ['', 'free', '{"accessToken":"x"}', '1e3', '-1']) redis.publish('{s}:changes', garbage);
     expect(heard).toHaveBeenCalledTimes(2);
     other.client.made[0]!.emit('ready');
     await clock.settle();
@@ -323,7 +323,7 @@ describe('news', () => {
   test('hold no tokens', async () => {
     const publish = jest.spyOn(redis, 'publish');
     await holder().store.compareAndSet(undefined, session(7));
-    expect(publish.mock.calls).toEqual([['{s}:news', '7']]);
+    expect(publish.mock.calls).toEqual([['{s}:changes', '7']]);
   });
 
   test('survive an error of their connection', () => {

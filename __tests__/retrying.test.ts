@@ -119,6 +119,7 @@ describe('a 429', () => {
     const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
     expect(error).toMatchObject({ name: 'AxiosError', code: 'ERR_BAD_REQUEST', response: { status: 429 } });
     expect(exchangeOf(error)).toEqual({
+      call: 1,
       attempts: 1,
       refreshed: false,
       waitedMs: 0,
@@ -1006,12 +1007,14 @@ describe('exchangeOf()', () => {
     const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     expect(await stage.outcome(stage.api.get('/item'))).toStrictEqual({
       status: 200,
+      call: 1,
       attempts: 2,
       refreshed: true,
       waitedMs: 50,
     });
     expect(await stage.outcome(stage.api.get('/item'))).toStrictEqual({
       status: 200,
+      call: 2,
       attempts: 1,
       refreshed: false,
       waitedMs: 0,
@@ -1020,6 +1023,7 @@ describe('exchangeOf()', () => {
     stage.script('/item', 503, 503);
     expect(await stage.outcome(stage.api.get('/item'))).toStrictEqual({
       status: 200,
+      call: 3,
       attempts: 3,
       refreshed: false,
       waitedMs: 750,
@@ -1029,6 +1033,7 @@ describe('exchangeOf()', () => {
     expect(await stage.outcome(stage.api.get('/status/404'))).toStrictEqual({
       status: 404,
       code: 'ERR_BAD_REQUEST',
+      call: 5,
       attempts: 1,
       refreshed: false,
       waitedMs: 0,
@@ -1068,9 +1073,9 @@ describe('events', () => {
     await stage.outcome(stage.api.get('/item?token=secret', { params: { key: 'secret' } }));
     const url = 'https://api.example.com/item';
     expect(stage.events.filter(({ type }) => type === 'retry' || type === 'replay')).toEqual([
-      { type: 'retry', at: MORNING + 10, method: 'GET', url, attempt: 2, delayMs: 250, reason: 'status' },
-      { type: 'replay', at: MORNING + 320, method: 'GET', url, attempt: 3 },
-      { type: 'retry', at: MORNING + 330, method: 'GET', url, attempt: 4, delayMs: 500, reason: 'network' },
+      { type: 'retry', at: MORNING + 10, call: 1, method: 'GET', url, attempt: 2, delayMs: 250, reason: 'status' },
+      { type: 'replay', at: MORNING + 320, call: 1, method: 'GET', url, attempt: 3 },
+      { type: 'retry', at: MORNING + 330, call: 1, method: 'GET', url, attempt: 4, delayMs: 500, reason: 'network' },
     ]);
     stage.script('/mine', 503);
     await stage.outcome(stage.api.get('https://me:secret@api.example.com/mine?token=secret#secret'));

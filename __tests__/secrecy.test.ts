@@ -8,7 +8,6 @@ import {
   exchangeOf,
   hmac,
   isAuthError,
-  memoryStore,
   RefreshRejectedError,
   signed,
   type AttachAuthOptions,
@@ -18,6 +17,8 @@ import {
   type BearerOptions,
   type RefreshContext,
 } from '../lib/index.js';
+import { memoryPort } from '../lib/stores/memory.js';
+import { tokenStore } from '../lib/store.js';
 import { failureOf, hangUp, inTurn, servers, type Answer } from './support/answers.js';
 import { reply, serve, type Handler, type Recorder } from './support/serve.js';
 
@@ -704,7 +705,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     const scheme = bearer({
       tokens: { accessToken: ACCESS, refreshToken: REFRESH },
       refresh: () => ({ accessToken: FRESH }),
-      store: { ...memoryStore(), [method]: fail },
+      store: tokenStore({ ...memoryPort(), [method]: fail }),
     });
     const { api, events } = rig(scheme, { baseURL: server.origin, adapter });
     const error = await failureOf(api.get('/x'));

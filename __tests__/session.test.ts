@@ -1,12 +1,6 @@
-import {
-  memoryStore,
-  RefreshRejectedError,
-  type BearerScheme,
-  type RefreshContext,
-  type StoredSession,
-  type TokenStore,
-  type TokenResponse,
-} from '../lib/index.js';
+import { RefreshRejectedError, type BearerScheme, type RefreshContext, type TokenResponse } from '../lib/index.js';
+import { memoryPort } from '../lib/stores/memory.js';
+import type { StoredSession, TokenStore } from '../lib/store.js';
 import { succeeded, times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, underway } from './support/stage.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';
@@ -99,7 +93,7 @@ describe('nobody is signed in', () => {
 
 describe('signing in and out', () => {
   test('tokens are used only when the store holds nothing, and a sign-out is something', async () => {
-    const store = memoryStore();
+    const store = memoryPort();
     const stage = new Stage();
     const first = stage.bearer({ store, tokens: stage.tokens.issue('alice') });
     expect(await first.getAccessToken()).toBe('alice-a1');
@@ -159,7 +153,7 @@ describe('signing in and out', () => {
   test('update() as the first thing that happens is not lost to what is stored', async () => {
     for (const loadMs of [0, 20]) {
       const stage = new Stage();
-      const inner = memoryStore();
+      const inner = memoryPort();
       for (const name of ['bob', 'alice']) await stage.bearer({ store: inner }).signIn(stage.tokens.issue(name));
       const load = async (): Promise<StoredSession | undefined> => {
         await stage.clock.pass(loadMs);
@@ -181,7 +175,7 @@ describe('signing in and out', () => {
       {},
       { accessToken: '' },
       { access_token: 1 },
-      { accessToken: 'a', refreshToken: '' },
+      { accessToken: 'a', refreshToken: 7 },
     ]) {
       await expect(scheme[what](wrong as never)).rejects.toThrow(TypeError);
       await expect(scheme[what](wrong as never)).rejects.toThrow(what);
@@ -235,7 +229,7 @@ describe('refresh()', () => {
     expect(scheme.getSnapshot().status).toBe('expired');
     await expect(stage.bearer({ refresh: undefined }).refresh()).rejects.toMatchObject({
       code: 'ERR_AUTH_REFRESH_FAILED',
-      message: 'bearer() was given no `refresh` to refresh with.',
+      message: expect.stringContaining('bearer() was given no `refresh`') as string,
     });
     expect(stage.clock.pending).toBe(0);
   });
@@ -289,7 +283,7 @@ describe('getSnapshot() and subscribe()', () => {
 
   test('it is unknown until a slow store has answered', async () => {
     const stage = new Stage();
-    const inner = memoryStore();
+    const inner = memoryPort();
     const store: TokenStore = {
       load: async () => {
         await stage.clock.pass(100);
@@ -382,7 +376,7 @@ describe('a store that fails', () => {
     ['subscribe: TypeError EACCES', { subscribe: thrown(failure) }],
   ])('is told of as "%s", and of its message nothing', async (what, faulty) => {
     const stage = new Stage();
-    const store: TokenStore = { ...memoryStore(), ...faulty };
+    const store: TokenStore = { ...memoryPort(), ...faulty };
     const scheme = stage.bearer({ store, tokens: stage.tokens.issue() });
     stage.attach({ scheme });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
@@ -397,7 +391,7 @@ describe('a store that fails', () => {
       asked++;
       throw failure;
     };
-    stage.attach({ scheme: stage.bearer({ store: { ...memoryStore(), load }, tokens: stage.tokens.issue() }) });
+    stage.attach({ scheme: stage.bearer({ store: { ...memoryPort(), load }, tokens: stage.tokens.issue() }) });
     const after = async (ms: number): Promise<number> => {
       await stage.clock.advance(ms);
       const before = asked;
@@ -411,7 +405,7 @@ describe('a store that fails', () => {
 
   test('to write and shows nothing newer is given up after twenty tries', async () => {
     const compareAndSet = jest.fn(() => false);
-    const scheme = new Stage().bearer({ store: { ...memoryStore(), compareAndSet } });
+    const scheme = new Stage().bearer({ store: { ...memoryPort(), compareAndSet } });
     await scheme.signIn({ accessToken: 'alice-a1' });
     expect(compareAndSet).toHaveBeenCalledTimes(20);
     expect(scheme.getSnapshot()).toMatchObject({ status: 'signed-in', generation: 2 });
@@ -419,7 +413,7 @@ describe('a store that fails', () => {
 
   test('and writes late what the app began with does not undo the refresh that came meanwhile', async () => {
     const stage = new Stage();
-    const inner = memoryStore();
+    const inner = memoryPort();
     const late: (() => void)[] = [];
     let isSlow = true;
     const store: TokenStore = {
@@ -447,7 +441,7 @@ describe('a store that fails', () => {
 describe('what a store holds', () => {
   const good = { version: 1, generation: 0, epoch: 0, tokens: { accessToken: 'alice-a1' } };
   const holding = (stored: unknown): BearerScheme =>
-    new Stage().bearer({ store: { ...memoryStore(), load: () => stored as StoredSession }, refresh: undefined });
+    new Stage().bearer({ store: { ...memoryPort(), load: () => stored as StoredSession }, refresh: undefined });
 
   test.each<[object]>([
     [{ version: 2 }],
@@ -478,7 +472,7 @@ describe('what a store holds', () => {
       return null;
     };
     const stored = { ...good, tokens: { ...good.tokens, refreshToken: '' } } as StoredSession;
-    const scheme = new Stage().bearer({ store: { ...memoryStore(), load: () => stored }, refresh });
+    const scheme = new Stage().bearer({ store: { ...memoryPort(), load: () => stored }, refresh });
     await expect(scheme.refresh()).rejects.toThrow();
     expect(asked.map((tokens) => ({ ...(tokens as object) }))).toStrictEqual([{ accessToken: 'alice-a1' }]);
   });
@@ -488,7 +482,7 @@ describe('memoryStore()', () => {
   const session = (generation: number): StoredSession => ({ version: 1, generation, epoch: 0, tokens: null });
 
   test('lets one at a time do its work, also after one that failed', async () => {
-    const { exclusive } = memoryStore();
+    const { exclusive } = memoryPort();
     const seen: string[] = [];
     const work = (name: string, error?: Error) => async (): Promise<string> => {
       seen.push(`${name} begins`);
@@ -505,7 +499,7 @@ describe('memoryStore()', () => {
   });
 
   test('tells of what was written, and of nothing else', async () => {
-    const store = memoryStore();
+    const store = memoryPort();
     const listener = jest.fn();
     const leave = store.subscribe!(listener);
     expect(await store.compareAndSet(7, session(1))).toBe(false);
@@ -524,7 +518,7 @@ test('a store is followed from the first who listens or is attached to the last'
   let followers = 0;
   let begun = 0;
   const store: TokenStore = {
-    ...memoryStore(),
+    ...memoryPort(),
     subscribe: () => {
       followers++;
       begun++;

@@ -1,4 +1,6 @@
-import { memoryStore, type StoredSession, type TokenResponse, type TokenStore } from '../lib/index.js';
+import { type TokenResponse } from '../lib/index.js';
+import { memoryPort } from '../lib/stores/memory.js';
+import type { StoredSession, TokenStore } from '../lib/store.js';
 import { Stage, underway } from './support/stage.js';
 
 /** A record that others write, too; tests say how it is read and locked. */
@@ -7,7 +9,7 @@ function recordOf(stage: Stage): {
   write: (next: Partial<StoredSession>) => void;
   tell: () => void;
 } {
-  const inner = memoryStore();
+  const inner = memoryPort();
   const listeners = new Set<() => void>();
   const read = (): StoredSession | undefined => inner.load() as StoredSession | undefined;
   const { access_token: accessToken, refresh_token: refreshToken } = stage.tokens.issueDead();
@@ -108,7 +110,7 @@ test('refresh() asks for tokens where those that another holder has written have
 
 test('a call that went bare is sent again with what another holder has brought meanwhile', async () => {
   const stage = new Stage();
-  const store = memoryStore();
+  const store = memoryPort();
   stage.attach({ scheme: stage.bearer({ store, refresh: undefined }) });
   const call = underway(stage.api.get('/item'));
   await stage.clock.advance(5);
@@ -354,7 +356,7 @@ describe('a store that does not say whether it has written', () => {
 
 test('what the app began with gives way to what is stored, also where it could not be written at once', async () => {
   const stage = new Stage();
-  const inner = memoryStore();
+  const inner = memoryPort();
   let isDown = true;
   const compareAndSet: TokenStore['compareAndSet'] = (expected, next) => {
     if (isDown) throw new Error('away');

@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import axios, { AxiosError, type AxiosAdapter, type AxiosInstance } from 'axios';
 import { apiKey, attachAuth, basic, createThrottle, exchangeOf, type AuthEvent } from '../lib/index.js';
 import { createThrottle as createThrottleWith } from '../lib/create-throttle.js';
-import { RETRY_DEFAULTS } from '../lib/policy.js';
+import { RETRY_DEFAULTS } from '../lib/retry/decide.js';
 import { Throttle } from '../lib/throttle/throttle.js';
 import { times } from './support/series.js';
 import { ORIGIN, reasonOf, Stage, tooMany, underway, type Reply } from './support/stage.js';

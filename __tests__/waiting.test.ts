@@ -1,5 +1,7 @@
 import axios, { type AxiosRequestConfig } from 'axios';
-import { memoryStore, signed, type AuthHandle, type BearerScheme, type TokenStore } from '../lib/index.js';
+import { signed, type AuthHandle, type BearerScheme } from '../lib/index.js';
+import { memoryPort } from '../lib/stores/memory.js';
+import type { TokenStore } from '../lib/store.js';
 import { expired, listeners, listenersOf, refreshing, scenes, throttled, type Scene } from './support/scenes.js';
 import { times } from './support/series.js';
 import { reasonOf, Stage, told, TOKEN_PATH, tooMany, unauthorized, underway } from './support/stage.js';
@@ -459,7 +461,7 @@ describe('time', () => {
   test('a wall clock set back while a token is being stored makes it no younger', async () => {
     const stage = new Stage();
     stage.tokens.expiresIn = 60;
-    const inner = memoryStore();
+    const inner = memoryPort();
     const store: TokenStore = {
       load: () => inner.load(),
       compareAndSet: async (expected, next) => {
@@ -580,7 +582,7 @@ describe('time', () => {
 // F92
 describe('a store that takes its time', () => {
   function slow(stage: Stage, ms: number): TokenStore {
-    const inner = memoryStore();
+    const inner = memoryPort();
     return {
       load: async () => {
         await stage.clock.pass(ms);

@@ -1,5 +1,6 @@
-import type { AuthEvent, StoredSession, TokenStore } from '../lib/index.js';
-import { webStorageStore } from '../lib/stores/web-storage.js';
+import type { AuthEvent } from '../lib/index.js';
+import type { StoredSession, TokenStore } from '../lib/store.js';
+import { webStoragePort } from '../lib/stores/web-storage.js';
 import { failureOf } from './support/answers.js';
 import { Stage } from './support/stage.js';
 import { times } from './support/series.js';
@@ -58,7 +59,7 @@ afterEach(() => {
 });
 
 const open = (storage?: FakeStorage): TokenStore =>
-  webStorageStore(KEY, { storage: storage as unknown as Storage | undefined }, clock);
+  webStoragePort(KEY, { storage: storage as unknown as Storage | undefined }, clock);
 const session = (generation: number, accessToken = `token-${String(generation)}`): StoredSession => ({
   version: 1,
   generation,
@@ -126,10 +127,10 @@ describe('what is stored', () => {
 
 describe('wrong arguments are told at once', () => {
   test.each([[''], [7], [undefined]])('a key %p', (key) => {
-    expect(() => webStorageStore(key as string)).toThrow(/takes a key/);
+    expect(() => webStoragePort(key as string)).toThrow(/takes a key/);
   });
   test.each([[null], ['local'], [{}]])('a storage %p', (storage) => {
-    const make = () => webStorageStore(KEY, { storage: storage as never });
+    const make = () => webStoragePort(KEY, { storage: storage as never });
     if (storage === null) expect(make).not.toThrow();
     else expect(make).toThrow(/storage takes localStorage or sessionStorage/);
   });
@@ -139,7 +140,7 @@ describe('wrong arguments are told at once', () => {
 describe('a storage that fails', () => {
   test('is not touched before it is needed', async () => {
     browser({ localStorage: forbidden, sessionStorage: forbidden });
-    const store = webStorageStore(KEY, {}, clock);
+    const store = webStoragePort(KEY, {}, clock);
     expect(() => store.load()).toThrow(expect.objectContaining({ name: 'SecurityError' }));
     browser({ localStorage: undefined });
     expect(() => store.load()).toThrow(expect.objectContaining({ code: 'ENOSTORAGE' }));

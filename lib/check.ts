@@ -1,21 +1,9 @@
-/**
- * Checks an option. A name without its function belongs to attachAuth.
- * @throws TypeError that says what the option takes and what it got.
- */
+import { isObject } from './safe-read.js';
+
+/** A name without its function belongs to attachAuth. @throws TypeError that names the option, the values it takes and the value it got, unless that may be a secret. */
 export function check(isRight: boolean, name: string, takes: string, got: unknown): asserts isRight {
-  if (isRight) return;
-  const shown =
-    typeof got === 'string'
-      ? // A token that was given in place of an object is not repeated here, nor is a password in an origin.
-        takes.includes('object')
-        ? 'a string'
-        : JSON.stringify(got.replace(/\/\/.*@/s, '//…@'))
-      : Array.isArray(got)
-        ? 'an array'
-        : isObject(got)
-          ? 'an object'
-          : String(got);
-  throw new TypeError(`${name.includes(': ') ? name : `attachAuth: ${name}`} takes ${takes}, but got ${shown}`);
+  const full = name.includes(': ') ? name : `attachAuth: ${name}`;
+  if (!isRight) throw new TypeError(`${full} takes ${takes}, but got ${shown(got, takes)}`);
 }
 
 export function checkFunctions(given: Record<string, unknown>): void {
@@ -29,6 +17,11 @@ export function atLeast(least: number, value: unknown, byDefault: number, name: 
   return value;
 }
 
-export function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null;
+function shown(got: unknown, takes: string): string {
+  if (typeof got === 'string') {
+    // A token that was given instead of an object is not repeated, nor is a password in an origin.
+    return takes.includes('object') ? 'a string' : JSON.stringify(got.replace(/\/\/.*@/s, '//…@'));
+  }
+  if (Array.isArray(got)) return 'an array';
+  return isObject(got) ? 'an object' : String(got);
 }

@@ -13,12 +13,23 @@ export interface Clock {
   after(delayMs: number, run: () => void, hold?: 'idle'): Cancel;
 }
 
+/** Real timers fire a few ms early at most; fake ones fire without any time passing on a clock that they leave alone. */
+const LEAST_SKIP_MS = 10;
+/** Time that only timers have seen pass. It belongs to the process, as its clocks do. */
+let skippedMs = 0;
+
+/** The machine's clocks. A timer that has fired proves that its delay has passed, whatever the clocks show. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => performance.now(),
+  monotonic: () => (typeof performance === 'object' ? performance : Date).now() + skippedMs,
   random: () => Math.random(),
   after(delayMs, run, hold) {
-    const timer: unknown = setTimeout(run, delayMs);
+    const dueAt = systemClock.monotonic() + delayMs;
+    const timer: unknown = setTimeout(() => {
+      const missingMs = dueAt - systemClock.monotonic();
+      if (missingMs > LEAST_SKIP_MS) skippedMs += missingMs;
+      run();
+    }, delayMs);
     if (hold === 'idle') (timer as { unref?: () => void }).unref?.();
     return () => {
       clearTimeout(timer as Parameters<typeof clearTimeout>[0]);
@@ -94,4 +105,35 @@ export class Timeline {
 /** Runs `run` once after `delayMs`, the machine's sleep included. Infinity never comes, but unless `idle` it holds the process. */
 export function alarm(clock: Clock, delayMs: number, run: () => void, hold?: 'idle'): Cancel {
   return new Timeline(clock).at(delayMs, run, hold);
+}
+
+/** A timer that fires so much later than set shows that the machine slept, or that a tab was frozen. */
+const LATE_MS = 500;
+const GRACE_MS = 1_000;
+
+/** An alarm that gives a machine which slept a second to read what arrived meanwhile: on waking, timers run first. Holds no process. */
+export function patientAlarm(clock: Clock, delayMs: number, run: () => void): Cancel {
+  const passedMs = stopwatch(clock);
+  let cancel = alarm(
+    clock,
+    delayMs,
+    () => {
+      if (passedMs() <= delayMs + LATE_MS) run();
+      else cancel = alarm(clock, GRACE_MS, run, 'idle');
+    },
+    'idle',
+  );
+  return () => {
+    cancel();
+  };
+}
+
+/** Resolves after so long, or once `over` settles. Holds no process. */
+export async function pause(clock: Clock, delayMs: number, over: Promise<unknown>): Promise<void> {
+  let cancel!: Cancel;
+  const passed = new Promise<void>((resolve) => {
+    cancel = alarm(clock, delayMs, resolve, 'idle');
+  });
+  await Promise.race([passed, over]);
+  cancel();
 }

@@ -1,7 +1,7 @@
-import { atLeast, check, checkFunctions, isObject } from './check.js';
+import { atLeast, check, checkFunctions } from './check.js';
 import { systemClock, type Clock } from './clock.js';
 import type { SharedCooldown, Throttle as PublicThrottle, ThrottleOptions } from './options.js';
-import { safeGet, withoutPrototype } from './safe-read.js';
+import { isObject, safeGet, withoutPrototype } from './safe-read.js';
 import type { AuthRequest } from './schemes/scheme.js';
 import { Throttle } from './throttle/throttle.js';
 
@@ -10,8 +10,8 @@ export interface ThrottlePolicy {
   readonly keyOf: ((request: AuthRequest) => string) | undefined;
   readonly maxQueued: number;
   readonly shared: SharedCooldown | undefined;
-  /** Used instead of the scheme's. */
-  readonly throttle?: Throttle;
+  /** Used instead of the scheme's. Always own: a polluted prototype must not give one. */
+  readonly throttle: Throttle | undefined;
 }
 
 class GivenThrottle extends Throttle {
@@ -53,5 +53,5 @@ function resolve(options: ThrottleOptions, prefix: string): ThrottlePolicy {
   checkFunctions({ [`${prefix}keyOf`]: keyOf });
   const isShared = ['close', 'closedForMs'].every((name) => typeof safeGet(shared, name) === 'function');
   check(shared === undefined || isShared, `${prefix}shared`, 'an object with close() and closedForMs()', shared);
-  return { keyOf, maxQueued: atLeast(0, maxQueued, Infinity, `${prefix}maxQueued`), shared };
+  return { keyOf, maxQueued: atLeast(0, maxQueued, Infinity, `${prefix}maxQueued`), shared, throttle: undefined };
 }

@@ -1,5 +1,6 @@
 import { AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
-import { withoutPrototype, safeGet } from './safe-read.js';
+import { BRAND, hasBrand } from './auth-error-brand.js';
+import { safeGet } from './safe-read.js';
 
 /*
  * Error
@@ -14,6 +15,7 @@ export type AuthErrorCode =
   | 'ERR_AUTH_SESSION_EXPIRED'
   | 'ERR_AUTH_SESSION_CHANGED'
   | 'ERR_AUTH_BODY_NOT_SIGNABLE'
+  | 'ERR_AUTH_RESPONSE_NOT_VERIFIED'
   | 'ERR_AUTH_FOREIGN_ORIGIN'
   | 'ERR_AUTH_INSECURE'
   | 'ERR_AUTH_INVALID_CREDENTIAL'
@@ -22,8 +24,6 @@ export type AuthErrorCode =
   | 'ERR_AUTH_QUEUE_FULL'
   | 'ERR_AUTH_DETACHED';
 
-const BRAND = Symbol.for('axios-attach-auth.AuthError');
-
 /**
  * What this package rejects a call with. It is an AxiosError, so `isAxiosError()` stays true; `config` is the call's own,
  * `response` the server's last answer if there was one, `cause` what lies behind it. It never holds a credential.
@@ -31,6 +31,11 @@ const BRAND = Symbol.for('axios-attach-auth.AuthError');
 export class AuthError extends AxiosError {
   /** What happened; see {@link AuthErrorCode}. */
   declare readonly code: AuthErrorCode;
+  /**
+   * Epoch ms. Set if the server asked for no further refresh before then.
+   * @internal
+   */
+  declare retryAt?: number;
 
   /** @internal */
   constructor(
@@ -42,6 +47,7 @@ export class AuthError extends AxiosError {
   ) {
     super(message, code, config, undefined, response);
     this.name = 'AuthError';
+    hide(this, BRAND, true);
     if (cause !== undefined) hide(this, 'cause', cause);
   }
 
@@ -50,10 +56,11 @@ export class AuthError extends AxiosError {
    * @internal
    */
   about(config: InternalAxiosRequestConfig | undefined, response: AxiosResponse | undefined): AuthError {
-    return new AuthError(this.code, this.message, safeGet(this, 'cause'), config, response);
+    const error = new AuthError(this.code, this.message, safeGet(this, 'cause'), config, response);
+    if (this.retryAt !== undefined) error.retryAt = this.retryAt;
+    return error;
   }
 }
-hide(AuthError.prototype, BRAND, true);
 
 /** A call that may not wait until its limit opens. */
 export function throttled(forMs: number): AuthError {
@@ -71,7 +78,7 @@ export function queueFull(): AuthError {
 
 /** True for an {@link AuthError}, also one of another copy of this package. */
 export function isAuthError(value: unknown): value is AuthError {
-  return (value as Record<symbol, unknown> | null | undefined)?.[BRAND] === true;
+  return hasBrand(value);
 }
 
 /**
@@ -82,62 +89,21 @@ export class RefreshRejectedError extends Error {
   override readonly name = 'RefreshRejectedError' as const;
 }
 
-/** Sets a property that inspectors and serializers pass over. */
+/** Without a prototype, since a polluted one could turn it into an accessor; one for all, since making it takes the most time. */
+let descriptor: PropertyDescriptor | undefined;
+
+/** Sets a property that inspectors and serializers skip. A frozen target stays as it is. */
 export function hide(target: object, key: PropertyKey, value: unknown): void {
-  // Without a prototype: one that somebody polluted must not turn this into an accessor. Frozen targets stay as they are.
-  Reflect.defineProperty(target, key, {
-    __proto__: null,
-    value,
-    enumerable: false,
-    writable: true,
-    configurable: true,
-  } as PropertyDescriptor);
+  define(target, key, value, false);
 }
 
-/**
- * Leaves of an AxiosError's request only where it went, and nothing of an answer that may hold new tokens. Errors of a
- * refresh end in logs, and what its request carried is the refresh token itself.
- */
-export function withoutSecrets(error: unknown): unknown {
-  for (const failure of chainOf(error)) {
-    withoutQuotes(failure);
-    if (safeGet(failure, 'isAxiosError') !== true) continue;
-    const { method, baseURL, url } = withoutPrototype(
-      safeGet(failure, 'config') ?? {},
-    ) as Partial<InternalAxiosRequestConfig>;
-    const response = safeGet(failure, 'response');
-    for (const holder of [failure, response]) {
-      if (!holder) continue;
-      Object.assign(holder, { config: { method, baseURL: whereTo(baseURL), url: whereTo(url), headers: {} } });
-      hide(holder, 'request', safeGet(holder, 'request'));
-    }
-    if (response) withoutTokens(response);
-  }
-  return error;
-}
-
-/** Parsers quote what they could not read: llhttp and JSON the answer, URL the query. */
-function withoutQuotes(failure: Partial<Error> & { code?: unknown; input?: unknown }): void {
-  const { message = '', stack = '' } = failure;
-  if (String(safeGet(failure, 'code')).startsWith('HPE_')) {
-    for (const key of ['rawPacket', 'data']) hide(failure, key, undefined);
-  }
-  if (typeof safeGet(failure, 'input') === 'string') failure.input = whereTo(failure.input as string);
-  const quote =
-    safeGet(failure, 'name') === 'SyntaxError' ? /["'].*["']/s : message.includes('URL') ? /[?#]\S*/ : undefined;
-  if (!quote?.test(message)) return;
-  const bare = message.replace(quote, '…');
-  hide(failure, 'message', bare);
-  // Younger versions of axios put the stack of the cause into it, which begins with the same words.
-  hide(failure, 'stack', stack.split(message).join(bare));
-}
-
-/** An error's own answer stays, as far as it says why; a stream would show the request that it belongs to. */
-function withoutTokens(response: AxiosResponse): void {
-  if (response.status < 400) response.headers = {};
-  if (response.status < 400 || typeof safeGet(response.data, 'pipe') === 'function') response.data = undefined;
-  const headers = (safeGet(response, 'headers') ?? {}) as object;
-  for (const name of Object.keys(headers)) if (/^set-cookie$/i.test(name)) Reflect.deleteProperty(headers, name);
+/** Sets a property whatever it was before. Returns false if the target is frozen. */
+export function define(target: object, key: PropertyKey, value: unknown, enumerable: boolean): boolean {
+  descriptor ??= Object.assign(Object.create(null) as object, { writable: true, configurable: true });
+  Object.assign(descriptor, { value, enumerable });
+  const isDefined = Reflect.defineProperty(target, key, descriptor);
+  descriptor.value = undefined;
+  return isDefined;
 }
 
 /** An error, what it was caused by and what it gathers, as far as anybody would look. */
@@ -148,9 +114,4 @@ export function chainOf(error: unknown): Partial<AxiosError>[] {
     for (const inner of [safeGet(at, 'cause'), safeGet(at, 'errors')].flat()) chain.add(inner);
   }
   return [...chain].filter((one) => typeof one === 'object' && one !== null) as Partial<AxiosError>[];
-}
-
-/** A URL without query and user-info. */
-function whereTo(url: string | undefined): string | undefined {
-  return url?.replace(/[?#].*/s, '').replace(/\/\/[^/]*@/, '//');
 }

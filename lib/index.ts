@@ -5,6 +5,7 @@ export type {
   RequestAuthOptions,
   RetryFailure,
   RetryOptions,
+  Schemes,
   SharedCooldown,
   Throttle,
   ThrottleOptions,
@@ -20,14 +21,14 @@ export { apiKey } from './schemes/api-key.js';
 export { signed } from './schemes/signed.js';
 export { hmac, type HmacOptions } from './schemes/hmac.js';
 
-export type { SessionSnapshot } from './session/audience.js';
-export type { RefreshContext } from './session/refresh.js';
+export type { SessionSnapshot } from './session/snapshot.js';
+export type { RefreshContext } from './session/refresh-context.js';
 export type { TokenResponse, Tokens } from './session/tokens.js';
-export { memoryStore, type StoredSession, type TokenStore } from './session/store.js';
+export type { SessionStore } from './session/store.js';
 
 export { AuthError, isAuthError, RefreshRejectedError, type AuthErrorCode } from './errors.js';
 export type { AuthEvent, RetryReason } from './events.js';
-export { exchangeOf, type ExchangeReport } from './exchange/report.js';
+export { exchangeOf, type ExchangeReport } from './call/report.js';
 export type { SettleReason } from './retry/decide.js';
 
 export type { RequestBody } from './http/body.js';

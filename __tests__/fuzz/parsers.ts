@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { parseChallenges, parseRetryAfter } from '../../lib/index.js';
-import { readStored } from '../../lib/session/store.js';
+import { readStored } from '../../lib/stores/token-store.js';
 import { readTokens } from '../../lib/session/tokens.js';
 
 /** Reads what somebody else wrote, and never throws what it has not promised. */

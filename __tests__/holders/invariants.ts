@@ -52,7 +52,9 @@ function onePrincipalAnEpoch({ writes }: HoldersHistory): void {
 
 /** Where nobody dies and nothing gets lost. */
 function oneRefresh({ plan, asks, expiries }: HoldersHistory): void {
-  const isCalm = plan.lost === 0 && plan.patience === 0 && plan.lock !== 'none';
+  // A request is given up after a minute.
+  const isAnswered = plan.lost === 0 && plan.lateMs.every((ms) => ms < 60_000);
+  const isCalm = isAnswered && plan.patience === 0 && plan.lock !== 'none';
   if (!isCalm || plan.acts.some(({ what }) => what === 'crash' || what === 'freeze')) return;
   holds(
     asks.every(({ outcome }) => outcome === 'issued'),

@@ -1,4 +1,4 @@
-import type { StoredSession, TokenStore } from '../../lib/index.js';
+import type { StoredSession, TokenStore } from '../../lib/store.js';
 import type { Line } from './line.js';
 import type { HoldersPlan } from './plan.js';
 

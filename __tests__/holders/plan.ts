@@ -21,6 +21,8 @@ export interface HoldersPlan {
   /** How many answers of the token endpoint, and how many news, may get lost. */
   readonly lost: number;
   readonly unheard: number;
+  /** How long the responses to the first requests for tokens take, in ms. */
+  readonly lateMs: readonly number[];
   /** How often time may pass although something else could happen. */
   readonly patience: number;
 }
@@ -31,6 +33,8 @@ export interface Sample {
 }
 
 const MOST_HOLDERS = 4;
+/** From half of the time that a call waits for a refresh (10 s) to ten times that of a request for tokens (60 s). */
+const LATE_MS = [5_000, 9_500, 10_500, 20_000, 59_000, 61_000, 120_000, 600_000];
 
 const act = (...whats: Act['what'][]): fc.Arbitrary<Act> =>
   fc.record({ what: fc.constantFrom(...whats), holder: fc.nat(MOST_HOLDERS - 1) });
@@ -50,6 +54,7 @@ function samplesOf(
       acts: fc.array(acts, { minLength: 2, maxLength: 10 }),
       lost: fc.nat(1),
       unheard: fc.nat(2),
+      lateMs: fc.array(fc.constantFrom(...LATE_MS), { maxLength: 3 }),
       patience: fc.nat(6),
       ...plan,
     }),

@@ -1,12 +1,6 @@
 import axios, { AxiosError, AxiosHeaders, type AxiosAdapter, type AxiosInstance } from 'axios';
-import {
-  attachAuth,
-  bearer,
-  isAuthError,
-  type BearerScheme,
-  type StoredSession,
-  type TokenResponse,
-} from '../../lib/index.js';
+import { attachAuth, bearer, isAuthError, type BearerScheme, type TokenResponse } from '../../lib/index.js';
+import { tokenStore, type StoredSession } from '../../lib/store.js';
 import { Dispatches } from '../simulation/dispatches.js';
 import { byNumbers, type Driver } from '../simulation/schedule.js';
 import { TokenEndpoint, type Ask } from '../support/token-endpoint.js';
@@ -59,6 +53,8 @@ export class HoldersWorld {
   #lost: number;
   #patience: number;
   #acted = 0;
+  /** What is left to see in the end comes without delay. */
+  #isPrompt = false;
   #expiries = 1;
   #principals = 1;
 
@@ -83,6 +79,7 @@ export class HoldersWorld {
     this.#medium.unheard = 0;
     this.#medium.tellAll();
     await this.#untilQuiet(driver);
+    this.#isPrompt = true;
     // Where a new token was revoked at once, the breaker lets nobody refresh for a while.
     await this.#callOnce();
     const last = await this.#callOnce();
@@ -189,7 +186,10 @@ export class HoldersWorld {
     };
     const api = axios.create({ adapter, baseURL: 'https://api.example.com' });
     const scheme = bearer(
-      { store: this.#medium.storeFor(line), refresh: ({ refreshToken }) => this.#refresh(line, refreshToken) },
+      {
+        store: tokenStore(this.#medium.storeFor(line)),
+        refresh: ({ refreshToken }) => this.#refresh(line, refreshToken),
+      },
       line,
     );
     attachAuth(api, { scheme, onEvent: ({ type }) => this.#events.push({ holder: index, type }) }, line);
@@ -202,11 +202,14 @@ export class HoldersWorld {
         const { status, data } = this.#tokens.answer(refreshToken);
         const isLost = this.#lost > 0 && status === 200;
         if (isLost) this.#lost--;
-        line.toHolder(() => {
+        const lateMs = this.#isPrompt ? undefined : this.#plan.lateMs[this.#tokens.refreshes - 1];
+        const arrive = (): void => {
           if (isLost) reject(Object.assign(new Error('reset'), { code: 'ECONNRESET' }));
           else if (status === 200) resolve(data as TokenResponse);
           else reject(Object.assign(new Error('refused'), { response: { status, data } }));
-        });
+        };
+        if (lateMs === undefined) line.toHolder(arrive);
+        else this.#clock.later(lateMs, () => line.toHolder(arrive));
       });
     });
   }

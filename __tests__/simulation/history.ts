@@ -17,6 +17,8 @@ export interface Entry {
   /** The bearer token it carried. */
   readonly token: string | undefined;
   readonly refreshToken: string | undefined;
+  /** Which scheme sent a request for tokens. */
+  readonly holder: string | undefined;
   /** Some header of it holds a token. */
   readonly isMarked: boolean;
   readonly sent: Moment;
@@ -71,6 +73,12 @@ export interface History {
   readonly generations: number[];
   /** Every text that an event held. */
   readonly said: string[];
+  /** How often a session ended. */
+  expiries: number;
+  /** Whose refresh tokens the server would accept in the end. */
+  kept: readonly string[];
+  /** When the app called refresh(). */
+  readonly refreshes: Moment[];
   /** Timers of the library that are left in the end. */
   timers: number;
   isLockFree: boolean;

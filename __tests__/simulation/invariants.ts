@@ -8,7 +8,7 @@ export const HOME = 'https://api.example.com';
 const DEADLINE_MS = 120_000;
 const FITTING = /^ERR_AUTH_(?:REFRESH_FAILED|SESSION_EXPIRED|SESSION_CHANGED|DEADLINE|THROTTLED|DETACHED)$/;
 
-/** I1 to I10 of FAILURES.md, told from the log of the server. Each throws where it is broken. */
+/** I1 to I11 of FAILURES.md, read from the log of the server. Each throws where it is broken. */
 export const INVARIANTS: Readonly<Record<string, Invariant<History>>> = {
   'I1 one refresh for each token': oneRefresh,
   'I2 each call settles once, with the answer it got': settlesOnce,
@@ -20,6 +20,8 @@ export const INVARIANTS: Readonly<Record<string, Invariant<History>>> = {
   'I8 nothing is left behind': nothingLeft,
   'I9 what is stored grows': storedGrows,
   'I10 nobody is early': nobodyEarly,
+  'I11 no refresh token is sent again after a 2xx, or given up early': spentOnce,
+  'no session ends that the server has kept': sessionKept,
 };
 
 /** @throws Error that names the first invariant that does not hold. */
@@ -173,6 +175,39 @@ function nobodyEarly({ plan, entries, calls }: History): void {
     );
     holds(!isEarly, `something is sent to ${refused.path} before its time`);
   }
+}
+
+const SPENT_MS = 30_000;
+const REQUEST_MS = 60_000;
+
+function spentOnce({ plan, entries, refreshes, turns, said }: History): void {
+  const isUnknown = plan.holders === 'two schemes' && said.some((text) => text.startsWith('write: no answer'));
+  // A laptop that slept has waited for a minute long since.
+  const hasSlept = plan.acts.some(({ what }) => what === 'sleep');
+  const requests = entries.filter(({ refreshToken }) => refreshToken !== undefined);
+  for (const [index, request] of requests.entries()) {
+    const { refreshToken, status, sent, ended, isAnswered, holder, isGood } = request;
+    if (!ended) continue;
+    const hasTurned = turns.some(
+      ({ what, order }) => what.startsWith('sign') && order > sent.order && order < ended.order,
+    );
+    const gaveUpMs = isAnswered || hasSlept || hasTurned ? Infinity : ended.at - sent.at;
+    holds(gaveUpMs >= REQUEST_MS, `${refreshToken!} is given up after ${String(gaveUpMs)} ms`);
+    if (!isAnswered || status !== 200 || isUnknown) continue;
+    for (const again of requests.slice(index + 1)) {
+      if (again.refreshToken !== refreshToken || again.sent.at >= ended.at + SPENT_MS) continue;
+      // Another holder cannot know of a 2xx that brought nothing to store.
+      if (!isGood && again.holder !== holder) continue;
+      const isAsked = !isGood && refreshes.some(({ order }) => order > sent.order && order < again.sent.order);
+      holds(isAsked, `${refreshToken!} is sent again ${String(again.sent.at - ended.at)} ms after a 2xx`);
+    }
+  }
+}
+
+function sessionKept({ plan, expiries, kept }: History): void {
+  const whats = plan.acts.map(({ what }) => what);
+  if (plan.refreshes.includes('dead') || whats.some((what) => /^sign|^end session/.test(what))) return;
+  holds(expiries === 0 || !kept.includes('p0'), 'the session has ended, and the server has kept it');
 }
 
 function sendsOf({ entries }: History, { index }: Made): Entry[] {

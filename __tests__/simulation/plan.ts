@@ -57,6 +57,8 @@ export interface WorldPlan {
   readonly calls: readonly CallPlan[];
   readonly acts: readonly ActPlan[];
   readonly refreshes: readonly RefreshFate[];
+  /** How long the responses to the first requests for tokens take, in ms: from half to ten times the limits of those who wait. */
+  readonly lateMs?: readonly number[] | undefined;
   /** How often time may pass although something else could happen; where nothing else can, it always does. */
   readonly patience: number;
   /** Of several calls that have gone the same way so far, only the first goes on: the others would do the same. */

@@ -10,6 +10,12 @@ export interface Sample {
 
 const MOST_CALLS = 5;
 
+/** The limits that a response may exceed: the instance's `timeout`, a deadline, `refreshTimeoutMs`, and that of the request itself. */
+const LIMITS_MS = [40, 1_200, 10_000, 60_000];
+const lateMs = fc
+  .tuple(fc.constantFrom(...LIMITS_MS), fc.constantFrom(0.5, 0.95, 1.05, 2, 5, 10))
+  .map(([limitMs, times]) => limitMs * times);
+
 const calls = fc.record<CallPlan>({
   method: fc.constantFrom('GET', 'GET', 'POST', 'PUT'),
   path: fc.constantFrom('/one', '/two'),
@@ -69,6 +75,7 @@ const plans = fc.record<WorldPlan>({
     ),
     { maxLength: 4 },
   ),
+  lateMs: fc.option(fc.array(lateMs, { minLength: 1, maxLength: 3 }), { nil: undefined, freq: 1 }),
   patience: fc.nat(6),
   isSymmetric: fc.constant(false),
 });

@@ -116,6 +116,28 @@ describe('the invariants see', () => {
       'I10',
       ({ entries }) => Object.assign(entries[0]!, { status: 429, retryAfterMs: 1_000 }),
     ],
+    [
+      'a refresh token that is sent again after a 2xx',
+      'I11',
+      ({ entries }) => {
+        const request = entries.find(({ refreshToken }) => refreshToken)!;
+        entries.push({ ...request, sent: { ...request.ended!, at: request.ended!.at + 29_999 } });
+      },
+    ],
+    [
+      'a refresh that is given up before its minute is over',
+      'I11',
+      ({ entries }) =>
+        Object.assign(
+          entries.find(({ refreshToken }) => refreshToken)!,
+          { isAnswered: false },
+        ),
+    ],
+    [
+      'the end of a session that the server has kept',
+      'no',
+      (history) => Object.assign(history, { plan: { ...history.plan, acts: [] }, expiries: 1, kept: ['p0'] }),
+    ],
   ];
 
   test.each(planted)('%s', async (_what, broken, plant) => {

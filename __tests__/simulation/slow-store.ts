@@ -1,9 +1,10 @@
-import { memoryStore, type StoredSession, type TokenStore } from '../../lib/index.js';
+import { memoryPort } from '../../lib/stores/memory.js';
+import type { StoredSession, TokenStore } from '../../lib/store.js';
 import type { Dispatches } from './dispatches.js';
 
 /** A store that tells of every write. With `dispatches` it takes its time: to do what it is asked, and then to say so. */
 export function slowStore(dispatches: Dispatches | undefined, written: (next: StoredSession) => void): TokenStore {
-  const inner = memoryStore();
+  const inner = memoryPort();
   const write = (expected: number | undefined, next: StoredSession): boolean => {
     const isWritten = inner.compareAndSet(expected, next) as boolean;
     if (isWritten) written(next);

@@ -59,7 +59,7 @@ export async function replayed(line: string): Promise<{ text: string; isBroken: 
   );
   await world.run(replay(choices)).catch(() => undefined);
   return {
-    text: [...world.history.entries.map(told), isBroken === '' ? 'I1 to I10 hold' : isBroken].join('\n'),
+    text: [...world.history.entries.map(told), isBroken === '' ? 'I1 to I11 hold' : isBroken].join('\n'),
     isBroken: isBroken !== '',
   };
 }

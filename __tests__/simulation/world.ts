@@ -1,7 +1,14 @@
 import { getEventListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import type { AxiosInstance } from 'axios';
-import { isAuthError, type AuthEvent, type AuthHandle, type BearerScheme } from '../../lib/index.js';
+import {
+  isAuthError,
+  type AuthEvent,
+  type AuthHandle,
+  type BearerOptions,
+  type BearerScheme,
+  type TokenResponse,
+} from '../../lib/index.js';
 import { Stage, TOKEN_PATH, told, type Courier, type Reply, type Sent } from '../support/stage.js';
 import { Dispatches } from './dispatches.js';
 import { ANSWERS, TOKEN_ANSWERS } from './fates.js';
@@ -39,6 +46,8 @@ export class World {
   readonly #freely: number[];
   readonly #dispatches = new Dispatches();
   readonly #fingerprint: Fingerprint;
+  /** Requests for tokens whose response takes its time. */
+  readonly #late = new Set<string>();
   #acted = 0;
   #patience: number;
   #principal: string | undefined = 'p0';
@@ -60,6 +69,9 @@ export class World {
       turns: [],
       generations: [],
       said: [],
+      expiries: 0,
+      kept: [],
+      refreshes: [],
       timers: 0,
       isLockFree: false,
     };
@@ -79,11 +91,11 @@ export class World {
     const hasLock = plan.store !== 'lockless' || plan.holders === 'two schemes';
     const store = { ...lockless, ...(hasLock && exclusive && { exclusive }) };
     this.#isLockFree = async () => exclusive?.(() => Promise.resolve(), { signal: new AbortController().signal });
-    this.#scheme = stage.bearer({ tokens, store });
+    this.#scheme = stage.bearer({ tokens, store, refresh: this.#refreshOf('0') });
     this.#instances = plan.holders === 'one' ? [stage.api] : [stage.api, stage.instance({ timeout: TIMEOUT_MS })];
     this.#handles = this.#instances.map((instance, index) => {
       const isItsOwn = index > 0 && plan.holders === 'two schemes';
-      const scheme = isItsOwn ? stage.bearer({ tokens, store }) : this.#scheme;
+      const scheme = isItsOwn ? stage.bearer({ tokens, store, refresh: this.#refreshOf('1') }) : this.#scheme;
       return stage.attach({ scheme, onEvent: this.#heard }, instance);
     });
     for (const { interceptors } of this.#instances) {
@@ -109,6 +121,14 @@ export class World {
   }
 
   readonly #isLockFree: () => Promise<void>;
+
+  #refreshOf(holder: string): NonNullable<BearerOptions['refresh']> {
+    return async ({ client, refreshToken, signal }) => {
+      const headers = { 'X-Holder': holder };
+      const body = { refresh_token: refreshToken };
+      return (await client.post<TokenResponse>(TOKEN_PATH, body, { signal, headers })).data;
+    };
+  }
 
   /** Runs until nothing is left to choose. `seen` is told every state that is passed. */
   async run(driver: Driver, seen?: (fingerprint: number) => void): Promise<History> {
@@ -140,7 +160,7 @@ export class World {
       ...(this.#acted < acts.length ? [`a${String(this.#acted)}`] : []),
     ];
     const events = [...pushes.slice(0, 1), ...this.#arrivals(), ...pushes.slice(1)];
-    const isOver = events.length === 0 && this.history.calls.every(({ settled }) => settled);
+    const isOver = events.length === 0 && this.#late.size === 0 && this.history.calls.every(({ settled }) => settled);
     const mayPass = this.#patience > 0;
     if (!isOver && (events.length === 0 || mayPass) && this.#stage.clock.isBusy) events.push('t');
     return { events, pushes };
@@ -255,6 +275,7 @@ export class World {
 
   readonly #heard = (event: AuthEvent): void => {
     this.#now();
+    if (event.type === 'session-expired') this.history.expiries++;
     for (const said of Object.values(event)) if (typeof said === 'string') this.history.said.push(said);
     this.#beginFrom('on event');
   };
@@ -279,6 +300,7 @@ export class World {
       path,
       token,
       refreshToken: isRefresh ? this.#stage.tokens.asks.at(-1)?.refreshToken : undefined,
+      holder: headers['X-Holder'],
       isMarked: Object.values(headers).some((value) => TOKEN.test(value)),
       sent: this.#now(),
       status: request.status,
@@ -290,8 +312,14 @@ export class World {
     entries.push(entry);
     this.#fingerprint.met(entry);
     const name = `d${String(entry.id)}`;
+    let stopDelay: (() => void) | undefined;
+    const lateMs = isRefresh ? this.#plan.lateMs?.[this.#stage.tokens.refreshes - 1] : undefined;
     if (reply.fault !== 'silence') {
-      this.#dispatches.add(name, () => {
+      const send = (): void => {
+        this.#late.delete(name);
+        this.#dispatches.add(name, answer);
+      };
+      const answer = (): void => {
         const arrived = this.#plan.isLate && !isRefresh && fate === 'judge' ? this.#stage.judge(request) : reply;
         if (arrived.fault === undefined) entry.status = request.status = arrived.status ?? 200;
         else entry.isGood = false;
@@ -299,9 +327,16 @@ export class World {
         if (seconds !== undefined) entry.retryAfterMs = Number(seconds) * 1_000;
         entry.isAnswered = true;
         arrive(arrived);
-      });
+      };
+      if (lateMs === undefined) send();
+      else {
+        this.#late.add(name);
+        stopDelay = this.#stage.clock.later(lateMs, send);
+      }
     }
     return () => {
+      this.#late.delete(name);
+      stopDelay?.();
       entry.ended = this.#now();
       if (!entry.isAnswered) entry.status = 'lost';
       this.#dispatches.drop(name);
@@ -334,8 +369,10 @@ export class World {
       this.#principal = what === 'sign-out' ? undefined : `p${String(this.#principals++)}`;
       this.history.turns.push({ ...moment, what });
       ignore(this.#principal === undefined ? scheme.signOut() : scheme.signIn(tokens.issue(this.#principal)));
-    } else if (what === 'refresh') ignore(scheme.refresh());
-    else if (what === 'revoke') tokens.revokeAll();
+    } else if (what === 'refresh') {
+      this.history.refreshes.push(moment);
+      ignore(scheme.refresh());
+    } else if (what === 'revoke') tokens.revokeAll();
     else if (what === 'end session') tokens.endSession(this.#principal);
     else if (what === 'sleep') clock.sleepMachine(8 * 3_600_000);
     else if (what === 'set back') clock.setWall(clock.now() - 8 * 3_600_000);
@@ -362,6 +399,7 @@ export class World {
     for (const { made, controller } of this.#callers.values()) {
       made.listeners = getEventListeners(controller.signal, 'abort').length;
     }
+    this.history.kept = this.#stage.tokens.principals;
     void this.#isLockFree().then(() => {
       this.history.isLockFree = true;
     });

@@ -1,6 +1,8 @@
 import { getEventListeners } from 'node:events';
 import type { AxiosRequestConfig, AxiosResponse, CancelTokenSource } from 'axios';
-import { memoryStore, type AuthHandle, type AuthScheme, type BearerScheme, type TokenStore } from '../../lib/index.js';
+import { type AuthHandle, type AuthScheme, type BearerScheme } from '../../lib/index.js';
+import { memoryPort } from '../../lib/stores/memory.js';
+import type { TokenStore } from '../../lib/store.js';
 import { Stage, tooMany } from './stage.js';
 
 /** A call in the middle of one wait. */
@@ -132,7 +134,7 @@ function lockedEarly(): Scene {
 function over(slow: { loadMs?: number; writeMs?: number; lockMs?: number; expiresIn?: number }): Scene {
   const stage = new Stage();
   stage.tokens.expiresIn = slow.expiresIn;
-  const inner = memoryStore();
+  const inner = memoryPort();
   const tokens =
     slow.loadMs === undefined && slow.expiresIn === undefined ? stage.tokens.issueDead() : stage.tokens.issue();
   const pass = async (ms: number | undefined): Promise<void> => {

@@ -21,6 +21,7 @@ import {
   type RefreshContext,
   type TokenResponse,
 } from '../../lib/index.js';
+import { tokenStore, type SessionStore, type TokenStore } from '../../lib/store.js';
 import { TokenEndpoint } from './token-endpoint.js';
 import { VirtualClock } from './virtual-clock.js';
 
@@ -67,6 +68,9 @@ export type Courier = (request: Sent, reply: Reply, arrive: (reply: Reply) => vo
 
 type Released = () => void;
 
+/** Options of bearer(), but a store of one's own may be given as it is. */
+export type StageBearerOptions = Omit<BearerOptions, 'store'> & { store?: SessionStore | TokenStore | undefined };
+
 /**
  * An API and a token endpoint behind one adapter, in virtual time. A request without a script is answered by its token:
  * 200 with whom it let in, else a 401 that says invalid_token; `/status/418` answers 418 and `/open/…` needs no token.
@@ -103,8 +107,11 @@ export class Stage {
   }
 
   /** A bearer scheme over alice's session, which refreshes through the client that it is lent. */
-  bearer(options: BearerOptions = {}): BearerScheme {
-    return bearer({ refresh: this.refresh, ...options }, this.clock);
+  bearer(given: StageBearerOptions = {}): BearerScheme {
+    // Without a prototype: a polluted one must not give a store.
+    const { store, ...options } = Object.assign<object, StageBearerOptions>(Object.create(null) as object, given);
+    const kept = store && 'load' in store ? tokenStore(store) : store;
+    return bearer({ refresh: this.refresh, store: kept, ...options }, this.clock);
   }
 
   attach(options: AttachAuthOptions, instance = this.api): AuthHandle {
@@ -115,7 +122,7 @@ export class Stage {
   static with(options: {
     seed?: number;
     tokens?: (endpoint: TokenEndpoint) => TokenResponse;
-    bearer?: BearerOptions;
+    bearer?: StageBearerOptions;
     attach?: Omit<AttachAuthOptions, 'scheme'>;
     defaults?: CreateAxiosDefaults;
     expiresIn?: number;

@@ -65,6 +65,11 @@ export class TokenEndpoint {
     return this.asks.filter(({ outcome }) => outcome === 'reused').length;
   }
 
+  /** Who has a refresh token that would be accepted. */
+  get principals(): string[] {
+    return [...new Set(this.#current.values())];
+  }
+
   /** New tokens for somebody, as a login would give them. */
   issue(principal = 'alice'): Issued {
     const count = (this.#counts.get(principal) ?? 0) + 1;

@@ -1,5 +1,5 @@
 import { alarm, type Cancel, type Clock } from '../clock.js';
-import type { Tell } from '../events.js';
+import type { Emit } from '../events.js';
 import type { Throttle, ThrottleKeys } from '../throttle/throttle.js';
 
 /** The refusals of one burst differ by their travel time: a smaller extension is no event. */
@@ -13,7 +13,7 @@ export class LimitEvents {
   constructor(
     private readonly _throttle: Throttle,
     private readonly _clock: Clock,
-    private readonly _emit: Tell,
+    private readonly _emit: Emit,
   ) {}
 
   /** Called when a call of these keys was refused or granted, or waits for a closed time that has grown. */

@@ -1,27 +1,25 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
-import type { SessionSnapshot } from '../session/audience.js';
-import { bearerAuthorization, type BearerScheme } from './bearer-scheme.js';
+import { Snapshots } from '../session/snapshot.js';
+import { headerValue, type BearerScheme } from './bearer-scheme.js';
 import { LastSent } from './scheme.js';
 
 type Token = string | null | undefined;
 
-/** A bearer whose token somebody else keeps: there is no session here, only what the function says. */
+/** A bearer whose token the app keeps: there is no session here, only what the function returns. */
 export function bearerFunction(source: () => MaybePromise<Token>): BearerScheme {
   const sent = new LastSent<string>();
-  const listeners = new Set<() => void>();
-  let snapshot: SessionSnapshot = { status: 'unknown', refreshing: false, expiresAt: undefined, generation: 0 };
+  const snapshots = new Snapshots();
   let last: Token;
   const ask = (): MaybePromise<Token> =>
     whenReady(source(), (token) => {
+      const { current } = snapshots;
       const status = token === null || token === undefined ? 'signed-out' : 'signed-in';
-      if (status !== snapshot.status || token !== last) {
-        last = token;
-        snapshot = { ...snapshot, status, generation: snapshot.generation + 1 };
-        for (const listener of listeners) queueMicrotask(listener);
-      }
+      if (status !== current.status || token !== last)
+        snapshots.publish({ ...current, status, generation: current.generation + 1 });
+      last = token;
       return token;
     });
-  const notHere = (what: string): Promise<never> =>
+  const needsSession = (what: string): Promise<never> =>
     Promise.reject(
       new TypeError(
         `${what} needs a session, but this bearer() reads its token from a function. Give it { tokens, refresh } instead.`,
@@ -33,27 +31,21 @@ export function bearerFunction(source: () => MaybePromise<Token>): BearerScheme 
     authorize: (request) =>
       whenReady(ask(), (token) => {
         if (token === null || token === undefined) return;
-        request.headers.set('Authorization', bearerAuthorization(token));
+        request.headers.set('Authorization', headerValue('Bearer', token));
         sent.keep(request, token);
       }),
     onChallenge: ({ request }) =>
-      whenReady(ask(), (token) => token !== null && token !== undefined && token !== sent.of(request)?.value),
-    signIn: () => notHere('signIn()'),
-    update: () => notHere('update()'),
-    signOut: () => notHere('signOut()'),
+      whenReady(ask(), (token) => token !== null && token !== undefined && token !== sent.of(request)),
+    signIn: () => needsSession('signIn()'),
+    update: () => needsSession('update()'),
+    signOut: () => needsSession('signOut()'),
     async refresh() {
       await ask();
     },
     async getAccessToken() {
       return (await ask()) ?? undefined;
     },
-    getSnapshot: () => snapshot,
-    subscribe(listener) {
-      const entry = (): void => {
-        listener();
-      };
-      listeners.add(entry);
-      return () => listeners.delete(entry);
-    },
+    getSnapshot: () => snapshots.current,
+    subscribe: (listener) => snapshots.subscribe(listener),
   };
 }

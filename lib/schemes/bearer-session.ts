@@ -1,79 +1,86 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import type { Clock } from '../clock.js';
-import type { RefreshContext } from '../session/refresh.js';
-import { Session, type Caller, type Carried } from '../session/session.js';
-import { memoryStore, type TokenStore } from '../session/store.js';
+import type { RefreshFunction, RevokeFunction } from '../session/refresh-context.js';
+import { Session, type SentToken, type SessionCall } from '../session/session.js';
+import type { SessionStore } from '../session/store.js';
 import { readTokens, type TokenResponse, type Tokens } from '../session/tokens.js';
-import { plainClient } from '../transport/refresh-client.js';
-import { bearerAuthorization, type BearerScheme } from './bearer-scheme.js';
-import { withHooks } from './scheme.js';
+import { headerValue, type BearerScheme } from './bearer-scheme.js';
+import { withSession } from './scheme.js';
 
 /** Options of a {@link bearer} with a session. */
 export interface BearerOptions {
-  /** Tokens to begin with; used only when the store holds nothing (a sign-out is something). */
-  tokens?: TokenResponse | undefined;
-  /** Where the session lives. @default memoryStore() */
-  store?: TokenStore | undefined;
   /**
-   * Obtains tokens. Called with a refresh token or without one (cookies, client credentials), once for everybody. `null`:
-   * nobody is signed in. Throw a RefreshRejectedError when the refresh token is dead; other errors are judged by status and
-   * RFC 6749 §5.2 code, and tried again with backoff, at most three times within `refreshTimeoutMs`.
+   * Tokens to begin with. Used only if the store is empty at the first read (a store that holds a sign-out is not empty). A
+   * refresh token alone is enough: the first call refreshes.
    */
-  refresh?: ((context: RefreshContext) => MaybePromise<TokenResponse | null>) | undefined;
+  tokens?: TokenResponse | { refreshToken: string } | undefined;
+  /** Where the session is kept. For a store of your own: `tokenStore(yours)` of axios-attach-auth/store. @default memory */
+  store?: SessionStore | undefined;
+  /**
+   * Obtains tokens, once for all calls that wait. Called with a refresh token or without one (cookies, client credentials).
+   * Returns null if nobody is signed in. Throw a RefreshRejectedError if the refresh token is no longer valid. Other errors
+   * are classified by status and RFC 6749 §5.2 code. A request that was sent may take 60 s, whatever the calls' limits are.
+   */
+  refresh?: RefreshFunction | undefined;
   /**
    * In ms before the token expires: from then on the next call starts a refresh in the background, and is sent with the
-   * token there is. At most half the lifetime. @default a tenth of the lifetime, at most 60 000
+   * current token. At most half the lifetime. @default a tenth of the lifetime, at most 60 000
    */
   refreshAheadMs?: number | undefined;
-  /** In ms, for all tries of one refresh together; then whoever waits gets ERR_AUTH_REFRESH_FAILED. @default 10 000 */
+  /**
+   * How long a call waits for a refresh, in ms. Then it rejects with ERR_AUTH_REFRESH_FAILED. The refresh goes on, and its
+   * tokens are stored. @default 10 000
+   */
   refreshTimeoutMs?: number | undefined;
+  /** The header that carries the token. @default 'Authorization' */
+  header?: string | undefined;
+  /** The word before the token: 'JWT', 'Token'. '' sends the token alone. @default 'Bearer' */
+  prefix?: string | undefined;
+  /**
+   * Tells the server that a session has ended (RFC 7009). Called after signOut(), and for tokens that arrive later. Best
+   * effort: signOut() does not wait for it, and a failure emits `revoke-failed`.
+   */
+  revoke?: RevokeFunction | undefined;
 }
 
-/** One call as its session knows it: the key of its exchange. Private, since inspectors print the rest. */
-class SessionCall implements Caller {
+/** One call as its session knows it: the `exchange` of its requests. Private fields, since inspectors print the others. */
+class BearerCall implements SessionCall {
   readonly #session: Session;
-  readonly #turn: number;
-  #carried: Carried | undefined;
+  readonly #principalVersion: number;
+  #sent: SentToken | undefined;
   /** It was refused before. */
   isReplay = false;
 
   constructor(session: Session) {
     this.#session = session;
-    this.#turn = session.ledger.turn;
+    this.#principalVersion = session.state.principalVersion;
   }
 
   isOf(session: Session): boolean {
     return this.#session === session;
   }
-  get turn(): number {
-    return this.#turn;
+  get principalVersion(): number {
+    return this.#principalVersion;
   }
-  get carried(): Carried | undefined {
-    return this.#carried;
+  get sent(): SentToken | undefined {
+    return this.#sent;
   }
-  set carried(carried: Carried | undefined) {
-    this.#carried = carried;
+  set sent(sent: SentToken | undefined) {
+    this.#sent = sent;
   }
 }
 
+/** A bearer with a session. `initial`: the checked `tokens` of the options. */
 export function bearerSession(options: BearerOptions, initial: Tokens | undefined, clock: Clock): BearerScheme {
-  const session = new Session(
-    {
-      initial,
-      store: options.store ?? memoryStore(),
-      refresh: options.refresh,
-      refreshAheadMs: options.refreshAheadMs,
-      refreshTimeoutMs: options.refreshTimeoutMs ?? 10_000,
-      plainClient,
-    },
-    clock,
-  );
-  /** Calls that did not begin here: somebody's own scheme hands its requests on. */
-  const strangers = new WeakMap<object, SessionCall>();
-  const callOf = (exchange: object): SessionCall => {
-    if (exchange instanceof SessionCall && exchange.isOf(session)) return exchange;
-    let call = strangers.get(exchange);
-    if (!call) strangers.set(exchange, (call = new SessionCall(session)));
+  const { store, refresh, refreshAheadMs, refreshTimeoutMs = 10_000, revoke } = options;
+  const { header = 'Authorization', prefix = 'Bearer' } = options;
+  const session = new Session({ initial, store, refresh, refreshAheadMs, refreshTimeoutMs, revoke }, clock);
+  /** Calls that did not begin here: a scheme of the app's own passes its requests on. */
+  const foreignCalls = new WeakMap<object, BearerCall>();
+  const callOf = (exchange: object): BearerCall => {
+    if (exchange instanceof BearerCall && exchange.isOf(session)) return exchange;
+    let call = foreignCalls.get(exchange);
+    if (!call) foreignCalls.set(exchange, (call = new BearerCall(session)));
     return call;
   };
   const read = (tokens: TokenResponse, from: string, previous?: Tokens | null): Tokens =>
@@ -83,22 +90,21 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     await session.change('principal', read(tokens, 'signIn()'));
   }
   async function update(tokens: TokenResponse): Promise<void> {
-    // Only the store knows the refresh token that stays.
-    const { turn } = session.ledger;
-    await session.ledger.ready();
-    if (turn !== session.ledger.turn) return;
-    await session.change('updated', read(tokens, 'update()', session.ledger.tokens));
+    // Only the store knows the refresh token that is kept.
+    const { principalVersion } = session.state;
+    await session.state.ready();
+    if (principalVersion !== session.state.principalVersion) return;
+    await session.change('updated', read(tokens, 'update()', session.state.tokens));
   }
 
   const scheme: BearerScheme = {
-    name: 'Bearer',
-    credentialHeaders: ['Authorization'],
-    authorize(request) {
+    name: prefix || header,
+    credentialHeaders: [header],
+    authorize(request): MaybePromise<void> {
       const call = callOf(request.exchange);
-      return whenReady(session.credential(call.turn, request), (carried) => {
-        call.carried = carried;
-        if (carried)
-          request.headers.set('Authorization', (carried.authorization ??= bearerAuthorization(carried.accessToken)));
+      return whenReady(session.credential(call.principalVersion, request), (sent) => {
+        call.sent = sent;
+        if (sent) request.headers.set(header, (sent.headerValue ??= headerValue(prefix, sent.accessToken)));
       });
     },
     onChallenge({ request }) {
@@ -106,24 +112,32 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
       call.isReplay = true;
       return session.challenged(call, request);
     },
+    onAnswer({ request, response, isRefusal }) {
+      const { sent, isReplay } = callOf(request.exchange);
+      if (!sent) return;
+      session.answered({
+        generation: sent.generation,
+        status: response.status,
+        isRefusal,
+        isReplay,
+        endpoint: request,
+      });
+    },
     signIn: (tokens) => session.held(signIn(tokens)),
     update: (tokens) => session.held(update(tokens)),
     signOut: () => session.held(session.change('principal', null)),
     refresh: () => session.held(session.refresh()),
     getAccessToken: () => session.held(session.token()),
     getSnapshot: () => session.snapshot(),
-    subscribe: (listener) => session.audience.subscribe(listener),
+    subscribe: (listener) => session.observers.subscribe(listener),
   };
-  return withHooks(scheme, {
+  return withSession(scheme, {
+    store,
     isCallingRefresh: () => session.isCallingRefresh,
-    newKey: () => new SessionCall(session),
-    answered(request, isUnauthorized) {
-      const { carried, isReplay } = callOf(request.exchange);
-      if (carried) session.answered({ generation: carried.generation, isUnauthorized, isReplay, place: request });
-    },
-    busy: (exchange, lender) => session.busy(callOf(exchange).turn, lender),
-    endOf: (exchange) => session.endOf(callOf(exchange).turn),
-    isRefreshUseless: (request) => session.isRefreshUseless(request),
-    join: (member) => session.audience.join(member),
+    newExchange: () => new BearerCall(session),
+    waitFor: (exchange, clients) => session.waitFor(callOf(exchange).principalVersion, clients),
+    endOf: (exchange) => session.endOf(callOf(exchange).principalVersion),
+    isRefreshPaused: (request) => session.isRefreshPaused(request),
+    join: (instance) => session.observers.join(instance),
   });
 }

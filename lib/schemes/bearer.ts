@@ -1,16 +1,17 @@
 import type { MaybePromise } from '../maybe-promise.js';
 import { systemClock, type Clock } from '../clock.js';
-import { withoutPrototype, safeGet } from '../safe-read.js';
-import { readTokens, tokensOf } from '../session/tokens.js';
+import { ownValue, withoutPrototype } from '../safe-read.js';
+import { isSessionStore } from '../session/store.js';
+import { readRefreshToken, readTokens, tokensOf, type Tokens } from '../session/tokens.js';
 import { bearerFunction } from './bearer-function.js';
 import type { BearerScheme } from './bearer-scheme.js';
 import { bearerSession, type BearerOptions } from './bearer-session.js';
 
 /**
- * The Bearer scheme (RFC 6750): `Authorization: Bearer <token>`.
+ * Sends a bearer token (RFC 6750) with each call: `Authorization: Bearer <token>`, or the `header` and `prefix` of the options.
  *
- * @param source A token; a function, asked at every attempt and once more after a 401 (the call is sent again if its answer
- *   has changed; null or undefined: the call goes bare); or {@link BearerOptions}, for a session that refreshes itself.
+ * @param source A token; a function, called at every attempt and once more after a 401 (the call is sent again if the token
+ *   has changed; null or undefined: sent without credentials); or {@link BearerOptions}, for a session that refreshes itself.
  * @throws TypeError for wrong options. A token with anything but visible ASCII characters rejects the call with
  *   ERR_AUTH_INVALID_CREDENTIAL.
  */
@@ -35,29 +36,36 @@ export function bearer(
   }
   const options = withoutPrototype(source);
   assertOptions(options);
-  const { tokens } = options;
-  const initial = tokens === undefined ? undefined : readTokens(tokens, 'bearer(): tokens', clock.now(), 'earlier');
-  return bearerSession(options, initial, clock);
+  return bearerSession(options, readInitial(options, clock.now()), clock);
+}
+
+function readInitial({ tokens, refresh }: BearerOptions, now: number): Tokens | undefined {
+  if (tokens === undefined) return undefined;
+  const from = 'bearer(): tokens';
+  const refreshToken = readRefreshToken(tokens, from);
+  const isAlone = ownValue(tokens, 'accessToken') === undefined && ownValue(tokens, 'access_token') === undefined;
+  if (refreshToken !== undefined && isAlone && refresh) return tokensOf('', refreshToken, 0);
+  return readTokens(tokens, from, now, 'earlier');
 }
 
 function assertOptions(options: BearerOptions): void {
-  const { store, refresh, refreshAheadMs, refreshTimeoutMs } = options;
-  const wrong = (option: string, takes: string, got: unknown): never => {
+  const check = (name: keyof BearerOptions, isRight: (value: never) => boolean, takes: string): void => {
+    const got: unknown = options[name];
+    if (got === undefined || isRight(got as never)) return;
     throw new TypeError(
-      `bearer(): ${option} takes ${takes}, but got ${typeof got === 'number' ? String(got) : typeof got}`,
+      `bearer(): ${name} takes ${takes}, but got ${typeof got === 'number' ? String(got) : typeof got}`,
     );
   };
-  if (refresh !== undefined && typeof refresh !== 'function') wrong('refresh', 'a function', refresh);
-  if (
-    store !== undefined &&
-    (typeof safeGet(store, 'load') !== 'function' || typeof safeGet(store, 'compareAndSet') !== 'function')
-  ) {
-    wrong('store', 'a TokenStore with load() and compareAndSet()', store);
-  }
-  if (refreshAheadMs !== undefined && !(typeof refreshAheadMs === 'number' && refreshAheadMs >= 0)) {
-    wrong('refreshAheadMs', 'a number of ms, 0 or more', refreshAheadMs);
-  }
-  if (refreshTimeoutMs !== undefined && !(typeof refreshTimeoutMs === 'number' && refreshTimeoutMs > 0)) {
-    wrong('refreshTimeoutMs', 'a number of ms above 0', refreshTimeoutMs);
-  }
+  const isText = (pattern: RegExp) => (value: unknown) => typeof value === 'string' && pattern.test(value);
+  for (const name of ['refresh', 'revoke'] as const)
+    check(name, (value: unknown) => typeof value === 'function', 'a function');
+  check(
+    'store',
+    isSessionStore,
+    'what webStorageStore(), fileStore(), redisStore() or memoryStore() returns, or tokenStore(yours) of axios-attach-auth/store',
+  );
+  check('refreshAheadMs', (ms: unknown) => typeof ms === 'number' && ms >= 0, 'a number of ms, 0 or more');
+  check('refreshTimeoutMs', (ms: unknown) => typeof ms === 'number' && ms > 0, 'a number of ms above 0');
+  check('header', isText(/^[\w-]+$/), 'the name of a header');
+  check('prefix', isText(/^[\x21-\x7e]*$/), "a word of visible ASCII characters, or ''");
 }

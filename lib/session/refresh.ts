@@ -1,56 +1,221 @@
-import type { MaybePromise } from '../maybe-promise.js';
-import type { AxiosInstance } from 'axios';
-import { AuthError } from '../errors.js';
-import type { TokenResponse, Tokens } from './tokens.js';
-import type { Verdict } from './verdict.js';
+import { pause, stopwatch } from '../clock.js';
+import type { AuthError } from '../errors.js';
+import { redactError } from '../redact.js';
+import type { CircuitBreaker } from './circuit-breaker.js';
+import type { RefreshContext } from './refresh-context.js';
+import type { RefreshFailure } from './refresh-failure.js';
+import { requestTokens, type Failed, type RequestDeps } from './refresh-request.js';
+import { RefreshWaits } from './refresh-waits.js';
+import { Replacement } from './replacement.js';
+import { pauseAfterMs, resendDelayMs } from './resend.js';
+import type { Revocation } from './revocation.js';
+import * as errors from './session-errors.js';
+import type { SessionState } from './session-state.js';
+import type { ClientProvider, SessionObservers } from './snapshot.js';
+import type { Tokens } from './tokens.js';
 
-/** What a `refresh` function is given. */
-export interface RefreshContext {
-  /** The refresh token (RFC 6749 §1.5), if there is one: cookie sessions and client credentials have none. */
-  readonly refreshToken: string | undefined;
-  /** The tokens that are to be replaced. */
-  readonly tokens: Tokens | undefined;
-  /** Why. `missing`: nothing is stored; `rejected`: a 401; `manual`: the app called `refresh()`. */
-  readonly reason: 'missing' | 'expiring' | 'rejected' | 'manual';
-  /**
-   * The instance's defaults without interceptors: a refresh through it cannot wait for itself. Its errors keep no body,
-   * and in Node it follows no redirect to another origin (RFC 9700 §4.12): that fails with ERR_AUTH_FOREIGN_ORIGIN.
-   * For `manual` that of the first instance attached, else a plain one.
-   */
-  readonly client: AxiosInstance;
-  /** Ends when nobody wants the answer any more: time limit, sign-out, newer tokens. */
-  readonly signal: AbortSignal;
+/** What a refresh works with. */
+export interface RefreshDeps extends RequestDeps {
+  readonly state: SessionState;
+  readonly observers: SessionObservers;
+  readonly breaker: CircuitBreaker;
+  readonly revocation: Revocation | undefined;
+  /** How long a call waits. */
+  readonly timeoutMs: number;
 }
 
-/** Obtains tokens. `null`: nobody is signed in. Throw a RefreshRejectedError when the refresh token is dead. */
-export type Refresh = (context: RefreshContext) => MaybePromise<TokenResponse | null>;
+/**
+ * A refresh that all callers share: lock, read again, send, store, unlock, and only then let the waiting calls continue.
+ * Its states, and what each event does in them; no entry means no effect:
+ *
+ * - lock acquired. `queued`: → locked.
+ * - lock not acquired. `queued`: → done, failed.
+ * - another holder has stored tokens that can be used. `queued`: → done. `locked`: → done, when the state is read again.
+ *   `storing`: what is to be stored gives way to it.
+ * - state read again. `locked`: → asking.
+ * - tokens arrive. `asking`: → storing. `done`: stored if nothing has changed since, revoked if the principal has.
+ * - failure for now. `asking`: → locked for a pause, or → done, failed.
+ * - refresh token refused. `asking`: → storing the end of the session.
+ * - the last wait has timed out. `queued`: → done, failed. A refresh that was sent goes on.
+ * - 60 s since the request was sent. `asking`: → done, failed; its signal aborts.
+ * - update(). `queued`, `locked`: → done. `asking`: the waiting calls continue; of tokens that arrive only a new refresh
+ *   token is kept. `storing`: what is to be stored gives way.
+ * - the principal changed. All: → done, changed. `asking`: without `revoke` the signal aborts, else tokens that arrive are
+ *   revoked. `storing`: its tokens are revoked.
+ * - stored. `storing`: → done, once the lock is released.
+ */
+export class Refresh {
+  state: 'queued' | 'locked' | 'asking' | 'storing' | 'done' = 'queued';
+  /** The failure that it ended with, and how long no other refresh may start because of it. */
+  failure: RefreshFailure | undefined;
+  pauseMs = 0;
+  /** Settles before the waiting calls do. */
+  readonly done: Promise<AuthError | undefined>;
+  private readonly _replaced: Replacement;
+  private readonly _waits: RefreshWaits;
+  private readonly _lockWait = new AbortController();
+  private _request: AbortController | undefined;
+  private _settle!: (error: AuthError | undefined) => void;
 
-export function sessionExpired(cause?: unknown): AuthError {
-  return new AuthError(
-    'ERR_AUTH_SESSION_EXPIRED',
-    'The session has ended: its refresh token was refused. Sign in again (signIn).',
-    cause,
-  );
-}
+  constructor(
+    private readonly _deps: RefreshDeps,
+    private readonly _reason: RefreshContext['reason'],
+    private readonly _clients: ClientProvider,
+  ) {
+    const { state, clock, timeoutMs } = _deps;
+    this._replaced = new Replacement(state);
+    this._waits = new RefreshWaits(clock, timeoutMs, (isLast) => this._waitTimedOut(isLast));
+    this.done = new Promise((resolve) => {
+      this._settle = resolve;
+    });
+    void this._run();
+  }
 
-export function refreshFailed(why: string, cause?: unknown): AuthError {
-  return new AuthError('ERR_AUTH_REFRESH_FAILED', `The refresh failed, the session is kept: ${why}`, cause);
-}
+  /** Resolves when the call may continue. Rejects at the limit of a call, or with the failure, which each call makes its own. */
+  wait(): Promise<void> {
+    return this._waits.add();
+  }
 
-export function reasonOf({ kind, status, code }: Verdict): string {
-  const what = status === undefined ? code : `${String(status)} ${code}`;
-  return kind === 'configuration'
-    ? `the token endpoint refuses this client (${what}).`
-    : `${what}. A later call tries again.`;
-}
+  /** Another holder has stored something. */
+  stored(): void {
+    if (this.state === 'queued' && this._replaced.isOvertaken) this._end();
+  }
 
-export function tookTooLong(timeoutMs: number): AuthError {
-  return refreshFailed(
-    `no answer within ${String(timeoutMs)} ms (refreshTimeoutMs). A refresh() that calls through the attached instance waits ` +
-      'for itself: let it use the `client` it is given, or mark its call with `attachAuth: false`.',
-  );
-}
+  /** The app has new tokens of the same principal. */
+  updated(): void {
+    if (this.state === 'queued' || this.state === 'locked') this._end();
+    else this._waits.end();
+  }
 
-export function lockedOut(timeoutMs: number): AuthError {
-  return refreshFailed(`another holder of the store has had its lock for ${String(timeoutMs)} ms (refreshTimeoutMs).`);
+  principalChanged(): void {
+    if (!this._deps.revocation) this._request?.abort();
+    this._end(errors.sessionChanged());
+  }
+
+  private async _run(): Promise<void> {
+    let work: Promise<void> | undefined;
+    try {
+      await this._deps.state.exclusive(async () => {
+        work = this._work();
+        await Promise.race([work, this.done]);
+      }, this._lockWait.signal);
+    } catch (cause) {
+      if (this.state === 'queued')
+        this._end(errors.refreshFailed("the store's lock could not be acquired.", redactError(cause)));
+      // A lock that is lost later does not undo what was sent.
+      await work;
+    }
+    this._end();
+  }
+
+  private async _work(): Promise<void> {
+    const { clock, state, observers } = this._deps;
+    const passedMs = stopwatch(clock);
+    for (let sends = 1; this._enters('locked'); sends++) {
+      await state.reload();
+      if (this._isDone() || this._replaced.isOvertaken) return;
+      if (this._replaced.tokens && state.status === 'expired') {
+        this._end(errors.sessionExpired());
+        return;
+      }
+      this._replaced.tokens = state.tokens;
+      if (sends === 1) observers.emit({ type: 'refreshing', generation: state.generation });
+      const failed = await this._send();
+      if (!failed || this._isDone() || !(await this._maySendAgain(failed, sends, passedMs()))) return;
+    }
+  }
+
+  /** Sends the request and stores the tokens that arrive, however late. */
+  private async _send(): Promise<Failed | undefined> {
+    const { _deps: deps, _replaced: replaced } = this;
+    this._enters('asking');
+    this._request = new AbortController();
+    const result = await requestTokens(
+      deps,
+      this._reason,
+      this._clients,
+      replaced.tokens ?? undefined,
+      this._request,
+      (tokens) => void this._store(tokens),
+    );
+    if (!('failure' in result)) return this._store(result);
+    await replaced.keepRefreshToken(result.rotated);
+    return result;
+  }
+
+  private async _store(tokens: Tokens): Promise<undefined> {
+    const { observers, breaker, revocation, state } = this._deps;
+    this._enters('storing');
+    if (await this._replaced.store(tokens)) {
+      if (this._reason === 'rejected' || this._reason === 'expiring') breaker.refreshed(state.generation);
+      observers.emit({ type: 'refreshed', generation: state.generation });
+    } else if (this._replaced.isOfOther) void revocation?.run(tokens);
+  }
+
+  /** Resolves with true when the next send may follow. Else the refresh is done. */
+  private async _maySendAgain({ failure, cause }: Failed, sends: number, passedMs: number): Promise<boolean> {
+    const { clock, memory, observers, state } = this._deps;
+    const { kind, code, status, retryAfterMs } = failure;
+    const { generation } = state;
+    const delayMs = resendDelayMs(failure, sends, passedMs, clock.random());
+    const willRetry = delayMs !== undefined;
+    observers.emit({ type: 'refresh-failed', generation, code, ...(status !== undefined && { status }), willRetry });
+    if (kind === 'refused' || kind === 'refused-here' || kind === 'not-signed-in') return this._refused(failure, cause);
+    if (willRetry) {
+      this._enters('locked');
+      await pause(clock, delayMs, this.done);
+      return true;
+    }
+    const refreshToken = this._replaced.tokens?.refreshToken;
+    this.pauseMs =
+      refreshToken === undefined ? (retryAfterMs ?? 0) : pauseAfterMs(failure, memory.spent === refreshToken);
+    if (failure.mayBeSpent) memory.spent = refreshToken;
+    const error = errors.refreshFailed(errors.reasonOf(failure, cause), cause);
+    if (retryAfterMs) error.retryAt = Math.round(clock.now() + retryAfterMs);
+    this._end(error, failure);
+    return false;
+  }
+
+  /** The refresh token is dead. If another holder of the store has a newer one, that is sent. */
+  private async _refused(failure: RefreshFailure, cause: unknown): Promise<boolean> {
+    const { state, memory } = this._deps;
+    const { kind, status } = failure;
+    const refreshToken = this._replaced.tokens?.refreshToken;
+    if (refreshToken !== undefined)
+      memory.dead = { refreshToken, status: kind === 'refused-here' ? status : undefined };
+    // An early refresh does not end a session before its access token expires.
+    const isTokenGood =
+      this._reason === 'expiring' && state.remainingMs > 0 && memory.refusedGeneration !== state.generation;
+    this._enters('storing');
+    const found = await this._replaced.end(kind === 'refused-here' ? kind : 'refused', isTokenGood);
+    if (found === 'ended') this._end(this._reason === 'missing' ? undefined : errors.sessionExpired(cause), failure);
+    return found === 'newer';
+  }
+
+  private _waitTimedOut(isLast: boolean): AuthError {
+    const { timeoutMs } = this._deps;
+    if (this.state !== 'queued') return errors.noAnswerWithin(timeoutMs);
+    const error = errors.lockNotAcquiredWithin(timeoutMs);
+    if (isLast) this._end(error);
+    return error;
+  }
+
+  private _isDone(): boolean {
+    return this.state === 'done';
+  }
+
+  /** Returns false if the refresh is done: it never leaves that state. */
+  private _enters(state: Refresh['state']): boolean {
+    if (this._isDone()) return false;
+    this.state = state;
+    return true;
+  }
+
+  private _end(error?: AuthError, failure?: RefreshFailure): void {
+    if (!this._enters('done')) return;
+    this.failure = failure;
+    this._lockWait.abort();
+    this._settle(error);
+    this._waits.end(error);
+  }
 }

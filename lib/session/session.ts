@@ -1,170 +1,191 @@
-import type { MaybePromise } from '../maybe-promise.js';
-import type { AxiosInstance } from 'axios';
 import { alarm, type Clock } from '../clock.js';
-import { AuthError } from '../errors.js';
-import type { Happening } from '../events.js';
-import { Audience, type Lender, type SessionSnapshot } from './audience.js';
-import { Breaker, type Place, type Reception } from './breaker.js';
-import { Ledger } from './ledger.js';
-import { takeOff, type Flight } from './flight.js';
-import { sessionExpired, type Refresh, type RefreshContext } from './refresh.js';
-import { Restraint } from './restraint.js';
-import type { TokenStore } from './store.js';
+import type { AuthError } from '../errors.js';
+import type { MaybePromise } from '../maybe-promise.js';
+import { CircuitBreaker, type AuthResult, type Endpoint } from './circuit-breaker.js';
+import { GrowingDelay } from './growing-delay.js';
+import { Refresh, type RefreshDeps } from './refresh.js';
+import type { RefreshContext, RefreshFunction, RevokeFunction } from './refresh-context.js';
+import type { RefreshMemory } from './refresh-request.js';
+import { Revocation } from './revocation.js';
+import { refreshFailed, sessionChanged, sessionExpired } from './session-errors.js';
+import { MemoryState, type SessionChange, type SessionState, type SessionStateDeps } from './session-state.js';
+import { SessionObservers, type ClientProvider, type SessionSnapshot } from './snapshot.js';
+import { stateIn, type SessionStore } from './store.js';
 import type { Tokens } from './tokens.js';
 
+/** Options of a session, with every default in its place. */
 export interface SessionOptions {
   readonly initial: Tokens | undefined;
-  readonly store: TokenStore;
-  readonly refresh: Refresh | undefined;
+  readonly store: SessionStore | undefined;
+  readonly refresh: RefreshFunction | undefined;
+  readonly revoke: RevokeFunction | undefined;
   readonly refreshAheadMs: number | undefined;
   readonly refreshTimeoutMs: number;
-  readonly plainClient: () => AxiosInstance;
 }
 
-/** What a call carried: the generation tells whether a 401 speaks of the current token. */
-export interface Carried {
+/** The token that a call was sent with. The generation tells whether a 401 speaks of the current one. */
+export interface SentToken {
   readonly accessToken: string;
   readonly generation: number;
-  /** What its scheme made of the token, which need not be made and checked for every call. */
-  authorization: string | undefined;
+  /** The header's value, which its scheme makes and checks once for all calls. */
+  headerValue: string | undefined;
 }
 
 /** A call as its session knows it. */
-export interface Caller {
-  /** Whose call it is: that of the principal who was signed in when it began. */
-  readonly turn: number;
-  readonly carried: Carried | undefined;
+export interface SessionCall {
+  /** Of the principal who was signed in when it began. */
+  readonly principalVersion: number;
+  readonly sent: SentToken | undefined;
 }
 
 const LONGEST_AHEAD_MS = 60_000;
+/** API.md: `refresh` is asked at most every 30 s who is signed in. */
+const ASK_AGAIN_MS = 30_000;
 
-/** The tokens of one principal, and the one refresh that everybody shares. */
+/** The tokens of one principal, and the one refresh that all callers share. */
 export class Session {
-  /** True while the synchronous part of `refresh()` runs: a call that begins then belongs to it and must not wait for it. */
-  isCallingRefresh = false;
-  readonly ledger: Ledger;
-  readonly audience: Audience;
-  readonly #options: SessionOptions;
-  readonly #clock: Clock;
-  readonly #breaker: Breaker;
-  /** No refresh for a while: it failed for now, and callers share the failure. */
-  readonly #coolDown = new Restraint(500, 30_000);
-  #failure: AuthError | undefined;
-  #flight: Flight | undefined;
-  #carried: Carried | undefined;
-  #deadRefreshToken: string | undefined;
-  /** A generation that the server has refused. */
-  #refused = -1;
-  /** A generation that nothing comes after: its refresh token was refused for good. */
-  #last = -1;
-  /** Spreads the holders of one token, so that not all of them refresh at the same instant. */
-  readonly #spread: number;
+  readonly state: SessionState;
+  readonly observers: SessionObservers;
+  private readonly _breaker: CircuitBreaker;
+  private readonly _revocation: Revocation | undefined;
+  /** No refresh for a while after one that failed: the calls share its failure. */
+  private readonly _coolDown = new GrowingDelay(500, 30_000);
+  private readonly _memory: RefreshMemory = {
+    isCalling: false,
+    refusedGeneration: -1,
+    dead: undefined,
+    spent: undefined,
+  };
+  /** Spreads the holders of one token, so that they do not all refresh at the same instant. */
+  private readonly _spread: number;
+  private _refresh: Refresh | undefined;
+  private _failure: AuthError | undefined;
+  private _sent: SentToken | undefined;
+  /** The generation that has no successor: its refresh token was refused. */
+  private _lastGeneration = -1;
+  private _askAgainAt = Infinity;
+  /** Why the session ended. */
+  private _end: AuthError | undefined;
 
-  constructor(options: SessionOptions, clock: Clock) {
-    this.#options = options;
-    this.#clock = clock;
-    this.#breaker = new Breaker(clock);
-    this.#spread = 1 - clock.random() / 10;
-    this.audience = new Audience(() => this.ledger.follow());
-    this.ledger = new Ledger(
-      options.store,
+  constructor(
+    private readonly _options: SessionOptions,
+    private readonly _clock: Clock,
+  ) {
+    const { store, revoke, initial } = _options;
+    const clock = _clock;
+    this._breaker = new CircuitBreaker(clock);
+    this._spread = 1 - clock.random() / 10;
+    this.observers = new SessionObservers(() => this.state.follow());
+    this._revocation = revoke && new Revocation(revoke, clock, this.observers);
+    const deps: SessionStateDeps = {
       clock,
-      (happening) => {
-        this.#tell(happening);
+      initial,
+      emit: (event) => {
+        this.observers.emit(event);
       },
-      options.initial,
-      (what) => {
-        this.#carried = undefined;
-        if (what === 'principal') {
-          this.#flight?.abandon(sessionChanged());
-          this.audience.principalChanged();
-        } else this.#flight?.heard();
-        this.#publish();
+      changed: (change) => {
+        this._changed(change);
       },
-    );
+    };
+    this.state = store ? stateIn(store, deps) : new MemoryState(deps);
+    this._publish();
   }
 
-  /** What has to be waited for before there is a token to send; undefined: nothing, and waiting again may follow. */
-  busy(turn: number | undefined, lender: Lender): Promise<void> | undefined {
-    const { ledger } = this;
-    const { refresh } = this.#options;
-    const loading = ledger.ready();
+  get isCallingRefresh(): boolean {
+    return this._memory.isCalling;
+  }
+
+  /** What a call waits for before there is a token to send; undefined: nothing. After it, it may have to wait again. */
+  waitFor(principalVersion: number | undefined, clients: ClientProvider): Promise<void> | undefined {
+    const { state } = this;
+    const { refresh } = this._options;
+    const loading = state.ready();
     if (loading) return loading;
-    this.#assertSamePrincipal(turn);
-    const { tokens, generation } = ledger;
-    if (!tokens) return ledger.status === 'vacant' && refresh ? this.#fly('missing', lender) : undefined;
-    if (this.#flight && this.#refused === generation) return this.#flight.landing;
-    if (!refresh || ledger.lifetimeMs === Infinity) return undefined;
-    const { remainingMs } = ledger;
-    if (remainingMs > this.#aheadMs() || this.#breaker.isOpen()) return undefined;
-    if (remainingMs <= 0) return this.#fly('expiring', lender);
-    if (generation !== this.#last) this.#fly('expiring', lender).catch(() => undefined);
+    this._assertPrincipal(principalVersion);
+    const { tokens, generation, lifetimeMs } = state;
+    if (!tokens) return state.status === 'empty' && refresh ? this._refreshOnce('missing', clients) : undefined;
+    if (this._refresh && this._memory.refusedGeneration === generation) return this._refresh.wait();
+    if (!refresh || lifetimeMs === Infinity) return undefined;
+    const { remainingMs } = state;
+    if (remainingMs > this._aheadMs(lifetimeMs) || this._breaker.isPaused()) return undefined;
+    if (remainingMs <= 0) return this._refreshOnce('expiring', clients);
+    // In the background, while the token is good; a refresh token that may be spent is sent only if a call needs it.
+    if (generation !== this._lastGeneration && (!tokens.refreshToken || tokens.refreshToken !== this._memory.spent))
+      void this._refreshOnce('expiring', clients).catch(() => undefined);
     return undefined;
   }
 
-  /** The token to send now, refreshed first where it has to be; undefined: the call goes bare. */
-  credential(turn: number | undefined, lender: Lender): MaybePromise<Carried | undefined> {
-    const busy = this.busy(turn, lender);
-    if (busy) return busy.then(() => this.credential(turn, lender));
-    const { tokens, generation } = this.ledger;
+  /** The token to send now, refreshed first if it has to be; undefined: the call is sent without credentials. */
+  credential(principalVersion: number | undefined, clients: ClientProvider): MaybePromise<SentToken | undefined> {
+    const wait = this.waitFor(principalVersion, clients);
+    if (wait) return wait.then(() => this.credential(principalVersion, clients));
+    const { tokens, generation } = this.state;
     if (!tokens) return undefined;
-    return (this.#carried ??= { accessToken: tokens.accessToken, generation, authorization: undefined });
+    return (this._sent ??= { accessToken: tokens.accessToken, generation, headerValue: undefined });
   }
 
   /**
-   * After a 401 for what was carried: true if sending again may succeed.
-   * @throws AuthError when the session has ended, changed or could not be refreshed.
+   * After a 401 for the token that was sent: true if a replay may succeed.
+   * @throws AuthError if the session has ended, changed or could not be refreshed.
    */
-  challenged(call: Caller, place: Place & Lender): MaybePromise<boolean> {
-    this.#assertSamePrincipal(call.turn);
-    const { status, tokens, generation } = this.ledger;
-    if (status === 'expired') throw sessionExpired();
-    if (!tokens) return false;
-    // A newer generation may be the same token, written again by another holder.
-    if (call.carried?.accessToken !== tokens.accessToken) return true;
-    if (!this.#options.refresh || this.isRefreshUseless(place)) return false;
-    this.#refused = generation;
-    return this.#fly('rejected', place).then(() => this.challenged(call, place));
+  challenged(call: SessionCall, request: Endpoint & ClientProvider): MaybePromise<boolean> {
+    this._assertPrincipal(call.principalVersion);
+    const { refresh } = this._options;
+    const { status, tokens, generation } = this.state;
+    if (status === 'expired') throw this._end ?? sessionExpired();
+    const now = this._clock.monotonic();
+    if (!tokens) {
+      if (status !== 'signed-out' || !refresh || (now < this._askAgainAt && !this._refresh)) return false;
+      this._askAgainAt = now + ASK_AGAIN_MS;
+      return this._refreshOnce('missing', request).then(() => this.challenged(call, request));
+    }
+    // A newer generation may hold the same token, written again by another holder.
+    if (call.sent?.accessToken !== tokens.accessToken) return true;
+    if (!refresh || this.isRefreshPaused(request)) return false;
+    this._memory.refusedGeneration = generation;
+    return this._refreshOnce('rejected', request).then(() => this.challenged(call, request));
   }
 
-  /** The breaker keeps a 401 of this place from a refresh. */
-  isRefreshUseless(place: Place): boolean {
-    return this.#breaker.isOpen(place);
+  /** The circuit breaker keeps a 401 of this endpoint from causing a refresh. */
+  isRefreshPaused(endpoint: Endpoint): boolean {
+    return this._breaker.isPaused(endpoint);
   }
 
-  /** Hears what the server made of the current token. */
-  answered(reception: Reception): void {
-    if (reception.generation === this.ledger.generation) this.#breaker.heard(reception);
+  /** The server has answered a token. Only the current one counts. */
+  answered(result: AuthResult): void {
+    const { generation } = this.state;
+    const pausedMs = result.generation === generation ? this._breaker.record(result) : undefined;
+    if (pausedMs === undefined) return;
+    const until = Math.round(this._clock.now() + pausedMs);
+    this.observers.emit({ type: 'refresh-paused', generation, until });
   }
 
-  /** The app's news: memory has it at once, and it wins over a refresh in flight. */
-  async change(entry: 'updated' | 'principal', tokens: Tokens | null): Promise<void> {
-    this.#forgive();
-    const entered = this.ledger.enter(entry, tokens);
-    if (entry === 'updated') this.#flight?.abandon();
-    else this.#tell({ type: tokens ? 'signed-in' : 'signed-out', generation: this.ledger.generation });
-    await entered;
+  /** A change by the app: in memory at once, and it takes precedence over a refresh in flight. */
+  async change(change: 'updated' | 'principal', tokens: Tokens | null): Promise<void> {
+    this._reset();
+    const replaced = await this.state.change(change, tokens);
+    if (change === 'principal' && !tokens && replaced) void this._revocation?.run(replaced);
   }
 
-  /** Why a call of that turn may not be sent any more. */
-  endOf(turn: number): AuthError | undefined {
-    return turn === this.ledger.turn ? undefined : sessionChanged();
+  /** Why a call of that principal must not be sent any more. */
+  endOf(principalVersion: number): AuthError | undefined {
+    return principalVersion === this.state.principalVersion ? undefined : sessionChanged();
   }
 
   /** Refreshes whatever the token looks like, or joins the refresh that is under way. */
   async refresh(): Promise<void> {
-    await this.ledger.ready();
-    this.#forgive();
-    await this.#fly('manual', this.#anyLender);
+    await this.state.ready();
+    this._reset();
+    await this._refreshOnce('manual', this._anyClient);
   }
 
   async token(): Promise<string | undefined> {
-    return (await this.credential(undefined, this.#anyLender))?.accessToken;
+    return (await this.credential(undefined, this._anyClient))?.accessToken;
   }
 
-  /** The timers of a session keep no process alive; somebody who waits for its work does. */
+  /** The timers of a session hold no process; a caller that waits for its work does. */
   async held<T>(work: Promise<T>): Promise<T> {
-    const release = alarm(this.#clock, Infinity, () => undefined);
+    const release = alarm(this._clock, Infinity, () => undefined);
     try {
       return await work;
     } finally {
@@ -173,103 +194,92 @@ export class Session {
   }
 
   snapshot(): SessionSnapshot {
-    void this.ledger.ready();
-    return this.audience.snapshot;
+    void this.state.ready();
+    return this.observers.current;
   }
 
   /** Starts a refresh, or joins the one that is under way. */
-  #fly(reason: RefreshContext['reason'], lender: Lender): Promise<void> {
-    if (this.#flight) return this.#flight.landing;
-    const { refresh, refreshTimeoutMs: timeoutMs, store } = this.#options;
-    const clock = this.#clock;
-    if (!refresh)
-      return Promise.reject(
-        new AuthError('ERR_AUTH_REFRESH_FAILED', 'bearer() was given no `refresh` to refresh with.'),
-      );
-    if (this.#failure && this.#coolDown.isOn(clock.monotonic())) return Promise.reject(this.#failure);
-    this.#flight = takeOff({
-      clock,
-      ledger: this.ledger,
-      store,
-      refresh,
-      reason,
-      lender,
-      timeoutMs,
-      isStillGood: () =>
-        reason === 'expiring' && this.ledger.remainingMs > 0 && this.#refused !== this.ledger.generation,
-      deadRefreshToken: this.#deadRefreshToken,
-      died: (refreshToken) => {
-        this.#deadRefreshToken = refreshToken;
-      },
-      tell: (happening) => {
-        this.#tell(happening);
-      },
-      during: (work) => {
-        this.isCallingRefresh = true;
-        try {
-          return work();
-        } finally {
-          this.isCallingRefresh = false;
-        }
-      },
-      over: (error, retryAfterMs) => {
-        this.#flight = undefined;
-        if (!error) this.#coolDown.end();
-        if (error?.code === 'ERR_AUTH_SESSION_EXPIRED') this.#last = this.ledger.generation;
-        if (error?.code === 'ERR_AUTH_REFRESH_FAILED') {
-          this.#refused = -1;
-          this.#failure = error;
-          this.#coolDown.begin(clock.monotonic(), retryAfterMs);
-        }
-        this.#publish();
-      },
+  private _refreshOnce(reason: RefreshContext['reason'], clients: ClientProvider): Promise<void> {
+    if (this._refresh) return this._refresh.wait();
+    const { refresh, refreshTimeoutMs: timeoutMs } = this._options;
+    if (!refresh) return Promise.reject(refreshFailed('bearer() was given no `refresh` to refresh with.'));
+    if (this._failure && this._coolDown.remainingMs(this._clock.monotonic()) > 0) return Promise.reject(this._failure);
+    const { state, observers, _clock: clock, _breaker: breaker, _memory: memory, _revocation: revocation } = this;
+    const deps: RefreshDeps = { clock, state, observers, breaker, refresh, revocation, timeoutMs, memory };
+    const started = (this._refresh = new Refresh(deps, reason, clients));
+    void started.done.then((error) => {
+      if (this._refresh === started) this._done(started, error);
     });
-    this.#publish();
-    return this.#flight.landing;
+    this._publish();
+    return started.wait();
   }
 
-  /** The app has spoken: what failed before says nothing any more. */
-  #forgive(): void {
-    this.#coolDown.end();
-    this.#breaker.forgive();
+  private _done({ failure, pauseMs }: Refresh, error: AuthError | undefined): void {
+    const now = this._clock.monotonic();
+    this._refresh = undefined;
+    if (!error) this._coolDown.reset();
+    else if (error.code === 'ERR_AUTH_REFRESH_FAILED') {
+      this._memory.refusedGeneration = -1;
+      this._failure = error;
+      this._coolDown.begin(now, pauseMs);
+    } else this._lastGeneration = this.state.generation;
+    if (this.state.status === 'expired') this._end = error;
+    // A definite answer needs no second question; the status of a gateway does.
+    const isDefinite = failure?.code === 'rejected' || failure?.code === 'invalid_grant';
+    if (failure?.kind === 'not-signed-in') this._askAgainAt = isDefinite ? Infinity : now + ASK_AGAIN_MS;
+    this._publish();
   }
 
-  #assertSamePrincipal(turn: number | undefined): void {
-    const end = turn === undefined ? undefined : this.endOf(turn);
+  private _changed(change: SessionChange | 'loaded'): void {
+    const { generation, tokens } = this.state;
+    this._sent = undefined;
+    if (change === 'principal') {
+      this._reset();
+      this._askAgainAt = Infinity;
+      this._refresh?.principalChanged();
+      this._refresh = undefined;
+      this.observers.principalChanged();
+      this.observers.emit({ type: tokens ? 'signed-in' : 'signed-out', generation });
+    } else if (change === 'updated') this._refresh?.updated();
+    else if (change === 'loaded') {
+      this._coolDown.reset();
+      this._refresh?.stored();
+    } else if (change === 'refused' || change === 'refused-here') {
+      this.observers.emit({ type: 'session-expired', generation });
+      this._refresh?.stored();
+    }
+    // One change for the listeners, though the refresh ends only when its lock is released.
+    this._publish(/^(?:refreshed|refused|refused-here|nobody)$/.test(change));
+  }
+
+  /** The app has spoken: earlier failures say nothing any more. */
+  private _reset(): void {
+    this._coolDown.reset();
+    this._breaker.reset();
+  }
+
+  private _assertPrincipal(principalVersion: number | undefined): void {
+    const end = principalVersion === undefined ? undefined : this.endOf(principalVersion);
     if (end) throw end;
   }
 
-  #aheadMs(): number {
-    const { lifetimeMs } = this.ledger;
-    return Math.min(
-      this.#options.refreshAheadMs ?? Math.min(lifetimeMs / 10, LONGEST_AHEAD_MS) * this.#spread,
-      lifetimeMs / 2,
-    );
+  private _aheadMs(lifetimeMs: number): number {
+    const byDefault = Math.min(lifetimeMs / 10, LONGEST_AHEAD_MS) * this._spread;
+    return Math.min(this._options.refreshAheadMs ?? byDefault, lifetimeMs / 2);
   }
 
-  get #anyLender(): Lender {
-    return this.audience.first ?? { client: this.#options.plainClient() };
+  private get _anyClient(): ClientProvider {
+    return this.observers.first ?? { client: undefined };
   }
 
-  #tell(happening: Happening): void {
-    if (happening.type === 'refreshed') this.#breaker.refreshed(happening.generation);
-    this.audience.tell(happening);
-  }
-
-  #publish(): void {
-    const { status, tokens, generation } = this.ledger;
-    this.audience.publish({
-      status: status === 'vacant' ? 'signed-out' : status,
-      refreshing: this.#flight !== undefined,
-      expiresAt: tokens?.expiresAt,
+  private _publish(isRefreshOver = false): void {
+    const { status, tokens, generation } = this.state;
+    const emptyStatus = this._options.refresh ? 'unknown' : 'signed-out';
+    this.observers.publish({
+      status: status === 'empty' ? emptyStatus : status,
+      refreshing: this._refresh !== undefined && !isRefreshOver,
+      expiresAt: tokens?.accessToken === '' ? undefined : tokens?.expiresAt,
       generation,
     });
   }
-}
-
-function sessionChanged(): AuthError {
-  return new AuthError(
-    'ERR_AUTH_SESSION_CHANGED',
-    'The call was not sent (again): somebody signed out or in while it waited. Make it again if it is still wanted.',
-  );
 }

@@ -1,6 +1,9 @@
 import { ownValue, withoutPrototype } from '../safe-read.js';
 
-/** What a bearer session keeps. `expiresAt` is epoch ms by this machine's clock; without it the token lives until a 401. */
+/**
+ * The tokens of a session. `expiresAt` is epoch ms by this machine's clock; without it the token is used until a 401.
+ * `accessToken` is empty until the first refresh of a session that began with a refresh token alone.
+ */
 export interface Tokens {
   readonly accessToken: string;
   readonly refreshToken?: string;
@@ -8,25 +11,26 @@ export interface Tokens {
 }
 
 /**
- * What a token endpoint answers (RFC 6749 §5.1), in either spelling. `expiresIn` / `expires_in` are seconds from now and
- * go before `expiresAt`, which is epoch ms; without either, the `exp` of a JWT is read.
+ * The response of a token endpoint (RFC 6749 §5.1), in either spelling. `expiresIn` / `expires_in` are seconds from now and
+ * take precedence over `expiresAt`, which is epoch ms. Without them the `exp` of a JWT is read. Of `expiresIn` and
+ * `expires_in`, the one that is a number or a numeric string counts. An empty or null refresh token counts as none.
  */
 export type TokenResponse =
   | {
       accessToken: string;
-      refreshToken?: string | undefined;
+      refreshToken?: string | null | undefined;
       expiresIn?: number | undefined;
       expiresAt?: number | undefined;
     }
   // An interface has no index signature, and fits here.
   | {
       access_token: string;
-      refresh_token?: string | undefined;
+      refresh_token?: string | null | undefined;
       expires_in?: number | string | undefined;
     }
   | {
       access_token: string;
-      refresh_token?: string | undefined;
+      refresh_token?: string | null | undefined;
       expires_in?: number | string | undefined;
       token_type?: string | undefined;
       scope?: string | undefined;
@@ -34,7 +38,7 @@ export type TokenResponse =
       readonly [extra: string]: unknown;
     };
 
-/** Whether an answer's tokens were issued for this very request, or may be older. */
+/** Whether the tokens were issued in response to this request, or may be older. */
 export type Issued = 'just now' | 'earlier';
 
 const HUNDRED_YEARS_MS = 100 * 365.25 * 86_400_000;
@@ -45,8 +49,8 @@ export function isBearerToken(value: unknown): value is string {
 }
 
 /**
- * Reads a token response. Without a refresh token the previous one stays (RFC 6749 §6).
- * @throws TypeError saying which field is wrong, never its value.
+ * Reads a token response. Without a refresh token the previous one is kept (RFC 6749 §6).
+ * @throws TypeError that names the wrong field, never its value.
  */
 export function readTokens(
   answer: unknown,
@@ -56,24 +60,37 @@ export function readTokens(
   previous?: Tokens | null,
 ): Tokens {
   const accessToken = ownValue(answer, 'accessToken') ?? ownValue(answer, 'access_token');
-  const refreshToken =
-    ownValue(answer, 'refreshToken') ?? ownValue(answer, 'refresh_token') ?? ownValue(previous, 'refreshToken');
-  const needString = (value: unknown, camel: string, snake: string): void => {
-    if (typeof value === 'string' && value !== '') return;
-    const got = value === '' ? 'an empty string' : typeof value;
-    throw new TypeError(`${from}: ${camel} (or ${snake}) must be a non-empty string, but is ${got}`);
-  };
-  needString(accessToken, 'accessToken', 'access_token');
-  if (refreshToken !== undefined) needString(refreshToken, 'refreshToken', 'refresh_token');
-  const expiresAt = readExpiry(answer, from, now) ?? jwtExpiry(accessToken as string, now, issued);
-  return tokensOf(
-    accessToken as string,
-    refreshToken as string | undefined,
-    expiresAt && Math.min(expiresAt, now + HUNDRED_YEARS_MS),
-  );
+  const refreshToken = readRefreshToken(answer, from) ?? previous?.refreshToken;
+  if (typeof accessToken !== 'string' || accessToken === '') {
+    const got = accessToken === '' ? 'an empty string' : typeof accessToken;
+    const keys = accessToken === undefined && typeof answer === 'object' && answer ? keysOf(answer) : '';
+    throw new TypeError(`${from}: accessToken (or access_token) must be a non-empty string, but is ${got}${keys}`);
+  }
+  const expiresAt = readExpiry(answer, from, now, issued) ?? jwtExpiry(accessToken, now, issued);
+  return tokensOf(accessToken, refreshToken, expiresAt && Math.min(expiresAt, now + HUNDRED_YEARS_MS));
 }
 
-/** What is not known has no key, since all this is stored; and no prototype may speak for it. */
+/** @throws TypeError if it is neither a string nor missing. */
+export function readRefreshToken(answer: unknown, from: string): string | undefined {
+  const given = [ownValue(answer, 'refreshToken'), ownValue(answer, 'refresh_token')];
+  const refreshToken = given.find((value) => value !== undefined && value !== '');
+  if (refreshToken !== undefined && typeof refreshToken !== 'string') {
+    throw new TypeError(`${from}: refreshToken (or refresh_token) must be a string, but is ${typeof refreshToken}`);
+  }
+  return refreshToken;
+}
+
+/** The names that a wrong response has, which often says what it is. */
+function keysOf(answer: object): string {
+  try {
+    const keys = Object.keys(answer).filter((key) => /^[a-z_]{1,30}$/i.test(key));
+    return keys.length > 0 ? ` (got the keys ${keys.slice(0, 8).join(', ')})` : '';
+  } catch {
+    return '';
+  }
+}
+
+/** Unknown fields have no key, since tokens are stored as JSON, and no prototype can stand in for them. */
 export function tokensOf(accessToken: string, refreshToken?: string, expiresAt?: number): Tokens {
   return withoutPrototype({
     accessToken,
@@ -82,22 +99,28 @@ export function tokensOf(accessToken: string, refreshToken?: string, expiresAt?:
   });
 }
 
-function readExpiry(answer: unknown, from: string, now: number): number | undefined {
-  const expiresIn = ownValue(answer, 'expiresIn') ?? ownValue(answer, 'expires_in');
-  const isNumeric = typeof expiresIn === 'string' && /^\s*-?\d+(?:\.\d+)?(?:e\d+)?\s*$/i.test(expiresIn);
-  const lifetimeMs = (typeof expiresIn === 'number' || isNumeric ? Number(expiresIn) : NaN) * 1000;
-  if (!Number.isNaN(lifetimeMs)) return now + Math.max(lifetimeMs, 0);
+function readExpiry(answer: unknown, from: string, now: number, issued: Issued): number | undefined {
+  for (const expiresIn of [ownValue(answer, 'expiresIn'), ownValue(answer, 'expires_in')]) {
+    const isNumeric = typeof expiresIn === 'string' && /^\s*-?\d+(?:\.\d+)?(?:e\d+)?\s*$/i.test(expiresIn);
+    const lifetimeMs = (typeof expiresIn === 'number' || isNumeric ? Number(expiresIn) : NaN) * 1000;
+    if (!Number.isNaN(lifetimeMs)) return now + Math.max(lifetimeMs, 0);
+  }
   const expiresAt = ownValue(answer, 'expiresAt');
   if (typeof expiresAt !== 'number' || !Number.isFinite(expiresAt)) return undefined;
   if (expiresAt > 1e9 && expiresAt < 1e11 && now > 1e11) {
     throw new TypeError(`${from}: expiresAt takes epoch milliseconds, but ${String(expiresAt)} looks like seconds`);
   }
-  return expiresAt;
+  return unlessPast(expiresAt, now, issued);
 }
 
-/** When a JWT ends by this machine's clock (RFC 7519 §4.1.4). */
+/** A token that was issued a moment ago has not expired, whatever this machine's clock says: it is used until a 401. */
+function unlessPast(expiresAt: number, now: number, issued: Issued): number | undefined {
+  return issued === 'just now' && expiresAt <= now ? undefined : expiresAt;
+}
+
+/** When a JWT expires by this machine's clock (RFC 7519 §4.1.4). */
 function jwtExpiry(token: string, now: number, issued: Issued): number | undefined {
-  // What is longer is no JWT of a sensible size, and ends in the middle of its payload.
+  // A longer token is no JWT of a sensible size, and is cut off in the middle of its payload.
   const [, payload = '', signature, extra] = token.slice(0, 16_384).split('.', 4);
   if (signature === undefined || extra !== undefined) return undefined;
   try {
@@ -105,8 +128,9 @@ function jwtExpiry(token: string, now: number, issued: Issued): number | undefin
     const exp = ownValue(claims, 'exp');
     const iat = ownValue(claims, 'iat');
     if (typeof exp !== 'number') return undefined;
-    // Clocks differ, lifetimes do not: a token issued a moment ago lives from now on.
-    return issued === 'just now' && typeof iat === 'number' && exp > iat ? now + (exp - iat) * 1000 : exp * 1000;
+    // Clocks differ, lifetimes do not: a token issued a moment ago is valid from now for its lifetime.
+    if (issued === 'just now' && typeof iat === 'number' && exp > iat) return now + (exp - iat) * 1000;
+    return unlessPast(exp * 1000, now, issued);
   } catch {
     return undefined;
   }

@@ -5,33 +5,27 @@ import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { shortPath } from './short-path.js';
 
-/** A socket in the directory: who has it there waits, or is at work. The lower number goes first. */
-interface Ticket {
+/** A socket in the lock directory, named `<queue>.<number>.<id>`. Its process waits for the lock or holds it. The lowest number holds it. */
+interface QueueEntry {
   readonly name: string;
   readonly number: number;
-}
-
-/** A ticket of our own. */
-interface Place {
-  readonly name: string;
-  leave(): void;
 }
 
 const WINDOWS = process.platform === 'win32';
 
 /**
- * Runs `work` while nobody else of this queue runs theirs, in this process or another one of this machine, in the order of arrival.
+ * Runs `work` while no other work of this queue runs, in this process or in another one of this machine. First in, first out.
  *
- * Everybody listens on a socket in `directory`, renames it to the next number, and waits until no lower number answers. The
- * kernel closes a socket with its process, however that ends, and tells who is connected to it. So no lock is ever judged by
- * its age, and none is taken from a process that lives, not even from one that is stopped.
+ * Each process listens on a socket in `directory`, renames it to the next number, and waits until no lower number accepts
+ * connections. The kernel closes a socket when its process ends, however it ends, and thereby ends the connections of those
+ * that wait for it. So the age of a lock does not matter, and no lock is taken from a living process, even a stopped one.
  *
- * Why no two are at work at once: everybody listens before they have a number, and looks around once more after. Whoever
- * sees a higher number then begins again; so the higher of any two came after the lower had looked, has seen it, and waits.
+ * Two processes never hold the lock at once: each listens before it has a number, and reads the directory again afterwards. If it
+ * finds a higher number it starts anew. So of two entries the higher one was numbered after the lower one was visible, and waits.
  *
- * @throws the signal's reason when it ends the waiting. `work` that has begun is not cut short.
+ * @throws The signal's reason if it aborts the wait. Work that has begun is not cut short.
  */
-export async function takeTurn<T>(
+export async function withFileLock<T>(
   directory: string,
   queue: string,
   work: () => Promise<T>,
@@ -40,22 +34,22 @@ export async function takeTurn<T>(
   signal.throwIfAborted();
   const short = shortPath(directory);
   try {
-    let place: Place | undefined;
-    while (!place) place = await arrive(short.path, queue);
+    let entry: { readonly name: string; leave(): void } | undefined;
+    while (!entry) entry = await enqueue(short.path, queue);
     try {
-      for (let next; (next = whoIsBefore(place, short.path, queue));) await absence(short.path, next, signal);
+      for (let next; (next = predecessorOf(entry.name, short.path, queue));) await endOf(short.path, next, signal);
       signal.throwIfAborted();
       return await work();
     } finally {
-      place.leave();
+      entry.leave();
     }
   } finally {
     short.forget();
   }
 }
 
-/** undefined: somebody else arrived at the same moment. */
-async function arrive(directory: string, queue: string): Promise<Place | undefined> {
+/** Returns undefined if another process took a number at the same moment. */
+async function enqueue(directory: string, queue: string): Promise<{ name: string; leave(): void } | undefined> {
   const id = randomBytes(6).toString('hex');
   let name = `${id}.tmp`;
   const waiters = new Set<Socket>();
@@ -69,82 +63,82 @@ async function arrive(directory: string, queue: string): Promise<Place | undefin
     server.close();
     for (const waiter of waiters) waiter.destroy();
   };
-  let hasArrived = false;
+  let isFirst = false;
   try {
-    // A worker of node:cluster would have its primary open it, and depend on that being alive and idle.
+    // `exclusive`: a worker of node:cluster would let its primary listen, and depend on that process.
     server.unref().listen({ path: addressOf(directory, name), exclusive: true });
     await once(server, 'listening');
     server.on('error', () => undefined);
     if (WINDOWS) writeFileSync(join(directory, name), '');
-    // From here in one go: who was first to come in this process is the first to be served.
-    const number = (ticketsIn(directory, queue)[0]?.number ?? 0) + 1;
-    const ticket = `${queue}.${String(number)}.${id}`;
-    renameSync(join(directory, name), join(directory, ticket));
-    name = ticket;
-    hasArrived = ticketsIn(directory, queue)[0]?.name === ticket;
-    return hasArrived ? { name, leave } : undefined;
+    // Synchronous from here on, so that the callers of one process keep their order.
+    const number = (entriesOf(directory, queue)[0]?.number ?? 0) + 1;
+    const numbered = `${queue}.${String(number)}.${id}`;
+    renameSync(join(directory, name), join(directory, numbered));
+    name = numbered;
+    isFirst = entriesOf(directory, queue)[0]?.name === numbered;
+    return isFirst ? { name, leave } : undefined;
   } finally {
-    // Who has seen this ticket must not go on waiting for it: a new number needs a new socket.
-    if (!hasArrived) leave();
+    // Others may wait for this entry already: a new number needs a new socket.
+    if (!isFirst) leave();
   }
 }
 
-function whoIsBefore({ name }: Place, directory: string, queue: string): string | undefined {
-  const names = ticketsIn(directory, queue).map((ticket) => ticket.name);
+function predecessorOf(name: string, directory: string, queue: string): string | undefined {
+  const names = entriesOf(directory, queue).map((entry) => entry.name);
   return names[names.indexOf(name) + 1];
 }
 
-/** From the highest to the lowest; who drew the same number goes by name. */
-function ticketsIn(directory: string, queue: string): Ticket[] {
+/** From the highest to the lowest. Equal numbers are ordered by name. */
+function entriesOf(directory: string, queue: string): QueueEntry[] {
   return readdirSync(directory)
     .map((name) => ({ name, number: name.startsWith(`${queue}.`) ? Number(name.split('.')[1]) : NaN }))
     .filter(({ number }) => Number.isSafeInteger(number))
     .sort((one, other) => other.number - one.number || (one.name < other.name ? 1 : -1));
 }
 
-/** Resolves when nobody answers there any more. What is left of a process that was killed goes away. */
-async function absence(directory: string, name: string, signal: AbortSignal): Promise<void> {
+/** Resolves when no process listens there any more, and removes what a killed process left. */
+async function endOf(directory: string, name: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     signal.throwIfAborted();
-    const problem = await endOf(addressOf(directory, name), signal);
+    const problem = await connectionEnd(addressOf(directory, name), signal);
     if (problem?.code === 'ENOENT' || problem?.code === 'ECONNREFUSED') break;
-    // Let in, and sent away: it has gone, or has no room for another connection.
+    // A reset: it accepted the connection and ended, or its backlog is full.
     if (problem && problem.code !== 'ECONNRESET') throw problem;
   }
-  // No name is ever given twice, so this can be nobody else's.
+  // Names are never reused, so no other process has this one.
   remove(join(directory, name));
 }
 
-/** What cannot be removed is no more than a dead socket. */
+/** A file that cannot be removed is a dead socket, which blocks no lock. */
 function remove(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch {
-    // As above.
+    // See above.
   }
 }
 
-/** How a connection ended that nothing is sent over. */
-function endOf(path: string, signal: AbortSignal): Promise<NodeJS.ErrnoException | undefined> {
+/** Connects, sends nothing, and resolves when the connection has ended, with the error if there was one. */
+function connectionEnd(path: string, signal: AbortSignal): Promise<NodeJS.ErrnoException | undefined> {
   return new Promise((resolve) => {
     let problem: NodeJS.ErrnoException | undefined;
     const socket = connect(path);
-    const leave = (): void => {
+    const abort = (): void => {
       socket.destroy();
     };
-    // The `signal` that connect() takes would keep its listener.
-    signal.addEventListener('abort', leave);
+    // The option `signal` of connect() would keep its listener.
+    signal.addEventListener('abort', abort);
     socket
       .on('error', (error) => (problem = error))
       .on('close', () => {
-        signal.removeEventListener('abort', leave);
+        signal.removeEventListener('abort', abort);
         resolve(problem);
       });
     socket.unref().resume();
   });
 }
 
-/** Windows has no sockets in directories: there a ticket is an empty file, and a pipe of its own shows who lives. */
+/** On Windows a directory holds no sockets: an entry is an empty file there, and a named pipe shows whether its process lives. */
 function addressOf(directory: string, name: string): string {
   return WINDOWS ? `\\\\.\\pipe\\axios-attach-auth-${/[\da-f]{12}/.exec(name)?.[0] ?? ''}` : join(directory, name);
 }

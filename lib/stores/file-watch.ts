@@ -4,22 +4,23 @@ import { basename, dirname } from 'node:path';
 const POLL_MS = 1_000;
 
 /**
- * Calls `onChange` when the file may have been replaced, also more than once; holds no process. Where its directory cannot be watched, or is not there
- * yet, the file is looked at once a second.
+ * Calls `onChange` when the file may have been replaced or removed, sometimes more than once. It does not keep the process alive. If the
+ * directory cannot be watched or does not exist, the file is checked once a second.
  */
 export function watchPath(file: string, onChange: () => void): () => void {
-  const hint = (): void => {
+  // One file may be watched several times, and each watch ends by itself.
+  const changed = (): void => {
     onChange();
   };
   const poll = (): void => {
-    watchFile(file, { persistent: false, interval: POLL_MS }, hint);
+    watchFile(file, { persistent: false, interval: POLL_MS }, changed);
   };
   let isStopped = false;
   let watcher: FSWatcher | undefined;
   try {
-    // The file itself is another one after each write.
+    // The directory, since each write replaces the file by another one.
     watcher = watch(dirname(file), { persistent: false }, (_event, name) => {
-      if (name === null || name === basename(file)) hint();
+      if (name === null || name === basename(file)) changed();
     });
     watcher.on('error', () => {
       watcher?.close();
@@ -31,6 +32,6 @@ export function watchPath(file: string, onChange: () => void): () => void {
   return () => {
     isStopped = true;
     watcher?.close();
-    unwatchFile(file, hint);
+    unwatchFile(file, changed);
   };
 }

@@ -1,81 +1,120 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { alarm, systemClock } from '../clock.js';
-import { parseStored, type StoredSession, type TokenStore } from '../session/store.js';
-import { takeTurn } from './file-lock.js';
+import { safeGet } from '../safe-read.js';
+import type { SessionStore } from '../session/store.js';
+import { withFileLock } from './file-lock.js';
 import { watchPath } from './file-watch.js';
-import { ensurePrivateDirectory, readPrivate, removeAbandoned, replacePrivate } from './private-file.js';
+import {
+  ensurePrivateDirectory,
+  PRIVATE_FILE,
+  readPrivate,
+  removeAbandonedDrafts,
+  replacePrivate,
+} from './private-file.js';
+import type { KeepingPort } from './sealed-port.js';
+import { sharedStore, type SealOptions } from './shared-store.js';
+import { parseStored, type StoredSession } from './token-store.js';
 
-/** A write takes milliseconds; who holds the file for so long is stopped or hangs. */
-const WRITE_TURN_LIMIT_MS = 1_500;
+/** A write takes milliseconds: a process that holds the write lock for longer is stopped or hangs. */
+const WRITE_LOCK_MS = 1_500;
+/** No file can be created there. */
+const UNWRITABLE = /^(?:EACCES|EPERM|EROFS|ENOTDIR|ENOENT|ENOSPC|EDQUOT)$/;
 
 /**
- * Keeps a session in a file, for all processes of one machine: one of them refreshes, the others find what it got, and
- * the next process finds it with its expiry.
+ * Keeps a session in a file, for all processes of one machine. One of them refreshes, the others use its tokens, and the
+ * next process starts with them.
  *
- * The file has mode 0600 from its first byte, directories that have to be made 0700. It is written as a draft, fsynced and
- * renamed, so that a crash leaves the old session or the new one, never half of one. Locks and drafts are in `<path>.lock`,
- * a directory beside it: locks are sockets there, which the kernel lets go of when their process ends, so there is no lock
- * to be cleaned up, and none expires. They reach as far as one kernel does: containers that share the volume are kept apart,
- * machines that share it over a network are not. The volume must take Unix sockets. On Windows the locks are named pipes,
- * and there are no modes: keep the file in the user's own profile there.
+ * The file has mode 0600 from its first byte, created directories have 0700. A write creates a draft, syncs it and renames
+ * it, so a crash leaves the old session or the new one. Locks and drafts are in `<path>.lock`, a directory beside the file.
  *
- * @param path Where. Relative to the working directory at the time of the call. All who share the session name the same file.
- * @returns A store. `exclusive()` lets its callers in one after another, in the order of arrival, and rejects with the signal's
- *   reason while it waits; a process that is stopped keeps its turn. `compareAndSet()` does not wait for those, and rejects
- *   with the code EBUSY when another process is at the file for more than 1.5 s.
- *   `subscribe()` tells within moments where the directory can be watched, else within a second.
- * @throws TypeError if `path` is no non-empty string. `load()` and `compareAndSet()` reject when the path is a symlink or
- *   no regular file, belongs to somebody else, or can be read by others. A file that holds no session (torn, foreign) is
- *   moved aside as `<path>.bad` (or `.bad.2` and so on) and counts as empty.
+ * A lock is a Unix socket there, which the kernel closes when its process ends. No lock expires, and none is left behind. It
+ * reaches as far as one kernel does: containers that share the volume exclude each other, machines that share it over a
+ * network do not. On Windows locks are named pipes, and there are no modes: keep the file in the user's own profile.
+ *
+ * A file that holds no session (torn, foreign) is moved to `<path>.bad`, then `<path>.bad.2` and so on, and counts as empty. A
+ * sealed one that no key opens is copied there. A symlink, a file of another user, one that others can read, and anything
+ * but a regular file is refused (event `store-degraded`). If nothing is stored and nothing can be written, the
+ * session is in memory alone. If something is stored but its directory is not writable, a refresh fails.
+ *
+ * @param path Relative to the working directory at the time of the call.
+ * @throws TypeError if `path` is not a non-empty string, or `seal` has no `seal` and `open`.
  */
-export function fileStore(path: string): TokenStore {
-  if (typeof path !== 'string' || path === '') throw new TypeError(`fileStore() takes a path, but got ${typeof path}`);
-  const file = resolve(path);
-  const backstage = `${file}.lock`;
+export function fileStore(path: string, options: SealOptions = {}): SessionStore {
+  return sharedStore('fileStore', filePort(path), options, '');
+}
 
-  async function alone<T>(queue: 'refresh' | 'write', work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    ensurePrivateDirectory(backstage);
-    return takeTurn(backstage, queue, work, signal);
+/** @internal */
+export function filePort(path: string): KeepingPort {
+  if (typeof path !== 'string' || path === '')
+    throw new TypeError(`fileStore() takes a path, a non-empty string, but got ${typeof path}`);
+  const file = resolve(path);
+  const lockDirectory = `${file}.lock`;
+
+  async function locked<T>(queue: 'refresh' | 'write', work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    ensurePrivateDirectory(lockDirectory);
+    return withFileLock(lockDirectory, queue, work, signal);
   }
 
-  /** A refresh may take long: what is written meanwhile, a sign-out above all, does not wait for it. */
-  async function whileNobodyWrites<T>(work: () => Promise<T>): Promise<T> {
+  /** A lock of its own: a write, above all a sign-out, does not wait for the refresh of another process. */
+  async function withWriteLock<T>(work: () => Promise<T>): Promise<T> {
     const controller = new AbortController();
-    const cancel = alarm(systemClock, WRITE_TURN_LIMIT_MS, () => {
-      controller.abort(
-        Object.assign(new Error('fileStore(): another process keeps the file busy.'), { code: 'EBUSY' }),
-      );
+    const cancel = alarm(systemClock, WRITE_LOCK_MS, () => {
+      const message = `fileStore(): another process has held the write lock for ${String(WRITE_LOCK_MS)} ms.`;
+      controller.abort(Object.assign(new Error(message), { code: 'EBUSY' }));
     });
     try {
-      return await alone('write', work, controller.signal);
+      return await locked('write', work, controller.signal);
     } finally {
       cancel();
     }
   }
 
-  /** The stored session, by somebody whom no writer can get in the way. */
-  async function find(): Promise<StoredSession | undefined> {
+  /** Needs the write lock: what is read must be what is moved. */
+  async function readOrMoveAside(): Promise<StoredSession | undefined> {
     const found = await read(file);
-    if (found === 'bad') await moveAside(file);
+    if (found === 'bad') await rename(file, freeName(file));
     return found === 'bad' ? undefined : found;
   }
 
   return {
     async load() {
       const found = await read(file);
-      return found === 'bad' ? whileNobodyWrites(find) : found;
+      return found === 'bad' ? withWriteLock(readOrMoveAside) : found;
     },
     compareAndSet: (expected, next) =>
-      whileNobodyWrites(async () => {
-        if ((await find())?.generation !== expected) return false;
-        await removeAbandoned(backstage);
-        await replacePrivate(file, `${JSON.stringify(next)}\n`, backstage);
+      withWriteLock(async () => {
+        if ((await readOrMoveAside())?.generation !== expected) return false;
+        await removeAbandonedDrafts(lockDirectory);
+        await replacePrivate(file, `${JSON.stringify(next)}\n`, lockDirectory);
         return true;
       }),
-    exclusive: (work, { signal }) => alone('refresh', work, signal),
+    async exclusive(work, { signal }) {
+      const lock = { isHeld: false };
+      try {
+        return await locked(
+          'refresh',
+          () => {
+            lock.isHeld = true;
+            return work();
+          },
+          signal,
+        );
+      } catch (error) {
+        if (lock.isHeld || !UNWRITABLE.test(String(safeGet(error, 'code')))) throw error;
+        // Where no process can store anything, none shares a session.
+        if ((await readPrivate(file)) !== undefined) throw error;
+        return work();
+      }
+    },
     subscribe: (onChange) => watchPath(file, onChange),
+    keepAside: () =>
+      withWriteLock(async () => {
+        const text = (await readPrivate(file)) ?? '';
+        const name = freeName(file, text);
+        if (!existsSync(name)) writeFileSync(name, text, { mode: PRIVATE_FILE, flag: 'wx' });
+      }),
   };
 }
 
@@ -84,8 +123,10 @@ async function read(file: string): Promise<StoredSession | 'bad' | undefined> {
   return text === undefined ? undefined : (parseStored(text) ?? 'bad');
 }
 
-async function moveAside(file: string): Promise<void> {
-  let aside = `${file}.bad`;
-  for (let count = 2; existsSync(aside); count++) aside = `${file}.bad.${String(count)}`;
-  await rename(file, aside);
+/** Returns the first name that is free, or that holds `text` already. */
+function freeName(file: string, text?: string): string {
+  let name = `${file}.bad`;
+  for (let count = 2; existsSync(name) && readFileSync(name, 'utf8') !== text; count++)
+    name = `${file}.bad.${String(count)}`;
+  return name;
 }

@@ -4,33 +4,32 @@ import { lstat, open, readdir, rename, unlink, type FileHandle } from 'node:fs/p
 import { dirname, join } from 'node:path';
 import { systemClock } from '../clock.js';
 
-const PRIVATE_FILE = 0o600;
+export const PRIVATE_FILE = 0o600;
 const PRIVATE_DIRECTORY = 0o700;
-/** Drafts of a killed process are removed after so long. */
+/** A write takes milliseconds: an older draft is that of a killed process. */
 const ABANDONED_AFTER_MS = 60_000;
-
-/** The file's text; undefined: there is none. */
+/** Returns the file's text; undefined: there is no file. */
 export async function readPrivate(file: string): Promise<string | undefined> {
   let handle: FileHandle;
   try {
-    // A symlink in its place could lead anywhere; O_NOFOLLOW is 0 where there is none.
-    handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+    // A symlink could lead anywhere, and opening a FIFO would wait for a writer. On Windows both flags are undefined, which counts as 0.
+    handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw code === 'ELOOP' ? refused('file is a symlink') : error;
   }
   try {
     const state = await handle.stat();
-    if (!state.isFile()) throw refused('file is no regular file');
-    assertOurs('file', state, 600);
+    if (!state.isFile()) throw refused('file is not a regular file');
+    assertPrivate('file', state, 600);
     return await handle.readFile('utf8');
   } finally {
     await handle.close();
   }
 }
 
-/** Puts another file in the place of the old one; the draft of it is made in `drafts`, a directory of the same volume. */
+/** Replaces the file by a draft that is written in `drafts`, a directory of the same volume. */
 export async function replacePrivate(file: string, text: string, drafts: string): Promise<void> {
   const draft = join(drafts, `${randomBytes(6).toString('hex')}.tmp`);
   const handle = await open(draft, 'wx', PRIVATE_FILE);
@@ -50,16 +49,16 @@ export async function replacePrivate(file: string, text: string, drafts: string)
   await syncDirectory(dirname(file));
 }
 
-/** A directory that only we can look into, made if need be. */
+/** Creates a directory that no other user can read. Throws if there is one that others can read, or anything else. */
 export function ensurePrivateDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: PRIVATE_DIRECTORY });
   const state = lstatSync(directory);
-  if (!state.isDirectory()) throw refused('lock is no directory');
-  assertOurs('lock', state, 700);
+  if (!state.isDirectory()) throw refused('lock is not a directory');
+  assertPrivate('lock', state, 700);
 }
 
-/** Takes away what killed processes have begun there. */
-export async function removeAbandoned(drafts: string): Promise<void> {
+/** Removes the drafts of killed processes. */
+export async function removeAbandonedDrafts(drafts: string): Promise<void> {
   const names = (await readdir(drafts)).filter((name) => name.endsWith('.tmp'));
   for (const draft of names.map((name) => join(drafts, name))) {
     const { mtimeMs = Infinity } = await lstat(draft).catch(() => ({ mtimeMs: undefined }));
@@ -67,12 +66,12 @@ export async function removeAbandoned(drafts: string): Promise<void> {
   }
 }
 
-function assertOurs(what: string, { mode, uid }: { mode: number; uid: number }, due: number): void {
+function assertPrivate(what: string, { mode, uid }: { mode: number; uid: number }, due: number): void {
   if (process.platform === 'win32') return;
   if (process.getuid && uid !== process.getuid()) throw refused(`${what} belongs to another user`);
   if ((mode & 0o077) === 0) return;
   throw refused(
-    `${what} can be read or written by others (mode ${(mode & 0o777).toString(8)}); chmod it to ${String(due)}`,
+    `${what} can be read or written by others (mode ${(mode & 0o777).toString(8)}): chmod it to ${String(due)}`,
   );
 }
 
@@ -84,13 +83,13 @@ async function isSymlink(file: string): Promise<boolean> {
   }
 }
 
-/** The rename itself must survive a power cut; where directories cannot be opened (Windows), it is as durable as it gets. */
+/** The rename must survive a power cut. Not every file system lets a directory be synced. */
 async function syncDirectory(directory: string): Promise<void> {
   try {
     const handle = await open(directory, 'r');
     await handle.sync().finally(() => handle.close());
   } catch {
-    // Not every file system lets a directory be synced.
+    // As durable as it gets there.
   }
 }
 

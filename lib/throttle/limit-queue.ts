@@ -15,6 +15,7 @@ export interface QueuedCall {
 export interface Permit {
   readonly queue: LimitQueue;
   readonly sentAt: number;
+  readonly isProbe: boolean; // the key is closed: the call is sent to find out whether the server has recovered
   release(result: 'granted' | 'ended'): void;
 }
 /** A place in a queue. `ready` rejects with an AuthError; `leave` gives up the place, or the permit. */
@@ -147,7 +148,7 @@ export class LimitQueue {
       if (result === 'granted' && (isProbe || now >= this._cooldown.until)) this._cooldown.granted(now);
       this.pump();
     };
-    return { queue: this, sentAt, release };
+    return { queue: this, sentAt, isProbe, release };
   }
 }
 

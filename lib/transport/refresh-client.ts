@@ -1,18 +1,59 @@
 // `create` has a name of its own only in younger versions.
-import axios, { Axios, type AxiosInstance, type InternalAxiosRequestConfig } from 'axios';
-import { chainOf, isAuthError, withoutSecrets } from '../errors.js';
+import axios, { Axios, type AxiosInstance, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import { chainOf, isAuthError } from '../errors.js';
+import { redactError } from '../redact.js';
+import { safeGet } from '../safe-read.js';
 import { resolveAdapter } from './adapter.js';
 import { fullUrl, resolveUrl } from './origin.js';
-import { followRedirects, guardRedirects, takeRedirects } from './redirects.js';
+import { guardRedirects } from './platform.node.js';
+import { followRedirects, takeRedirects } from './redirects.js';
 
 /** An instance's defaults as they are now, and nothing else of it: what goes through here meets no gate and no session. */
 export function clientOf(instance: AxiosInstance): AxiosInstance {
   return discreet(axios.create(instance.defaults as Parameters<typeof axios.create>[0]));
 }
 
-/** For a refresh that no instance asked for. */
-export function plainClient(): AxiosInstance {
-  return discreet(axios.create());
+/** The response that a refresh received, in case `refresh()` throws later. */
+export interface ReceivedLog {
+  received?: AxiosResponse;
+}
+
+/**
+ * The client of a refresh: a plain one if no instance asked for it. The limits of an instance are those of its calls: `timeout`
+ * would give up a refresh that the server has done, and `validateStatus` would pass off an error as a result.
+ */
+export function refreshClient(instance: AxiosInstance | undefined, log: ReceivedLog = {}): AxiosInstance {
+  const client = axios.create({
+    ...(instance?.defaults as Parameters<typeof axios.create>[0]),
+    timeout: 0,
+    validateStatus: is2xx,
+  });
+  // A later request, say for a profile, does not undo that the server issued tokens.
+  const receive = (response: AxiosResponse | undefined): void => {
+    const { received } = log;
+    if (response && !(received && is2xx(received.status) && !/^(?:get|head)$/i.test(received.config.method ?? '')))
+      log.received = response;
+  };
+  client.interceptors.request.use((config) => {
+    // Metadata that was fetched first says nothing about the request for tokens.
+    if (log.received && /^(?:get|head)$/i.test(log.received.config.method ?? '')) delete log.received;
+    return config;
+  });
+  client.interceptors.response.use(
+    (response) => {
+      receive(response);
+      return response;
+    },
+    (error: unknown) => {
+      receive(safeGet(error, 'response') as AxiosResponse | undefined);
+      return Promise.reject(error);
+    },
+  );
+  return discreet(client);
+}
+
+function is2xx(status: number): boolean {
+  return status >= 200 && status < 300;
 }
 
 /** No interceptors and no defaults: it sends what is final already. */
@@ -24,7 +65,7 @@ export function bareAxios(): Axios {
 function discreet(client: AxiosInstance): AxiosInstance {
   client.interceptors.request.use(keptAtHome);
   client.interceptors.response.use(undefined, (error: unknown) =>
-    Promise.reject(chainOf(error).find(isAuthError) ?? withoutSecrets(error)),
+    Promise.reject(chainOf(error).find(isAuthError) ?? redactError(error)),
   );
   return client;
 }
@@ -35,7 +76,9 @@ function keptAtHome(config: InternalAxiosRequestConfig): InternalAxiosRequestCon
   config.adapter = (final) => {
     const { origin } = resolveUrl(fullUrl(final));
     if (transport !== 'fetch') guardRedirects(final, origin, undefined);
-    return takeRedirects(final, transport, undefined) ? followRedirects(final, send, origin, undefined) : send(final);
+    return takeRedirects(final, transport, undefined)
+      ? followRedirects(final, { send, origin, credentialHeaders: undefined })
+      : send(final);
   };
   return config;
 }

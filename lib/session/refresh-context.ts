@@ -1,0 +1,44 @@
+import type { AxiosInstance } from 'axios';
+import type { MaybePromise } from '../maybe-promise.js';
+import type { TokenResponse, Tokens } from './tokens.js';
+
+/** A request to the token endpoint that was sent may take so long (API.md, "Refresh"): no proxy in wide use waits longer. */
+export const REQUEST_LIMIT_MS = 60_000;
+
+/** What a `refresh` function is given. */
+export interface RefreshContext {
+  /** The refresh token (RFC 6749 §1.5), if there is one: cookie sessions and client credentials have none. */
+  readonly refreshToken: string | undefined;
+  /** The tokens that are to be replaced. */
+  readonly tokens: Tokens | undefined;
+  /** Why. `missing`: nothing is stored; `rejected`: a 401; `manual`: the app called `refresh()`. */
+  readonly reason: 'missing' | 'expiring' | 'rejected' | 'manual';
+  /**
+   * AuthRequest.client of the call that requested the refresh: the instance's defaults without interceptors, so a refresh
+   * through it cannot wait for itself. It has no `timeout` and axios's own `validateStatus`, whatever the instance sets. Its
+   * errors contain no request body, and in Node it follows no redirect to another origin (RFC 9700 §4.12): that fails with
+   * ERR_AUTH_FOREIGN_ORIGIN. For `manual` it is that of the first instance attached, else a plain one.
+   */
+  readonly client: AxiosInstance;
+  /**
+   * Aborts after 60 s, and on sign-out or another principal if there is no `revoke`. Never on a caller's limit: a refresh
+   * that was sent is left to complete, since the server may have replaced the refresh token already.
+   */
+  readonly signal: AbortSignal;
+}
+
+/** Obtains tokens. Returns null if nobody is signed in. Throws a RefreshRejectedError if the refresh token is no longer valid. */
+export type RefreshFunction = (context: RefreshContext) => MaybePromise<TokenResponse | null>;
+
+/** What a `revoke` function is given. */
+export interface RevokeContext {
+  /** The tokens of the session that has ended. */
+  readonly tokens: Tokens;
+  /** The client of the first instance attached, else a plain one. */
+  readonly client: AxiosInstance;
+  /** Aborts after 60 s. */
+  readonly signal: AbortSignal;
+}
+
+/** Tells the server that a session has ended (RFC 7009). */
+export type RevokeFunction = (context: RevokeContext) => MaybePromise<unknown>;

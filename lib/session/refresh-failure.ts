@@ -1,0 +1,173 @@
+import { chainOf } from '../errors.js';
+import { parseRetryAfter } from '../http/retry-after.js';
+import { parseChallenges } from '../http/www-authenticate.js';
+import { safeGet } from '../safe-read.js';
+
+/**
+ * What a failed refresh means. Only the first three end a session, or show that there is none.
+ *
+ * - `refused`: the refresh token is no longer valid. The session ends for every holder of the store.
+ * - `refused-here`: a plain 401 or 403, which a gateway may have sent. The session ends for this holder, the store stays as it is.
+ * - `not-signed-in`: there was no session to refresh, and the server knows of none.
+ * - `unreachable`: no response, and a network code says why. Sent again promptly.
+ * - `unavailable`: 408, 429, 5xx or an HTML page. Sent again with backoff.
+ * - `unanswered`: no response was read, but the server may have sent one. Not sent again within this refresh.
+ * - `configuration`: the server refuses this client or request, or sends no token. Not sent again for a while.
+ */
+export type RefreshFailureKind =
+  'refused' | 'refused-here' | 'not-signed-in' | 'unreachable' | 'unavailable' | 'unanswered' | 'configuration';
+
+/** Why a refresh failed, as {@link classify} reads it from an error or a response. */
+export interface RefreshFailure {
+  readonly kind: RefreshFailureKind;
+  /** The server sent a 2xx: the refresh token may be spent, so this refresh must not send it again, whatever the kind. */
+  readonly mayBeSpent: boolean;
+  /** For events: an OAuth error code, an error code of the network or the client, `rejected`, `status` or `unknown`. */
+  readonly code: string;
+  readonly status: number | undefined;
+  /** What Retry-After asks for in ms, at most 60 000. */
+  readonly retryAfterMs: number | undefined;
+}
+
+export interface FailureContext {
+  readonly reason: 'missing' | 'expiring' | 'rejected' | 'manual';
+  /** Epoch ms. */
+  readonly now: number;
+  /** The last response that `context.client` received during this refresh. */
+  readonly received?: unknown;
+  /** What {@link readUnreadBody} found. */
+  readonly body?: string | undefined;
+  /** `refresh()` resolved with the value instead of rejecting with it. */
+  readonly isResult?: boolean;
+}
+
+/** As long as a refresh may take: the end of a longer Retry-After could not be waited for. */
+const LONGEST_RETRY_AFTER_MS = 60_000;
+/** Larger than any error document: parsing more would only cost time. */
+const LONGEST_DOCUMENT = 65_536;
+/** OAuth error codes that speak of the client or the request: RFC 6749 §5.2, RFC 8628 §3.5, RFC 8707 §2, RFC 9449 §5. */
+const CLIENT_REFUSED =
+  /^(?:invalid_(?:client|request|scope|target|dpop_proof)|unauthorized_client|unsupported_grant_type|use_dpop_nonce|slow_down|server_error|temporarily_unavailable)$/;
+/** The connection failed. */
+const NETWORK =
+  /^(?:ECONN(?:RESET|REFUSED)|EPIPE|ENOTFOUND|EAI_\w+|E(?:HOST|NET)(?:UNREACH|DOWN)|ERR_NETWORK|UND_ERR_(?:SOCKET|CONNECT_TIMEOUT))$/;
+/** The client did not wait for the response. */
+const GIVEN_UP = /ABORTED|CANCELED|TIMEDOUT|TIMEOUT/;
+/** `context.client` met a redirect to another origin, or an endpoint without TLS. */
+const UNSAFE_ENDPOINT = /^ERR_AUTH_(?:FOREIGN_ORIGIN|INSECURE)$/;
+/** oauth4webapi and openid-client throw these for a 2xx that they do not accept. */
+const UNUSABLE_2XX = /^OAUTH_(?:INVALID_RESPONSE|PARSE_ERROR|JWT_\w+)$/;
+
+/**
+ * Returns what a failed refresh means: by name, status, OAuth error code and network code of what `refresh()` rejected or
+ * resolved with, never by its message. They are read from the error, its `response` and its causes, so that the errors of
+ * axios, fetch, ky, got, oauth4webapi and openid-client are understood.
+ */
+export function classify(failure: unknown, context: FailureContext): RefreshFailure {
+  const { reason, now, received, body, isResult = false } = context;
+  const chain: readonly unknown[] = isResult ? [failure] : chainOf(failure);
+  const codes = chain.map((each) => safeGet(each, 'code')).filter((code) => typeof code === 'string');
+  const transport = codes.find((code) => NETWORK.test(code) || GIVEN_UP.test(code));
+  const holders = chain.flatMap((each) => [safeGet(each, 'response'), each, safeGet(each, 'cause')]);
+  if (isResult) holders.unshift(received);
+  // Without a cause of its own, an error speaks of the response that the client received.
+  else if (transport === undefined) holders.push(received);
+
+  const found = holders.find((holder) => statusOf(holder) !== undefined);
+  const status = statusOf(found);
+  // An error may hold less of the response: of a 2xx neither headers nor data.
+  const response = statusOf(received) === status ? received : found;
+  const oauthCode = errorCodeOf([...holders, body]) ?? (status === 401 ? challengeCodeOf(response) : undefined);
+  const isRejected = safeGet(failure, 'name') === 'RefreshRejectedError';
+  const mayBeSpent =
+    is2xx(status) ||
+    is2xx(statusOf(received)) ||
+    (isResult && status === undefined) ||
+    codes.some((code) => UNUSABLE_2XX.test(code));
+
+  function kind(): RefreshFailureKind {
+    if (isRejected || oauthCode === 'invalid_grant') return reason === 'missing' ? 'not-signed-in' : 'refused';
+    if (codes.some((code) => UNSAFE_ENDPOINT.test(code))) return 'configuration';
+    if (isHtml(response, body) || status === 408 || status === 429 || (status ?? 0) >= 500) return 'unavailable';
+    if (CLIENT_REFUSED.test(oauthCode ?? '')) return 'configuration';
+    if (status === undefined) {
+      if (mayBeSpent) return 'configuration';
+      return NETWORK.test(transport ?? '') ? 'unreachable' : 'unanswered';
+    }
+    if (status >= 400 && reason === 'missing') return 'not-signed-in';
+    return status === 401 || status === 403 ? 'refused-here' : 'configuration';
+  }
+
+  const clientCode = codes.find((code) => /^[A-Z_]{1,40}$/.test(code));
+  const date = headerOf(response, 'age') === undefined ? headerOf(response, 'date') : undefined;
+  const retryAfterMs = parseRetryAfter(headerOf(response, 'retry-after'), { now, date });
+  return {
+    kind: kind(),
+    mayBeSpent,
+    code: isRejected ? 'rejected' : (oauthCode ?? clientCode ?? (status === undefined ? 'unknown' : 'status')),
+    status,
+    retryAfterMs: retryAfterMs && Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS),
+  };
+}
+
+/**
+ * Reads the body of a fetch Response on the error or on its causes, unless it was read before: ky and most code around fetch
+ * throw with the document unread. Returns undefined at once if there is none.
+ */
+export function readUnreadBody(failure: unknown): Promise<string | undefined> | undefined {
+  const response = chainOf(failure)
+    .flatMap((each) => [safeGet(each, 'response'), each])
+    .find((holder) => safeGet(holder, 'bodyUsed') === false && typeof safeGet(holder, 'text') === 'function');
+  return (response as Response | undefined)?.text().catch(() => undefined);
+}
+
+/** `status` of axios and fetch, `statusCode` of got and node:http. Zero is no status: fetch gives it to what it hides. */
+function statusOf(holder: unknown): number | undefined {
+  return [safeGet(holder, 'status'), safeGet(holder, 'statusCode')].find(
+    (status): status is number => typeof status === 'number' && status >= 100,
+  );
+}
+
+function is2xx(status: number | undefined): boolean {
+  return status !== undefined && status >= 200 && status < 300;
+}
+
+/** The `error` of an OAuth error document, in the body of a response or on an error that was made of one. */
+function errorCodeOf(holders: readonly unknown[]): string | undefined {
+  return holders
+    .flatMap((holder) => [safeGet(holder, 'data'), safeGet(holder, 'body'), holder])
+    .map((holder) => safeGet(typeof holder === 'string' ? parsed(holder) : holder, 'error'))
+    .find(isErrorCode);
+}
+
+/** Not just any text: it is shown in events. */
+function isErrorCode(code: unknown): code is string {
+  return typeof code === 'string' && /^[a-z][a-z_]{0,39}$/.test(code);
+}
+
+/** A 401 without a document: a challenge for Basic means that the client's own credentials were refused (RFC 6749 §5.2). */
+function challengeCodeOf(response: unknown): string | undefined {
+  const challenges = parseChallenges(headerOf(response, 'www-authenticate'));
+  const code = challenges.map(({ params }) => params.error).find(isErrorCode);
+  return code ?? (challenges.some(({ scheme }) => scheme === 'basic') ? 'invalid_client' : undefined);
+}
+
+/** A page of a gateway or a captive portal says nothing about the session, whatever its status. */
+function isHtml(response: unknown, unread: string | undefined): boolean {
+  const text = [safeGet(response, 'data'), safeGet(response, 'body'), unread].find((body) => typeof body === 'string');
+  return /^\s*text\/html/i.test(headerOf(response, 'content-type') ?? '') || /^\s*</.test(text ?? '');
+}
+
+function headerOf(response: unknown, name: string): string | undefined {
+  const headers = safeGet(response, 'headers') as { get?: (name: string) => unknown } | undefined;
+  const value = typeof safeGet(headers, 'get') === 'function' ? headers?.get?.(name) : safeGet(headers, name);
+  return typeof value === 'string' ? value : undefined;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return text.length > LONGEST_DOCUMENT ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,129 @@
+import { patientAlarm, type Clock } from '../clock.js';
+import { RefreshRejectedError } from '../errors.js';
+import { redactError } from '../redact.js';
+import { refreshClient, type ReceivedLog } from '../transport/refresh-client.js';
+import { REQUEST_LIMIT_MS, type RefreshContext, type RefreshFunction } from './refresh-context.js';
+import { classify, readUnreadBody, type RefreshFailure } from './refresh-failure.js';
+import type { ClientProvider } from './snapshot.js';
+import { isBearerToken, readRefreshToken, readTokens, type Tokens } from './tokens.js';
+
+/** What one refresh leaves for the next. */
+export interface RefreshMemory {
+  /** True while the synchronous part of `refresh()` runs: a call that begins then belongs to it and must not wait for it. */
+  isCalling: boolean;
+  /** The generation whose access token the server refused with a 401. */
+  refusedGeneration: number;
+  /** The refresh token that the server refused. It is never sent again. `status`: that of a plain 401 or 403. */
+  dead: { readonly refreshToken: string; readonly status: number | undefined } | undefined;
+  /** The refresh token that a 2xx without a usable token may have spent. */
+  spent: string | undefined;
+}
+
+/** What a request for tokens needs. */
+export interface RequestDeps {
+  readonly clock: Clock;
+  readonly refresh: RefreshFunction;
+  readonly memory: RefreshMemory;
+}
+
+/** Why a request brought no tokens. */
+export interface Failed {
+  readonly failure: RefreshFailure;
+  readonly cause: unknown;
+  /** A refresh token that came with an unusable access token: the one before may be spent. */
+  readonly rotated: string | undefined;
+}
+
+/**
+ * Calls `refresh()` once and reads what it returns. Resolves after 60 s at the latest, whatever the limits of the waiting calls
+ * are. `late` is called with tokens that arrive after that.
+ */
+export async function requestTokens(
+  { clock, refresh, memory }: RequestDeps,
+  reason: RefreshContext['reason'],
+  clients: ClientProvider,
+  before: Tokens | undefined,
+  controller: AbortController,
+  late: (tokens: Tokens) => void,
+): Promise<Tokens | Failed> {
+  const { signal } = controller;
+  const log: ReceivedLog = {};
+  const failed = (value: unknown, cause: unknown, code?: string, isResult = false, body?: string): Failed => {
+    const failure = classify(value, { reason, now: clock.now(), received: log.received, isResult, body });
+    return {
+      failure: code && /^(?:unknown|status)$/.test(failure.code) ? { ...failure, code } : failure,
+      cause: redactError(cause, before, log.received?.config.data, log.received?.data),
+      rotated: isResult ? refreshTokenIn(value) : undefined,
+    };
+  };
+
+  async function ask(): Promise<Tokens | Failed> {
+    let answer: unknown;
+    try {
+      const refreshToken = before?.refreshToken;
+      const { dead } = memory;
+      if (dead && dead.refreshToken === refreshToken) throw refusedBefore(dead.status);
+      const client = refreshClient(clients.client, log);
+      const tokens = before?.accessToken ? before : undefined;
+      memory.isCalling = true;
+      try {
+        answer = refresh({ refreshToken, tokens, reason, client, signal });
+      } finally {
+        memory.isCalling = false;
+      }
+      answer = await answer;
+      if (answer === null) throw new RefreshRejectedError('refresh() returned null');
+    } catch (error) {
+      const unread = readUnreadBody(error);
+      return failed(error, error, undefined, false, unread && (await unread));
+    }
+    try {
+      const tokens = readTokens(answer, 'refresh()', clock.now(), 'just now', before);
+      const problem = problemWith(tokens, reason === 'rejected' ? before : undefined, clock.now());
+      if (problem) throw new TypeError(`refresh() returned an access token that ${problem}`);
+      return tokens;
+    } catch (error) {
+      return failed(answer, error, 'nonsense', true);
+    }
+  }
+
+  const asking = ask();
+  return new Promise((resolve) => {
+    const stopLimit = patientAlarm(clock, REQUEST_LIMIT_MS, () => {
+      const error = new Error(`no answer within ${String(REQUEST_LIMIT_MS)} ms`);
+      resolve(failed(error, error, 'timeout'));
+      void asking.then((result) => {
+        if (!('failure' in result)) late(result);
+      });
+      controller.abort();
+    });
+    signal.addEventListener('abort', stopLimit);
+    void asking.then((result) => {
+      stopLimit();
+      resolve(result);
+    });
+  });
+}
+
+function problemWith(
+  { accessToken, expiresAt = Infinity }: Tokens,
+  refused: Tokens | undefined,
+  now: number,
+): string | undefined {
+  if (!isBearerToken(accessToken)) return 'no header may carry (RFC 6750 §2.1)';
+  if (accessToken === refused?.accessToken) return 'the server had just refused';
+  return expiresAt <= now ? 'has already expired: expiresIn is in seconds' : undefined;
+}
+
+function refusedBefore(status: number | undefined): Error {
+  const message = 'It was refused before';
+  return status === undefined ? new RefreshRejectedError(message) : Object.assign(new Error(message), { status });
+}
+
+function refreshTokenIn(answer: unknown): string | undefined {
+  try {
+    return readRefreshToken(answer, '');
+  } catch {
+    return undefined;
+  }
+}

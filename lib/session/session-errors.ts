@@ -1,0 +1,40 @@
+import { AuthError } from '../errors.js';
+import type { RefreshFailure } from './refresh-failure.js';
+
+export function sessionExpired(cause?: unknown): AuthError {
+  return new AuthError(
+    'ERR_AUTH_SESSION_EXPIRED',
+    'The session has ended: its refresh token was refused. Sign in again (signIn).',
+    cause,
+  );
+}
+
+export function sessionChanged(): AuthError {
+  return new AuthError(
+    'ERR_AUTH_SESSION_CHANGED',
+    'The call was not sent (again): the session was signed out, or another principal signed in, while it waited. Make it again if it is still wanted.',
+  );
+}
+
+export function refreshFailed(why: string, cause?: unknown): AuthError {
+  return new AuthError('ERR_AUTH_REFRESH_FAILED', `The refresh failed, the session is kept: ${why}`, cause);
+}
+
+export function reasonOf({ kind, status, code }: RefreshFailure, cause: unknown): string {
+  if (code === 'nonsense') return (cause as Error).message;
+  const what = status === undefined ? code : `${String(status)} ${code}`;
+  return kind === 'configuration'
+    ? `the token endpoint refuses this client (${what}).`
+    : `${what}. A later call tries again.`;
+}
+
+export function noAnswerWithin(timeoutMs: number): AuthError {
+  return refreshFailed(
+    `no answer within ${String(timeoutMs)} ms (refreshTimeoutMs). The refresh goes on, and a later call uses its result. A refresh() ` +
+      'that calls through the attached instance waits for itself: use the `client` of its context, or `attachAuth: false` on that call.',
+  );
+}
+
+export function lockNotAcquiredWithin(timeoutMs: number): AuthError {
+  return refreshFailed(`another holder of the store has had its lock for ${String(timeoutMs)} ms (refreshTimeoutMs).`);
+}

@@ -1,0 +1,119 @@
+import type { Clock } from '../clock.js';
+import type { EventBody } from '../events.js';
+import type { Tokens } from './tokens.js';
+
+/** `empty`: nothing was ever stored, so `refresh` may be asked who is signed in. */
+export type StateStatus = 'unknown' | 'empty' | 'signed-in' | 'signed-out' | 'expired';
+
+/**
+ * What changes a session.
+ *
+ * | change         | tokens      | in memory               | in a store                                   | gives way to             |
+ * | -------------- | ----------- | ----------------------- | -------------------------------------------- | ------------------------ |
+ * | `refreshed`    | new         | once the store has them | written                                      | anything written earlier |
+ * | `refused`      | null        | once the store has it   | written: a sign-out of the same principal    | anything written earlier |
+ * | `refused-here` | null        | at once                 | left as it is: another holder asks once more | anything stored later    |
+ * | `nobody`       | null        | at once                 | nothing is stored, nothing is written        | anything stored later    |
+ * | `updated`      | new         | at once                 | written                                      | another principal        |
+ * | `principal`    | new or null | at once                 | written, with the next epoch                 | nothing                  |
+ */
+export type SessionChange = 'refreshed' | 'refused' | 'refused-here' | 'nobody' | 'updated' | 'principal';
+
+/** What a session state works with. */
+export interface SessionStateDeps {
+  readonly clock: Clock;
+  /** Used only if nothing is stored at the first read. An access token of '' stands for a refresh token alone. */
+  readonly initial: Tokens | undefined;
+  /** A state emits `store-degraded` only. */
+  readonly emit: (event: EventBody) => void;
+  /**
+   * Called synchronously, once per change. `loaded`: the first read, or tokens of the same principal that another holder
+   * stored. Other changes of other holders have their own names: `refused`, and `principal`, also for a session that
+   * vanished from its store.
+   */
+  readonly changed: (change: SessionChange | 'loaded') => void;
+}
+
+/** The tokens of one principal. A session reads and changes them through this interface, wherever they are kept. */
+export interface SessionState {
+  readonly status: StateStatus;
+  readonly tokens: Tokens | null;
+  /** Grows with every change of the tokens. */
+  readonly generation: number;
+  /** Grows whenever the principal changes, before the first await of that change. */
+  readonly principalVersion: number;
+  /** Ms until the access token expires, by the wall clock or by its age, whichever is less. Infinity if unknown. */
+  readonly remainingMs: number;
+  /** Ms from its receipt to its expiry. Infinity if unknown. */
+  readonly lifetimeMs: number;
+  /** Resolves once the state has been read; undefined: it has been. */
+  ready(): Promise<void> | undefined;
+  /** Reads again what other holders may have written; undefined: that is done, or there are none. */
+  reload(): Promise<void> | undefined;
+  /** Resolves with the tokens that it replaced, once it is stored or cannot be stored for now. Never rejects. */
+  change(change: SessionChange, tokens: Tokens | null): Promise<Tokens | null>;
+  /** Runs `work` while no other holder runs theirs. `signal` ends the wait, not the work. Rejects if the lock could not be acquired. */
+  exclusive(work: () => Promise<void>, signal: AbortSignal): Promise<void>;
+  /** Follows the changes of other holders. Returns the function that stops it. */
+  follow(): (() => void) | undefined;
+}
+
+/** A session in memory, of one holder. */
+export class MemoryState implements SessionState {
+  status: StateStatus = 'empty';
+  tokens: Tokens | null = null;
+  generation = 0;
+  principalVersion = 0;
+  lifetimeMs = Infinity;
+  private _receivedAt = 0;
+
+  constructor(protected readonly _deps: SessionStateDeps) {
+    if (_deps.initial) this._set('signed-in', _deps.initial, 1);
+  }
+
+  get remainingMs(): number {
+    const { clock } = this._deps;
+    const byAge = this.lifetimeMs - (clock.monotonic() - this._receivedAt);
+    return Math.min((this.tokens?.expiresAt ?? Infinity) - clock.now(), byAge);
+  }
+
+  ready(): Promise<void> | undefined {
+    return undefined;
+  }
+
+  reload(): Promise<void> | undefined {
+    return undefined;
+  }
+
+  change(change: SessionChange, tokens: Tokens | null): Promise<Tokens | null> {
+    const replaced = this.tokens;
+    this._apply(change, tokens, this.generation + Number(change !== 'nobody'));
+    return Promise.resolve(replaced);
+  }
+
+  exclusive(...[work]: Parameters<SessionState['exclusive']>): Promise<void> {
+    return work();
+  }
+
+  follow(): (() => void) | undefined {
+    return undefined;
+  }
+
+  protected _apply(change: SessionChange | 'loaded', tokens: Tokens | null, generation: number): void {
+    if (change === 'principal') this.principalVersion++;
+    const isEnd = change === 'refused' || change === 'refused-here';
+    this._set(tokens ? 'signed-in' : isEnd ? 'expired' : 'signed-out', tokens, generation);
+    this._deps.changed(change);
+  }
+
+  protected _set(status: StateStatus, tokens: Tokens | null, generation: number): void {
+    const { clock } = this._deps;
+    if (this.tokens !== tokens) {
+      this._receivedAt = clock.monotonic();
+      this.lifetimeMs = (tokens?.expiresAt ?? Infinity) - clock.now();
+    }
+    this.status = status;
+    this.tokens = tokens;
+    this.generation = generation;
+  }
+}

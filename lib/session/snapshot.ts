@@ -1,0 +1,123 @@
+import type { AxiosInstance } from 'axios';
+import type { EventBody } from '../events.js';
+
+/** What a session looks like from outside. The object stays the same until something in it changes. */
+export interface SessionSnapshot {
+  /**
+   * `unknown`: the store has not answered yet, or nothing is stored and `refresh` has not yet been asked who is signed in.
+   * `expired`: the refresh token was refused, and nobody has signed in since.
+   */
+  readonly status: 'unknown' | 'signed-out' | 'signed-in' | 'expired';
+  readonly refreshing: boolean;
+  /** Epoch ms. undefined if the server did not say. */
+  readonly expiresAt: number | undefined;
+  /** Grows with every change of the tokens. */
+  readonly generation: number;
+}
+
+/** Creates a client when it is read. undefined: no instance is attached. */
+export interface ClientProvider {
+  readonly client: AxiosInstance | undefined;
+}
+
+/** An axios instance that a session serves. */
+export interface SessionMember extends ClientProvider {
+  readonly isDetached: boolean;
+  emit(event: EventBody): void;
+  /** Calls that wait check whether the session is still that of their principal. */
+  principalChanged(): void;
+}
+
+/** The snapshot and its listeners. */
+export class Snapshots {
+  current: SessionSnapshot = { status: 'unknown', refreshing: false, expiresAt: undefined, generation: 0 };
+  protected readonly _listeners = new Set<() => unknown>();
+
+  /** Replaces the snapshot if something differs, and calls each listener once. */
+  publish(next: SessionSnapshot): void {
+    if (JSON.stringify(next) === JSON.stringify(this.current)) return;
+    this.current = next;
+    for (const listener of this._listeners) void Promise.resolve().then(listener).catch(report);
+  }
+
+  subscribe(listener: () => unknown): () => void {
+    // The same function may subscribe twice, and each subscription ends by itself.
+    const entry = (): unknown => listener();
+    this._listeners.add(entry);
+    return () => {
+      this._listeners.delete(entry);
+    };
+  }
+}
+
+/** `deref` is all that is needed of a WeakRef, which old engines do not have. */
+interface Reference {
+  deref(): SessionMember | undefined;
+}
+
+/** The observers of a session: the instances it serves, and the listeners of `subscribe`. The store is followed while there are any. */
+export class SessionObservers extends Snapshots {
+  private readonly _instances = new Set<Reference>();
+  private _unfollow: (() => void) | undefined;
+  /** Instances that were dropped without detach() leave a reference, which is removed when the set has grown twofold. */
+  private _pruneAt = 16;
+
+  constructor(private readonly _follow: () => (() => void) | undefined) {
+    super();
+  }
+
+  /** The instance that was attached first. */
+  get first(): ClientProvider | undefined {
+    return this._live()[0];
+  }
+
+  emit(event: EventBody): void {
+    for (const instance of this._live()) instance.emit(event);
+  }
+
+  principalChanged(): void {
+    for (const instance of this._live()) instance.principalChanged();
+  }
+
+  join(instance: SessionMember): () => void {
+    const reference: Reference =
+      typeof WeakRef === 'function' ? new WeakRef(instance) : { deref: (): SessionMember => instance };
+    this._instances.add(reference);
+    if (this._instances.size > this._pruneAt) this._pruneAt = 2 * this._live().length + 16;
+    return this._entered(() => this._instances.delete(reference));
+  }
+
+  override subscribe(listener: () => unknown): () => void {
+    return this._entered(super.subscribe(listener));
+  }
+
+  private _live(): SessionMember[] {
+    return [...this._instances].flatMap((reference) => {
+      const instance = reference.deref();
+      if (instance && !instance.isDetached) return instance;
+      this._instances.delete(reference);
+      this._left();
+      return [];
+    });
+  }
+
+  private _entered(leave: () => void): () => void {
+    this._unfollow ??= this._follow();
+    return () => {
+      leave();
+      this._left();
+    };
+  }
+
+  private _left(): void {
+    if (this._instances.size + this._listeners.size > 0) return;
+    this._unfollow?.();
+    this._unfollow = undefined;
+  }
+}
+
+/** A listener's error is its own: it must neither stop the others nor end a process. */
+function report(error: unknown): void {
+  if (typeof reportError === 'function') reportError(error);
+  else console.error(error);
+}

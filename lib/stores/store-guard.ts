@@ -1,0 +1,115 @@
+import { alarm, type Clock } from '../clock.js';
+import type { Emit } from '../events.js';
+import { isPromise, type MaybePromise } from '../maybe-promise.js';
+import { safeGet } from '../safe-read.js';
+import { NOT_OPENED, readStored, type StoredSession, type TokenStore } from './token-store.js';
+
+/** A store that answers later counts as unavailable: a call must not wait longer for what it may not need. */
+const TIME_LIMIT_MS = 2_000;
+const TRY_AGAIN_AFTER_MS = 5_000;
+
+/** The store failed, or did not answer in time. */
+export const FAILED: unique symbol = Symbol('failed');
+export type Failed = typeof FAILED;
+
+/** Accesses a store with a time limit. A failure is an event, and the session goes on in memory. */
+export class StoreGuard {
+  private readonly _store: TokenStore;
+  private readonly _clock: Clock;
+  private readonly _emit: Emit;
+  /** Monotonic. After a failure, a call after this instant tries the store again. */
+  private _tryAgainAt = Infinity;
+
+  constructor(store: TokenStore, clock: Clock, emit: Emit) {
+    this._store = store;
+    this._clock = clock;
+    this._emit = emit;
+  }
+
+  /** undefined: nothing is stored. At once if the store answers at once. */
+  load(): MaybePromise<StoredSession | undefined | Failed> {
+    const read = (value: StoredSession | undefined | Failed): StoredSession | undefined | Failed => {
+      if (value === undefined || value === FAILED) return value;
+      const stored = readStored(value);
+      if (stored) return stored;
+      if (value === NOT_OPENED) this.degrade('load', { name: 'no key opens what is stored' }, 'it counts as none');
+      else this.degrade('load', { name: 'not a session of version 1' });
+      return undefined;
+    };
+    const found = this._ask('load', () => this._store.load());
+    return isPromise(found) ? found.then(read) : read(found);
+  }
+
+  compareAndSet(expected: number | undefined, next: StoredSession): MaybePromise<boolean | Failed> {
+    return this._ask('write', () => this._store.compareAndSet(expected, next));
+  }
+
+  /** Calls `onChange` when the store announces a change. A store that cannot is read when something is to be decided. */
+  follow(onChange: () => void): (() => void) | undefined {
+    const failed = (error: unknown): void => {
+      this.degrade('subscribe', error);
+    };
+    try {
+      const stop: unknown = safeGet(this._store, 'subscribe')?.call(this._store, onChange);
+      if (typeof stop === 'function') return stop as () => void;
+      Promise.resolve(stop).catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+    return undefined;
+  }
+
+  async exclusive(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const lock = safeGet(this._store, 'exclusive');
+    if (!lock) return work();
+    let running: Promise<void> | undefined;
+    // A question of its own: what was false before an await may be true after it.
+    const isRun = (): boolean => running !== undefined;
+    try {
+      await lock.call(this._store, () => (running = work()), { signal });
+      if (!isRun()) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });
+    } catch (error) {
+      if (!isRun() && !signal.aborted) this.degrade('lock', error, 'no refresh without it');
+      throw error;
+    }
+  }
+
+  /** Whether it failed long enough ago to be tried again: true once. */
+  takeRetry(): boolean {
+    if (this._clock.monotonic() < this._tryAgainAt) return false;
+    this._tryAgainAt = Infinity;
+    return true;
+  }
+
+  degrade(what: string, error: unknown, effect = 'the session goes on in memory'): void {
+    // The message of a store's own error could hold anything; its name and code do not.
+    const detail = [safeGet(error, 'name'), safeGet(error, 'code')].filter((part) => typeof part === 'string');
+    this._emit({ type: 'store-degraded', reason: `${what}: ${detail.join(' ')}; ${effect}` });
+  }
+
+  private _ask<T>(what: string, question: () => MaybePromise<T>): MaybePromise<T | Failed> {
+    const failed = (error: unknown): Failed => {
+      this._tryAgainAt = this._clock.monotonic() + TRY_AGAIN_AFTER_MS;
+      this.degrade(what, error);
+      return FAILED;
+    };
+    try {
+      const answer = question();
+      if (!isPromise(answer)) return answer;
+      return new Promise((resolve) => {
+        const giveUp = (): void => {
+          resolve(failed({ name: 'no answer within 2 s' }));
+        };
+        const cancel = alarm(this._clock, TIME_LIMIT_MS, giveUp, 'idle');
+        void Promise.resolve(answer)
+          .catch(failed)
+          .then((value) => {
+            cancel();
+            resolve(value);
+          });
+      });
+    } catch (error) {
+      return failed(error);
+    }
+  }
+}
