@@ -163,6 +163,7 @@ test('detach() ends the subscription', async () => {
   const stage = new Stage();
   const board = new Board(stage);
   const machines = times(3, () => machine(stage, board.port()));
+  await stage.outcomes(machines.map(({ api }) => api.get('/open/x')));
   expect(board.listeners.size).toBe(3);
   for (const { detach } of machines) detach();
   expect(board.listeners.size).toBe(0);

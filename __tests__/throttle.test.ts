@@ -296,6 +296,19 @@ describe('after a 503 with a long Retry-After', () => {
     expect(stage.to('/a')[1]!.at).toBeGreaterThanOrEqual(20_010);
   });
 
+  test('a 429 shows that the server has recovered, and counts from then on', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/a', limited({ 'Retry-After': String(HOUR) }, 503), tooMany(2 * HOUR));
+    await stage.outcome(stage.api.get('/a'));
+    await stage.clock.advance(60_100);
+    expect(await stage.outcome(stage.api.get('/a'))).toMatchObject({ status: 429 });
+    for (const ms of [60_100, HOUR * 1_000]) {
+      await stage.clock.advance(ms);
+      expect(await stage.outcome(stage.api.get('/a'))).toMatchObject({ code: 'ERR_AUTH_THROTTLED' });
+    }
+    expect(stage.to('/a')).toHaveLength(2);
+  });
+
   test('a 429 is kept for as long as it asks', async () => {
     const { stage } = Stage.with({});
     stage.script('/a', tooMany(HOUR));
@@ -474,11 +487,11 @@ describe('cool-downs belong to the scheme', () => {
     stage.script('/open/x', tooMany(30));
     const first = underway(apis[0]!.get('/open/x'));
     await stage.clock.advance(100);
-    const others = apis.map((api, index) => underway(api.get(`/open/${String(index)}`)));
+    const others = times(12, (index) => underway(apis[index % 3]!.get(`/open/${String(index)}`)));
     await stage.clock.advance(1_000);
     expect(stage.calls).toHaveLength(1);
     throttle.reset();
-    expect(await stage.outcomes([first, ...others])).toMatchObject(times(4, () => ({ status: 200 })));
+    expect(await stage.outcomes([first, ...others])).toMatchObject(times(13, () => ({ status: 200 })));
     expect(stage.clock.monotonic()).toBeLessThan(2_000);
     expect(stage.heard('throttled')).toHaveLength(3);
     await stage.clock.advance(31_000);

@@ -21,58 +21,44 @@ export class RetryBudgets {
 }
 
 /**
- * Keeps retries from multiplying an outage: in the last minute at most a tenth as many retries as calls, and where there
- * are few calls, ten retries in ten seconds. Replays after a 401 and after a 429 do not count.
+ * Keeps retries from multiplying an outage: in the last minute at most a tenth as many retries as calls, and for few calls ten
+ * retries in ten seconds. Replays after a 401 and after a 429 do not count.
  */
 export class RetryBudget {
-  readonly #sends = new Uint32Array(WINDOW_S);
-  readonly #retries = new Uint32Array(WINDOW_S);
-  #second = 0;
+  /** The seconds of the last minute in which calls or retries were counted. */
+  private _seconds: { readonly at: number; calls: number; retries: number }[] = [];
 
   /** Nothing was counted in the last minute: a new budget says the same. */
   isIdle(monotonicNow: number): boolean {
-    return Math.floor(monotonicNow / 1000) - this.#second >= WINDOW_S;
+    return (this._seconds.at(-1)?.at ?? -Infinity) <= Math.floor(monotonicNow / 1000) - WINDOW_S;
   }
 
   /** Counts the first attempt of a call. */
   countCall(monotonicNow: number): void {
-    this.#at(monotonicNow, this.#sends);
+    this._second(monotonicNow).calls++;
   }
 
   /** Takes one retry from the budget; false if there is none left. */
   take(monotonicNow: number): boolean {
-    this.#turnTo(Math.floor(monotonicNow / 1000));
-    const isWithin = sum(this.#retries) < SHARE * sum(this.#sends) || this.#recentRetries() < ALWAYS;
-    if (isWithin) this.#at(monotonicNow, this.#retries);
+    const now = this._second(monotonicNow);
+    let [calls, retries, recent] = [0, 0, 0];
+    for (const second of this._seconds) {
+      calls += second.calls;
+      retries += second.retries;
+      if (second.at > now.at - RECENT_S) recent += second.retries;
+    }
+    const isWithin = retries < SHARE * calls || recent < ALWAYS;
+    if (isWithin) now.retries++;
     return isWithin;
   }
 
-  #at(monotonicNow: number, counts: Uint32Array): void {
-    const second = Math.floor(monotonicNow / 1000);
-    this.#turnTo(second);
-    const slot = second % WINDOW_S;
-    counts[slot] = (counts[slot] ?? 0) + 1;
+  private _second(monotonicNow: number): RetryBudget['_seconds'][number] {
+    const at = Math.floor(monotonicNow / 1000);
+    const last = this._seconds.at(-1);
+    if (last && last.at >= at) return last;
+    const second = { at, calls: 0, retries: 0 };
+    this._seconds = this._seconds.filter((earlier) => earlier.at > at - WINDOW_S);
+    this._seconds.push(second);
+    return second;
   }
-
-  /** Forgets the seconds that have left the window. */
-  #turnTo(second: number): void {
-    const passed = Math.min(second - this.#second, WINDOW_S);
-    for (let gone = 0; gone < passed; gone++) {
-      this.#sends[(second - gone) % WINDOW_S] = 0;
-      this.#retries[(second - gone) % WINDOW_S] = 0;
-    }
-    this.#second = Math.max(second, this.#second);
-  }
-
-  #recentRetries(): number {
-    let recent = 0;
-    for (let ago = 0; ago < RECENT_S; ago++) {
-      recent += this.#retries[(this.#second - ago) % WINDOW_S] ?? 0;
-    }
-    return recent;
-  }
-}
-
-function sum(counts: Uint32Array): number {
-  return counts.reduce((total, count) => total + count, 0);
 }

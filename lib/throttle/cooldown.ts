@@ -1,15 +1,12 @@
 import { crowdJitter, notBefore, type Backoff } from '../retry/backoff.js';
 
-/** A longer Retry-After counts as 24 h. */
-const LONGEST_MS = 24 * 3_600_000;
+const LONGEST_MS = 24 * 3_600_000; // a longer Retry-After counts as 24 h
 
 /** How long a key stays closed. Instants are ms of the throttle's timeline. */
 export class Cooldown {
   until = 0;
-  /** A little later than `until`: clients that were told the same instant must not send at the same instant. */
-  releaseAt = 0;
-  /** After a 503, one call is sent before `until`, to see whether the server has recovered. */
-  probeAt = Infinity;
+  releaseAt = 0; // a little later: clients that were told the same instant must not send at the same instant
+  probeAt = Infinity; // after a 503, one call is sent before `until`, to see whether the server has recovered
   consecutiveRefusals = 0;
   private _probeEveryMs = Infinity;
 

@@ -1,54 +1,37 @@
 import type { Cancel, Timeline } from '../clock.js';
-import { queueFull, throttled, type AuthError } from '../errors.js';
+import { queueFull, throttled } from '../errors.js';
 import { Fifo } from '../fifo.js';
 import type { Refusal } from '../http/refusal.js';
 import type { RetryPolicy } from '../retry/decide.js';
 import { Cooldown } from './cooldown.js';
 import { Rate } from './rate.js';
 
-/** A call that enters the throttle. */
+/** `mayWait` is asked at entry and whenever the closed time grows; false rejects the call with ERR_AUTH_THROTTLED. */
 export interface QueuedCall {
-  /** It was sent before: `maxQueued` does not apply. */
   readonly wasSent: boolean;
-  /** Asked at entry and whenever the closed time grows. false: the call is rejected with ERR_AUTH_THROTTLED. */
   mayWait(forMs: number): boolean;
 }
-/** The right to send a call. */
+/** The right to send a call. `release` is idempotent; `granted`: the server let the call in. */
 export interface Permit {
   readonly queue: LimitQueue;
   readonly sentAt: number;
-  /** The key is closed: the call is sent to find out whether the server has recovered. */
-  readonly isProbe: boolean;
-  /** `granted`: the server let the call in. Idempotent. */
+  readonly isProbe: boolean; // the key is closed: the call is sent to find out whether the server has recovered
   release(result: 'granted' | 'ended'): void;
 }
-/** A place in a queue. */
+/** A place in a queue. `ready` rejects with an AuthError; `leave` gives up the place, or the permit. */
 export interface QueueEntry {
-  /** Rejects with an AuthError. */
   readonly ready: Promise<Permit>;
-  /** Gives up the place, or the permit. */
   leave(): void;
 }
-interface Ticket {
-  readonly call: QueuedCall;
-  queue: LimitQueue;
-  admit(permit: Permit): void;
-  reject(error: AuthError): void;
-}
 
-/** If no call is answered for so long, one more is released: a call that hangs holds up no other. */
-const STALL_MS = 5_000;
-/** An unused key is forgotten after so long. */
-const IDLE_MS = 10_000;
-/** The refusals of one burst differ by their travel time: waiting calls are not asked about a smaller extension. */
-const NOTICEABLE_MS = 1_000;
+const STALL_MS = 5_000; // if no call is answered for so long, one more is released: a call that hangs holds up no other
+const IDLE_MS = 10_000; // an unused key is forgotten after so long
+const NOTICEABLE_MS = 1_000; // the refusals of one burst differ by their travel time: no call is asked about less
 
 /** The calls of one key, first in, first out. */
 export class LimitQueue {
-  /** The name of the limit, if a response gave one. */
-  policy: string | undefined;
-  /** The queue of the shared key, which takes over unless this key is closed for longer. */
-  wider: LimitQueue | undefined;
+  policy: string | undefined; // the name of the limit, if a response gave one
+  wider: LimitQueue | undefined; // the queue of the shared key, which takes over unless this key is closed for longer
   readonly waiting = new Fifo<Ticket>();
   private readonly _cooldown = new Cooldown();
   private readonly _rate = new Rate();
@@ -85,21 +68,10 @@ export class LimitQueue {
     if (!call.mayWait(closedForMs)) throw throttled(closedForMs);
     const isFull = waiting.size >= maxQueued && !call.wasSent;
     if (isFull && [...waiting].filter((ticket) => !ticket.call.wasSent).length >= maxQueued) throw queueFull();
-    let permit: Permit | undefined;
-    let ticket!: Ticket;
-    const ready = new Promise<Permit>((resolve, reject) => {
-      const admit = (given: Permit): void => {
-        resolve((permit = given));
-      };
-      ticket = { call, queue: this, admit, reject };
-    });
+    const ticket = new Ticket(call, this);
     waiting.add(ticket);
     this.pump();
-    const leave = (): void => {
-      ticket.queue.waiting.delete(ticket);
-      permit?.release('ended');
-    };
-    return { ready, leave };
+    return ticket;
   }
 
   /** `sentAt`: when this queue released the refused call, if it did. */
@@ -108,6 +80,8 @@ export class LimitQueue {
     const [now, chance] = [this._timeline.now(), this._timeline.clock.random()];
     // The calls that were sent before the key closed are refused, too, which says nothing new.
     const isNews = cooldown.until === 0 || (sentAt !== undefined && sentAt >= rate.openedAt && now >= cooldown.until);
+    // A 429 after a 503: the server has recovered.
+    if (refusal.status !== 503 && cooldown.probeAt < Infinity) cooldown.granted(now);
     if (refusal.perSecond) rate.published(refusal.perSecond);
     if (refusal.retryAfterMs) cooldown.close(now, refusal.retryAfterMs, retry, chance);
     else if (isNews || sentAt === undefined) cooldown.estimate(now, waiting.size, retry, isNews ? chance : 0);
@@ -120,15 +94,17 @@ export class LimitQueue {
       this._askedUntil = cooldown.until;
       const { closedForMs } = this;
       for (const ticket of waiting)
-        if (!ticket.call.mayWait(closedForMs) && waiting.delete(ticket)) ticket.reject(throttled(closedForMs));
+        if (!ticket.call.mayWait(closedForMs) && waiting.delete(ticket))
+          ticket.settle(Promise.reject(throttled(closedForMs)));
     }
     this.pump();
   }
 
   /** Takes over the waiting calls of a narrower key, or of an older queue. */
-  take({ waiting }: LimitQueue): void {
-    for (const ticket of waiting) this.waiting.add(Object.assign(ticket, { queue: this }));
-    waiting.clear();
+  take(other: LimitQueue): void {
+    other._cancel?.();
+    for (const ticket of other.waiting) this.waiting.add(Object.assign(ticket, { queue: this }));
+    other.waiting.clear();
     this.pump();
   }
 
@@ -144,7 +120,7 @@ export class LimitQueue {
         return;
       }
       this.waiting.delete(first);
-      first.admit(this._permit(now, false));
+      first.settle((first.permit = this._permit(now, false)));
     }
   }
 
@@ -173,5 +149,24 @@ export class LimitQueue {
       this.pump();
     };
     return { queue: this, sentAt, isProbe, release };
+  }
+}
+
+/** A waiting call. A class with one resolver for success and failure, to save memory. */
+class Ticket implements QueueEntry {
+  readonly ready: Promise<Permit>;
+  settle!: (result: Permit | Promise<never>) => void;
+  permit: Permit | undefined;
+
+  constructor(
+    readonly call: QueuedCall,
+    public queue: LimitQueue,
+  ) {
+    this.ready = new Promise((resolve) => (this.settle = resolve));
+  }
+
+  leave(): void {
+    this.queue.waiting.delete(this);
+    this.permit?.release('ended');
   }
 }

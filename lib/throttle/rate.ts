@@ -1,24 +1,17 @@
 /*
  * Between two refusals a limit grants exactly its own rate, whatever kind of limit it is. Calls are released evenly, at a rate
- * within a bracket: `low` was granted, `high` was refused, and each new rate is the geometric mean of both.
+ * within a bracket: `low` was granted, `high` was refused, and each new rate is a geometric mean of both.
  * "Matrix": found with `npm run test:drain`, where the values in brackets do equally well.
  */
-/** Calls in flight while nothing is known: as many as the segments that begin a TCP connection (RFC 3390). */
-const FIRST_IN_FLIGHT = 4;
-/** One more for so many ms of round trip, so that a distant server can be asked as fast. Matrix (10 to 25). */
-const MS_PER_CALL = 16;
-/** The weight of a new round trip (RFC 6298 §2.3). */
-const SMOOTHING = 1 / 8;
-/** Travel times vary: calls that are sent evenly arrive less evenly. Matrix (0.95 to 0.98). */
-const MARGIN = 0.97;
-/** A rate that holds as long as the last cycle is raised, after these ms at least and at most. Matrix (700 to 1 500, 10 to 30 s). */
-const QUIET_MS = [1_000, 10_000] as const;
-/** The first rise of the bracket. The factor is squared with each rise, to 2 at most. Matrix (1.05 to 1.1). */
-const LIFT = 1.1;
-/** Fewer grants say nothing of a rate. Matrix (1 to 5). */
-const LEAST_GRANTS = 3;
-/** One call in 5 s, as when no call is answered. */
-const LEAST_PER_SECOND = 0.2;
+const FIRST_IN_FLIGHT = 4; // while nothing is known: as many as the segments that begin a TCP connection (RFC 3390)
+const MS_PER_CALL = 16; // of round trip for one more in flight, so that a distant server is asked as fast. Matrix (10 to 25)
+const SMOOTHING = 1 / 8; // the weight of a new round trip (RFC 6298 §2.3)
+const MARGIN = 0.97; // travel times vary: calls that are sent evenly arrive less evenly. Matrix (0.95 to 0.98)
+const HIGH = 0.6; // the weight of `high`: a refusal costs one call, a low rate costs all of them time. Matrix (0.5 to 0.65)
+const QUIET_MS = [1_000, 10_000] as const; // a rate that holds for one cycle within these is raised. Matrix (0.7, 10 to 30 s)
+const LIFT = 1.1; // the first rise of the bracket; it is squared with each rise, to 2 at most. Matrix (1.05 to 1.2)
+const LEAST_GRANTS = 3; // fewer say nothing of a rate. Matrix (1 to 5)
+const LEAST_PER_SECOND = 0.2; // one call in 5 s, as when no call is answered
 
 /** The rate of one limit. Instants are ms of the throttle's timeline. */
 export class Rate {
@@ -103,7 +96,8 @@ export class Rate {
     const sinceOpened = (this._grantsSinceOpened / Math.max(refusedAt - this.openedAt, 1)) * 1_000;
     this._low = Math.max(refused > this._low ? this._low : 0, perCycle);
     this._high = Math.max(this._low, Math.min(sinceOpened, refused));
-    this._perSecond = Math.max(Math.min(Math.sqrt(this._low * this._high), refused) * MARGIN, LEAST_PER_SECOND);
+    const mean = this._low ** (1 - HIGH) * this._high ** HIGH;
+    this._perSecond = Math.max(Math.min(mean, refused) * MARGIN, LEAST_PER_SECOND);
     this._lift = LIFT;
     this._quietMs = Math.min(Math.max(cycleMs, QUIET_MS[0]), QUIET_MS[1]);
   }

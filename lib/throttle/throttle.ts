@@ -48,34 +48,29 @@ export class Throttle {
   /** The server refused a call of these keys. Returns the key that this closes. */
   refused(keys: ThrottleKeys, permit: Permit | undefined, refusal: Refusal, retry: RetryPolicy): string {
     const [key, shared = ''] = keys;
-    const isSame = (queue: LimitQueue): boolean =>
-      (queue.policy ?? refusal.policy) === (refusal.policy ?? queue.policy);
+    const isSame = ({ policy = refusal.policy }: LimitQueue): boolean => policy === (refusal.policy ?? policy);
     let wider = this._queues.get(shared);
+    const narrower = shared ? [...this._queues.values()].filter((q) => q.shared === shared && isSame(q)) : [];
     // A second key that is refused meanwhile, and by no limit of another name, shows that the limit is shared.
-    if (!wider && this._narrower(shared).some((other) => other.key !== key && other.isContended && isSame(other)))
-      wider = this._track(shared);
+    if (!wider && narrower.some((other) => other.key !== key && other.isContended)) wider = this._track(shared);
     const queue = wider && isSame(wider) ? wider : (this._queues.get(key) ?? this._track(key, shared || undefined));
     queue.policy ??= refusal.policy;
     queue.refused(permit?.queue === queue ? permit.sentAt : undefined, refusal, retry);
     permit?.release('ended');
-    for (const narrower of queue === wider ? this._narrower(shared) : []) {
-      narrower.wider = queue;
-      narrower.pump();
-      if (narrower.closedForMs <= queue.closedForMs) this._queues.delete(narrower.key);
+    for (const other of queue === wider ? narrower : []) {
+      other.wider = queue;
+      other.pump();
+      if (other.closedForMs <= queue.closedForMs) this._queues.delete(other.key);
     }
     return queue.key;
   }
 
   /** Forgets every cool-down. Waiting calls are released as if nothing were known. */
   reset(): void {
-    for (const old of this._queues.values()) {
+    for (const old of [...this._queues.values()]) {
       this._queues.delete(old.key);
       if (old.waiting.size > 0) this._track(old.key, old.shared).take(old);
     }
-  }
-
-  private _narrower(shared: string): LimitQueue[] {
-    return shared ? [...this._queues.values()].filter((queue) => queue.shared === shared) : [];
   }
 
   private _track(key: string, shared?: string): LimitQueue {
