@@ -2,42 +2,13 @@
  * Known bugs, each put back into lib by replacing one piece of text. `row` is its row in the list of failures that the
  * tests name as F1 and so on; `suites` are the narrowest ones that must notice.
  */
+import { sessionMutants } from './session.mjs';
 import { failureMutants, storeMutants } from './stores.mjs';
 
 export const mutants = [
-  // One refresh for everybody
-  {
-    name: 'each call that is refused refreshes for itself',
-    row: 1,
-    file: 'lib/session/session.ts',
-    from: 'if (this.#flight) return this.#flight.landing;',
-    to: '',
-    suites: ['refresh'],
-  },
-  {
-    name: 'only the promise of a running refresh is compared: a late 401 refreshes again',
-    row: 2,
-    file: 'lib/session/session.ts',
-    from: 'if (call.carried?.accessToken !== tokens.accessToken) return true;',
-    to: "if (call.carried?.accessToken !== tokens.accessToken) return this.#flight ? true : this.#fly('rejected', place).then(() => true);",
-    suites: ['refresh'],
-  },
-  {
-    name: 'calls leave with a token that is known to be dead while its refresh runs',
-    row: 4,
-    file: 'lib/session/session.ts',
-    from: 'if (this.#flight && this.#refused === generation) return this.#flight.landing;',
-    to: '',
-    suites: ['refresh'],
-  },
-  {
-    name: 'the time limit of a refresh only aborts its signal, which refresh() may not look at',
-    row: 5,
-    file: 'lib/session/flight.ts',
-    from: 'settle(isAlone ? tookTooLong(timeoutMs) : lockedOut(timeoutMs));',
-    to: 'controller.abort();',
-    suites: ['refresh'],
-  },
+  ...sessionMutants,
+
+  // Calls made inside refresh(), and events
   {
     name: 'a refresh() that calls through the attached instance waits for itself',
     row: 7,
@@ -54,56 +25,8 @@ export const mutants = [
     to: 'listener(event); (() => () => {',
     suites: ['retrying'],
   },
-  {
-    name: 'the refresh is made with the signal of the call that came first',
-    row: 9,
-    file: 'lib/schemes/bearer-session.ts',
-    from: 'return session.challenged(call, request);',
-    to: 'return session.challenged(call, { method: request.method, url: request.url, get client() { const { client } = request; client.interceptors.request.use((config) => ({ ...config, signal: request.signal })); return client; } });',
-    suites: ['refresh'],
-  },
-  {
-    name: 'the catch of a refresh in the background is forgotten',
-    row: 10,
-    file: 'lib/session/session.ts',
-    from: "this.#fly('expiring', lender).catch(() => undefined);",
-    to: "void this.#fly('expiring', lender);",
-    suites: ['early-refresh'],
-  },
-  {
-    name: 'a refresh that brings what no header may carry takes the place of the token there was',
-    row: 6,
-    file: 'lib/session/flight.ts',
-    from: "if (!isBearerToken(tokens.accessToken)) return 'no header may carry (RFC 6750 §2.1)';",
-    to: '',
-    suites: ['refresh'],
-  },
-  {
-    name: 'the refresh token is lost when the server returns none',
-    row: 12,
-    file: 'lib/session/tokens.ts',
-    from: " ?? own(previous, 'refreshToken')",
-    to: '',
-    suites: ['tokens'],
-  },
 
   // Why a refresh failed
-  {
-    name: 'one reset of the token endpoint fails the refresh',
-    row: 16,
-    file: 'lib/session/flight.ts',
-    from: 'const TRIES = 3;',
-    to: 'const TRIES = 1;',
-    suites: ['refresh-failures'],
-  },
-  {
-    name: 'the Retry-After of the token endpoint is not kept',
-    row: 17,
-    file: 'lib/session/flight.ts',
-    from: 'Math.max(retryAfterMs ?? 0, ',
-    to: 'Math.max(0, ',
-    suites: ['refresh-failures'],
-  },
   {
     name: 'a 5xx of the token endpoint ends the session',
     row: 18,
@@ -113,30 +36,6 @@ export const mutants = [
     suites: ['refresh-failure'],
   },
   {
-    name: 'a refused refresh token ends the session although another holder has a newer one',
-    row: 19,
-    file: 'lib/session/flight.ts',
-    from: 'if (isOver || isOvertaken()) return;\n    if (ledger.tokens && ledger.tokens.refreshToken !== refused) return;',
-    to: '',
-    suites: ['refresh-failures'],
-  },
-  {
-    name: 'a refused refresh token ends the session although another holder has a newer one, since its access token has expired',
-    row: 19,
-    file: 'lib/session/flight.ts',
-    from: 'if (ledger.tokens && ledger.tokens.refreshToken !== refused) return;',
-    to: '',
-    suites: ['refresh-failures'],
-  },
-  {
-    name: 'a refused refresh token is asked for again, since another holder has written it with another access token',
-    row: 22,
-    file: 'lib/session/flight.ts',
-    from: 'if (ledger.tokens && ledger.tokens.refreshToken !== refused) return;',
-    to: 'if (hasMoved()) return;',
-    suites: ['refresh-failures'],
-  },
-  {
     name: 'invalid_client ends the session',
     row: 20,
     file: 'lib/session/refresh-failure.ts',
@@ -144,48 +43,8 @@ export const mutants = [
     to: '',
     suites: ['refresh-failure'],
   },
-  {
-    name: 'an early refresh that is refused ends a session whose token is still good',
-    row: 21,
-    file: 'lib/session/session.ts',
-    from: "reason === 'expiring' && this.ledger.remainingMs > 0",
-    to: 'false',
-    suites: ['early-refresh'],
-  },
-  {
-    name: 'a refresh token that was refused for good is sent again',
-    row: 22,
-    file: 'lib/session/flight.ts',
-    from: 'if (refreshToken !== undefined && refreshToken === plan.deadRefreshToken)',
-    to: 'if (false)',
-    suites: ['refresh-failures', 'early-refresh'],
-  },
-  {
-    name: 'every call asks a token endpoint that has just failed',
-    row: 102,
-    file: 'lib/session/session.ts',
-    from: 'if (this.#failure && this.#coolDown.isOn(clock.monotonic())) return Promise.reject(this.#failure);',
-    to: '',
-    suites: ['refresh-failures'],
-  },
 
   // Loops
-  {
-    name: 'the breaker never opens: a server that always says 401 costs a refresh for each call',
-    row: 23,
-    file: 'lib/session/breaker.ts',
-    from: 'this.#everywhere.begin(now);',
-    to: '',
-    suites: ['breaker'],
-  },
-  {
-    name: 'the breaker stays open although the token was accepted',
-    row: 23,
-    file: 'lib/session/breaker.ts',
-    from: 'this.#accepted = generation;\n      this.#everywhere.end();',
-    to: 'this.#accepted = generation;',
-    suites: ['breaker'],
-  },
   {
     name: 'a second 401 replays the call again',
     row: 24,
@@ -204,72 +63,8 @@ export const mutants = [
   },
 
   // Whose session it is
-  {
-    name: 'what compare-and-set answered is not looked at',
-    row: 39,
-    file: 'lib/session/ledger.ts',
-    from: 'const isWritten = await this.#shelf.compareAndSet(this.#inStore, next);',
-    to: 'const isWritten = true as boolean | undefined; await this.#shelf.compareAndSet(this.#inStore, next);',
-    suites: ['session', 'together'],
-  },
-  {
-    name: 'what the app began with, written late, undoes the refresh that came meanwhile',
-    row: 39,
-    file: 'lib/session/ledger.ts',
-    from: "if (!this.#unwritten || (isFound && this.#unwritten === 'initial'))",
-    to: 'if (!this.#unwritten)',
-    suites: ['session'],
-  },
-  {
-    name: 'the generation does not grow with a write',
-    row: 40,
-    file: 'lib/session/ledger.ts',
-    from: 'const generation = Math.max(this.generation + Number(isFound), (this.#inStore ?? 0) + 1);',
-    to: 'const generation = this.generation;',
-    suites: ['session'],
-  },
-  {
-    name: 'a refresh that ends after a sign-out brings the session back',
-    row: 69,
-    file: 'lib/session/flight.ts',
-    from: 'if (hasMoved()) return;',
-    to: '',
-    suites: ['identity'],
-  },
-  {
-    name: "a call that waited goes out with somebody else's token",
-    row: 70,
-    file: 'lib/session/session.ts',
-    from: 'if (end) throw end;',
-    to: '',
-    suites: ['identity'],
-  },
-  {
-    name: 'a call on its way is sent again with the token of somebody who signed in at another tab',
-    row: 72,
-    file: 'lib/session/ledger.ts',
-    from: 'if (isOther) this.turn++;',
-    to: '',
-    suites: ['identity'],
-  },
 
   // Time
-  {
-    name: 'a token from a server whose clock is ahead or behind expires by the local clock',
-    row: 45,
-    file: 'lib/session/tokens.ts',
-    from: "issued === 'just now' && typeof iat",
-    to: 'false && typeof iat',
-    suites: ['tokens'],
-  },
-  {
-    name: 'a token outlives a wall clock that was set back',
-    row: 46,
-    file: 'lib/session/ledger.ts',
-    from: 'return Math.min((this.tokens?.expiresAt ?? Infinity) - this.#clock.now(), byAge);',
-    to: 'return (this.tokens?.expiresAt ?? Infinity) - this.#clock.now();',
-    suites: ['waiting'],
-  },
   {
     name: 'a wait sleeps on after the machine has slept',
     row: 47,
@@ -477,72 +272,6 @@ export const mutants = [
     suites: ['burst'],
   },
 
-  // Several holders of one store
-  {
-    name: 'under the lock, the store is not read again',
-    row: 30,
-    file: 'lib/session/flight.ts',
-    from: `    await ledger.reload();
-    if (readingMs() > FRESH_MS) await ledger.reload();`,
-    to: '    await ledger.ready();',
-    suites: ['holders/holders'],
-  },
-  {
-    name: 'what was read before a freeze is trusted',
-    row: 35,
-    file: 'lib/session/flight.ts',
-    from: 'if (readingMs() > FRESH_MS) await ledger.reload();',
-    to: '',
-    suites: ['shared-store'],
-  },
-  {
-    name: 'a second try is made with what the first one read',
-    row: 38,
-    file: 'lib/session/flight.ts',
-    from: '      await readAgain();',
-    to: '      if (tries === 1) await readAgain();',
-    suites: ['shared-store'],
-  },
-  {
-    name: 'who waits for the lock does not hear that another has refreshed',
-    row: 34,
-    file: 'lib/session/flight.ts',
-    from: 'if (!isAlone && isOvertaken()) abandon();',
-    to: '',
-    suites: ['shared-store'],
-  },
-  {
-    name: 'the loser of a race wipes what the winner has',
-    row: 39,
-    file: 'lib/session/ledger.ts',
-    from: "entry === 'refreshed' && !latest.tokens && latest.epoch === this.#epoch",
-    to: 'false',
-    suites: ['shared-store'],
-  },
-  {
-    name: 'two holders share an epoch after signing in at once',
-    row: 40,
-    file: 'lib/session/ledger.ts',
-    from: 'this.#epoch = Math.max(this.#epoch, latest.epoch + 1);',
-    to: '',
-    suites: ['holders/holders'],
-  },
-  {
-    name: 'a store that was away is never asked again',
-    row: 92,
-    file: 'lib/session/shelf.ts',
-    from: 'this.#tryAgainAt = this.#clock.monotonic() + TRY_AGAIN_AFTER_MS;',
-    to: '',
-    suites: ['shared-store'],
-  },
-  {
-    name: 'a refresh that was answered while the machine slept is given up before the answer is read',
-    row: 35,
-    file: 'lib/session/flight.ts',
-    from: 'if (passedMs() <= timeoutMs + LATE_MS) limit();',
-    to: 'if (passedMs() >= 0) limit();',
-    suites: ['refresh'],
-  },
   ...failureMutants,
   ...storeMutants,
 ];
