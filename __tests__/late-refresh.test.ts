@@ -141,8 +141,9 @@ describe('update() while a refresh is on the wire', () => {
   test('a call that is refused with its token waits for that refresh, and does not spin', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     stage.refreshMs = 5_000;
+    stage.latencyMs = 1;
     const call = underway(stage.api.get('/item'));
-    await stage.clock.advance(100);
+    await stage.clock.advance(50);
     await scheme.update({ accessToken: 'alice-dead', refreshToken: 'alice-r1' });
     expect(await stage.outcome(call)).toMatchObject({ status: 401, reason: 'unauthorized-again' });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });

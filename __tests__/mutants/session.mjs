@@ -53,13 +53,13 @@ export const sessionMutants = [
     "if (!isBearerToken(accessToken)) return 'no header may carry (RFC 6750 §2.1)';",
     '',
   ),
-  at('lib/schemes')(
-    'bearer-session',
+  session(
+    'refresh-request',
     ['refresh'],
     9,
     'the refresh is made with the signal of the call that came first',
-    'return session.challenged(call, request);',
-    'return session.challenged(call, { method: request.method, url: request.url, get client() { const { client } = request; client.defaults.signal = request.signal; return client; } });',
+    'answer = refresh({ refreshToken, tokens, reason, client, signal });',
+    'answer = refresh({ refreshToken, tokens, reason, client, signal: (clients as { signal?: AbortSignal }).signal ?? signal });',
   ),
   session(
     'session',
@@ -320,7 +320,7 @@ export const sessionMutants = [
   ),
   stores(
     'shared-session',
-    ['session'],
+    ['shared-store'],
     40,
     'the generation does not grow with a write',
     'const generation = Math.max(this.generation + Number(isResult(change)), (this._inStore ?? 0) + 1);',
