@@ -1,33 +1,53 @@
 import type { Config } from 'jest';
 
-const config: Config = {
+/** What every project, and every other configuration, has in common. */
+export const shared = {
   testEnvironment: 'node',
   roots: ['<rootDir>/__tests__'],
-  testMatch: ['**/*.test.ts'],
+  // Packages of their own, as the runtimes are, and what is built for them.
+  modulePathIgnorePatterns: ['<rootDir>/__tests__/runtimes/'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: {
-    '^.+\\.ts$': [
+    '^.+\\.tsx?$': [
       'ts-jest',
       {
+        // `npm run types` checks the types.
+        diagnostics: false,
         tsconfig: {
           module: 'CommonJS',
           moduleResolution: 'Bundler',
           target: 'ES2022',
+          jsx: 'react-jsx',
           esModuleInterop: true,
           isolatedModules: true,
           verbatimModuleSyntax: false,
           allowImportingTsExtensions: false,
-          lib: ['ES2022', 'DOM', 'DOM.Iterable'],
-          types: ['node', 'jest'],
-          strict: true,
-          noUncheckedIndexedAccess: true,
-          exactOptionalPropertyTypes: true,
         },
       },
     ],
   },
-  // A machine that is busy with other things is no reason to fail.
-  testTimeout: 60_000,
+} satisfies Config;
+
+/** A machine that is busy with other things is no reason to fail. No option of a project. */
+export const testTimeout = 60_000;
+
+/** By the names of the suites. All others are `unit`. */
+const PROJECTS: Record<string, string> = {
+  browser: '/(?:browser/browser|tabs|worker|react)[^/]*[.]test[.]tsx?$',
+  stores: '/(?:file-|redis|processes|web-storage|shared-|sealed|[^/]*store)[^/]*[.]test[.]tsx?$',
+  e2e: '[.]e2e[.]test[.]tsx?$|/(?:build|exits|tls|browser/node)[.]test[.]tsx?$',
+  unit: '[.]test[.]tsx?$',
+};
+
+// Not by testPathIgnorePatterns, which the command line replaces: a suite belongs to the first project that it fits.
+const projects = Object.entries(PROJECTS).map(([displayName, pattern], index, all) => {
+  const earlier = all.slice(0, index).map(([, each]) => `(?!.*(?:${each}))`);
+  return { ...shared, displayName, testRegex: [`^${earlier.join('')}.*(?:${pattern})`] };
+});
+
+const config: Config = {
+  projects,
+  testTimeout,
   maxWorkers: '100%',
   coverageThreshold: { global: { branches: 95, functions: 95, lines: 95, statements: 95 } },
   collectCoverageFrom: ['lib/**/*.ts', '!lib/index.ts'],

@@ -1,9 +1,9 @@
 import type { Config } from 'jest';
-import base from './jest.config';
+import { shared, testTimeout } from './jest.config';
 
 /** Their own tools or neighbours read what is polluted, or they run nothing of the package in this process. */
 const leftOut = [
-  ...['architecture', 'drain', 'parse-challenges', 'pollution', 'refresh-failures', 'stacking'],
+  ...['architecture', 'build', 'drain', 'load', 'parse-challenges', 'pollution', 'refresh-failure', 'stacking'],
   ...['fuzz/', 'holders/', 'simulation/', 'browser/', 'mutants/', 'redis-store', '[^/]*\\.e2e'],
 ];
 
@@ -12,7 +12,10 @@ const leftOut = [
  * POLLUTION=enumerable, where axios-mock-adapter and tough-cookie trip over what they enumerate. pollution.test.ts has the names that cannot be polluted under a whole suite.
  */
 const config: Config = {
-  ...base,
+  ...shared,
+  testTimeout,
+  testMatch: ['**/*.test.ts'],
+  maxWorkers: '100%',
   testPathIgnorePatterns: leftOut.map((suite) => `/__tests__/${suite}`),
   setupFilesAfterEnv: ['<rootDir>/__tests__/pollution.setup.ts'],
 };

@@ -1,8 +1,9 @@
 /** @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
 export default {
-  mutate: ['lib/recovery/**/*.ts', 'lib/session/**/*.ts', 'lib/exchange/**/*.ts'],
+  mutate: ['lib/**/*.ts'],
   testRunner: 'jest',
   jest: {
+    configFile: 'jest.mutation.config.ts',
     config: {
       testMatch: ['<rootDir>/__tests__/mutants/all.ts'],
       testEnvironment: './__tests__/mutants/environment.cjs',
@@ -10,7 +11,7 @@ export default {
     enableFindRelatedTests: false,
   },
   coverageAnalysis: 'perTest',
-  ignorePatterns: ['bench', 'coverage', 'dist', 'examples', 'reports'],
+  ignorePatterns: ['__tests__/runtimes', 'bench', 'coverage', 'dist', 'examples', 'reports'],
   reporters: ['clear-text', 'json', 'progress-append-only'],
   jsonReporter: { fileName: 'reports/mutation.json' },
   clearTextReporter: { allowColor: false, logTests: false, reportTests: false },

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { packed } from './pack.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -18,6 +19,10 @@ function run(file, args, cwd = consumer) {
     stdio: ['ignore', 'pipe', 'pipe'],
     maxBuffer: 64 * 1024 * 1024,
   });
+}
+
+function install(...packages) {
+  run('npm', ['install', ...packages, '--no-audit', '--no-fund', '--prefer-offline']);
 }
 
 function bin(name, ...args) {
@@ -42,12 +47,10 @@ function assert(isRight, otherwise) {
 }
 
 try {
-  const [packed] =
-    JSON.parse(run('npm', ['pack', '--json', '--pack-destination', elsewhere], root).replace(/^[^[{]*/, '')) ?? [];
-  const tarball = join(elsewhere, packed.filename);
+  const tarball = packed(elsewhere);
   mkdirSync(consumer);
   write('package.json', JSON.stringify({ private: true, dependencies: {} }));
-  run('npm', ['install', tarball, `axios@${own.devDependencies.axios}`, '--no-audit', '--no-fund', '--prefer-offline']);
+  install(tarball, `axios@${own.devDependencies.axios}`);
   const installed = JSON.parse(readFileSync(join(consumer, 'node_modules', own.name, 'package.json'), 'utf8'));
   const entries = Object.keys(installed.exports).filter((entry) => entry !== './package.json');
   const specifiers = entries.map((entry) => own.name + entry.slice(1));
@@ -61,33 +64,22 @@ try {
     assert(installed.sideEffects === false, 'sideEffects is not false');
   });
 
-  check('the tarball holds dist and the texts, nothing else', () => {
-    const paths = packed.files.map(({ path }) => path);
-    const odd = paths.filter(
-      (path) =>
-        !/^(?:dist\/[\w/.-]+\.(?:mjs|cjs|d\.mts|d\.cts)|(?:README|CHANGELOG)\.md|LICENSE|package\.json)$/.test(path),
-    );
+  check('the tarball holds dist, the texts and a stub for each subpath, nothing else', () => {
+    const paths = run('tar', ['-tzf', tarball])
+      .trim()
+      .split('\n')
+      .map((path) => path.replace(/^package\//, ''));
+    const stubs = entries.slice(1).map((entry) => `${entry.slice(2)}/package.json`);
+    const isWanted = /^(?:dist\/[\w/.-]+\.(?:mjs|cjs|d\.mts|d\.cts)|(?:README|CHANGELOG)\.md|LICENSE|package\.json)$/;
+    const odd = paths.filter((path) => !isWanted.test(path) && !stubs.includes(path));
     assert(odd.length === 0, `unexpected: ${odd.join(', ')}`);
-    for (const needed of ['README.md', 'CHANGELOG.md', 'LICENSE'])
+    for (const needed of ['README.md', 'CHANGELOG.md', 'LICENSE', ...stubs])
       assert(paths.includes(needed), `${needed} is missing`);
   });
 
   check('package.json can be read by tools', () => {
     run(process.execPath, ['-e', `require('${own.name}/package.json')`]);
   });
-
-  for (const specifier of specifiers) {
-    check(`${specifier}: import and require give the same names`, () => {
-      const imported = run(process.execPath, [
-        '--input-type=module',
-        '-e',
-        `console.log(Object.keys(await import('${specifier}')).sort().join())`,
-      ]);
-      const required = run(process.execPath, ['-e', `console.log(Object.keys(require('${specifier}')).sort().join())`]);
-      assert(imported.trim() !== '', 'import gives nothing');
-      assert(imported === required, `import: ${imported.trim()}\nrequire: ${required.trim()}`);
-    });
-  }
 
   const use = `
     const api = axios.create({ adapter: async (config) => ({ status: 200, data: config.headers.get('Authorization'), headers: {}, config }) });
@@ -112,11 +104,44 @@ try {
   );
   check('errors of one copy are known to the other', () => run(process.execPath, ['both.mjs']));
 
+  // So far with axios alone. The packages that single entries need, and their types:
+  const optional = Object.keys(own.peerDependencies).filter((name) => name !== 'axios');
+  const extra = optional.flatMap((name) => [name, `@types/${name}`]).filter((name) => own.devDependencies[name]);
+  if (extra.length > 0) install(...extra.map((name) => `${name}@${own.devDependencies[name]}`));
+
+  for (const specifier of specifiers) {
+    check(`${specifier}: import and require give the same names`, () => {
+      const imported = run(process.execPath, [
+        '--input-type=module',
+        '-e',
+        `console.log(Object.keys(await import('${specifier}')).sort().join())`,
+      ]);
+      const required = run(process.execPath, ['-e', `console.log(Object.keys(require('${specifier}')).sort().join())`]);
+      assert(imported.trim() !== '', 'import gives nothing');
+      assert(imported === required, `import: ${imported.trim()}\nrequire: ${required.trim()}`);
+    });
+  }
+
+  for (const [entry, { import: imported, require: required }] of Object.entries(installed.exports).slice(0, -1)) {
+    const conditions = Object.keys(imported).filter((condition) => condition !== 'types');
+    check(`${own.name}${entry.slice(1)}: the builds of ${conditions.join(', ')} have the same names`, () => {
+      const paths = new Set(conditions.flatMap((condition) => [imported[condition], required[condition]]));
+      const names = [...paths].map((path) => {
+        const file = join(consumer, 'node_modules', own.name, path);
+        const code = `import(${JSON.stringify(file)}).then((all) => console.log(Object.keys(all).filter((name) => !/^(?:default|module.exports)$/.test(name)).sort().join()))`;
+        return run(process.execPath, ['-e', code]);
+      });
+      assert(paths.size === 4, `there are ${paths.size} files, not two builds in two formats`);
+      assert(names[0].trim() !== '' && new Set(names).size === 1, `${[...paths].join(', ')}:\n${names.join('')}`);
+    });
+  }
+
   const typed = `
     import axios, { type InternalAxiosRequestConfig } from 'axios';
     import * as core from '${own.name}';
     ${specifiers.map((specifier, index) => `import * as entry${String(index)} from '${specifier}';`).join('\n    ')}
-    import { attachAuth, bearer, isAuthError, type AuthScheme, type BearerScheme, type TokenStore } from '${own.name}';
+    import { attachAuth, bearer, isAuthError, type AuthScheme, type BearerScheme } from '${own.name}';
+    import { memoryStore, type SessionStore } from '${own.name}/store';
     const api = axios.create({ baseURL: 'https://api.example.com' });
     const scheme: BearerScheme = bearer({ tokens: undefined, refresh: async ({ client, signal }) => (await client.post<{ accessToken: string }>('/', {}, { signal })).data });
     attachAuth(api, { scheme, retry: { maxAttempts: 2 }, origins: undefined }).detach();
@@ -126,7 +151,7 @@ try {
     // @ts-expect-error -- a scheme is needed
     attachAuth(api, {});
     const own: AuthScheme = { name: 'X', authorize: ({ headers, url }) => void headers.set('X', url.pathname) };
-    const store: TokenStore = core.memoryStore();
+    const store: SessionStore = memoryStore();
     export const isOurs = (error: unknown): InternalAxiosRequestConfig | undefined => (isAuthError(error) && error.code === 'ERR_AUTH_INSECURE' ? error.config : undefined);
     export const all = [own, store, ${specifiers.map((_, index) => `entry${String(index)}`).join(', ')}];`;
   for (const file of ['types.mts', 'types.cts', 'bundled.ts']) write(file, typed);
@@ -145,6 +170,16 @@ try {
       compilerOptions: { ...strict, ...target, module: 'ESNext', moduleResolution: 'Bundler' },
       files: ['bundled.ts'],
     },
+    'bundler, browser': {
+      compilerOptions: {
+        ...strict,
+        ...target,
+        module: 'ESNext',
+        moduleResolution: 'Bundler',
+        customConditions: ['browser'],
+      },
+      files: ['bundled.ts'],
+    },
   };
   for (const typescript of [
     'typescript',
@@ -160,14 +195,15 @@ try {
   // Last, since it takes away the axios that the checks before were about.
   const oldest = /\d+\.\d+\.\d+/.exec(own.peerDependencies.axios)[0];
   check(`it works with axios ${oldest}, as ESM and as CommonJS`, () => {
-    run('npm', ['install', `axios@${oldest}`, '--no-audit', '--no-fund', '--prefer-offline']);
+    install(`axios@${oldest}`);
     run(process.execPath, ['use.mjs']);
     run(process.execPath, ['use.cjs']);
   });
 
   check('publint --strict', () => bin('publint', 'run', tarball, '--strict'));
-  check('are the types wrong (node16 and bundler)', () =>
-    bin('@arethetypeswrong/cli', tarball, '--profile', 'node16', '--no-definitely-typed', '--no-emoji', '--no-color'),
+  // All resolutions, that of TypeScript's node10 too: it finds subpaths by the stub folders.
+  check('are the types wrong (node10, node16 and bundler)', () =>
+    bin('@arethetypeswrong/cli', tarball, '--profile', 'strict', '--no-definitely-typed', '--no-emoji', '--no-color'),
   );
 } finally {
   rmSync(elsewhere, { recursive: true, force: true });

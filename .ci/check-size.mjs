@@ -1,80 +1,114 @@
-// What an app pays for an import: bundled from dist, minified, compressed, without axios. Run the build first.
-import { readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// What an app pays for an import: bundled from dist with the condition `browser`, minified, compressed, without axios and
+// other packages. Run the build first. `--json` prints the figures alone.
+import { existsSync, readFileSync } from 'node:fs';
+import { argv } from 'node:process';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-
-/** Bytes after gzip -9, at most. */
-const LIMITS = [
-  { what: '{ attachAuth, bearer }', code: "export { attachAuth, bearer } from './dist/index.mjs'", limit: 27_100 },
-  { what: 'axios-attach-auth', code: "export * from './dist/index.mjs'", limit: 29_300 },
-  { what: 'axios-attach-auth/web', code: "export * from './dist/web.mjs'", limit: 2_500 },
-  { what: 'axios-attach-auth/node', code: "export * from './dist/node.mjs'", limit: 3_500 },
-  { what: 'axios-attach-auth/redis', code: "export * from './dist/redis.mjs'", limit: 3_500 },
-];
-
-/** What must not ride along: names that only stand in the bundle if their code does. */
-const ENTRIES = readdirSync(join(root, 'dist'))
-  .filter((file) => file.endsWith('.mjs') && !file.endsWith('.d.mts'))
-  .map((file) => file.replace('.mjs', ''));
+/** Bytes after gzip -9, at es2022 and at es2020. They only ever go down. */
+const LIMITS = {
+  '{ attachAuth, bearer }': [30_500, 31_150],
+  '{ attachAuth, bearer }, default build': [30_600, 31_250],
+  isAuthError: [150, 150],
+  parseRetryAfter: [1_100, 1_100],
+  memoryStore: [3_550, 3_700],
+  'axios-attach-auth': [32_800, 33_500],
+  'axios-attach-auth/web': [5_000, 5_150],
+  'axios-attach-auth/node': [6_050, 6_200],
+  'axios-attach-auth/redis': [6_300, 6_450],
+  'axios-attach-auth/store': [4_300, 4_450],
+  'axios-attach-auth/oauth2': [3_100, 3_100],
+  'axios-attach-auth/react': [1_150, 1_150],
+  'axios-attach-auth/dpop': [3_900, 3_900],
+  'axios-attach-auth/digest': [4_900, 4_900],
+  'axios-attach-auth/sigv4': [5_350, 5_350],
+  'axios-attach-auth/http-signature': [4_950, 4_950],
+};
+/** How much larger es2020 may be than es2022. */
+const OLDER_TARGET = 1.05;
 const SCHEMES = ['basic', 'apiKey', 'signed', 'hmac', 'bearer'];
 
-async function bundle(code, minify) {
+const own = JSON.parse(readFileSync('package.json', 'utf8'));
+const entries = Object.keys(own.exports).filter((path) => path !== './package.json');
+const fileOf = (entry, condition = 'browser') => own.exports[entry].import[condition];
+const store = entries.includes('./store') ? './store' : '.';
+
+const IMPORTS = {
+  '{ attachAuth, bearer }': `export { attachAuth, bearer } from '${fileOf('.')}'`,
+  '{ attachAuth, bearer }, default build': `export { attachAuth, bearer } from '${fileOf('.', 'default')}'`,
+  isAuthError: `export { isAuthError } from '${fileOf('.')}'`,
+  parseRetryAfter: `export { parseRetryAfter } from '${fileOf('.')}'`,
+  memoryStore: `export { memoryStore } from '${fileOf(store)}'`,
+  ...Object.fromEntries(entries.map((entry) => [own.name + entry.slice(1), `export * from '${fileOf(entry)}'`])),
+};
+
+async function bundle(contents, target = 'es2022', minify = true) {
   const { outputFiles, metafile } = await build({
-    stdin: { contents: code, resolveDir: root },
-    bundle: true,
-    minify,
-    format: 'esm',
-    target: 'es2022',
-    platform: 'neutral',
-    external: ['axios', 'node:*'],
-    write: false,
-    metafile: true,
-    logLevel: 'error',
+    stdin: { contents, resolveDir: process.cwd() },
+    ...{ bundle: true, minify, target, format: 'esm', platform: 'neutral', packages: 'external' },
+    ...{ write: false, metafile: true, logLevel: 'error' },
   });
-  return { bytes: outputFiles[0].contents, text: outputFiles[0].text, inputs: Object.keys(metafile.inputs) };
+  const [{ contents: bytes, text }] = outputFiles;
+  // An import for its side effects is all that is left of an unused one.
+  const isEmpty = text.replaceAll(/import ?"[^"]+";?/g, '').trim() === '';
+  return {
+    text,
+    isEmpty,
+    min: bytes.length,
+    gzip: gzipSync(bytes, { level: 9 }).length,
+    inputs: Object.keys(metafile.inputs),
+  };
+}
+
+if (!existsSync(fileOf('.'))) throw new Error('There is no dist: run `npm run build` first');
+const sizes = {};
+for (const [what, code] of Object.entries(IMPORTS)) {
+  const [es2022, es2020] = [await bundle(code), await bundle(code, 'es2020')];
+  sizes[what] = {
+    min: es2022.min,
+    gzip: es2022.gzip,
+    min2020: es2020.min,
+    gzip2020: es2020.gzip,
+    limits: LIMITS[what] ?? [0, 0],
+  };
+}
+if (argv.includes('--json')) {
+  console.log(JSON.stringify(sizes, null, 2));
+  process.exit();
 }
 
 let failed = 0;
-function say(isRight, line) {
+function check(isRight, line) {
   if (!isRight) failed++;
-  console.log(`${isRight ? 'ok      ' : 'FAILED  '}${line}`);
+  if (!isRight || line) console.log(`${isRight ? 'ok      ' : 'FAILED  '}${line}`);
 }
 
-const kB = (bytes) => `${(bytes / 1000).toFixed(2)} kB`.padStart(9);
-for (const { what, code, limit } of LIMITS) {
-  const { bytes } = await bundle(code, true);
-  const size = gzipSync(bytes, { level: 9 }).length;
-  say(
-    size <= limit,
-    `${what.padEnd(24)} ${kB(bytes.length)} min ${kB(size)} gzip, limit ${kB(limit)} (${String(size)} of ${String(limit)} bytes)`,
+const row = (what, ...cells) => `${what.padEnd(38)}${cells.map((cell) => String(cell).padStart(10)).join('')}`;
+console.log(`        ${row('bytes', 'min', 'gzip', 'limit', 'es2020', 'gzip', 'limit', 'more')}`);
+for (const [what, { min, gzip, min2020, gzip2020, limits }] of Object.entries(sizes)) {
+  const more = gzip2020 / gzip;
+  check(
+    gzip <= limits[0] && gzip2020 <= limits[1] && more <= OLDER_TARGET,
+    row(what, min, gzip, limits[0], min2020, gzip2020, limits[1], `${((more - 1) * 100).toFixed(1)} %`),
   );
 }
+for (const what of Object.keys(LIMITS).filter((each) => !(each in sizes)))
+  check(false, `${what}: there is no such import`);
 
-for (const entry of ENTRIES) {
-  const { inputs } = await bundle(`export * from './dist/${entry}.mjs'`, false);
-  const others = ENTRIES.filter(
-    (other) => other !== entry && inputs.some((input) => input.endsWith(`dist/${other}.mjs`)),
-  );
-  say(
-    others.length === 0,
-    `${entry} brings no other entry${others.length > 0 ? `, but brings ${others.join(', ')}` : ''}`,
-  );
+for (const entry of entries) {
+  for (const condition of ['browser', 'default']) {
+    const { inputs } = await bundle(`export * from '${fileOf(entry, condition)}'`);
+    const others = entries.filter((other) => other !== entry && inputs.includes(fileOf(other, condition).slice(2)));
+    check(others.length === 0, others.length > 0 && `${entry} (${condition}) brings ${others.join(', ')}`);
+    const { isEmpty } = await bundle(`import * as unused from '${fileOf(entry, condition)}'`);
+    check(isEmpty, !isEmpty && `${entry} (${condition}) costs something where nothing of it is used`);
+  }
 }
 for (const scheme of SCHEMES) {
-  const { text } = await bundle(`export { attachAuth, ${scheme} } from './dist/index.mjs'`, false);
+  const { text } = await bundle(`export { attachAuth, ${scheme} } from '${fileOf('.')}'`, 'es2022', false);
   const others = SCHEMES.filter((other) => other !== scheme && new RegExp(`function ${other}\\(`).test(text));
-  say(
-    others.length === 0,
-    `attachAuth with ${scheme} brings no other scheme${others.length > 0 ? `, but brings ${others.join(', ')}` : ''}`,
-  );
+  check(others.length === 0, others.length > 0 && `attachAuth with ${scheme} brings ${others.join(', ')}`);
 }
-{
-  const { text } = await bundle("import './dist/index.mjs'", true);
-  say(text.trim().replaceAll(/import ?"axios";?/g, '') === '', 'an import that uses nothing costs nothing');
-}
-
-if (failed > 0) process.exitCode = 1;
+if (failed === 0)
+  console.log('ok      no entry brings another one, no scheme another one, and an unused import costs nothing');
+else process.exitCode = 1;

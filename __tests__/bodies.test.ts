@@ -227,7 +227,12 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
   test.each(streamsFor(adapter))('$body that is accepted the first time arrives whole', async ({ make, config }) => {
     const server = await start(inTurn(200));
     const answer = await client(server, adapter).put('/things', make(), config);
-    expect(exchangeOf(answer)).toEqual({ attempts: 1, refreshed: false, waitedMs: expect.any(Number) as number });
+    expect(exchangeOf(answer)).toEqual({
+      call: 1,
+      attempts: 1,
+      refreshed: false,
+      waitedMs: expect.any(Number) as number,
+    });
     expect(server.seen[0]?.body.toString()).toContain('once only');
   });
 
@@ -263,8 +268,8 @@ function streamsFor(adapter: Adapter): Stream[] {
       readable,
       { body: 'a form of the form-data package', make: formData },
       {
-        body: 'an object that axios makes a form-data of',
-        make: () => ({ note: 'once only' }),
+        body: 'an object with a stream, of which axios makes a form-data',
+        make: () => ({ note: 'once only', file: Readable.from([Buffer.from('stream')]) }),
         config: { headers: { 'Content-Type': 'multipart/form-data' } },
       },
     ];

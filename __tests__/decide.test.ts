@@ -12,21 +12,30 @@ const policy: RetryPolicy = {
   maxDelayMs: 20_000,
   maxRetryAfterMs: 60_000,
 };
-const get: Circumstances = { isAuthorized: true, isReplayable: true, isIdempotent: true, shouldRetry: undefined };
+const get: Circumstances = { isReplayable: true, isIdempotent: true, shouldRetry: undefined };
 const post: Circumstances = { ...get, isIdempotent: false };
 const stream: Circumstances = { ...get, isReplayable: false };
 const asking = (wish: boolean | undefined, call = get): Circumstances => ({ ...call, shouldRetry: () => wish });
 
 const after = (errors: number, throttles = 0, remainingMs = 120_000): Progress => {
-  return { errors, throttles, isReauthorized: false, remainingMs };
+  return {
+    errors,
+    throttles,
+    attempts: errors + throttles,
+    canReauthorize: true,
+    isReplay: false,
+    maxChallenges: 1,
+    remainingMs,
+  };
 };
 const answer = (status: number, retryAfterMs?: number): Outcome => ({
   kind: 'answer',
   status,
-  isUnauthorized: false,
+  isRefusal: false,
   retryAfterMs,
 });
-const unauthorized: Outcome = { kind: 'answer', status: 401, isUnauthorized: true, retryAfterMs: undefined };
+const refusal = (status: number): Outcome => ({ kind: 'answer', status, isRefusal: true, retryAfterMs: undefined });
+const unauthorized = refusal(401);
 const network: Outcome = { kind: 'network' };
 const timeout: Outcome = { kind: 'timeout' };
 const final: Outcome = { kind: 'final' };
@@ -43,7 +52,7 @@ function holds(rows: readonly Row[]): void {
     const { retryAfterMs, ...rest } = {
       retryAfterMs: undefined,
       reason: undefined,
-      ...decide(outcome, progress, call, policy, HALF),
+      ...decide(outcome, progress, call, policy, true, HALF),
     };
     expect(rest).toEqual({ reason: undefined, ...decision });
     if (retryAfterMs !== undefined) expect(outcome).toHaveProperty('retryAfterMs', retryAfterMs);
@@ -51,37 +60,33 @@ function holds(rows: readonly Row[]): void {
 }
 
 describe('401', () => {
-  const replayed: Progress = { ...after(0), isReauthorized: true };
+  const replayed: Progress = { ...after(0), canReauthorize: false, isReplay: true };
 
   holds([
     ['the first is answered with other credentials', unauthorized, after(0), get, REAUTHORIZE],
     ['so it is for a POST: the server did not act', unauthorized, after(0), post, REAUTHORIZE],
-    ['so it is when attempts for errors and throttling are used up', unauthorized, after(9, 9), get, REAUTHORIZE],
-    ['so it is for another status that means the same', { ...unauthorized, status: 200 }, after(0), get, REAUTHORIZE],
+    ['so it is when attempts for errors and throttling are used up', unauthorized, after(4, 6), get, REAUTHORIZE],
+    ['so it is for another status that means the same', refusal(200), after(0), get, REAUTHORIZE],
     ['shouldRetry has no say in it', unauthorized, after(0), asking(false), REAUTHORIZE],
     ['the second settles the call', unauthorized, replayed, get, settle('unauthorized-again')],
-    ['a moment before the deadline is answered', unauthorized, after(0, 0, 1), get, REAUTHORIZE],
-    ['past the deadline settles the call', unauthorized, after(0, 0, 0), get, settle('deadline')],
     [
-      'settles a stream, and the scheme hears of it',
+      'the first settles the call if no scheme handles it',
       unauthorized,
-      after(0),
-      stream,
-      { ...settle('body-not-replayable'), challenge: true },
-    ],
-    [
-      "for the caller's own credentials is the caller's",
-      unauthorized,
-      after(1),
-      { ...get, isAuthorized: false },
+      { ...replayed, isReplay: false },
+      get,
       settle(),
     ],
+    ['a moment before the deadline is answered', unauthorized, after(0, 0, 1), get, REAUTHORIZE],
+    ['past the deadline settles the call', unauthorized, after(0, 0, 0), get, settle('deadline')],
+    ['settles a stream', unauthorized, after(0), stream, settle('body-not-replayable')],
+    ['after all sends that a call may make settles it', unauthorized, after(5, 6), get, settle('unauthorized-again')],
+    ['one send earlier is answered', unauthorized, after(4, 6), get, REAUTHORIZE],
     ['that is not about credentials settles the call', answer(401), after(1), get, settle()],
   ]);
 
   test('is answered without retries too', () => {
-    expect(decide(unauthorized, after(0), post, false, HALF)).toEqual(REAUTHORIZE);
-    expect(decide(unauthorized, replayed, post, false, HALF)).toMatchObject(settle('unauthorized-again'));
+    expect(decide(unauthorized, after(0), post, policy, false, HALF)).toEqual(REAUTHORIZE);
+    expect(decide(unauthorized, replayed, post, policy, false, HALF)).toMatchObject(settle('unauthorized-again'));
   });
 });
 
@@ -135,7 +140,7 @@ describe('429', () => {
     ['body-not-replayable', answer(429, 50_000), after(0, 1), stream],
   ] as const)('that settles for %s hands on what the server asked for', (reason, outcome, progress, call) => {
     const { retryAfterMs } = outcome as { retryAfterMs: number };
-    expect(decide(outcome, progress, call, policy, HALF)).toEqual({ kind: 'settle', reason, retryAfterMs });
+    expect(decide(outcome, progress, call, policy, true, HALF)).toEqual({ kind: 'settle', reason, retryAfterMs });
   });
 });
 
@@ -178,9 +183,9 @@ describe('other statuses', () => {
 
   test('those of the policy count, and 429 besides', () => {
     const own = { ...policy, statuses: new Set([425]) };
-    expect(decide(answer(425), after(1), get, own, HALF)).toMatchObject(wait('status', 250));
-    expect(decide(answer(503, 1_000), after(0, 1), get, own, HALF)).toEqual({ kind: 'settle' });
-    expect(decide(answer(429), after(0, 1), get, own, HALF)).toMatchObject(wait('throttled', 375));
+    expect(decide(answer(425), after(1), get, own, true, HALF)).toMatchObject(wait('status', 250));
+    expect(decide(answer(503, 1_000), after(0, 1), get, own, true, HALF)).toEqual({ kind: 'settle' });
+    expect(decide(answer(429), after(0, 1), get, own, true, HALF)).toMatchObject(wait('throttled', 375));
   });
 });
 
@@ -241,7 +246,7 @@ describe('shouldRetry', () => {
     ['of nothing for a 401 of ours', unauthorized, after(1), get, []],
   ])('hears once %s', (_what, outcome, progress, call, heard) => {
     const shouldRetry = jest.fn((willRetry: boolean) => (willRetry ? undefined : false));
-    decide(outcome, progress, { ...call, shouldRetry }, policy, HALF);
+    decide(outcome, progress, { ...call, shouldRetry }, policy, true, HALF);
     expect(shouldRetry.mock.calls).toEqual(heard.map((willRetry) => [willRetry]));
   });
 });
@@ -253,9 +258,13 @@ describe('retry: false', () => {
     ['500', answer(500)],
     ['a network error', network],
     ['a timeout', timeout],
-  ])('settles after %s, and asks nobody', (_what, outcome) => {
+  ])('settles after %s without asking shouldRetry, and keeps what the server asked for', (_what, outcome) => {
     const shouldRetry = jest.fn(() => true);
-    expect(decide(outcome, after(1, 1), { ...get, shouldRetry }, false, HALF)).toEqual({ kind: 'settle' });
+    const { retryAfterMs } = { retryAfterMs: undefined, ...outcome };
+    expect(decide(outcome, after(1, 1), { ...get, shouldRetry }, policy, false, HALF)).toEqual({
+      kind: 'settle',
+      retryAfterMs,
+    });
     expect(shouldRetry).not.toHaveBeenCalled();
   });
 });
@@ -267,13 +276,12 @@ describe('whatever happens', () => {
     fc.record({
       kind: fc.constant('answer' as const),
       status: fc.oneof(fc.constantFrom(200, 401, 404, 408, 429, 500, 503), fc.integer({ min: 100, max: 599 })),
-      isUnauthorized: fc.boolean(),
+      isRefusal: fc.boolean(),
       retryAfterMs: fc.option(ms, { nil: undefined }),
     }),
     fc.record({ kind: fc.constantFrom('network' as const, 'timeout' as const, 'final' as const) }),
   );
   const circumstances = fc.record({
-    isAuthorized: fc.boolean(),
     isReplayable: fc.boolean(),
     isIdempotent: fc.boolean(),
     wish: fc.constantFrom(true, false, undefined),
@@ -281,7 +289,10 @@ describe('whatever happens', () => {
   const progresses = fc.record({
     errors: count,
     throttles: count,
-    isReauthorized: fc.boolean(),
+    attempts: count,
+    canReauthorize: fc.boolean(),
+    isReplay: fc.boolean(),
+    maxChallenges: count,
     remainingMs: fc.oneof(ms, fc.integer({ min: -1_000, max: 0 })),
   });
   const policies = fc.record({
@@ -305,23 +316,21 @@ describe('whatever happens', () => {
         policies,
         chances,
         (outcome, progress, { wish, ...call }, some, chance) => {
-          const decision = decide(outcome, progress, { ...call, shouldRetry: () => wish }, some, chance);
+          const decision = decide(outcome, progress, { ...call, shouldRetry: () => wish }, some, true, chance);
           seen.add(decision.kind);
-          const { status, isUnauthorized, retryAfterMs } = {
+          const { status, isRefusal, retryAfterMs } = {
             status: 0,
-            isUnauthorized: false,
+            isRefusal: false,
             retryAfterMs: undefined,
             ...outcome,
           };
           if (decision.kind === 'settle') return;
           expect(call.isReplayable).toBe(true);
           if (decision.kind === 'reauthorize') {
-            expect([isUnauthorized, call.isAuthorized, progress.isReauthorized, progress.remainingMs > 0]).toEqual([
-              true,
-              true,
-              false,
-              true,
-            ]);
+            expect([isRefusal, progress.canReauthorize, progress.remainingMs > 0]).toEqual([true, true, true]);
+            expect(progress.attempts).toBeLessThan(
+              some.maxAttempts + some.maxThrottledAttempts + progress.maxChallenges,
+            );
             return;
           }
           expect(outcome.kind).not.toBe('final');

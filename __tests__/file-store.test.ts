@@ -19,10 +19,11 @@ import { fileStore } from '../lib/node.js';
 import { tokenStore, type StoredSession, type TokenStore } from '../lib/store.js';
 import { filePort } from '../lib/stores/file.js';
 import { inTurn, onlyFor, servers } from './support/answers.js';
+import { rounds } from './support/rounds.js';
 import { VirtualClock } from './support/virtual-clock.js';
 
 /** F93 asks for 100 000 on request. */
-const FUZZ_ROUNDS = Number(process.env['FILE_FUZZ_ROUNDS'] ?? 10_000);
+const FUZZ_ROUNDS = Number(process.env['FILE_FUZZ_ROUNDS'] ?? rounds(1_000, 10_000));
 
 const start = servers();
 const run = promisify(execFile);

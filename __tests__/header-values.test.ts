@@ -1,6 +1,6 @@
 import { AxiosHeaders } from 'axios';
 import fc from 'fast-check';
-import { copyHeaders } from '../lib/http/header-values.js';
+import { copyHeaders } from '../lib/transport/checked-headers.js';
 
 const names = fc.oneof(
   fc.constantFrom('Authorization', 'authorization', 'AUTHORIZATION', 'X-Api-Key', 'x-api-key', 'Accept', 'get'),

@@ -1,26 +1,26 @@
 import axios, { type AxiosRequestConfig } from 'axios';
-import { WaitingRoom, type Wait } from '../lib/traffic/waiting-room.js';
+import { DeadlineTimer, type Wait } from '../lib/call/deadline-timer.js';
 import { listeners, listenersOf, scenes, type Scene } from './support/scenes.js';
 import { reasonOf, underway } from './support/stage.js';
 
-/** Who has entered a waiting room, and has not left it yet. */
+/** The waits that have begun and not ended. */
 const waits = new Set<Wait>();
-/** How often somebody was told to look who had left before. */
-let toldLate = 0;
+/** How often a wait was checked after it had ended. */
+let lateChecks = 0;
 
-const { enter, leave } = WaitingRoom.prototype;
-WaitingRoom.prototype.enter = function (wait) {
-  const look = wait.look.bind(wait);
-  wait.look = () => {
-    if (!waits.has(wait)) toldLate++;
-    look();
+const { add, delete: remove } = DeadlineTimer.prototype;
+DeadlineTimer.prototype.add = function (wait) {
+  const check = wait.check.bind(wait);
+  wait.check = () => {
+    if (!waits.has(wait)) lateChecks++;
+    check();
   };
   waits.add(wait);
-  enter.call(this, wait);
+  add.call(this, wait);
 };
-WaitingRoom.prototype.leave = function (wait) {
+DeadlineTimer.prototype.delete = function (wait) {
   waits.delete(wait);
-  leave.call(this, wait);
+  remove.call(this, wait);
 };
 
 const endings: [string, string, (scene: Scene, controller: AbortController, cancel: () => void) => void][] = [
@@ -38,11 +38,11 @@ const endings: [string, string, (scene: Scene, controller: AbortController, canc
 /** Nobody is left who would hear of an end. */
 async function leavesNobody({ stage, scheme, handle }: Scene): Promise<void> {
   await stage.clock.advance(60_000);
-  toldLate = 0;
+  lateChecks = 0;
   void scheme.signOut();
   handle.detach();
   await stage.clock.advance(10_000);
-  expect(toldLate).toBe(0);
+  expect(lateChecks).toBe(0);
   expect(stage.clock.pending).toBe(0);
 }
 

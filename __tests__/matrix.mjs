@@ -11,7 +11,19 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (path) => JSON.parse(readFileSync(path, 'utf8'));
 
 // What these look at is the same whatever axios does.
-const apart = ['drain', 'e2e', 'fuzz', 'simulation', 'holders', 'file-lock', 'architecture', 'readme', 'parse-'];
+const apart = [
+  'drain',
+  'e2e',
+  'fuzz',
+  'simulation',
+  'holders',
+  'file-lock',
+  'architecture',
+  'build.test',
+  'load.test',
+  'readme',
+  'parse-',
+];
 const inNode = ['--testPathIgnorePatterns', 'browser/browser', ...apart];
 const inChromium = ['--testPathPatterns', 'browser/browser'];
 const cells = { http: inNode, fetch: inNode, 'chromium-xhr': inChromium, 'chromium-fetch': inChromium };

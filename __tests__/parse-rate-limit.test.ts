@@ -5,7 +5,7 @@ const NOW = Date.UTC(2026, 10, 23, 8);
 const NOTHING: RateLimit = {
   remaining: undefined,
   resetMs: undefined,
-  quota: undefined,
+  retryAfterMs: undefined,
   perSecond: undefined,
   policy: undefined,
 };
@@ -19,7 +19,7 @@ describe('what servers send', () => {
     [
       'draft 8, as express-rate-limit sends it',
       { ratelimit: '"2-in-3sec"; r=0; t=3', 'ratelimit-policy': '"2-in-3sec"; q=2; w=4; pk=:ODM3OGM=:' },
-      { remaining: 0, resetMs: 3_000, quota: 2, perSecond: 0.5, policy: '"2-in-3sec"' },
+      { remaining: 0, resetMs: 3_000, perSecond: 0.5, policy: '"2-in-3sec"' },
     ],
     [
       'draft 8 with a part of the caller',
@@ -29,7 +29,7 @@ describe('what servers send', () => {
     [
       'draft 8 with two limits: the tighter one',
       { ratelimit: '"a,b;c";r=5;t=1, "hour";r=0;t=7', 'ratelimit-policy': '"a,b;c";q=10;w=1, "hour";q=100;w=3600' },
-      { remaining: 0, resetMs: 7_000, quota: 100, perSecond: 100 / 3_600, policy: '"hour"' },
+      { remaining: 0, resetMs: 7_000, perSecond: 100 / 3_600, policy: '"hour"' },
     ],
     [
       'two limits that are as tight: the later one',
@@ -59,12 +59,12 @@ describe('what servers send', () => {
     [
       'blanks around what separates',
       { ratelimit: ' "a" ; r= 0 ; t=3 ', 'ratelimit-policy': ' 50 ; w=1 ' },
-      { remaining: 0, resetMs: 3_000, quota: 50, perSecond: 50, policy: '"a"' },
+      { remaining: 0, resetMs: 3_000, perSecond: 50, policy: '"a"' },
     ],
     [
       'draft 7',
       { ratelimit: 'limit=2, remaining=0, reset=3', 'ratelimit-policy': '2;w=4' },
-      { remaining: 0, resetMs: 3_000, quota: 2, perSecond: 0.5 },
+      { remaining: 0, resetMs: 3_000, perSecond: 0.5 },
     ],
     ['draft 7 without a reset', { ratelimit: 'limit=2, remaining=0' }, { remaining: 0 }],
     ['draft 7 without what remains', { ratelimit: 'limit=2, reset=3' }, { resetMs: 3_000 }],
@@ -88,7 +88,46 @@ describe('what servers send', () => {
       { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset-after': '0.25' },
       { remaining: 0, resetMs: 250 },
     ],
-    ['a policy alone', { 'ratelimit-policy': '"a";q=50;w=1' }, { quota: 50, perSecond: 50 }],
+    // F153
+    ['the span of another header', { 'x-rate-limit-retry-after-seconds': '9' }, { retryAfterMs: 9_000 }],
+    ['the instant of another header', { 'x-ratelimit-retry-after': String(NOW / 1000 + 9) }, { retryAfterMs: 9_000 }],
+    // F151
+    [
+      'a policy in requests beside one in bytes',
+      {
+        ratelimit: '"bytes";r=0;t=60, "calls";r=1;t=5',
+        'ratelimit-policy': '"bytes";q=60;w=60;qu="content-bytes", "calls";q=100;w=10;qu="requests"',
+      },
+      { remaining: 1, resetMs: 5_000, perSecond: 10, policy: '"calls"' },
+    ],
+    [
+      'a unit that is a token',
+      { 'ratelimit-policy': 'bytes;q=60;w=60;qu=content-bytes, calls;q=100;w=10;qu=requests' },
+      { perSecond: 10 },
+    ],
+    [
+      'draft 7 with a quota in bytes and one in requests',
+      { ratelimit: 'limit=100, remaining=0, reset=3', 'ratelimit-policy': '5;w=60;qu="content-bytes", 100;w=10' },
+      { remaining: 0, resetMs: 3_000, perSecond: 10 },
+    ],
+    [
+      'the policy of the limit that was named, not the tightest',
+      { ratelimit: '"burst";r=0;t=1', 'ratelimit-policy': '"burst";q=10;w=1, "day";q=1000;w=86400' },
+      { remaining: 0, resetMs: 1_000, perSecond: 10, policy: '"burst"' },
+    ],
+    [
+      'the policy of the quota that was named',
+      {
+        'ratelimit-limit': '10',
+        'ratelimit-remaining': '0',
+        'ratelimit-reset': '1',
+        'ratelimit-policy': '10;w=1, 1000;w=86400',
+      },
+      { remaining: 0, resetMs: 1_000, perSecond: 10 },
+    ],
+    ['a policy alone', { 'ratelimit-policy': '"a";q=50;w=1' }, { perSecond: 50 }],
+    // F153
+    ['the seconds of bucket4j', { 'x-rate-limit-retry-after-seconds': '7' }, { retryAfterMs: 7_000 }],
   ])('%s', (_, headers, limit) => {
     expect(read(headers)).toEqual({ ...NOTHING, ...limit });
   });
@@ -104,6 +143,9 @@ describe('what is no limit', () => {
     [{ 'x-ratelimit-reset': 'soon' }],
     [{ 'x-ratelimit-remaining': '1'.repeat(16) }],
     [{ 'ratelimit-policy': '"a";q=50;w=0' }],
+    [{ 'ratelimit-policy': '"b";q=60;w=60;qu="content-bytes"', ratelimit: '"b";r=0;t=60' }],
+    [{ 'ratelimit-policy': '60;w=60;qu="content-bytes"', ratelimit: 'limit=60, remaining=0, reset=9' }],
+    [{ 'ratelimit-policy': '60;w=60;qu="concurrent-requests"', 'x-ratelimit-limit': '60', 'x-ratelimit-reset': '9' }],
     [{ 'ratelimit-policy': '"a";q=0;w=1' }],
     [{ ratelimit: `${' '.repeat(2_000)}"a";r=0;t=3` }],
   ])('%j', (headers) => {

@@ -8,6 +8,7 @@ import { fileStore } from '../lib/node.js';
 import { aesGcm, type StoredSession } from '../lib/store.js';
 import { filePort } from '../lib/stores/file.js';
 import { Processes, type Holder } from './support/processes.js';
+import { rounds } from './support/rounds.js';
 import { times } from './support/series.js';
 import { reply, serve, type Recorder } from './support/serve.js';
 import { TokenEndpoint } from './support/token-endpoint.js';
@@ -79,10 +80,10 @@ const expectNoRubbish = (): void => {
 
 // F31
 test.each([
-  [2, 20],
-  [4, 20],
-  [8, 30],
-  [16, 30],
+  [2, rounds(5, 20)],
+  [4, rounds(5, 20)],
+  [8, rounds(5, 30)],
+  [16, rounds(5, 30)],
 ])('%i processes over one file refresh once at each of %i expiries', async (count, expiries) => {
   const holders = await start(count);
   for (let expiry = 1; expiry <= expiries * FACTOR; expiry++) {

@@ -112,7 +112,9 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       for (const name of headers) {
         const [first, second] = sent(own, name);
         expect([name, first]).toEqual([name, expect.any(String)]);
-        expect([name, second]).toEqual([name, first]);
+        // The fetch adapter's redirects are followed here, so that each hop is signed for its own URL.
+        if (name === 'x-signature' && adapter === 'fetch') expect(second).not.toBe(first);
+        else expect([name, second]).toEqual([name, first]);
       }
       expect(exchangeOf(answer)).toMatchObject({ attempts: 1 });
     });
@@ -130,10 +132,10 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       );
       home = own.origin;
       const headers = ['authorization', 'x-id', 'x-named'];
-      const scheme = signed(() => ({ Authorization: `Own ${CANARY}`, 'X-Id': CANARY }), {
+      const scheme = signed(() => ({ Authorization: `Own ${CANARY}`, 'X-Id': CANARY, 'X-Named': CANARY }), {
         credentialHeaders: ['X-Named'],
       });
-      await client(own, adapter, scheme).get('/1', { headers: { 'X-Named': CANARY } });
+      await client(own, adapter, scheme).get('/1');
       const carried = [`Own ${CANARY}`, CANARY, CANARY];
       const bare = [undefined, undefined, undefined];
       expect(own.seen.map((seen) => [seen.url, headers.map((name) => seen.headers[name])])).toEqual([
@@ -301,9 +303,9 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       for (let call = 0; call < 2; call++) {
         const error = (await failureOf(api.get('/away'))) as AxiosError;
         expect(error.response?.status).toBe(status);
-        expect(exchangeOf(error)).toEqual({ attempts: 1, refreshed: false, waitedMs: 0 });
+        expect(exchangeOf(error)).toMatchObject({ attempts: 1, refreshed: false, waitedMs: 0 });
       }
-      expect(exchangeOf(await api.get('/here'))).toEqual({ attempts: 1, refreshed: false, waitedMs: 0 });
+      expect(exchangeOf(await api.get('/here'))).toMatchObject({ attempts: 1, refreshed: false, waitedMs: 0 });
       expect(refresh).not.toHaveBeenCalled();
       expect(events).toEqual([]);
       expect(sent(own, 'authorization')).toEqual([`Bearer ${CANARY}`, `Bearer ${CANARY}`, `Bearer ${CANARY}`]);

@@ -11,6 +11,7 @@ import { redisPort } from '../lib/stores/redis.js';
 import { connected, LIBRARIES, type Library } from './support/redis-clients.js';
 import { authorizationServer, buildHolder, Holder, type HolderPlan, type Place } from './support/redis-holders.js';
 import { isRedisInstalled, startRedis, type RedisServer } from './support/redis-server.js';
+import { rounds } from './support/rounds.js';
 import type { Recorder } from './support/serve.js';
 import { times } from './support/series.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';
@@ -19,7 +20,7 @@ import type { TokenEndpoint } from './support/token-endpoint.js';
 jest.setTimeout(120_000);
 
 /** How often the token expires, for each number of processes. */
-const EXPIRIES = Number(process.env['REDIS_EXPIRIES'] ?? 25);
+const EXPIRIES = Number(process.env['REDIS_EXPIRIES'] ?? rounds(5, 25));
 const isThere = isRedisInstalled();
 if (!isThere && process.env['REQUIRE_REAL'] === '1') throw new Error('There is no redis-server on the PATH');
 const suite = isThere ? describe : describe.skip;

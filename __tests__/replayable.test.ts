@@ -1,7 +1,7 @@
 import { Readable, Duplex } from 'node:stream';
 import { runInNewContext } from 'node:vm';
 import FormDataPackage from 'form-data';
-import { bodyKind, isReplayable } from '../lib/http/body-kind.js';
+import { bodyKind, isReplayable } from '../lib/http/body.js';
 
 async function* asyncGenerator(): AsyncGenerator<string> {
   yield await Promise.resolve('a');

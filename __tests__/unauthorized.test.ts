@@ -42,7 +42,7 @@ describe('what is no refusal of the token', () => {
     const { stage } = Stage.with({
       attach: {
         isUnauthorized: ({ status, data }) =>
-          status === 419 || status === 440 || String(data).includes('login required'),
+          status === 419 || status === 440 || (data as { error?: string } | null)?.error === 'login required',
       },
     });
     stage.script('/item', reply);

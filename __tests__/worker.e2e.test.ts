@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AxiosError, AxiosInstance } from 'axios';
-import { buildSync } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
-import { isChromiumInstalled, startChromium } from './support/chromium.js';
+import { browserBundle, isChromiumInstalled, startChromium } from './support/chromium.js';
 import { reply, serve, type Handler, type Recorder } from './support/serve.js';
 
 const isHere = isChromiumInstalled();
@@ -19,15 +18,8 @@ function scriptOf(comment: string): string {
     import axios from 'axios';
     import { attachAuth, bearer } from '../lib/index.js';
     const api = axios.create({ baseURL: location.origin });`;
-  const { outputFiles } = buildSync({
-    stdin: { contents: `${prelude}\n${code}`, resolveDir: __dirname, loader: 'ts' },
-    bundle: true,
-    format: 'esm',
-    platform: 'browser',
-    target: 'es2022',
-    write: false,
-  });
-  return outputFiles[0]?.text ?? '';
+  const stdin = { contents: `${prelude}\n${code}`, resolveDir: __dirname, loader: 'ts' } as const;
+  return browserBundle({ stdin, format: 'esm' });
 }
 
 (isHere ? describe : describe.skip)('the recipe of a worker that keeps the token out of the page, in Chromium', () => {

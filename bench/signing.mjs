@@ -1,9 +1,10 @@
-// What a signature costs: hmac() against node:crypto and WebCrypto by hand.
+// What a signature costs: hmac() against node:crypto and WebCrypto by hand, and the standards against node:crypto by hand.
 import { createHash, createHmac, createSecretKey, webcrypto } from 'node:crypto';
 import axios, { AxiosHeaders } from 'axios';
 import { attachAuth, hmac } from 'axios-attach-auth';
 import { idle, OURS } from './contenders.mjs';
 import { apart, interleave, quartiles, ratios } from './measure.mjs';
+import { STANDARDS } from './standards.mjs';
 
 const KEY_ID = 'service-7';
 const SECRET = 'a shared secret of thirty-two by';
@@ -112,6 +113,11 @@ export async function times({ size, rounds }) {
   return { alone: await interleave(alone, repeats), calls: await interleave(callers(size), repeats) };
 }
 
+export async function standardTimes({ index, rounds }) {
+  const [, contenders] = STANDARDS[index];
+  return interleave(await contenders(), { rounds, block: 100, warmUps: Math.min(rounds, 20) });
+}
+
 const above = (micros, floor) => micros.map((value, round) => value - floor[round]);
 
 export async function signing({ isQuick }) {
@@ -133,13 +139,22 @@ export async function signing({ isQuick }) {
       callRatio: ratios(calls[OURS], calls['node:crypto']),
     });
   }
+  const standards = [];
+  for (const [index, [name]] of STANDARDS.entries()) {
+    const micros = await apart(import.meta.url, 'standardTimes', { index, rounds: isQuick ? 10 : 150 });
+    if (micros.failure) throw new Error(`${name}: ${micros.failure}`);
+    const { 'by hand': hand, [OURS]: ours, ...libraries } = micros;
+    const others = Object.entries(libraries).map(([other, times]) => ({ other, ratio: ratios(times, hand) }));
+    standards.push({ name, hand: quartiles(hand), ours: ratios(ours, hand), others });
+  }
   const spread = ({ low, median, high }) => `${median.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
   return {
     title: 'Signing',
     note:
       'HMAC-SHA-256 over method, path, time and the hash of the body; the key is made once by everybody. Alone: µs of node:crypto by hand, ' +
       'then quotients within a round, median (quartiles). Whole calls over an adapter that does nothing: µs above a bare call; last: ' +
-      'hmac(), with all that comes with attachAuth(), against a call with node:crypto in an interceptor.',
+      'hmac(), with all that comes with attachAuth(), against a call with node:crypto in an interceptor. Second table: one attempt of a ' +
+      'standard, its nonce or key known, alone.',
     columns: ['body', 'alone, µs', 'WebCrypto', 'hmac()', 'call: by hand', 'WebCrypto', 'hmac()', 'hmac() ÷ by hand'],
     rows: rows.map(({ name, alone, aloneWeb, aloneOurs, hand, web, ours, callRatio }) => [
       name,
@@ -149,6 +164,15 @@ export async function signing({ isQuick }) {
       ...[hand, web, ours].map(({ median }) => `+${median.toFixed(0)}`),
       `×${spread(callRatio)}`,
     ]),
+    more: {
+      columns: ['standard', 'node:crypto by hand, µs', 'this package', 'a library'],
+      rows: standards.map(({ name, hand, ours, others }) => [
+        name,
+        hand.median.toFixed(1),
+        `×${spread(ours)}`,
+        others.map(({ other, ratio }) => `${other} ×${spread(ratio)}`).join(', ') || '–',
+      ]),
+    },
     charts: [
       {
         file: 'signing',
@@ -157,6 +181,6 @@ export async function signing({ isQuick }) {
         digits: 2,
       },
     ],
-    data: rows,
+    data: { rows, standards },
   };
 }

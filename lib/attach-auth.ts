@@ -1,34 +1,41 @@
 import type { AxiosInstance } from 'axios';
-import { Attachment } from './attachment.js';
+import { AttachedInstance } from './attached-instance.js';
 import { systemClock, type Clock } from './clock.js';
 import { hide } from './errors.js';
 import { requestInterceptor } from './interceptors/request.js';
 import { responseInterceptor } from './interceptors/response.js';
 import type { AttachAuthOptions } from './options.js';
 import { resolveOptions } from './policy.js';
+import { isObject, ownValue, safeGet } from './safe-read.js';
 
-/** What {@link attachAuth} gives back. */
+/** Returned by {@link attachAuth}. */
 export interface AuthHandle {
   /**
-   * Ejects both interceptors. Calls that wait fail with ERR_AUTH_DETACHED; what is on the wire settles with its own answer.
-   * Calling it again does nothing.
+   * Ejects both interceptors. Waiting calls reject with ERR_AUTH_DETACHED. A request on the wire settles with its own response.
+   * Idempotent.
    */
   detach(): void;
 }
 
-/** The instances that are attached now, those of other copies of this package included. */
+/** On both of our interceptors: the way to detach. It is the same in all copies of the package. */
 const ATTACHED = Symbol.for('axios-attach-auth.attached');
 
+interface Interceptors {
+  use(fulfilled: unknown, rejected: unknown, options?: object): number;
+  eject(id: number): void;
+  forEach(visit: (handler: { fulfilled: unknown }) => void): void;
+}
+
 /**
- * Gives an axios instance authentication that it keeps by itself: two interceptors that inject credentials, refresh a
- * session once for everybody, replay the calls that waited, and back off when the server asks.
+ * Makes an axios instance manage its own authentication. Installs two interceptors: they inject credentials, refresh a session
+ * once for all calls, replay the calls that waited, and back off as the server asks.
  *
- * Call it right after `axios.create()`: response handlers that are there before see every attempt, those added later see
- * the outcome.
+ * Call it right after `axios.create()`: response handlers that were added before see every attempt, those added later see the
+ * outcome.
  *
- * @param instance The instance. Its `create()` children are not attached.
- * @throws TypeError for wrong options, naming the option, what it got and what it takes; and for an instance that is
- *   attached already (use `detach()` of its handle first).
+ * @param instance The instance. Instances made by its `create()` are not attached.
+ * @throws TypeError for wrong options, naming the option, the value it got and the values it takes; and for an instance that is
+ *   attached already.
  */
 export function attachAuth(instance: AxiosInstance, options: AttachAuthOptions): AuthHandle;
 /** @internal */
@@ -38,31 +45,45 @@ export function attachAuth(
   options: AttachAuthOptions,
   clock: Clock = systemClock,
 ): AuthHandle {
-  const { interceptors } = (instance as Partial<AxiosInstance> | null) ?? {};
-  if (typeof (interceptors as Partial<typeof interceptors> | undefined)?.request?.use !== 'function' || !interceptors) {
+  const interceptors = safeGet(instance, 'interceptors') as
+    { request: Interceptors; response: Interceptors } | undefined;
+  if (typeof interceptors?.request.use !== 'function')
     throw new TypeError('attachAuth: the first argument takes an axios instance, as axios.create() makes one');
-  }
-  const marks = interceptors as unknown as Record<symbol, unknown>;
-  if (marks[ATTACHED] === true) {
-    throw new TypeError('attachAuth: this instance is attached already; call detach() of its handle first');
-  }
-  const attachment = new Attachment(instance, resolveOptions(options), clock);
-  const { fulfilled, rejected } = responseInterceptor(attachment);
-  const requestId = interceptors.request.use(requestInterceptor(attachment), rethrow, { synchronous: true });
+  const policy = resolveOptions(options);
+  detachRest(interceptors);
+  const attached = new AttachedInstance(instance, policy, clock);
+  const { fulfilled, rejected } = responseInterceptor(attached);
+  const request = requestInterceptor(attached);
+  // axios 1.18 calls this handler of a synchronous chain whether it is there or not.
+  const requestId = interceptors.request.use(request, rethrow, { synchronous: true });
   const responseId = interceptors.response.use(fulfilled, rejected);
-  hide(marks, ATTACHED, true);
-  return {
-    detach() {
-      if (attachment.isDetached) return;
-      interceptors.request.eject(requestId);
-      interceptors.response.eject(responseId);
-      Reflect.deleteProperty(marks, ATTACHED);
-      attachment.detach();
-    },
+  const detach = (): void => {
+    if (attached.isDetached) return;
+    interceptors.request.eject(requestId);
+    interceptors.response.eject(responseId);
+    attached.detach();
   };
+  for (const interceptor of [request, fulfilled]) hide(interceptor, ATTACHED, detach);
+  return { detach };
 }
 
-/** Before 1.21 axios calls this handler of a synchronous chain whether it is there or not. */
+/**
+ * After `interceptors.request.clear()` or `response.clear()` half of an attachment may be left: it is detached.
+ * @throws TypeError if both halves are there.
+ */
+function detachRest({ request, response }: { request: Interceptors; response: Interceptors }): void {
+  const halves = [request, response].map((manager) => {
+    let detach: unknown;
+    manager.forEach(({ fulfilled }) => {
+      if (isObject(fulfilled)) detach ??= ownValue(fulfilled, ATTACHED);
+    });
+    return detach;
+  });
+  if (halves.every(Boolean))
+    throw new TypeError('attachAuth: this instance is attached already; call detach() of its handle first');
+  for (const detach of halves) if (typeof detach === 'function') (detach as () => void)();
+}
+
 function rethrow(error: unknown): never {
   throw error;
 }

@@ -13,12 +13,23 @@ export interface Clock {
   after(delayMs: number, run: () => void, hold?: 'idle'): Cancel;
 }
 
+/** Real timers fire a few ms early at most; fake ones fire without any time passing on a clock that they leave alone. */
+const LEAST_SKIP_MS = 10;
+/** Time that only timers have seen pass. It belongs to the process, as its clocks do. */
+let skippedMs = 0;
+
+/** The machine's clocks. A timer that has fired proves that its delay has passed, whatever the clocks show. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => performance.now(),
+  monotonic: () => (typeof performance === 'object' ? performance : Date).now() + skippedMs,
   random: () => Math.random(),
   after(delayMs, run, hold) {
-    const timer: unknown = setTimeout(run, delayMs);
+    const dueAt = systemClock.monotonic() + delayMs;
+    const timer: unknown = setTimeout(() => {
+      const missingMs = dueAt - systemClock.monotonic();
+      if (missingMs > LEAST_SKIP_MS) skippedMs += missingMs;
+      run();
+    }, delayMs);
     if (hold === 'idle') (timer as { unref?: () => void }).unref?.();
     return () => {
       clearTimeout(timer as Parameters<typeof clearTimeout>[0]);
@@ -42,41 +53,58 @@ export function stopwatch(clock: Clock): () => number {
 /** The wall clock gets ahead by so much when the machine sleeps, or somebody sets it; less is how finely it shows time. */
 const LEAST_SLEEP_MS = 1_000;
 
-/** A stopwatch to read often: it counts the machine's sleep, and never goes back, however often the wall clock is set. */
-export function timeline(clock: Clock): () => number {
-  let sleptMs = 0;
-  let wall = clock.now();
-  let monotonic = clock.monotonic();
-  return () => {
-    const [wallNow, monotonicNow] = [clock.now(), clock.monotonic()];
-    const aheadMs = wallNow - wall - (monotonicNow - monotonic);
-    if (aheadMs > LEAST_SLEEP_MS) sleptMs += aheadMs;
-    wall = wallNow;
-    monotonic = monotonicNow;
-    return monotonic + sleptMs;
-  };
+/**
+ * Ms that count the machine's sleep and never go back. Each reading adds the progress of the clocks since the last one; a clock
+ * that jumps back adds nothing, so what is left until an instant never grows. A timer that has fired counts its delay as
+ * elapsed, since fake timers may move only some of the clocks.
+ */
+export class Timeline {
+  private _ms = 0;
+  private _wall: number;
+  private _monotonic: number;
+
+  constructor(readonly clock: Clock) {
+    this._wall = clock.now();
+    this._monotonic = clock.monotonic();
+  }
+
+  now(): number {
+    const [wall, monotonic] = [this.clock.now(), this.clock.monotonic()];
+    const wallMs = wall - this._wall;
+    const passedMs = Math.max(monotonic - this._monotonic, 0);
+    this._ms += wallMs - passedMs > LEAST_SLEEP_MS ? wallMs : passedMs;
+    this._wall = wall;
+    this._monotonic = monotonic;
+    return this._ms;
+  }
+
+  /** Runs `run` once at an instant. */
+  at(instant: number, run: () => void, hold?: 'idle'): Cancel {
+    let cancel: Cancel;
+    const arm = (): void => {
+      const fromMs = this.now();
+      // Timers have whole ms: rounded up, so that none counts as more than it took.
+      const delayMs = Math.ceil(Math.min(Math.max(instant - fromMs, 0), SLICE_MS));
+      cancel = this.clock.after(
+        delayMs,
+        () => {
+          this._ms = Math.max(this.now(), fromMs + delayMs);
+          if (this._ms >= instant) run();
+          else arm();
+        },
+        hold,
+      );
+    };
+    arm();
+    return () => {
+      cancel();
+    };
+  }
 }
 
-/** Runs `run` once `delayMs` have passed on a stopwatch. Infinity never comes, but unless `idle` it holds the process. */
+/** Runs `run` once after `delayMs`, the machine's sleep included. Infinity never comes, but unless `idle` it holds the process. */
 export function alarm(clock: Clock, delayMs: number, run: () => void, hold?: 'idle'): Cancel {
-  const passedMs = stopwatch(clock);
-  let cancel: Cancel;
-  const arm = (leftMs: number): void => {
-    cancel = clock.after(
-      Math.min(Math.max(leftMs, 0), SLICE_MS),
-      () => {
-        const left = delayMs - passedMs();
-        if (left <= 0) run();
-        // A rest too small for the clock to show would never pass.
-        else arm(Math.max(left, 1));
-      },
-      hold,
-    );
-  };
-  arm(delayMs);
-  return () => {
-    cancel();
-  };
+  return new Timeline(clock).at(delayMs, run, hold);
 }
 
 /** A timer that fires so much later than set shows that the machine slept, or that a tab was frozen. */

@@ -1,4 +1,5 @@
 import { AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import { BRAND, hasBrand } from './auth-error-brand.js';
 import { safeGet } from './safe-read.js';
 
 /*
@@ -14,6 +15,7 @@ export type AuthErrorCode =
   | 'ERR_AUTH_SESSION_EXPIRED'
   | 'ERR_AUTH_SESSION_CHANGED'
   | 'ERR_AUTH_BODY_NOT_SIGNABLE'
+  | 'ERR_AUTH_RESPONSE_NOT_VERIFIED'
   | 'ERR_AUTH_FOREIGN_ORIGIN'
   | 'ERR_AUTH_INSECURE'
   | 'ERR_AUTH_INVALID_CREDENTIAL'
@@ -21,8 +23,6 @@ export type AuthErrorCode =
   | 'ERR_AUTH_THROTTLED'
   | 'ERR_AUTH_QUEUE_FULL'
   | 'ERR_AUTH_DETACHED';
-
-const BRAND = Symbol.for('axios-attach-auth.AuthError');
 
 /**
  * What this package rejects a call with. It is an AxiosError, so `isAxiosError()` stays true; `config` is the call's own,
@@ -47,6 +47,7 @@ export class AuthError extends AxiosError {
   ) {
     super(message, code, config, undefined, response);
     this.name = 'AuthError';
+    hide(this, BRAND, true);
     if (cause !== undefined) hide(this, 'cause', cause);
   }
 
@@ -60,11 +61,24 @@ export class AuthError extends AxiosError {
     return error;
   }
 }
-hide(AuthError.prototype, BRAND, true);
+
+/** A call that may not wait until its limit opens. */
+export function throttled(forMs: number): AuthError {
+  return new AuthError(
+    'ERR_AUTH_THROTTLED',
+    `Not sent: the server is rate limiting this endpoint for another ${String(Math.ceil(forMs / 1000))} s, longer than ` +
+      '`maxRetryAfterMs` or `deadlineMs` allows. See `exchangeOf(error).retryAt`.',
+  );
+}
+
+/** A call that finds as many calls waiting as may wait. */
+export function queueFull(): AuthError {
+  return new AuthError('ERR_AUTH_QUEUE_FULL', 'Not sent: `throttle.maxQueued` calls wait for this limit already.');
+}
 
 /** True for an {@link AuthError}, also one of another copy of this package. */
 export function isAuthError(value: unknown): value is AuthError {
-  return (value as Record<symbol, unknown> | null | undefined)?.[BRAND] === true;
+  return hasBrand(value);
 }
 
 /**
@@ -75,16 +89,21 @@ export class RefreshRejectedError extends Error {
   override readonly name = 'RefreshRejectedError' as const;
 }
 
-/** Sets a property that inspectors and serializers pass over. */
+/** Without a prototype, since a polluted one could turn it into an accessor; one for all, since making it takes the most time. */
+let descriptor: PropertyDescriptor | undefined;
+
+/** Sets a property that inspectors and serializers skip. A frozen target stays as it is. */
 export function hide(target: object, key: PropertyKey, value: unknown): void {
-  // Without a prototype: a polluted one must not turn this into an accessor. Frozen targets stay as they are.
-  Reflect.defineProperty(target, key, {
-    __proto__: null,
-    value,
-    enumerable: false,
-    writable: true,
-    configurable: true,
-  } as PropertyDescriptor);
+  define(target, key, value, false);
+}
+
+/** Sets a property whatever it was before. Returns false if the target is frozen. */
+export function define(target: object, key: PropertyKey, value: unknown, enumerable: boolean): boolean {
+  descriptor ??= Object.assign(Object.create(null) as object, { writable: true, configurable: true });
+  Object.assign(descriptor, { value, enumerable });
+  const isDefined = Reflect.defineProperty(target, key, descriptor);
+  descriptor.value = undefined;
+  return isDefined;
 }
 
 /** An error, what it was caused by and what it gathers, as far as anybody would look. */

@@ -1,44 +1,53 @@
 /** Why a call is sent again after an error. */
 export type RetryReason = 'throttled' | 'status' | 'network' | 'timeout';
 
+/** Why an attempt was sent without the scheme's credentials. */
+export type BareReason = 'omitted' | 'own-credentials' | 'foreign-origin' | 'signed-out' | 'none-given';
+
 /**
- * What `onEvent` hears. `at` is epoch ms. Urls come without query and user-info, and no event ever holds a credential;
- * `generation` counts what the session has stored, so that two events can be told to speak of the same token.
+ * An event, as `onEvent` gets it. `at` is epoch ms. URLs have no query and no user-info. `call` is the number of the call in its
+ * report. `generation` counts the changes of a session's tokens: two events with the same one are about the same token. No
+ * event contains a credential.
  */
 export type AuthEvent = { at: number } & (
   | { type: 'refreshing' | 'refreshed' | 'signed-in' | 'signed-out' | 'session-expired'; generation: number }
   | { type: 'refresh-failed'; generation: number; code: string; status?: number; willRetry: boolean }
+  /** The circuit breaker has opened: no refresh until then (epoch ms). */
   | { type: 'refresh-paused'; generation: number; until: number }
   | { type: 'revoke-failed'; code: string; status?: number }
-  | { type: 'replay'; method: string; url: string; attempt: number }
-  | { type: 'retry'; method: string; url: string; attempt: number; delayMs: number; reason: RetryReason }
+  /** A 401 that no scheme handled, for example because an interceptor still sets Authorization. */
+  | { type: 'refusal-ignored'; call: number; method: string; url: string; status: number; why: BareReason }
+  | { type: 'replay'; call: number; method: string; url: string; attempt: number }
+  /** `delayMs`: the wait, jitter included. */
+  | { type: 'retry'; call: number; method: string; url: string; attempt: number; delayMs: number; reason: RetryReason }
   | { type: 'throttled'; key: string; resumesAt: number; waiting: number }
   | { type: 'resumed'; key: string }
   | { type: 'store-degraded'; reason: string }
 );
 
-/** An event without its time. */
+/** An event before its instant is known. */
 export type EventBody = AuthEvent extends infer E ? (E extends { at: number } ? Omit<E, 'at'> : never) : never;
 
 export type Emit = (event: EventBody) => void;
 
-export type Tell = Emit;
-
-const emitNothing: Emit = () => undefined;
-
 /**
- * Hands events to `listener` in a microtask of their own, in order: a listener that throws, rejects or calls the
- * instance again meets no lock and changes nothing.
+ * Returns a function that calls `listener` in a microtask of its own, in order: the listener meets no lock if it calls the
+ * instance again, and its errors and rejections have no effect. After detach() it does nothing.
  */
-export function teller(listener: ((event: AuthEvent) => unknown) | undefined, now: () => number): Emit {
-  if (!listener) return emitNothing;
+export function emitter(
+  listener: ((event: AuthEvent) => unknown) | undefined,
+  now: () => number,
+  instance: { readonly isDetached: boolean },
+): Emit {
+  if (!listener) return () => undefined;
   return (body) => {
+    if (instance.isDetached) return;
     const event = { at: now(), ...body };
     queueMicrotask(() => {
       try {
         void Promise.resolve(listener(event)).catch(() => undefined);
       } catch {
-        // What a listener throws changes nothing.
+        // See above.
       }
     });
   };

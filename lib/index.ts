@@ -1,6 +1,16 @@
 export type { MaybePromise } from './maybe-promise.js';
 export { attachAuth, type AuthHandle } from './attach-auth.js';
-export type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions, ThrottleOptions } from './options.js';
+export type {
+  AttachAuthOptions,
+  RequestAuthOptions,
+  RetryFailure,
+  RetryOptions,
+  Schemes,
+  SharedCooldown,
+  Throttle,
+  ThrottleOptions,
+} from './options.js';
+export { createThrottle } from './create-throttle.js';
 
 export type { AuthAnswer, AuthChallenge, AuthRequest, AuthScheme } from './schemes/scheme.js';
 export { basic, type BasicCredentials } from './schemes/basic.js';
@@ -18,7 +28,7 @@ export type { SessionStore } from './session/store.js';
 
 export { AuthError, isAuthError, RefreshRejectedError, type AuthErrorCode } from './errors.js';
 export type { AuthEvent, RetryReason } from './events.js';
-export { exchangeOf, type ExchangeReport } from './exchange/report.js';
+export { exchangeOf, type ExchangeReport } from './call/report.js';
 export type { SettleReason } from './retry/decide.js';
 
 export type { RequestBody } from './http/body.js';

@@ -1,49 +1,49 @@
 import type { AxiosResponse } from 'axios';
 import type { AuthEvent } from './events.js';
-import type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions } from './options.js';
-import { withoutPrototype, safeGet } from './safe-read.js';
-import type { RetryPolicy } from './retry/decide.js';
-import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
+import type { AttachAuthOptions, RequestAuthOptions, RetryFailure, RetryOptions, Schemes } from './options.js';
+import { atLeast, check, checkFunctions } from './check.js';
+import { resolveThrottle, type ThrottlePolicy } from './create-throttle.js';
+import { isObject, withoutPrototype } from './safe-read.js';
+import { RETRY_DEFAULTS, type RetryPolicy } from './retry/decide.js';
 import type { OriginPolicy } from './transport/origin.js';
 
-/** What holds for one call, with every default in its place. */
-export interface CallPolicy {
-  readonly retry: RetryPolicy | false;
+/** Resolved retry options. */
+interface CallRetry {
+  readonly retry: RetryPolicy;
+  /** False: the call is not retried, but `retry` still limits how long it waits for a limit of others. */
+  readonly isRetried: boolean;
   readonly shouldRetry: ((failure: RetryFailure) => boolean | undefined) | undefined;
+}
+
+/** The options of one call, with every default in its place. */
+export interface CallPolicy extends CallRetry {
   readonly deadlineMs: number;
   readonly credentials: 'attach' | 'omit';
   readonly isIdempotent: boolean;
+  readonly schemes: (() => Schemes | null) | undefined;
+  readonly body: (() => unknown) | undefined;
 }
 
-/** What holds for an instance, and so for each call that says nothing else. */
+/** The options of an instance, and so of each call that brings none of its own. */
 export interface Policy extends CallPolicy {
-  readonly scheme: AuthScheme;
-  readonly credentialHeaders: readonly string[];
-  readonly throttle:
-    { readonly keyOf: ((request: AuthRequest) => string) | undefined; readonly maxQueued: number } | false;
+  readonly scheme: Schemes | (() => Schemes | null);
+  readonly throttle: ThrottlePolicy | false;
   readonly origins: OriginPolicy;
   readonly foreignOrigin: 'send-bare' | 'refuse';
   readonly isUnauthorized: ((response: AxiosResponse) => boolean) | undefined;
   readonly onEvent: ((event: AuthEvent) => void) | undefined;
 }
 
-export const RETRY_DEFAULTS: RetryPolicy = {
-  maxAttempts: 4,
-  maxThrottledAttempts: 6,
-  statuses: new Set([408, 500, 502, 503, 504]),
-  methods: new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY']),
-  baseDelayMs: 500,
-  maxDelayMs: 20_000,
-  maxRetryAfterMs: 60_000,
-};
-
-/** Checks all options and fills in the defaults. @throws TypeError that names the option, what it got and what it takes. */
+/**
+ * Checks all options but the schemes, and fills in the defaults.
+ * @throws TypeError that names the option, the value it got and the values it takes.
+ */
 export function resolveOptions(options: AttachAuthOptions): Policy {
   check(isObject(options), 'options', 'an object with a scheme', options);
   const {
     scheme,
     retry,
-    throttle = {},
+    throttle,
     deadlineMs,
     foreignOrigin = 'send-bare',
     isUnauthorized,
@@ -51,25 +51,12 @@ export function resolveOptions(options: AttachAuthOptions): Policy {
     origins,
     allowInsecure = false,
   } = withoutPrototype(options);
-  check(
-    isObject(scheme) && typeof safeGet(scheme, 'authorize') === 'function',
-    'scheme',
-    'basic(), bearer(), … or an object with authorize()',
-    scheme,
-  );
-  const credentialHeaders = safeGet(scheme, 'credentialHeaders') ?? [];
-  check(Array.isArray(credentialHeaders), 'scheme.credentialHeaders', 'an array of names', credentialHeaders);
-  checkFunctions({ 'scheme.onChallenge': safeGet(scheme, 'onChallenge') });
-  check(throttle === false || isObject(throttle), 'throttle', 'an object or false', throttle);
   check(['send-bare', 'refuse'].includes(foreignOrigin), 'foreignOrigin', "'send-bare' or 'refuse'", foreignOrigin);
   checkFunctions({ isUnauthorized, onEvent });
-  const { keyOf, maxQueued } = withoutPrototype(throttle || {});
-  checkFunctions({ 'throttle.keyOf': keyOf });
   return {
-    ...resolveRetry(retry, { retry: RETRY_DEFAULTS, shouldRetry: undefined }, 'retry'),
+    ...resolveRetry(retry, { retry: RETRY_DEFAULTS, isRetried: true, shouldRetry: undefined }, 'retry'),
     scheme,
-    credentialHeaders: credentialHeaders.map((name) => String(name).toLowerCase()),
-    throttle: throttle && { keyOf, maxQueued: atLeast(0, maxQueued, Infinity, 'throttle.maxQueued') },
+    throttle: resolveThrottle(throttle),
     origins: {
       origins: origins === undefined || origins === '*' ? origins : originSet(origins, 'origins', "'*' or "),
       allowInsecure:
@@ -80,36 +67,37 @@ export function resolveOptions(options: AttachAuthOptions): Policy {
     deadlineMs: atLeast(0, deadlineMs, 120_000, 'deadlineMs'),
     credentials: 'attach',
     isIdempotent: false,
+    schemes: undefined,
+    body: undefined,
     onEvent,
   };
 }
 
-/** What holds for one call. @throws TypeError as {@link resolveOptions} does, naming `attachAuth`. */
+/** Resolves the options of one call. @throws TypeError as {@link resolveOptions} does, naming `attachAuth`. */
 export function resolveCall(given: RequestAuthOptions | undefined, policy: Policy): CallPolicy {
   if (given === undefined) return policy;
   check(isObject(given), 'attachAuth', 'an object or false', given);
-  const { credentials = 'attach', idempotent = false, retry, deadlineMs } = withoutPrototype(given);
+  const { credentials = 'attach', idempotent = false, retry, deadlineMs, scheme, body } = withoutPrototype(given);
   check(['attach', 'omit'].includes(credentials), 'attachAuth.credentials', "'attach' or 'omit'", credentials);
   check(typeof idempotent === 'boolean', 'attachAuth.idempotent', 'a boolean', idempotent);
+  checkFunctions({ 'attachAuth.scheme': scheme, 'attachAuth.body': body });
   return {
     ...resolveRetry(retry, policy, 'attachAuth.retry'),
     deadlineMs: atLeast(0, deadlineMs, policy.deadlineMs, 'attachAuth.deadlineMs'),
     credentials,
     isIdempotent: idempotent,
+    schemes: credentials === 'omit' ? undefined : scheme,
+    body,
   };
 }
 
-function resolveRetry(
-  given: RetryOptions | false | undefined,
-  over: Pick<CallPolicy, 'retry' | 'shouldRetry'>,
-  name: string,
-): Pick<CallPolicy, 'retry' | 'shouldRetry'> {
-  if (given === undefined) return { retry: over.retry, shouldRetry: over.shouldRetry };
-  if (given === false) return { retry: false, shouldRetry: undefined };
+function resolveRetry(given: RetryOptions | false | undefined, over: CallRetry, name: string): CallRetry {
+  const { retry: byDefault, isRetried } = over;
+  if (given === undefined) return { retry: byDefault, isRetried, shouldRetry: over.shouldRetry };
+  if (given === false) return { retry: byDefault, isRetried: false, shouldRetry: undefined };
   check(isObject(given), name, 'an object or false', given);
   const wanted = withoutPrototype(given);
   const { statuses, methods, shouldRetry } = wanted;
-  const byDefault = over.retry || RETRY_DEFAULTS;
   check(
     statuses === undefined || (Array.isArray(statuses) && statuses.every(isStatus)),
     `${name}.statuses`,
@@ -130,6 +118,7 @@ function resolveRetry(
     });
   }
   return {
+    isRetried: true,
     retry: {
       ...numbers,
       statuses: statuses ? new Set(statuses) : byDefault.statuses,
@@ -156,37 +145,6 @@ function originSet(given: unknown, name: string, or: string): ReadonlySet<string
   );
 }
 
-function atLeast(least: number, value: unknown, byDefault: number, name: string): number {
-  if (value === undefined) return byDefault;
-  check(typeof value === 'number' && value >= least, name, `a number, ${String(least)} or more`, value);
-  return value;
-}
-
-function checkFunctions(given: Record<string, unknown>): void {
-  for (const [name, value] of Object.entries(given))
-    check(value === undefined || typeof value === 'function', name, 'a function', value);
-}
-
 function isStatus(status: unknown): boolean {
   return Number.isInteger(status) && (status as number) >= 100 && (status as number) <= 599;
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null;
-}
-
-function check(isRight: boolean, name: string, takes: string, got: unknown): asserts isRight {
-  if (isRight) return;
-  const shown =
-    typeof got === 'string'
-      ? // A token that was given in the place of an object is not repeated here, nor is a password in an origin.
-        takes.includes('object')
-        ? 'a string'
-        : JSON.stringify(got.replace(/\/\/.*@/s, '//…@'))
-      : Array.isArray(got)
-        ? 'an array'
-        : isObject(got)
-          ? 'an object'
-          : String(got);
-  throw new TypeError(`attachAuth: ${name} takes ${takes}, but got ${shown}`);
 }

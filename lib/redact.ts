@@ -66,7 +66,7 @@ export function redactError(error: unknown, ...sent: unknown[]): unknown {
       if (name === 'errors' && Array.isArray(value)) return value.map(replacementOf);
       if (name === 'response' && isObject(value)) return redactResponse(value);
       if (name === 'config' && isObject(value)) {
-        const { method, baseURL, url } = withoutPrototype(value);
+        const { method, baseURL, url } = withoutPrototype(value as Record<string, unknown>);
         return redactData({ method, baseURL, url, headers: {} }, name);
       }
       return REQUESTS.includes(name) ? undefined : redactData(value, name);

@@ -1,2 +1,3 @@
 export { redisStore, type RedisStoreOptions } from './stores/redis.js';
+export { redisCooldown, type RedisCooldownOptions } from './stores/redis-cooldown.js';
 export type { IoRedisClient, NodeRedisClient, RedisClient } from './stores/redis-client.js';

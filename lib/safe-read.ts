@@ -1,19 +1,21 @@
 /*
- * Object.prototype may be polluted, by a careless merge of somebody's JSON: then every plain object seems to have what it
- * was never given. What comes from outside is read through here, once; what we make ourselves has all its keys.
+ * Object.prototype may be polluted, for example by a careless merge of JSON: then every plain object seems to have properties
+ * that it was never given. Values from outside (options, token responses, stored sessions, responses) are read through here.
  */
 
-/** What an object itself says: neither null nor inherited. */
-export function ownValue(holder: unknown, key: string): unknown {
+/** Reads a property of the object itself. Returns undefined for null, for an inherited property and for a getter that throws. */
+export function ownValue(holder: unknown, key: PropertyKey): unknown {
   try {
-    return isObject(holder) && Object.hasOwn(holder, key) ? (holder[key] ?? undefined) : undefined;
+    return isObject(holder) && Object.hasOwn(holder, key)
+      ? ((holder as Record<PropertyKey, unknown>)[key] ?? undefined)
+      : undefined;
   } catch {
-    // What a getter throws could hold anything: it is as if there were nothing.
+    // The error of a getter may contain anything, secrets included.
     return undefined;
   }
 }
 
-/** What an object or its class says, where it is one that an app may have written a class for. */
+/** Reads a property of an object or of its class: for values that an app may have written a class for. */
 export function safeGet<T extends object, K extends keyof T & string>(
   holder: T | null | undefined,
   key: K,
@@ -21,24 +23,26 @@ export function safeGet<T extends object, K extends keyof T & string>(
 export function safeGet(holder: unknown, key: string): unknown;
 export function safeGet(holder: unknown, key: string): unknown {
   try {
-    for (let at = holder; isObject(at);) {
+    // The common case, without a walk.
+    if (!isObject(holder) || !(key in holder)) return undefined;
+    for (let at: unknown = holder; isObject(at);) {
       const next: unknown = Object.getPrototypeOf(at);
-      // The end of the chain is what all objects share, in whatever realm.
+      // The end of the chain is the prototype of all objects, of whatever realm.
       if (Object.hasOwn(at, key) && (next !== null || at === holder)) return (holder as Record<string, unknown>)[key];
       at = next;
     }
   } catch {
-    // As above.
+    // See ownValue.
   }
   return undefined;
 }
 
-/** A copy that inherits nothing, so that what was not given is missing. */
+/** Copies an object into one that inherits nothing, so that an absent property is undefined. */
 export function withoutPrototype<T extends object>(given: T): T {
   return Object.assign(Object.create(null) as T, given);
 }
 
 /** Functions included. */
-export function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is object {
   return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }

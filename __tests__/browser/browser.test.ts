@@ -2,6 +2,7 @@ import type { Browser, ConsoleMessage, Page } from 'playwright-core';
 import { inTurn } from '../support/answers.js';
 import { bundle, isChromiumInstalled, startChromium } from '../support/chromium.js';
 import { token } from '../support/dead-session.js';
+import { isFull } from '../support/rounds.js';
 import { reply, type Handler } from '../support/serve.js';
 import { describeBehaviour } from './behaviour.js';
 import { open, type Host, type Play } from './host.js';
@@ -69,7 +70,11 @@ function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'):
 }
 
 (isHere ? describe : describe.skip).each(adapters)('in Chromium, over the %s adapter', (adapter) => {
-  describe.each(['same-origin', 'cross-origin'] as const)('%s', (home) => {
+  // Over each adapter, and in both homes; with FULL=1 over each adapter in both.
+  const homes = (['same-origin', 'cross-origin'] as const).filter(
+    (home) => isFull || (home === 'same-origin') === (adapter === 'xhr'),
+  );
+  describe.each(homes)('%s', (home) => {
     describeBehaviour(hostIn(adapter, home));
   });
 

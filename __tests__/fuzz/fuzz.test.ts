@@ -1,4 +1,5 @@
 import { properties, withLoopback } from './properties.js';
+import { isFull } from '../support/rounds.js';
 import { findMangled } from './values.js';
 import { findMiswritten } from './written.js';
 
@@ -28,6 +29,7 @@ test('a credential is refused by the name of its field, or arrives byte for byte
 });
 
 // F89
-test('so do all code units in every position of a value', async () => {
-  expect(await findMiswritten(Array.from({ length: 0x10000 }, (_, unit) => unit))).toBeUndefined();
+test('so do code units in every position of a value: all of one byte, and of the others each 31st; with FULL=1 all', async () => {
+  const units = Array.from({ length: 0x10000 }, (_, unit) => unit);
+  expect(await findMiswritten(units.filter((unit) => isFull || unit < 0x180 || unit % 31 === 0))).toBeUndefined();
 }, 300_000);

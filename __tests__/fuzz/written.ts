@@ -2,7 +2,7 @@ import { isPromise } from '../../lib/maybe-promise.js';
 import { AxiosHeaders } from 'axios';
 import type { AuthRequest } from '../../lib/index.js';
 import { bodyView } from '../../lib/http/body.js';
-import { copyHeaders } from '../../lib/http/header-values.js';
+import { copyHeaders } from '../../lib/transport/checked-headers.js';
 import { fields, placesOf, problemWith, type Field } from './fields.js';
 
 const NO_HEADERS = new AxiosHeaders();

@@ -22,8 +22,10 @@ const FAIL_FAST = ['--env', './__tests__/mutants/environment.cjs'];
 
 function copyOfTree() {
   const folder = mkdtempSync(join(tmpdir(), 'mutant-'));
-  for (const name of ['lib', '__tests__', 'jest.config.ts', 'package.json', 'tsconfig.json'])
-    cpSync(join(root, name), join(folder, name), { recursive: true });
+  const names = ['lib', '__tests__', 'jest.config.ts', 'jest.mutation.config.ts', 'package.json', 'tsconfig.json'];
+  // Packages that no suite of these needs, by the gigabyte.
+  const filter = (path) => path !== join(root, '__tests__/runtimes');
+  for (const name of names) cpSync(join(root, name), join(folder, name), { recursive: true, filter });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   return folder;
 }
@@ -34,6 +36,7 @@ async function firstFailure(folder, suites, timeLimitMs) {
   rmSync(report, { force: true });
   const jest = [
     'node_modules/jest/bin/jest.js',
+    ...['-c', 'jest.mutation.config.ts'],
     '--silent',
     '--runInBand',
     '--json',

@@ -188,7 +188,9 @@ function spentOnce({ plan, entries, refreshes, turns, said }: History): void {
   for (const [index, request] of requests.entries()) {
     const { refreshToken, status, sent, ended, isAnswered, holder, isGood } = request;
     if (!ended) continue;
-    const hasTurned = turns.some(({ what, order }) => /^sign/.test(what) && order > sent.order && order < ended.order);
+    const hasTurned = turns.some(
+      ({ what, order }) => what.startsWith('sign') && order > sent.order && order < ended.order,
+    );
     const gaveUpMs = isAnswered || hasSlept || hasTurned ? Infinity : ended.at - sent.at;
     holds(gaveUpMs >= REQUEST_MS, `${refreshToken!} is given up after ${String(gaveUpMs)} ms`);
     if (!isAnswered || status !== 200 || isUnknown) continue;

@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { buildSync } from 'esbuild';
+import type { BuildOptions } from 'esbuild';
 import { chromium, type Browser } from 'playwright-core';
 
 /** The Chromium on the PATH, such as that of the distribution: `apt-get install chromium`. */
@@ -18,17 +19,13 @@ export function startChromium(): Promise<Browser> {
   return chromium.launch({ executablePath: EXECUTABLE, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 }
 
+/** Bundles lib/ and what else these options of esbuild name, as the build for browsers does. */
+export function browserBundle(options: Partial<BuildOptions>): string {
+  const program = join(__dirname, 'browser-bundle.mjs');
+  return execFileSync(process.execPath, [program, JSON.stringify(options)], { encoding: 'utf8', maxBuffer: 1e8 });
+}
+
 /** One classic script with all that a module of the tests imports; what it exports becomes the global of that name. */
 export function bundle(module: string, globalName: string, axios = 'axios'): string {
-  const { outputFiles } = buildSync({
-    entryPoints: [join(__dirname, '..', module)],
-    bundle: true,
-    format: 'iife',
-    globalName,
-    platform: 'browser',
-    target: 'es2022',
-    alias: { axios },
-    write: false,
-  });
-  return outputFiles[0]?.text ?? '';
+  return browserBundle({ entryPoints: [join(__dirname, '..', module)], format: 'iife', globalName, alias: { axios } });
 }

@@ -19,9 +19,15 @@ export interface Minted {
 /** oidc-provider in a process of its own: rotation, reuse detection, and no tolerance for clocks. */
 export interface Oidc {
   readonly origin: string;
-  readonly client: { client_id: string; client_secret: string };
-  /** Tokens as a sign-in would have brought them; with `isDead` the access token is revoked. `lifetimeS`: of all from now on. */
-  mint(about?: { isDead?: boolean; lifetimeS?: number }): Promise<Minted>;
+  readonly client: { client_id: string; client_secret: string; private_jwk?: JsonWebKey };
+  readonly publicClient: { client_id: string };
+  /**
+   * Tokens as a sign-in would have brought them; with `isDead` the access token is revoked. `lifetimeS`: of all from now on.
+   * `jkt`: tokens of the public client, bound to the DPoP key with this thumbprint.
+   */
+  mint(about?: { isDead?: boolean; lifetimeS?: number; clientId?: string; jkt?: string }): Promise<Minted>;
+  /** DPoP proofs need a nonce of the provider, until the next clear(). */
+  requireNonces(): Promise<void>;
   killAccessToken(token: string | undefined): Promise<void>;
   /** The access token dies with these of the requests to /me that bring a living one, counted from the last clear(). */
   killAtRequests(...numbers: number[]): Promise<void>;
@@ -33,8 +39,10 @@ export interface Oidc {
   close(): Promise<void>;
 }
 
+type Ready = Pick<Oidc, 'origin' | 'client' | 'publicClient'>;
+
 interface Message {
-  readonly ready?: Pick<Oidc, 'origin' | 'client'>;
+  readonly ready?: Ready;
   readonly id?: number;
   readonly answer?: unknown;
   readonly error?: string;
@@ -45,14 +53,14 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-export async function startOidc(): Promise<Oidc> {
-  const child = fork(SERVER, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] });
+export async function startOidc(server = SERVER): Promise<Oidc> {
+  const child = fork(server, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));
   }
   const waiting = new Map<number, Waiting>();
-  const ready = await new Promise<Pick<Oidc, 'origin' | 'client'>>((resolve, reject) => {
+  const ready = await new Promise<Ready>((resolve, reject) => {
     child.on('message', ({ ready, id = 0, answer, error }: Message) => {
       if (ready) resolve(ready);
       else if (error === undefined) waiting.get(id)?.resolve(answer);
@@ -77,6 +85,7 @@ export async function startOidc(): Promise<Oidc> {
     log,
     mint: (about) => ask('mint', about),
     killAccessToken: (token) => ask('killAccessToken', { token }),
+    requireNonces: () => ask('requireNonces', { areRequired: true }),
     killAtRequests: (...numbers) => ask('killAtRequests', { numbers }),
     isGrantAlive: (grantId) => ask('isGrantAlive', { grantId }),
     refreshes: async () => (await log()).entries.filter(({ isRefresh }) => isRefresh).length,

@@ -1,9 +1,12 @@
 import express from 'express';
 import { listen } from './listen.mjs';
+import { digests } from './routes/digest.mjs';
 import { flaky } from './routes/flaky.mjs';
+import { messageSignatures } from './routes/http-signature.mjs';
 import { httpbin } from './routes/httpbin.mjs';
 import { limits } from './routes/limits.mjs';
 import { signatures } from './routes/signatures.mjs';
+import { awsSignatures } from './routes/sigv4.mjs';
 import { Tokens } from './routes/tokens.mjs';
 
 /** The API that the scenarios call: httpbin's paths, and what httpbin cannot do. */
@@ -13,7 +16,16 @@ export async function startApi() {
   app.disable('x-powered-by');
   app.set('etag', false);
   app.use(express.raw({ type: () => true }));
-  app.use(httpbin(), limits(), signatures(), tokens.routes(), flaky(tokens));
+  app.use(
+    httpbin(),
+    limits(),
+    signatures(),
+    digests(),
+    awsSignatures(),
+    messageSignatures(),
+    tokens.routes(),
+    flaky(tokens),
+  );
   app.use((request, response) => response.status(404).json({ error: 'not found' }));
   const { origin, log, close } = await listen(() => app);
   return { origin, log, close, tokens };

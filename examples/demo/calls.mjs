@@ -45,7 +45,7 @@ function hasRetried({ sends }) {
 
 /** What is sent again without a wait: after a refusal of the credentials, after a redirect. */
 export function isAnsweredAtOnce(status) {
-  return status === 401 || (status >= 300 && status < 400);
+  return status === 401 || status === 403 || (status >= 300 && status < 400);
 }
 
 function wayOf({ who, method, sends }) {

@@ -5,6 +5,8 @@ import { listen } from './listen.mjs';
 // Runs in a process of its own, and speaks with the one that forked it: { id, ask, about } in, { id, answer } or { id, error } out.
 
 const CLIENT = { client_id: 'demo', client_secret: randomBytes(24).toString('base64url') };
+/** Its refresh tokens are bound to a DPoP key, too: only those of public clients are (RFC 9449 §5). */
+const PUBLIC_CLIENT = { client_id: 'demo-public' };
 const revoked = [];
 const refused = [];
 /** In seconds, of the access tokens that are issued from now on. */
@@ -12,6 +14,8 @@ let lifetime;
 /** The access token dies with these of the requests to /me that bring a living one, counted from the last clear(). */
 let deadly = [];
 let living = 0;
+/** Requests with a DPoP proof need a nonce of the provider. */
+let areNoncesRequired = false;
 
 function createProvider(issuer) {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -25,10 +29,22 @@ function createProvider(issuer) {
         token_endpoint_auth_method: 'client_secret_basic',
         id_token_signed_response_alg: 'ES256',
       },
+      {
+        ...PUBLIC_CLIENT,
+        grant_types: ['authorization_code', 'refresh_token'],
+        response_types: ['code'],
+        redirect_uris: ['https://app.example/callback'],
+        token_endpoint_auth_method: 'none',
+        id_token_signed_response_alg: 'ES256',
+        dpop_bound_access_tokens: true,
+      },
     ],
     jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'ES256' }] },
     cookies: { keys: [randomBytes(24).toString('base64url')] },
-    features: { devInteractions: { enabled: false } },
+    features: {
+      devInteractions: { enabled: false },
+      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => areNoncesRequired },
+    },
     interactions: { url: () => '/not-here' },
     findAccount: (ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     rotateRefreshToken: true,
@@ -55,16 +71,19 @@ const { origin, log } = await listen((issuer) => {
 });
 
 const answers = {
-  /** Tokens as a sign-in in the browser would have brought them. `isDead`: the access token has been revoked since. */
-  async mint({ isDead = false, lifetimeS = 600 } = {}) {
+  /**
+   * Tokens as a sign-in in the browser would have brought them. `isDead`: the access token has been revoked since. `jkt`:
+   * they are tokens of the public client, bound to the DPoP key with this thumbprint.
+   */
+  async mint({ isDead = false, lifetimeS = 600, jkt } = {}) {
     lifetime = lifetimeS;
     const accountId = 'ada';
     const scope = 'openid offline_access';
-    const client = await provider.Client.find(CLIENT.client_id);
+    const client = await provider.Client.find((jkt ? PUBLIC_CLIENT : CLIENT).client_id);
     const grant = new provider.Grant({ clientId: client.clientId, accountId });
     grant.addOIDCScope(scope);
     const grantId = await grant.save();
-    const about = { client, accountId, grantId, scope, gty: 'authorization_code', expiresWithSession: false };
+    const about = { client, accountId, grantId, scope, jkt, gty: 'authorization_code', expiresWithSession: false };
     const accessToken = new provider.AccessToken(about);
     const tokens = {
       access_token: await accessToken.save(),
@@ -80,12 +99,16 @@ const answers = {
   killAtRequests({ numbers }) {
     deadly = numbers;
   },
+  requireNonces({ areRequired }) {
+    areNoncesRequired = areRequired;
+  },
   async isGrantAlive({ grantId }) {
     return (await provider.Grant.find(grantId)) !== undefined;
   },
   log: () => ({ entries: log.entries, revoked, refused }),
   clear() {
     log.clear();
+    areNoncesRequired = false;
     deadly = [];
     living = 0;
     revoked.length = refused.length = 0;
@@ -100,4 +123,4 @@ process.on('message', async ({ id, ask, about }) => {
   }
 });
 process.on('disconnect', () => process.exit());
-process.send({ ready: { origin, client: CLIENT } });
+process.send({ ready: { origin, client: CLIENT, publicClient: PUBLIC_CLIENT } });

@@ -9,7 +9,7 @@ export async function startOidc() {
   const child = fork(SERVER, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
-  const { origin, client } = await new Promise((resolve, reject) => {
+  const { origin, client, publicClient } = await new Promise((resolve, reject) => {
     child.once('message', ({ ready }) => resolve(ready));
     child.once('exit', (code) => reject(new Error(`oidc-provider ended at once (${code})\n${output}`)));
   });
@@ -35,9 +35,11 @@ export async function startOidc() {
   return {
     origin,
     client,
+    publicClient,
     mint: (about) => ask('mint', about),
     killAccessToken: (token) => ask('killAccessToken', { token }),
     isGrantAlive: (grantId) => ask('isGrantAlive', { grantId }),
+    requireNonces: (areRequired) => ask('requireNonces', { areRequired }),
     log: () => ask('log'),
     clear: () => ask('clear'),
     async close() {

@@ -41,8 +41,10 @@ export class WireLog {
   /** Names a credential without showing it. */
   #credentialOf({ authorization = '', 'x-api-key': key }) {
     if (key !== undefined) return `key ${key}`;
-    const [, scheme, value] = /^(\w+) (.+)$/.exec(authorization) ?? [];
+    const [, scheme, value] = /^([\w-]+) (.+)$/.exec(authorization) ?? [];
     if (scheme === 'Basic') return `as ${userOf(value)}`;
+    if (scheme === 'Digest') return `as ${/username="([^"]*)/.exec(value)?.[1]}`;
+    if (scheme === 'AWS4-HMAC-SHA256') return `key ${/Credential=([^/]*)/.exec(value)?.[1]}`;
     if (scheme !== 'Bearer') return undefined;
     if (!this.#tokens.has(value)) this.#tokens.set(value, this.#tokens.size + 1);
     return `token ${this.#tokens.get(value)}`;

@@ -1,14 +1,48 @@
-import { bodyKind } from './body-kind.js';
+import { safeGet } from '../safe-read.js';
 
-/** A body as a signer sees it. none: an empty array; opaque: a stream or multipart form, `bytes()` gives undefined. */
+/** The body of a request as a signer sees it. */
 export interface RequestBody {
+  /** `opaque`: a stream or multipart form, whose bytes are not known before it is sent. */
   readonly kind: 'none' | 'bytes' | 'opaque';
+  /** Resolves with the bytes that will be sent: an empty array for `none`, undefined for `opaque`. */
   bytes(): Promise<Uint8Array<ArrayBuffer> | undefined>;
 }
 
-const encoder = new TextEncoder();
+/**
+ * What a body is after transformRequest. `bytes` can be sent and signed any number of times. `multipart` is native form data:
+ * it can be sent again, but every send frames it anew. `stream` can be sent once.
+ */
+export type BodyKind = 'none' | 'bytes' | 'multipart' | 'stream';
 
-/** Looks at a body after transforms: these are the bytes that axios will send. */
+/** Classifies a body by its methods, since it may come from another realm or a polyfill. */
+export function bodyKind(data: unknown): BodyKind {
+  if (data === undefined || data === null) return 'none';
+  if (typeof data !== 'object' && typeof data !== 'function') return 'bytes';
+  const hasMethod = (name: string): boolean => typeof safeGet(data, name) === 'function';
+  // The form-data package also calls itself FormData, but is a stream.
+  if (hasMethod('pipe') || hasMethod('getReader') || hasMethod('next')) return 'stream';
+  if (tagOf(data) === 'FormData') return 'multipart';
+  return Symbol.asyncIterator in data ? 'stream' : 'bytes';
+}
+
+/** Returns whether the body can be sent again as it is. */
+export function isReplayable(data: unknown): boolean {
+  return bodyKind(data) !== 'stream';
+}
+
+/**
+ * Returns whether axios can serialize these values any number of times: no stream among them, at any depth. From such values
+ * axios may make a stream, which can be sent once (postForm in Node).
+ */
+export function isPlainData(data: unknown, depth = 0): boolean {
+  if (typeof data !== 'object' || data === null) return typeof data !== 'function' && depth > 0;
+  // Deeper values cannot be told from cycles.
+  if (depth > 20 || bodyKind(data) === 'stream') return false;
+  if (tagOf(data) !== 'Object' && !Array.isArray(data)) return depth > 0;
+  return Object.values(data).every((value) => isPlainData(value, depth + 1));
+}
+
+/** The body after transforms: these are the bytes that axios will send. */
 export function bodyView(data: unknown): RequestBody {
   const kind = bodyKind(data);
   if (kind === 'none') return { kind, bytes: () => Promise.resolve(new Uint8Array()) };
@@ -17,18 +51,26 @@ export function bodyView(data: unknown): RequestBody {
 }
 
 function reader(data: unknown): (() => Promise<Uint8Array<ArrayBuffer>>) | undefined {
-  if (typeof data === 'string') return () => Promise.resolve(encoder.encode(data));
+  const encode = (text: string) => (): Promise<Uint8Array<ArrayBuffer>> =>
+    Promise.resolve(new TextEncoder().encode(text));
   if (ArrayBuffer.isView(data)) {
     return () => Promise.resolve(new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength));
   }
-  if (typeof data !== 'object' || data === null) return () => Promise.resolve(encoder.encode(String(data)));
-  const tag = Object.prototype.toString.call(data);
-  if (tag === '[object ArrayBuffer]') return () => Promise.resolve(new Uint8Array(data as ArrayBuffer));
-  if (tag === '[object URLSearchParams]')
-    return () => Promise.resolve(encoder.encode((data as URLSearchParams).toString()));
-  if (tag === '[object Blob]' || tag === '[object File]') {
-    return async () => new Uint8Array(await (data as Blob).arrayBuffer());
+  if (typeof data !== 'object' || data === null) return encode(String(data));
+  switch (tagOf(data)) {
+    case 'ArrayBuffer':
+      return () => Promise.resolve(new Uint8Array(data as ArrayBuffer));
+    case 'URLSearchParams':
+      return encode((data as URLSearchParams).toString());
+    case 'Blob':
+    case 'File':
+      return async () => new Uint8Array(await (data as Blob).arrayBuffer());
+    default:
+      // A plain object reaches an adapter only if transformRequest was removed: the adapter decides what it sends.
+      return undefined;
   }
-  // A plain object reaches an adapter only where transformRequest was taken away: what is sent then is the adapter's secret.
-  return undefined;
+}
+
+export function tagOf(data: unknown): string {
+  return Object.prototype.toString.call(data).slice(8, -1);
 }

@@ -10,7 +10,8 @@ const ASCTIME = new RegExp(`^${DAY} ${MONTH} ((?:\\d| )\\d) ${TIME} (\\d{4})$`);
 
 /**
  * Reads an HTTP-date in any of its three forms (RFC 9110 §5.6.7) as epoch ms; undefined for anything else. `Date.parse`
- * would take much more than that, and differently in every engine.
+ * would take much more than that, and differently in every engine. A leap second (23:59:60) is read as the next second, so that
+ * no call is sent early.
  */
 export function parseHttpDate(text: string, now: number): number | undefined {
   const imf = IMF_FIXDATE.exec(text);
@@ -29,11 +30,17 @@ export function parseHttpDate(text: string, now: number): number | undefined {
 /** The parts are digits already; what they say may still be no date. */
 function instant(year: unknown, month: unknown, day: unknown, time: readonly unknown[]): number | undefined {
   const [hour, minute, second] = time.map(Number) as [number, number, number];
-  // A leap second is the second before it.
   if (hour > 23 || minute > 59 || second > 60) return undefined;
   const monthIndex = MONTHS.indexOf(month as string);
   const at = Date.UTC(Number(year), monthIndex, Number(day), hour, minute, Math.min(second, 59));
-  return new Date(at).getUTCMonth() === monthIndex ? at : undefined;
+  if (new Date(at).getUTCMonth() !== monthIndex) return undefined;
+  return second === 60 ? at + 1_000 : at;
+}
+
+/** The instant of a Date header, in which a leap second is the second before it: what is measured from it is never too short. */
+export function parseServed(date: string, now: number): number | undefined {
+  const at = parseHttpDate(date, now);
+  return at !== undefined && date.includes(':60') ? at - 1_000 : at;
 }
 
 /** A Date header has whole seconds and took its time to arrive: less than this is no difference. */

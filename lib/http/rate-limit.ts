@@ -2,107 +2,125 @@ import { parseHttpDate } from './http-date.js';
 
 /** What a server says of a limit besides Retry-After. */
 export interface RateLimit {
-  /** Calls that it will still accept; undefined where it does not say. */
+  /** Calls that it will still accept. */
   readonly remaining: number | undefined;
   /** Ms until there are more. */
   readonly resetMs: number | undefined;
-  /** Calls that it accepts in a window, and in a second in the long run. */
-  readonly quota: number | undefined;
+  /** Ms that other headers than Retry-After ask for. */
+  readonly retryAfterMs: number | undefined;
+  /** Calls per second in the long run. */
   readonly perSecond: number | undefined;
-  /** The name of the limit and, where it has several parts, of the caller's part. */
+  /** The name of the limit and, if it is partitioned, the partition. */
   readonly policy: string | undefined;
 }
 
-/** Gives a header of an answer by its lower-case name. */
+/** Returns a header of a response by its lower-case name. */
 export type HeaderLookup = (name: string) => string | undefined;
 
-type Parameters = ReadonlyMap<string, string>;
+/** The parameters of a list member; its value stands under the empty name. */
+type Member = ReadonlyMap<string, string>;
+
+/** What is left of a limit. `name`: its policy's value, a name (draft 8) or a quota (drafts 6 and 7). */
+interface Status extends Pick<RateLimit, 'remaining' | 'resetMs'> {
+  readonly name: string | undefined;
+  readonly policy?: string;
+}
 
 const LONGEST_TEXT = 1_024;
-/** A reset later than that is no promise that anybody should wait for (draft-ietf-httpapi-ratelimit-headers, security considerations). */
+/** A later reset is no reason to wait (draft-ietf-httpapi-ratelimit-headers, security considerations). */
 const LONGEST_RESET_MS = 600_000;
 const FAMILIES = ['ratelimit-', 'x-ratelimit-', 'x-rate-limit-'];
+/** Those of bucket4j-spring-boot-starter and of Symfony's RateLimiter. */
+const RETRY_AFTER = ['x-rate-limit-retry-after-seconds', 'x-ratelimit-retry-after'];
 /** Seconds from now are fewer, and epoch seconds fewer than epoch ms. */
 const LEAST_EPOCH_S = 1e9;
 const LEAST_EPOCH_MS = 1e11;
 
 /**
- * Reads what servers send of draft-ietf-httpapi-ratelimit-headers in its versions 6, 7 and 8, and of the older
- * X-RateLimit headers. Where several limits are named the tightest counts. It never throws; undefined: nothing is said.
+ * Reads RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers, versions 6 to 11) and the older X-RateLimit
+ * headers. Of several limits the tightest counts. Policies in other units than requests (`qu`) are ignored.
  *
- * @param now Epoch ms.
+ * @param now Epoch ms, by the server's clock if it is known.
+ * @returns undefined if the headers say nothing. It never throws.
  */
 export function readRateLimit(header: HeaderLookup, now: number): RateLimit | undefined {
-  const { quota, perSecond } = readPolicy(header('ratelimit-policy')) ?? UNPUBLISHED;
-  const told =
-    readField(header('ratelimit')) ?? FAMILIES.map((family) => readFamily(header, family, now)).find(Boolean);
-  if (!told && perSecond === undefined) return undefined;
-  const { remaining, resetMs = Infinity, policy } = told ?? NOTHING;
-  return { remaining, resetMs: resetMs <= LONGEST_RESET_MS ? resetMs : undefined, quota, perSecond, policy };
+  const all = parseMembers(header('ratelimit-policy'));
+  const policies = all.filter((member) => /^(?:"?requests?"?)?$/i.test(member.get('qu') ?? ''));
+  const isForeign = ({ name }: Status): boolean =>
+    all.some((member) => member.get('') === name) && !policies.some((member) => member.get('') === name);
+  const status = [
+    readField(header('ratelimit'), isForeign),
+    ...FAMILIES.map((family) => readFamily(header, family, now)),
+  ].find((each) => each && !isForeign(each));
+  const rates = policies.filter((member) => perSecond(member) > 0).sort((a, b) => perSecond(a) - perSecond(b));
+  const rate = rates.find((member) => member.get('') === status?.name) ?? rates[0];
+  const retryAfterMs = RETRY_AFTER.map((name) => span(header(name), now)).find((ms) => ms !== undefined);
+  if (!status && !rate && retryAfterMs === undefined) return undefined;
+  const { remaining, resetMs = Infinity, policy } = status ?? {};
+  return {
+    remaining,
+    resetMs: resetMs <= LONGEST_RESET_MS ? resetMs : undefined,
+    retryAfterMs,
+    perSecond: rate && perSecond(rate),
+    policy,
+  };
 }
 
-type Told = Omit<RateLimit, 'quota' | 'perSecond'>;
-
-const NOTHING: Told = { remaining: undefined, resetMs: undefined, policy: undefined };
-const UNPUBLISHED = { quota: undefined, perSecond: undefined };
-
 /** `"burst";r=0;t=3` (draft 8), or `limit=2, remaining=0, reset=3` (draft 7). */
-function readField(text: string | undefined): Told | undefined {
+function readField(text: string | undefined, isForeign: (status: Status) => boolean): Status | undefined {
   const members = parseMembers(text);
   const seventh = new Map(members.flatMap((member) => [...member]));
   if (seventh.has('remaining') || seventh.has('reset'))
-    return { ...NOTHING, remaining: number(seventh.get('remaining')), resetMs: seconds(seventh.get('reset')) };
+    return {
+      remaining: number(seventh.get('remaining')),
+      resetMs: seconds(seventh.get('reset')),
+      name: seventh.get('limit'),
+    };
   return members
     .map((member) => ({
       remaining: number(member.get('r')),
       resetMs: seconds(member.get('t')),
+      name: member.get(''),
       policy: [member.get(''), member.get('pk')].filter(Boolean).join(' '),
     }))
-    .filter(({ remaining }) => remaining !== undefined)
-    .reduce<Told | undefined>(
-      (tightest, told) => (tightest && !isTighter(told, tightest) ? tightest : told),
+    .filter((status) => status.remaining !== undefined && !isForeign(status))
+    .reduce<Status | undefined>(
+      (tightest, next) => (tightest && !isTighter(next, tightest) ? tightest : next),
       undefined,
     );
 }
 
-function isTighter(one: Told, other: Told): boolean {
+function isTighter(one: Status, other: Status): boolean {
   const difference = (one.remaining ?? 0) - (other.remaining ?? 0);
   return difference < 0 || (difference === 0 && (one.resetMs ?? 0) > (other.resetMs ?? 0));
 }
 
 /** Three headers: draft 6, and the X-RateLimit family, whose reset is an instant or a span. */
-function readFamily(header: HeaderLookup, family: string, now: number): Told | undefined {
+function readFamily(header: HeaderLookup, family: string, now: number): Status | undefined {
   const remaining = number(header(`${family}remaining`));
   const resetMs = seconds(header(`${family}reset-after`)) ?? span(header(`${family}reset`), now);
-  return remaining === undefined && resetMs === undefined ? undefined : { ...NOTHING, remaining, resetMs };
+  if (remaining === undefined && resetMs === undefined) return undefined;
+  return { remaining, resetMs, name: header(`${family}limit`)?.trim() };
 }
 
-function span(reset: string | undefined, now: number): number | undefined {
-  const value = number(reset);
-  if (value === undefined) {
-    const at = reset === undefined ? undefined : parseHttpDate(reset, now);
-    return at === undefined ? undefined : Math.max(0, at - now);
-  }
-  if (value < LEAST_EPOCH_S) return value * 1000;
-  return Math.max(0, (value < LEAST_EPOCH_MS ? value * 1000 : value) - now);
+function span(text: string | undefined, now: number): number | undefined {
+  const value = number(text);
+  const at = value === undefined ? parseHttpDate(text ?? '', now) : value < LEAST_EPOCH_MS ? value * 1_000 : value;
+  if (at === undefined || (value !== undefined && value < LEAST_EPOCH_S)) return at && Math.ceil(at);
+  return Math.max(0, at - now);
 }
 
-/** `"burst";q=50;w=1` (draft 8), or `50;w=1` (drafts 6 and 7). */
-function readPolicy(text: string | undefined): { quota: number; perSecond: number } | undefined {
-  return parseMembers(text)
-    .map((member) => {
-      const [quota = NaN, windowS = NaN] = [number(member.get('q') ?? member.get('')), number(member.get('w'))];
-      return { quota, perSecond: quota / windowS };
-    })
-    .filter(({ perSecond }) => perSecond > 0 && perSecond < Infinity)
-    .sort((one, other) => one.perSecond - other.perSecond)[0];
+/** Of `"burst";q=50;w=1` (draft 8), or `50;w=1` (drafts 6 and 7). */
+function perSecond(member: Member): number {
+  const rate = (number(member.get('q') ?? member.get('')) ?? NaN) / (number(member.get('w')) ?? NaN);
+  return rate < Infinity ? rate : NaN;
 }
 
-/** The members of a list (RFC 9651 §3.1) by their parameters; what is no parameter stands under the empty name. */
-function parseMembers(text: string | undefined): Parameters[] {
+/** The members of a list (RFC 9651 §3.1). */
+function parseMembers(text: string | undefined): Member[] {
   if (text === undefined || text.length > LONGEST_TEXT) return [];
   const members = [new Map<string, string>()];
-  for (const [piece] of text.matchAll(/"(?:[^"\\]|\\.)*"|[^",;]+|[",;]/g)) {
+  for (const [piece] of text.matchAll(/[^",;]*"(?:[^"\\]|\\.)*"|[^",;]+|[",;]/g)) {
     if (piece === ',') members.push(new Map());
     const [, name = '', value = ''] = /^(?:([a-z*][\w.*-]*)=)?(.*)$/is.exec(piece.trim()) ?? [];
     if (!/^[",;]?$/.test(value)) members.at(-1)?.set(name.toLowerCase(), value);
@@ -112,7 +130,7 @@ function parseMembers(text: string | undefined): Parameters[] {
 
 function seconds(text: string | undefined): number | undefined {
   const value = number(text);
-  return value === undefined ? undefined : Math.ceil(value * 1000);
+  return value === undefined ? undefined : Math.ceil(value * 1_000);
 }
 
 function number(text: string | undefined): number | undefined {

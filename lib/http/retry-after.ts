@@ -1,6 +1,6 @@
 import { systemClock } from '../clock.js';
 import { withoutPrototype } from '../safe-read.js';
-import { parseHttpDate } from './http-date.js';
+import { parseHttpDate, parseServed } from './http-date.js';
 
 const LONGEST_TEXT = 128;
 
@@ -33,7 +33,7 @@ function readOne(text: string, now: number, date: string | undefined): number | 
   const until = parseHttpDate(text, now);
   if (until === undefined) return undefined;
   const isRead = date !== undefined && date.length <= LONGEST_TEXT;
-  const servedAt = isRead ? parseHttpDate(trimOws(date), now) : undefined;
+  const servedAt = isRead ? parseServed(trimOws(date), now) : undefined;
   return Math.max(0, until - (servedAt ?? now));
 }
 

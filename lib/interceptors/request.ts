@@ -1,26 +1,29 @@
 import type { InternalAxiosRequestConfig } from 'axios';
-import type { Attachment } from '../attachment.js';
-import { Exchange } from '../exchange/exchange.js';
-import { exchangeOfWire } from '../exchange/report.js';
+import type { AttachedInstance } from '../attached-instance.js';
+import { Call } from '../call/call.js';
+import { callBehind } from '../call/report.js';
 import { resolveCall } from '../policy.js';
 
 /**
- * Begins the exchange and puts it where the adapter was. It is synchronous: axios then runs the chain without a promise
- * for each interceptor, and a call made inside `refresh()` is known by the moment it begins.
+ * Begins the call, and puts its adapter where the real one was. It is synchronous: axios then needs no promise for each
+ * interceptor, and a call that begins inside `refresh()` is recognized.
  */
-export function requestInterceptor(attachment: Attachment) {
+export function requestInterceptor(instance: AttachedInstance) {
   return (config: InternalAxiosRequestConfig): InternalAxiosRequestConfig => {
-    // A config that went through here before (a retry layer sends it again): the wire must not wrap itself.
-    const earlier = exchangeOfWire(config.adapter);
-    const adapters = earlier instanceof Exchange ? earlier.adapters : config.adapter;
+    // A retry layer sends the config of an earlier call again: the adapter must not wrap itself.
+    const earlier = callBehind(config.adapter);
+    const adapters = earlier instanceof Call ? earlier.adapters : config.adapter;
     const leaveAlone = (): InternalAxiosRequestConfig => {
       if (earlier && adapters) config.adapter = adapters;
       return config;
     };
-    const own = Object.hasOwn(config, 'attachAuth') ? config.attachAuth : undefined;
-    if (own === false) return leaveAlone();
-    if (attachment.hooks.isCallingRefresh?.()) return leaveAlone();
-    config.adapter = new Exchange(attachment, resolveCall(own, attachment.policy), adapters, attachment.newKey()).wire;
+    const options = Object.hasOwn(config, 'attachAuth') ? config.attachAuth : undefined;
+    if (options === false) return leaveAlone();
+    const policy = resolveCall(options, instance.policy);
+    const principal = instance.principal(policy.schemes);
+    if (principal.main.session?.isCallingRefresh()) return leaveAlone();
+    if (policy.body) config.data = policy.body();
+    config.adapter = new Call(instance, policy, principal, adapters, config.data).adapter;
     return config;
   };
 }

@@ -1,66 +1,98 @@
 import type { AxiosResponse } from 'axios';
-import type { Attachment, ResponseHandler } from '../attachment.js';
-import { Exchange } from '../exchange/exchange.js';
-import { exchangeBehind } from '../exchange/report.js';
+import type { AttachedInstance, ResponseHandler } from '../attached-instance.js';
+import { Call } from '../call/call.js';
+import { readAnswer, type Answer } from '../call/outcome.js';
+import { nextStep } from '../call/recover.js';
+import { callBehind } from '../call/report.js';
+import { resend, settleReasonOf } from '../call/resend.js';
+import { hide } from '../errors.js';
+import { isSuccess } from '../retry/decide.js';
+import { isObject, safeGet } from '../safe-read.js';
 
 type Settled = PromiseSettledResult<unknown>;
 
 /** The recovery loop: decide, wait or reauthorize, send again, until the call settles. Later handlers see the outcome, once. */
-export function responseInterceptor(attachment: Attachment) {
+export function responseInterceptor(instance: AttachedInstance) {
   const fulfilled = (response: AxiosResponse): AxiosResponse | Promise<AxiosResponse> => {
-    const exchange = openExchange(response);
-    if (!exchange) return response;
-    if (exchange.isFine) {
-      exchange.finish();
-      return response;
-    }
-    return recovery(exchange, { status: 'fulfilled', value: response }) as Promise<AxiosResponse>;
+    const call = openCall(response);
+    return call ? (settle(call, { status: 'fulfilled', value: response }) as Promise<AxiosResponse>) : response;
   };
   const rejected = (error: unknown): Promise<unknown> => {
-    const exchange = openExchange(error);
-    return exchange ? recovery(exchange, { status: 'rejected', reason: error }) : Promise.reject(error);
+    const call = openCall(error);
+    return call ? Promise.resolve(settle(call, { status: 'rejected', reason: error })) : Promise.reject(error);
   };
 
-  /** The exchange of this instance that is still open; none where an earlier handler put something else in its place. */
-  function openExchange(settled: unknown): Exchange | undefined {
-    const exchange = exchangeBehind(settled);
-    return exchange instanceof Exchange && !exchange.isDone && exchange.attachment === attachment
-      ? exchange
-      : undefined;
+  /** The call of this instance that is still open; none if an earlier handler replaced the response by something else. */
+  function openCall(settled: unknown): Call | undefined {
+    const behind = callBehind(settled) ?? instance.callOf(settled);
+    return behind instanceof Call && !behind.isDone && behind.instance === instance ? behind : undefined;
   }
 
-  /** A cache that is asked earlier may answer several calls with what one of them got: then they share its recovery, too. */
-  function recovery(exchange: Exchange, first: Settled): Promise<unknown> {
-    return (exchange.recovering ??= recover(exchange, first));
-  }
-
-  async function recover(exchange: Exchange, first: Settled): Promise<unknown> {
-    let settled = first;
+  /** An earlier cache may answer several calls with the response of one: then they share its recovery, too. */
+  function settle(call: Call, settled: Settled): unknown {
+    if (call.recovering) return call.recovering;
+    const { last } = call;
+    let answer: Answer | undefined;
     try {
-      while (await exchange.next()) {
-        // Asked before, since detach() meanwhile takes away the mark between earlier and later ones.
-        const earlier = attachment.responseHandlersBefore(fulfilled);
-        const resent = await exchange.resend();
+      answer = last && readAnswer(call, last);
+    } catch (error) {
+      return fail(call, error);
+    }
+    const isFine = answer && isSuccess(answer.outcome) && !answer.notified;
+    if (!isFine || settled.status === 'rejected') return (call.recovering = recover(call, settled, answer));
+    call.finish();
+    return settled.value;
+  }
+
+  async function recover(call: Call, first: Settled, firstAnswer: Answer | undefined): Promise<unknown> {
+    let settled = first;
+    let answer = firstAnswer;
+    try {
+      while (call.last && answer && (await nextStep(call, call.last, answer))) {
+        // Read before the send, since detach() removes the mark between earlier and later handlers.
+        const earlier = instance.responseHandlersBefore(fulfilled);
+        const resent = await resend(call);
         if (!resent) break;
         settled = await through(earlier, resent);
-        if (isSomebodyElses(settled, exchange)) break;
+        // It may have ended before it was sent.
+        if (call.last.isDecided || isOfAnotherCall(settled, call)) break;
+        answer = readAnswer(call, call.last);
       }
     } catch (error) {
-      exchange.stopped(error);
-    } finally {
-      exchange.finish();
+      const reason = settleReasonOf(error);
+      // A response that a scheme has not read yet is not passed on.
+      if (!reason || !call.last?.isDecided || !call.last.response) return await fail(call, error);
+      call.reason = reason;
     }
-    if (settled.status === 'rejected') throw settled.reason as Error;
-    return settled.value;
+    if (settled.status === 'fulfilled') {
+      call.finish();
+      return settled.value;
+    }
+    const reason: unknown = settled.reason;
+    if (instance.callOf(reason)) return fail(call, reason);
+    call.finish();
+    throw reason;
   }
 
   return { fulfilled, rejected };
 }
 
-/** An earlier handler made another call of it, which has its own exchange and has settled. */
-function isSomebodyElses(settled: Settled, exchange: Exchange): boolean {
-  const other = exchangeBehind(settled.status === 'fulfilled' ? settled.value : settled.reason);
-  return other !== undefined && other !== exchange;
+/** Rejects with the error of a transform, a predicate or a scheme, which gets the call's config and the server's response. */
+function fail(call: Call, cause: unknown): Promise<never> {
+  const error = call.inContext(cause);
+  const response = call.last?.response;
+  if (isObject(error) && response) {
+    if (!safeGet(error, 'config')) hide(error, 'config', call.config);
+    if (!safeGet(error, 'response')) hide(error, 'response', response);
+  }
+  call.finish();
+  return Promise.reject(error);
+}
+
+/** An earlier handler made another call of it, which has settled. */
+function isOfAnotherCall(settled: Settled, call: Call): boolean {
+  const other = callBehind(settled.status === 'fulfilled' ? settled.value : settled.reason);
+  return other !== undefined && other !== call;
 }
 
 /** Handlers that were there before ours see every attempt, as they saw the first. */
@@ -68,6 +100,6 @@ async function through(handlers: readonly ResponseHandler[], settled: Settled): 
   let result: Promise<unknown> =
     settled.status === 'fulfilled' ? Promise.resolve(settled.value) : Promise.reject(settled.reason as Error);
   for (const { fulfilled, rejected } of handlers) result = result.then(fulfilled, rejected);
-  const [handedOn] = await Promise.allSettled([result]);
-  return handedOn;
+  const [passed] = await Promise.allSettled([result]);
+  return passed;
 }

@@ -2,6 +2,23 @@ const WINDOW_S = 60;
 const RECENT_S = 10;
 const SHARE = 0.1;
 const ALWAYS = 10;
+/** A crawler's thousands of origins get few calls each, for which ten retries are enough: they need no memory. */
+const MOST_ORIGINS = 100;
+
+/** A budget for each origin that was called in the last minute. */
+export class RetryBudgets {
+  private readonly _budgets = new Map<string, RetryBudget>();
+
+  of(origin: string, monotonicNow: number): RetryBudget {
+    let budget = this._budgets.get(origin);
+    if (!budget) {
+      for (const [other, known] of this._budgets)
+        if (known.isIdle(monotonicNow) || this._budgets.size >= MOST_ORIGINS) this._budgets.delete(other);
+      this._budgets.set(origin, (budget = new RetryBudget()));
+    }
+    return budget;
+  }
+}
 
 /**
  * Keeps retries from multiplying an outage: in the last minute at most a tenth as many retries as calls, and where there
@@ -11,6 +28,11 @@ export class RetryBudget {
   readonly #sends = new Uint32Array(WINDOW_S);
   readonly #retries = new Uint32Array(WINDOW_S);
   #second = 0;
+
+  /** Nothing was counted in the last minute: a new budget says the same. */
+  isIdle(monotonicNow: number): boolean {
+    return Math.floor(monotonicNow / 1000) - this.#second >= WINDOW_S;
+  }
 
   /** Counts the first attempt of a call. */
   countCall(monotonicNow: number): void {

@@ -1,6 +1,5 @@
 import type { RetryReason } from '../events.js';
 import { fullJitter, equalJitter, notBefore } from './backoff.js';
-import type { RateLimit } from '../http/rate-limit.js';
 
 /** Why a call settled with an error although it might have been sent again. */
 export type SettleReason =
@@ -13,37 +12,41 @@ export type SettleReason =
   | 'unauthorized-again'
   | 'refresh-breaker';
 
-/** What came of one attempt. `final`: nothing that sending again could change (cancelled, refused by us, a wrong option). */
+/** The result of one attempt. `final`: another send cannot change it (cancelled, rejected by us, a wrong option). */
 export type Outcome =
   | {
       readonly kind: 'answer';
       readonly status: number;
-      readonly isUnauthorized: boolean;
+      /** It refuses credentials of ours. */
+      readonly isRefusal: boolean;
       readonly retryAfterMs: number | undefined;
-      /** What else a 429 says of the limit. */
-      readonly limit?: RateLimit | undefined;
+      /** It was measured between two instants in whole seconds: it is up to a second too long. */
+      readonly isRounded?: boolean | undefined;
     }
   | { readonly kind: 'network' | 'timeout' }
   | { readonly kind: 'final' };
 
-/** How far a call has come. Counts include the attempt that is being decided on. */
+/** How far a call has come. Counts include the attempt that is decided on. */
 export interface Progress {
   readonly errors: number;
   readonly throttles: number;
-  readonly isReauthorized: boolean;
+  readonly attempts: number;
+  /** A scheme that was refused may handle another refusal. */
+  readonly canReauthorize: boolean;
+  /** The call was sent again after an earlier refusal. */
+  readonly isReplay: boolean;
+  /** Of all schemes together. */
+  readonly maxChallenges: number;
   /** Ms until the call's deadline. */
   readonly remainingMs: number;
 }
 
-/** What is known of the call itself. */
 export interface Circumstances {
-  /** The answered attempt carried credentials of ours to an origin of ours. */
-  readonly isAuthorized: boolean;
   readonly isReplayable: boolean;
   /** By method, Idempotency-Key or `idempotent: true`. */
   readonly isIdempotent: boolean;
-  /** The app's own word on a failure; undefined: as decided. */
-  readonly shouldRetry: ((willRetry: boolean) => boolean | undefined) | undefined;
+  /** The app's decision. Any other value than true or false leaves ours. */
+  readonly shouldRetry: ((willRetry: boolean) => unknown) | undefined;
 }
 
 /** Resolved retry options. */
@@ -57,14 +60,18 @@ export interface RetryPolicy {
   readonly maxRetryAfterMs: number;
 }
 
+export const RETRY_DEFAULTS: RetryPolicy = {
+  maxAttempts: 4,
+  maxThrottledAttempts: 6,
+  statuses: new Set([408, 500, 502, 503, 504]),
+  methods: new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY']),
+  baseDelayMs: 500,
+  maxDelayMs: 20_000,
+  maxRetryAfterMs: 60_000,
+};
+
 export type Decision =
-  /** Hand on what there is. `challenge`: the scheme should hear of the 401 all the same, for the calls to come. */
-  | {
-      readonly kind: 'settle';
-      readonly reason?: SettleReason;
-      readonly retryAfterMs?: number | undefined;
-      readonly challenge?: true;
-    }
+  | { readonly kind: 'settle'; readonly reason?: SettleReason; readonly retryAfterMs?: number | undefined }
   | { readonly kind: 'reauthorize' }
   | {
       readonly kind: 'wait';
@@ -73,35 +80,38 @@ export type Decision =
       readonly retryAfterMs: number | undefined;
     };
 
-/** Decides what follows an attempt. Pure: `chance` is drawn by the caller, and the budget is asked by the caller. */
+/**
+ * Decides what follows an attempt. Pure: `chance` is drawn by the caller, and the budget is asked by the caller.
+ * @param isOn False: the call is not retried; a refusal is still handled.
+ */
 export function decide(
   outcome: Outcome,
   progress: Progress,
   call: Circumstances,
-  policy: RetryPolicy | false,
+  policy: RetryPolicy,
+  isOn: boolean,
   chance: number,
 ): Decision {
   if (outcome.kind === 'final') return { kind: 'settle' };
-  if (outcome.kind === 'answer' && outcome.isUnauthorized && call.isAuthorized)
-    return afterUnauthorized(progress, call);
-  if (!policy) return { kind: 'settle' };
+  if (outcome.kind === 'answer' && outcome.isRefusal) return afterRefusal(progress, call, policy);
+  if (!isOn) return { kind: 'settle', ...(outcome.kind === 'answer' && { retryAfterMs: outcome.retryAfterMs }) };
   const decision = afterFailure(outcome, progress, call, policy, chance);
-  const wish = isFailure(outcome) ? call.shouldRetry?.(decision.kind === 'wait') : undefined;
-  if (wish === undefined || wish === (decision.kind === 'wait')) return decision;
-  if (!wish) return { kind: 'settle' };
-  // The app may know that it does no harm; the limits of attempts, time and body hold all the same.
+  const isFailure = outcome.kind !== 'answer' || outcome.status >= 400;
+  const wish = isFailure ? call.shouldRetry?.(decision.kind === 'wait') : undefined;
+  if (wish === false) return decision.kind === 'wait' ? { kind: 'settle' } : decision;
+  if (wish !== true || decision.kind === 'wait') return decision;
+  // The app may know that another send does no harm; the limits of attempts, time and body hold.
   const statuses = outcome.kind === 'answer' ? new Set([outcome.status]) : policy.statuses;
   return afterFailure(outcome, progress, { ...call, isIdempotent: true }, { ...policy, statuses }, chance);
 }
 
-function isFailure(outcome: Outcome): boolean {
-  return outcome.kind !== 'answer' || outcome.status >= 400;
-}
-
-function afterUnauthorized(progress: Progress, call: Circumstances): Decision {
-  if (progress.isReauthorized) return { kind: 'settle', reason: 'unauthorized-again' };
-  if (!call.isReplayable) return { kind: 'settle', reason: 'body-not-replayable', challenge: true };
-  if (progress.remainingMs <= 0) return { kind: 'settle', reason: 'deadline' };
+function afterRefusal(progress: Progress, call: Circumstances, policy: RetryPolicy): Decision {
+  const { attempts, canReauthorize, isReplay, maxChallenges, remainingMs } = progress;
+  const maxSends = policy.maxAttempts + policy.maxThrottledAttempts + maxChallenges;
+  if (attempts >= maxSends || (isReplay && !canReauthorize)) return { kind: 'settle', reason: 'unauthorized-again' };
+  if (!canReauthorize) return { kind: 'settle' };
+  if (!call.isReplayable) return { kind: 'settle', reason: 'body-not-replayable' };
+  if (remainingMs <= 0) return { kind: 'settle', reason: 'deadline' };
   return { kind: 'reauthorize' };
 }
 
@@ -131,7 +141,9 @@ function afterFailure(
   const failures = isThrottled ? throttles : errors;
   const unasked = isThrottled ? equalJitter(policy, failures, chance) : fullJitter(policy, failures, chance);
   const delayMs = retryAfterMs === undefined ? unasked : notBefore(retryAfterMs, policy, failures, chance);
-  return wait(isThrottled ? 'throttled' : 'status', retryAfterMs, delayMs, progress, call, policy);
+  const maxRetryAfterMs = policy.maxRetryAfterMs + (outcome.isRounded ? 1_000 : 0);
+  const reason = isThrottled ? 'throttled' : 'status';
+  return wait(reason, retryAfterMs, delayMs, progress, call, { ...policy, maxRetryAfterMs });
 }
 
 function wait(
@@ -146,17 +158,26 @@ function wait(
   if (retryAfterMs !== undefined && !isWithin(retryAfterMs, policy.maxRetryAfterMs)) {
     return { kind: 'settle', reason: 'retry-after-too-long', retryAfterMs };
   }
-  // Coming back earlier than asked would be worse than not at all.
+  // An earlier retry would be refused again.
   if (delayMs > progress.remainingMs) return { kind: 'settle', reason: 'deadline', retryAfterMs };
   return { kind: 'wait', delayMs, reason, retryAfterMs };
 }
 
-/** Servers mean whole seconds: an instant that was rounded up to one must not make of a minute more than a minute. */
+/** Compares whole seconds, as servers mean them: rounding up to an instant must not turn a minute into more than a minute. */
 export function isWithin(askedMs: number, longestMs: number): boolean {
   return Math.floor(askedMs / 1000) * 1000 <= longestMs;
 }
 
-/** 429, and a 503 that says when to come back. */
+/** Whether a response throttles: 429, and 503 with Retry-After. */
 export function isThrottling(status: number, retryAfterMs: number | undefined): boolean {
   return status === 429 || (status === 503 && retryAfterMs !== undefined);
+}
+
+/** Whether the server accepted the call: nothing is left to decide. */
+export function isSuccess(outcome: Outcome): boolean {
+  return outcome.kind === 'answer' && outcome.status < 400 && !outcome.isRefusal;
+}
+
+export function isThrottled(outcome: Outcome): boolean {
+  return outcome.kind === 'answer' && !outcome.isRefusal && isThrottling(outcome.status, outcome.retryAfterMs);
 }

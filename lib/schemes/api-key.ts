@@ -6,8 +6,8 @@ import { LastSent, type AuthScheme } from './scheme.js';
 /**
  * An API key in a header of its own.
  *
- * @param key The key; or a function, asked at every attempt and once more after a 401: the call is sent again if the key
- *   has changed, so keys can rotate. null or undefined: the call goes bare. So does a call that brings the header itself.
+ * @param key The key; or a function, called at every attempt and once more after a 401: the call is replayed if the key has
+ *   changed, so that keys can rotate. null or undefined: the call is sent without a key.
  * @param options `header`: its name. Default `X-API-Key`.
  * @throws TypeError for anything else. A key that no header may carry rejects the call with ERR_AUTH_INVALID_CREDENTIAL.
  */
@@ -27,19 +27,15 @@ export function apiKey(
   return {
     name: header,
     credentialHeaders: [header],
-    authorize(request) {
-      if (request.headers.has(header)) return undefined;
-      return whenReady(current(), (value) => {
+    authorize: (request) =>
+      whenReady(current(), (value) => {
         if (value === null || value === undefined) return;
         assertHeader(header, value);
         request.headers.set(header, value);
         sent.keep(request, value);
-      });
-    },
-    onChallenge: ({ request }) => {
-      const before = sent.of(request);
-      if (!before || typeof key === 'string') return false;
-      return whenReady(key(), (value) => value !== null && value !== undefined && value !== before.value);
-    },
+      }),
+    onChallenge: ({ request }) =>
+      typeof key === 'function' &&
+      whenReady(key(), (value) => value !== null && value !== undefined && value !== sent.of(request)),
   };
 }

@@ -34,29 +34,29 @@ export function basic(
   return inOrder(list);
 }
 
-/** Each call begins with the pair that was last accepted, and walks on from there. */
+/** Each call begins with the pair that was accepted last, and tries the others from there. */
 function inOrder(list: readonly BasicCredentials[]): AuthScheme {
   let accepted = 0;
-  const calls = new WeakMap<object, { at: number; tried: number }>();
+  /** How many of the pairs have been refused, by call; and which one was the first. */
+  const calls = new WeakMap<object, { first: number; refused: number }>();
+  const indexOf = ({ first, refused }: { first: number; refused: number }): number => (first + refused) % list.length;
   return {
     name: 'Basic',
-    maxChallenges: Math.max(1, list.length - 1),
-    authorize(request) {
-      const call = calls.get(request.exchange) ?? { at: accepted, tried: 1 };
-      calls.set(request.exchange, call);
-      const credentials = list[call.at];
-      if (credentials) request.headers.set('Authorization', encode(credentials));
+    credentialHeaders: ['Authorization'],
+    maxChallenges: list.length - 1,
+    authorize({ exchange, headers }) {
+      const call = calls.get(exchange) ?? { first: accepted, refused: 0 };
+      calls.set(exchange, call);
+      const credentials = list[indexOf(call)];
+      if (credentials) headers.set('Authorization', encode(credentials));
     },
     onChallenge({ request }) {
       const call = calls.get(request.exchange);
-      if (!call || call.tried >= list.length) return false;
-      call.at = (call.at + 1) % list.length;
-      call.tried++;
-      return true;
+      return call !== undefined && ++call.refused < list.length;
     },
     onAnswer({ request, isRefusal }) {
       const call = calls.get(request.exchange);
-      if (call && !isRefusal) accepted = call.at;
+      if (call && !isRefusal) accepted = indexOf(call);
     },
   };
 }
@@ -70,6 +70,7 @@ function fromFunction(credentials: () => MaybePromise<BasicCredentials | null | 
   };
   return {
     name: 'Basic',
+    credentialHeaders: ['Authorization'],
     authorize: (request) =>
       whenReady(credentials(), (found) => {
         const value = header(found);
@@ -80,7 +81,7 @@ function fromFunction(credentials: () => MaybePromise<BasicCredentials | null | 
     onChallenge: ({ request }) =>
       whenReady(credentials(), (found) => {
         const value = header(found);
-        return value !== undefined && value !== sent.of(request)?.value;
+        return value !== undefined && value !== sent.of(request);
       }),
   };
 }

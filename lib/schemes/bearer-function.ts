@@ -35,7 +35,7 @@ export function bearerFunction(source: () => MaybePromise<Token>): BearerScheme 
         sent.keep(request, token);
       }),
     onChallenge: ({ request }) =>
-      whenReady(ask(), (token) => token !== null && token !== undefined && token !== sent.of(request)?.value),
+      whenReady(ask(), (token) => token !== null && token !== undefined && token !== sent.of(request)),
     signIn: () => needsSession('signIn()'),
     update: () => needsSession('update()'),
     signOut: () => needsSession('signOut()'),

@@ -6,7 +6,7 @@ import { SessionCall } from '../session/session-call.js';
 import type { SessionStore } from '../session/store.js';
 import { readTokens, type TokenResponse, type Tokens } from '../session/tokens.js';
 import { headerValue, type BearerScheme } from './bearer-scheme.js';
-import { withHooks } from './scheme.js';
+import { withSession } from './scheme.js';
 
 /** Options of a {@link bearer} with a session. */
 export interface BearerOptions {
@@ -108,7 +108,8 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     getSnapshot: () => session.snapshot(),
     subscribe: (listener) => session.observers.subscribe(listener),
   };
-  return withHooks(scheme, {
+  return withSession(scheme, {
+    store,
     isCallingRefresh: () => session.isCallingRefresh,
     newExchange: newCall,
     waitFor: (exchange, clients) => session.waitFor(callOf(exchange).principalVersion, clients),

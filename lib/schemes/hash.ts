@@ -2,7 +2,7 @@ import type { MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 
 export type Hash = 'SHA-256' | 'SHA-384' | 'SHA-512';
-type Bytes = Uint8Array<ArrayBuffer>;
+export type Bytes = Uint8Array<ArrayBuffer>;
 
 /** The part of node:crypto that is used here. */
 interface NodeCrypto {
@@ -18,15 +18,20 @@ export interface Hasher {
   signer: (secret: Bytes) => MaybePromise<(data: Bytes) => MaybePromise<Bytes>>;
 }
 
-export function hasher(hash: Hash): Hasher {
+/** `SHA-512-256` (FIPS 180-4 §6.7): node:crypto only. */
+export function hasher(hash: Hash | 'SHA-512-256'): Hasher {
   const node = nodeCrypto();
   return node ? withNode(node, hash.replace('-', '').toLowerCase()) : withWebCrypto(hash);
 }
 
 /** Not imported, so that no bundler for browsers meets it; absent before Node 20.16 and in browsers. */
 function nodeCrypto(): NodeCrypto | undefined {
-  const node = safeGet(globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }, 'process');
-  return safeGet(node, 'getBuiltinModule')?.('node:crypto') as NodeCrypto | undefined;
+  try {
+    const node = safeGet(globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }, 'process');
+    return safeGet(node, 'getBuiltinModule')?.('node:crypto') as NodeCrypto | undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function withNode(crypto: NodeCrypto, name: string): Hasher {
@@ -39,7 +44,7 @@ function withNode(crypto: NodeCrypto, name: string): Hasher {
   };
 }
 
-function withWebCrypto(hash: Hash): Hasher {
+function withWebCrypto(hash: string): Hasher {
   const { subtle } = globalThis.crypto;
   return {
     digest: async (data) => new Uint8Array(await subtle.digest(hash, data)),

@@ -3,6 +3,7 @@ import { AuthError } from '../errors.js';
 import { withoutPrototype } from '../safe-read.js';
 import { assertHeader, isHeaderName } from '../http/header-values.js';
 import { hasher, toBase64, toHex, type Hash } from './hash.js';
+import { notSignable } from './not-signable.js';
 import { type AuthRequest, type AuthScheme } from './scheme.js';
 
 /** Options of {@link hmac}. */
@@ -26,7 +27,6 @@ export interface HmacOptions {
 type Bytes = Uint8Array<ArrayBuffer>;
 type Sign = (data: Bytes) => MaybePromise<Bytes>;
 
-const encoder = new TextEncoder();
 /** Signed longer ago than this, by the time as it is known now: the refusal may have been for the time. */
 const STALE_MS = 5_000;
 
@@ -79,7 +79,7 @@ export function hmac(options: HmacOptions): AuthScheme {
       const path = request.url.pathname + request.url.search;
       const text = stringToSign({ method: request.method, path, timestamp, bodyHash, request });
       const sign = await signerFor(value);
-      const signature = await sign(encoder.encode(text));
+      const signature = await sign(new TextEncoder().encode(text));
       assertHeader(names.keyId, keyId);
       request.headers.set(names.keyId, keyId);
       request.headers.set(names.timestamp, timestamp);
@@ -97,14 +97,6 @@ export function hmac(options: HmacOptions): AuthScheme {
 
 function defaultStringToSign(parts: { method: string; path: string; timestamp: string; bodyHash: string }): string {
   return `${parts.method}\n${parts.path}\n${parts.timestamp}\n${parts.bodyHash}`;
-}
-
-export function notSignable(): AuthError {
-  return new AuthError(
-    'ERR_AUTH_BODY_NOT_SIGNABLE',
-    'A stream or a multipart form has no bytes that could be signed before it is sent. Send a Buffer, a string or a Blob, ' +
-      "or leave this call out with attachAuth: { credentials: 'omit' }.",
-  );
 }
 
 function assertOptions(options: { [K in keyof HmacOptions]-?: NonNullable<HmacOptions[K]> }): void {
@@ -130,7 +122,7 @@ function assertOptions(options: { [K in keyof HmacOptions]-?: NonNullable<HmacOp
 }
 
 function bytesOf(secret: unknown): Bytes {
-  if (typeof secret === 'string') return encoder.encode(secret);
+  if (typeof secret === 'string') return new TextEncoder().encode(secret);
   if (ArrayBuffer.isView(secret))
     return new Uint8Array(secret.buffer as ArrayBuffer, secret.byteOffset, secret.byteLength).slice();
   throw new AuthError(

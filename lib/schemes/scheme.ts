@@ -1,7 +1,8 @@
 import type { AxiosInstance, AxiosRequestHeaders, AxiosResponse } from 'axios';
 import type { AuthError } from '../errors.js';
 import type { MaybePromise } from '../maybe-promise.js';
-import type { AttachedInstance, ClientProvider } from '../session/snapshot.js';
+import type { SessionMember, ClientProvider } from '../session/snapshot.js';
+import type { SessionStore } from '../session/store.js';
 import type { RequestBody } from '../http/body.js';
 import type { Challenge } from '../http/www-authenticate.js';
 
@@ -93,56 +94,48 @@ export interface AuthAnswer {
   readonly received: unknown;
 }
 
-/** The hooks between a session and a call, beyond the port. */
-export interface SchemeHooks {
-  /** Whether a call that begins now was made inside `refresh()`, and must not wait for it. */
-  isCallingRefresh?(): boolean;
-  /** Makes the object by which the scheme knows a new call (`AuthRequest.exchange`). */
-  newExchange?(): object;
-  /** Returns what a call waits for before `authorize` is ready at once. Its rejection rejects the call. */
-  waitFor?(exchange: object, clientProvider: ClientProvider): Promise<void> | undefined;
-  /** Returns why nothing of the call may be sent any more: its principal has signed out, or another has signed in. */
-  endOf?(exchange: object): AuthError | undefined;
-  /** Whether the circuit breaker keeps the session from refreshing for this call. */
-  isRefreshPaused?(request: AuthRequest): boolean;
-  /** Adds an attached instance, which is referenced weakly. Returns the function that removes it. */
-  join?(instance: AttachedInstance): () => void;
+/** What a session needs beyond the port of a scheme. */
+export interface SessionHooks {
+  /** Returns true while the synchronous part of `refresh()` runs: a call that begins then must not wait for the refresh. */
+  isCallingRefresh(): boolean;
+  /** Creates `AuthRequest.exchange` for a new call: the session notes the principal of the call in it. */
+  newExchange(): object;
+  /** Returns what a call must wait for until `authorize` is ready at once; undefined: nothing. A rejection rejects the call. */
+  waitFor(exchange: object, clients: ClientProvider): Promise<void> | undefined;
+  /** Returns why the call may not be sent any more: its principal has signed out, or another one has signed in. */
+  endOf(exchange: object): AuthError | undefined;
+  /** Returns whether the circuit breaker keeps this request from a refresh. */
+  isRefreshPaused(request: AuthRequest): boolean;
+  /** Where the session is kept; undefined: in the memory of the scheme. */
+  readonly store: SessionStore | undefined;
+  /** Joins an instance, which is referenced weakly. Returns the way to leave. */
+  join(instance: SessionMember): () => void;
 }
 
-/** On the scheme itself, so that `{ ...bearer(…), authorize }` keeps them. */
-const HOOKS = Symbol.for('axios-attach-auth.hooks');
+/** On the scheme itself, so that `{ ...bearer(…), authorize }` keeps it. */
+const SESSION = Symbol.for('axios-attach-auth.session');
 
-/** All of them, so that none is looked up on a prototype. */
-const NO_HOOKS: SchemeHooks = {
-  isCallingRefresh: undefined,
-  newExchange: undefined,
-  waitFor: undefined,
-  endOf: undefined,
-  isRefreshPaused: undefined,
-  join: undefined,
-} satisfies Record<keyof SchemeHooks, undefined> as object;
-
-export function withHooks<S extends AuthScheme>(scheme: S, hooks: SchemeHooks): S {
-  return Object.assign(scheme, { [HOOKS]: { ...NO_HOOKS, ...hooks } });
+export function withSession<S extends AuthScheme>(scheme: S, session: SessionHooks): S {
+  return Object.assign(scheme, { [SESSION]: session });
 }
 
-export function hooksOf(scheme: AuthScheme): SchemeHooks {
-  return (scheme as { [HOOKS]?: SchemeHooks })[HOOKS] ?? NO_HOOKS;
+export function sessionOf(scheme: AuthScheme): SessionHooks | undefined {
+  return (scheme as { [SESSION]?: SessionHooks })[SESSION];
 }
 
 /**
- * For schemes whose credential is a function: what was sent is kept for each call, and after a 401 the function is asked
- * once more: the call is sent again only if the value has changed.
+ * The credential that a function gave, by call: after a refusal the function is called once more, and the call is replayed
+ * only if the value has changed.
  */
 export class LastSent<T> {
-  readonly #sent = new WeakMap<object, { value: T }>();
+  readonly #sent = new WeakMap<object, T>();
 
   keep(request: AuthRequest, value: T): void {
-    this.#sent.set(request.exchange, { value });
+    this.#sent.set(request.exchange, value);
   }
 
-  /** undefined: nothing of ours was sent. */
-  of(request: AuthRequest): { value: T } | undefined {
+  /** undefined: nothing was sent. */
+  of(request: AuthRequest): T | undefined {
     return this.#sent.get(request.exchange);
   }
 }

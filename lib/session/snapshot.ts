@@ -21,7 +21,8 @@ export interface ClientProvider {
 }
 
 /** An axios instance that a session serves. */
-export interface AttachedInstance extends ClientProvider {
+export interface SessionMember extends ClientProvider {
+  readonly isDetached: boolean;
   emit(event: EventBody): void;
   /** Calls that wait check whether the session is still that of their principal. */
   principalChanged(): void;
@@ -51,7 +52,7 @@ export class Snapshots {
 
 /** `deref` is all that is needed of a WeakRef, which old engines do not have. */
 interface Reference {
-  deref(): AttachedInstance | undefined;
+  deref(): SessionMember | undefined;
 }
 
 /** The observers of a session: the instances it serves, and the listeners of `subscribe`. The store is followed while there are any. */
@@ -78,9 +79,9 @@ export class SessionObservers extends Snapshots {
     for (const instance of this._live()) instance.principalChanged();
   }
 
-  join(instance: AttachedInstance): () => void {
+  join(instance: SessionMember): () => void {
     const reference: Reference =
-      typeof WeakRef === 'function' ? new WeakRef(instance) : { deref: (): AttachedInstance => instance };
+      typeof WeakRef === 'function' ? new WeakRef(instance) : { deref: (): SessionMember => instance };
     this._instances.add(reference);
     if (this._instances.size > this._pruneAt) this._pruneAt = 2 * this._live().length + 16;
     return this._entered(() => this._instances.delete(reference));
@@ -90,11 +91,13 @@ export class SessionObservers extends Snapshots {
     return this._entered(super.subscribe(listener));
   }
 
-  private _live(): AttachedInstance[] {
+  private _live(): SessionMember[] {
     return [...this._instances].flatMap((reference) => {
       const instance = reference.deref();
-      if (!instance) this._instances.delete(reference);
-      return instance ?? [];
+      if (instance && !instance.isDetached) return instance;
+      this._instances.delete(reference);
+      this._left();
+      return [];
     });
   }
 
@@ -102,10 +105,14 @@ export class SessionObservers extends Snapshots {
     this._unfollow ??= this._follow();
     return () => {
       leave();
-      if (this._instances.size + this._listeners.size > 0) return;
-      this._unfollow?.();
-      this._unfollow = undefined;
+      this._left();
     };
+  }
+
+  private _left(): void {
+    if (this._instances.size + this._listeners.size > 0) return;
+    this._unfollow?.();
+    this._unfollow = undefined;
   }
 }
 

@@ -13,6 +13,17 @@ export function sessionStore(create: (deps: SessionStateDeps) => SessionState): 
   return { [CREATE]: create };
 }
 
+const LOCAL: unique symbol = Symbol.for('axios-attach-auth.localStore') as never;
+
+/** Marks a store that ends with this process, and that no other process uses. */
+export function localStore(store: SessionStore): SessionStore {
+  return Object.assign(store, { [LOCAL]: true });
+}
+
+export function isLocalStore(store: SessionStore): boolean {
+  return LOCAL in store;
+}
+
 export function isSessionStore(value: unknown): value is SessionStore {
   return typeof (value as Partial<SessionStore> | null | undefined)?.[CREATE] === 'function';
 }

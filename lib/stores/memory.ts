@@ -1,4 +1,4 @@
-import type { SessionStore } from '../session/store.js';
+import { localStore, type SessionStore } from '../session/store.js';
 import { sharedStore } from './shared-store.js';
 import type { StoredSession, TokenStore } from './token-store.js';
 
@@ -7,7 +7,7 @@ import type { StoredSession, TokenStore } from './token-store.js';
  * and its refresh. For one scheme it is not needed: the default is in memory, too.
  */
 export function memoryStore(): SessionStore {
-  return sharedStore('memoryStore', memoryPort(), {}, '');
+  return localStore(sharedStore('memoryStore', memoryPort(), {}, ''));
 }
 
 /** @internal */

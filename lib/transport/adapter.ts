@@ -1,7 +1,8 @@
 import { getAdapter, type AxiosAdapter, type InternalAxiosRequestConfig } from 'axios';
+import { tagOf } from '../http/body.js';
 import { safeGet } from '../safe-read.js';
 
-/** What kind of wire an adapter talks to; `custom`: a mock, a cache, somebody's own. */
+/** What an adapter sends with. `custom`: a mock, a cache, an app's own. */
 export type Transport = 'http' | 'xhr' | 'fetch' | 'custom';
 
 export interface ResolvedAdapter {
@@ -9,9 +10,7 @@ export interface ResolvedAdapter {
   readonly transport: Transport;
 }
 
-const transports = new WeakMap<AxiosAdapter, Transport>();
-
-/** Finds the adapter that axios would choose. @throws AxiosError where none fits. */
+/** Finds the adapter that axios would choose. @throws AxiosError if none fits. */
 export function resolveAdapter(
   config: InternalAxiosRequestConfig,
   chosen: InternalAxiosRequestConfig['adapter'],
@@ -19,23 +18,31 @@ export function resolveAdapter(
   const send =
     typeof chosen === 'function'
       ? chosen
-      : // The second argument is younger than the oldest axios of the range, and not typed in any.
+      : // Its second argument is not typed in every axios of the range.
         (getAdapter as (adapters: typeof chosen, config: InternalAxiosRequestConfig) => AxiosAdapter)(
           chosen ?? ['xhr', 'http', 'fetch'],
           config,
         );
-  let transport = transports.get(send);
-  if (transport === undefined) {
-    transport = transportOf(send, chosen);
-    transports.set(send, transport);
-  }
-  return { send, transport };
+  return { send, transport: transportOf(send, chosen) };
 }
 
 function transportOf(send: AxiosAdapter, chosen: InternalAxiosRequestConfig['adapter']): Transport {
-  // axios names its adapters, those of other copies too; only a fetch adapter made for one `env` is nameless.
-  const named = safeGet(send as { adapterName?: unknown }, 'adapterName');
-  if (named === 'http' || named === 'xhr' || named === 'fetch') return named;
+  // axios names its adapters, in every copy of it; only a fetch adapter that was made for one `env` has no name.
+  const name = safeGet(send as { adapterName?: unknown }, 'adapterName');
+  if (name === 'http' || name === 'xhr' || name === 'fetch') return name;
   const isGiven = (Array.isArray(chosen) ? chosen : [chosen]).includes(send);
   return isGiven ? 'custom' : 'fetch';
+}
+
+/** Sets Content-Type as the adapter will send it, so that a signature can cover it. Multipart gets its boundary later. */
+export function settleContentType(copy: InternalAxiosRequestConfig, transport: Transport): void {
+  const data = copy.data as { size?: number; type?: string } | undefined;
+  if (transport === 'xhr' && data === undefined) copy.headers.delete('Content-Type');
+  else if (transport === 'http' && data?.size && /^(?:Blob|File)$/.test(tagOf(data)))
+    copy.headers.set('Content-Type', data.type === '' ? 'application/octet-stream' : data.type);
+}
+
+/** Returns whether a page decides: its fetch hides where redirects lead, drops Authorization at them, and has a cache. */
+export function isPage(): boolean {
+  return safeGet(globalThis, 'location') !== undefined;
 }

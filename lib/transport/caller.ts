@@ -1,8 +1,7 @@
 import { CanceledError, type InternalAxiosRequestConfig } from 'axios';
-import { ownValue } from '../safe-read.js';
+import { ownValue, safeGet } from '../safe-read.js';
 
-/** What a caller may cancel with: a signal, the older CancelToken, or both. */
-type Cancellable = Pick<InternalAxiosRequestConfig, 'signal' | 'cancelToken'>;
+type Config = InternalAxiosRequestConfig;
 
 /** axios's CancelToken as it is: `subscribe` is not in its types. */
 interface Subscribable {
@@ -10,32 +9,45 @@ interface Subscribable {
   unsubscribe(listener: (reason: unknown) => void): void;
 }
 
-/** What the caller has cancelled with, if that has happened. */
-export function cancellationOf(config: InternalAxiosRequestConfig): unknown {
-  const { signal, cancelToken } = config as Cancellable;
-  return signal?.aborted === true ? canceled(config) : ownValue(cancelToken, 'reason');
+/** A stream of Node as the body of a request. */
+interface BodyStream {
+  readonly errored?: Error | null;
+  on(event: 'error', listener: (error: Error) => void): void;
+  off(event: 'error', listener: (error: Error) => void): void;
+}
+
+/** Returns why the caller does not want the call any more: its signal, its CancelToken, or the failure of its body. */
+export function callerEnd(config: Config): unknown {
+  if (config.signal?.aborted === true) return canceled(config);
+  return ownValue(config.cancelToken, 'reason') ?? bodyStream(config)?.errored ?? undefined;
 }
 
 /**
- * Calls `look` when the caller cancels. axios listens only while its adapter runs, so every wait of ours listens for
- * itself. Returns the way to stop.
+ * Watches the caller during a wait. axios listens to signal and CancelToken only while its adapter runs, and a stream that
+ * fails before an adapter has it would end the process. Calls `check` on a cancellation, `fail` if the body fails.
+ * @returns the way to stop; undefined if there is nothing to watch.
  */
-export function watchCaller(config: InternalAxiosRequestConfig, look: () => void): (() => void) | undefined {
-  const { signal, cancelToken } = config as Cancellable;
-  if (!signal && !cancelToken) return undefined;
-  const token = cancelToken as unknown as Subscribable | undefined;
-  signal?.addEventListener?.('abort', look);
-  token?.subscribe(look);
+export function watchCaller(config: Config, check: () => void, fail: (error: Error) => void): (() => void) | undefined {
+  const { signal } = config;
+  const token = config.cancelToken as unknown as Subscribable | undefined;
+  const body = bodyStream(config);
+  if (!signal && !token && !body) return undefined;
+  signal?.addEventListener?.('abort', check);
+  token?.subscribe(check);
+  body?.on('error', fail);
   return () => {
-    signal?.removeEventListener?.('abort', look);
-    token?.unsubscribe(look);
+    signal?.removeEventListener?.('abort', check);
+    token?.unsubscribe(check);
+    body?.off('error', fail);
   };
 }
 
-function canceled(config: InternalAxiosRequestConfig): unknown {
-  // Its arguments differ from what the types say, in every axios: message, config.
-  return new (CanceledError as unknown as new (message: undefined, config: InternalAxiosRequestConfig) => Error)(
-    undefined,
-    config,
-  );
+function bodyStream({ data }: Config): BodyStream | undefined {
+  const isStream = typeof safeGet(data, 'pipe') === 'function' && typeof safeGet(data, 'off') === 'function';
+  return isStream ? (data as BodyStream) : undefined;
+}
+
+function canceled(config: Config): unknown {
+  // Its arguments differ from its types: message, config.
+  return new (CanceledError as unknown as new (message: undefined, config: Config) => Error)(undefined, config);
 }

@@ -1,10 +1,10 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import { safeGet } from '../safe-read.js';
 
-/** Where a call goes. */
+/** The destination of a call. */
 export type Destination = {
   readonly kind: 'own' | 'foreign' | 'unknown';
-  /** `null` for what reaches no server; RELATIVE where nobody can say which host will be asked (a mock). */
+  /** `null` for a URL that reaches no server; empty for one that stays relative, so that its host is not known (a mock). */
   readonly origin: string;
   readonly isSecure: boolean;
 };
@@ -15,79 +15,78 @@ export interface OriginPolicy {
   readonly allowInsecure: ReadonlySet<string> | boolean;
 }
 
-/** As axios decides it: a relative URL is put behind the baseURL, an absolute one replaces it. */
+/** As axios decides it: a relative URL is appended to the baseURL, an absolute one replaces it. */
 const ABSOLUTE = /^([a-z][a-z\d+\-.]*:)?\/\//i;
 /** An authority that ends before anything can be appended to it. */
 const PLAIN_BASE = /^https?:\/\/[^\\/?#@\s]+(?:\/|$)/i;
 
-/** As parsers decide it: what names a scheme or a host, well or badly, stands for itself. */
+/** As URL parsers decide it: a URL that names a scheme or a host, even badly, is absolute. */
 const STANDALONE = /^[\0-\x20]*(?:[a-z][a-z\d+\-.]*:|[\\/]{2})/i;
-const RELATIVE = '';
+export const RELATIVE = '';
 const PLACEHOLDER = 'http://localhost/';
 
-const loopback = /^(?:localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])\.?$/;
+/** Hosts of this machine (RFC 6761 §6.3). */
+export const loopback = /^(?:localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])\.?$/;
 
-/** Says where calls of one instance go, and remembers the last base it has read. */
-export class Destinations {
-  readonly #policy: OriginPolicy;
-  readonly #defaultBase: () => string | undefined;
-  #base: string | undefined;
-  #baseDestination: Destination | undefined;
-  #ownBase: string | undefined;
-  #ownOrigin: string | undefined;
+/** Judges where the calls of one instance go. It remembers the last base URL that it parsed. */
+export class OriginRules {
+  private _base: string | undefined;
+  private _baseDestination: Destination | undefined;
+  private _ownBase: string | undefined;
+  private _ownOrigin: string | undefined;
 
-  constructor(policy: OriginPolicy, defaultBase: () => string | undefined) {
-    this.#policy = policy;
-    this.#defaultBase = defaultBase;
-  }
+  /** `defaultBase` reads the instance's `defaults.baseURL`. */
+  constructor(
+    private readonly _policy: OriginPolicy,
+    private readonly _defaultBase: () => string | undefined,
+  ) {}
 
-  /** Where this config would be sent. */
-  of(config: InternalAxiosRequestConfig): Destination {
+  /** Returns where this config would be sent. */
+  destinationOf(config: InternalAxiosRequestConfig): Destination {
     const { baseURL, url = '' } = config;
     // A relative URL behind a plain base cannot leave the base's authority: no URL needs to be parsed.
     if (
       baseURL !== undefined &&
-      (baseURL === this.#base || PLAIN_BASE.test(baseURL)) &&
+      (baseURL === this._base || PLAIN_BASE.test(baseURL)) &&
       (config.allowAbsoluteUrls === false || !ABSOLUTE.test(url)) &&
       !hasSocketPath(config)
     ) {
-      if (baseURL !== this.#base || this.#defaultBase() !== this.#ownBase) {
-        this.#base = baseURL;
-        this.#baseDestination = this.#judge(baseURL);
+      if (baseURL !== this._base || this._defaultBase() !== this._ownBase) {
+        this._base = baseURL;
+        this._baseDestination = this._judge(baseURL);
       }
-      if (this.#baseDestination) return this.#baseDestination;
+      if (this._baseDestination) return this._baseDestination;
     }
-    return hasSocketPath(config) && this.#policy.origins !== '*'
+    return hasSocketPath(config) && this._policy.origins !== '*'
       ? { kind: 'foreign', origin: 'null', isSecure: true }
-      : this.#judge(fullUrl(config));
+      : this._judge(fullUrl(config));
   }
 
-  /** The same for a URL that is already whole, as of a redirect. */
-  #judge(fullUrl: string): Destination {
-    const page = pageUrl();
-    if (page === undefined && !isAbsolute(fullUrl)) return { kind: 'own', origin: RELATIVE, isSecure: true };
-    const url = parse(fullUrl, page);
-    // What no URL can be made of reaches no server: the adapter will say so.
-    if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:'))
-      return { kind: 'foreign', origin: 'null', isSecure: true };
-    return { kind: this.#kindOf(url.origin, page), origin: url.origin, isSecure: this.#isSecure(url) };
+  private _judge(fullUrl: string): Destination {
+    const base = documentBase();
+    if (base === undefined && !isAbsolute(fullUrl)) return { kind: 'own', origin: RELATIVE, isSecure: true };
+    const url = parse(fullUrl, base);
+    // An invalid URL reaches no server: the adapter reports it.
+    if (!url || !/^https?:$/.test(url.protocol)) return { kind: 'foreign', origin: 'null', isSecure: true };
+    return { kind: this._kindOf(url.origin), origin: url.origin, isSecure: this._isSecure(url) };
   }
 
-  #kindOf(origin: string, page: string | undefined): Destination['kind'] {
-    const { origins } = this.#policy;
+  private _kindOf(origin: string): Destination['kind'] {
+    const { origins } = this._policy;
     if (origins === '*') return 'own';
     if (origins) return origins.has(origin) ? 'own' : 'foreign';
-    const base = this.#defaultBase();
-    if (base !== this.#ownBase || this.#ownOrigin === undefined) {
-      this.#ownBase = base;
-      this.#ownOrigin = (base === undefined || base === '' ? parse(page ?? '', undefined) : parse(base, page))?.origin;
+    const base = this._defaultBase();
+    if (base !== this._ownBase || this._ownOrigin === undefined) {
+      this._ownBase = base;
+      // Not the document's base: an injected `<base href>` must not make its origin an own one.
+      this._ownOrigin = parse(base ?? '', pageUrl())?.origin;
     }
-    if (this.#ownOrigin === undefined) return 'unknown';
-    return origin === this.#ownOrigin ? 'own' : 'foreign';
+    if (this._ownOrigin === undefined) return 'unknown';
+    return origin === this._ownOrigin ? 'own' : 'foreign';
   }
 
-  #isSecure(url: URL): boolean {
-    const { allowInsecure } = this.#policy;
+  private _isSecure(url: URL): boolean {
+    const { allowInsecure } = this._policy;
     if (url.protocol === 'https:' || allowInsecure === true || loopback.test(url.hostname)) return true;
     return allowInsecure !== false && allowInsecure.has(url.origin);
   }
@@ -100,15 +99,11 @@ export function fullUrl(config: InternalAxiosRequestConfig): string {
   return url === '' ? baseURL : `${baseURL.replace(/\/?\/$/, '')}/${url.replace(/^\/+/, '')}`;
 }
 
-/** Before 1.15 axios takes whatever is like `false` for it, and 1.8.2 does not ask over xhr and fetch. */
-export function isAbsoluteUrlDisputed(config: InternalAxiosRequestConfig): boolean {
-  const isAllowed: unknown = config.allowAbsoluteUrls ?? true;
-  return isAllowed !== true && ABSOLUTE.test(config.url ?? '');
-}
-
-/** A URL that stays relative reads as if it went to localhost, what is none as if it went nowhere. */
+/** Parses a URL. One that stays relative reads as if it went to localhost, an invalid one as `http://invalid/`. */
 export function resolveUrl(url: string): URL {
-  return parse(url, pageUrl()) ?? parse(url, PLACEHOLDER) ?? new URL('http://invalid/');
+  // Cut here, since React Native's URL has no setter for it.
+  const text = url.replace(/#.*$/s, '');
+  return parse(text, documentBase()) ?? parse(text, PLACEHOLDER) ?? new URL('http://invalid/');
 }
 
 function parse(url: string, base: string | undefined): URL | undefined {
@@ -120,12 +115,20 @@ function parse(url: string, base: string | undefined): URL | undefined {
 }
 
 function isAbsolute(url: string): boolean {
-  // Parsers take no notice of these, wherever they stand.
+  // Parsers ignore these anywhere.
   return STANDALONE.test(url.replace(/[\t\n\r]/g, ''));
 }
 
+/** The base that the browser resolves relative URLs against. */
+function documentBase(): string | undefined {
+  return httpUrl(safeGet(safeGet(globalThis, 'document'), 'baseURI')) ?? pageUrl();
+}
+
 function pageUrl(): string | undefined {
-  const href = safeGet(safeGet(globalThis, 'document'), 'baseURI') ?? safeGet(safeGet(globalThis, 'location'), 'href');
+  return httpUrl(safeGet(safeGet(globalThis, 'location'), 'href'));
+}
+
+function httpUrl(href: unknown): string | undefined {
   return typeof href === 'string' && /^https?:/.test(href) ? href : undefined;
 }
 

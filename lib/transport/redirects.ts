@@ -1,57 +1,33 @@
 import { AxiosError, type AxiosAdapter, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
-import { AuthError } from '../errors.js';
+import { AuthError, hide } from '../errors.js';
 import { ownValue, safeGet } from '../safe-read.js';
-import { isReplayable } from '../http/body-kind.js';
-import type { Transport } from './adapter.js';
+import { isReplayable } from '../http/body.js';
+import { isPage, type Transport } from './adapter.js';
 import { headerOf } from '../http/response-headers.js';
 import { discard } from './discard.js';
 import { fullUrl, resolveUrl } from './origin.js';
 
-const MOST_REDIRECTS = 20;
+/** The limit of the Fetch standard. */
+const MAX_REDIRECTS = 20;
 
-/** Answers that a redirect fetched from another origin. */
-const fetchedElsewhere = new WeakSet<AxiosResponse>();
+/** Responses that a redirect fetched from another origin. A property, since other copies of the package may look, too. */
+const FOREIGN = Symbol.for('axios-attach-auth.foreign');
 
-export function cameFromElsewhere(response: AxiosResponse): void {
-  fetchedElsewhere.add(response);
+export function markForeign(response: AxiosResponse): void {
+  hide(response, FOREIGN, true);
 }
 
-/** Lower-case names of the headers that stay behind when a redirect leaves the origin; `undefined`: none may leave it. */
-type Luggage = readonly string[] | undefined;
+/** Lower-case names of the headers to remove when a redirect leaves the origin; undefined: the redirect is refused. */
+type CredentialHeaders = readonly string[] | undefined;
 
 /**
- * http adapter: credentials stay behind when a redirect leaves the origin. axios drops Authorization alone, and before
- * 1.21.1 not towards a sub-domain. Returns whether one has left, be it to come back.
- */
-export function guardRedirects(
-  copy: InternalAxiosRequestConfig,
-  origin: string,
-  credentialHeaders: Luggage,
-): () => boolean {
-  const theirs = copy.beforeRedirect;
-  let hasLeft = false;
-  copy.beforeRedirect = (options, ...details) => {
-    hasLeft ||= originOf(options['href']) !== origin;
-    if (hasLeft && !credentialHeaders) throw redirectAbroad();
-    const headers = (options['headers'] ?? {}) as Record<string, unknown>;
-    for (const name of hasLeft ? Object.keys(headers) : []) {
-      if (credentialHeaders?.includes(name.toLowerCase())) Reflect.deleteProperty(headers, name);
-    }
-    theirs?.(options, ...details);
-  };
-  return () => hasLeft;
-}
-
-export const isNode = typeof ownValue(ownValue(ownValue(globalThis, 'process'), 'versions'), 'node') === 'string';
-
-/**
- * fetch adapter, and what may wrap it: it hands redirects to fetch, which knows of no credential but Authorization. Returns
- * whether they are followed here instead.
+ * Decides who follows redirects. The fetch adapter, and what may wrap it, leaves them to fetch, which drops Authorization at
+ * the border in pages, and elsewhere not always. @returns whether they are followed here instead.
  */
 export function takeRedirects(
   copy: InternalAxiosRequestConfig,
   transport: Transport,
-  credentialHeaders: Luggage,
+  credentialHeaders: CredentialHeaders,
 ): boolean {
   const isTaken = isFollowedHere(copy, transport, credentialHeaders);
   if (isTaken || (transport !== 'http' && copy.maxRedirects === 0))
@@ -62,112 +38,101 @@ export function takeRedirects(
 function isFollowedHere(
   copy: InternalAxiosRequestConfig,
   transport: Transport,
-  credentialHeaders: Luggage = ['authorization'],
+  credentialHeaders: CredentialHeaders = ['authorization'],
 ): boolean {
   if (transport === 'http' || transport === 'xhr') return false;
   const redirect = ownValue(copy.fetchOptions, 'redirect');
   if (copy.maxRedirects === 0 || (redirect !== undefined && redirect !== 'follow')) return false;
-  if (transport === 'custom') return credentialHeaders.length > 0 && isNode;
-  // A browser shows nobody where a redirect leads; there Authorization may go on, since fetch drops it at the border.
-  return isNode || credentialHeaders.some((name) => name !== 'authorization');
+  if (transport === 'custom') return credentialHeaders.length > 0 && !isPage();
+  return !isPage() || credentialHeaders.some((name) => name !== 'authorization');
 }
 
-/** Follows redirects as the Fetch standard does (§4.4), and leaves the credentials behind at the border. Most calls meet none. */
-export function followRedirects(
-  hop: InternalAxiosRequestConfig,
-  adapter: AxiosAdapter,
-  origin: string,
-  credentialHeaders: Luggage,
-): Promise<AxiosResponse> {
-  const follow = (settled: PromiseSettledResult<AxiosResponse>): Promise<AxiosResponse> =>
-    followOn(settled, hop, adapter, origin, credentialHeaders);
-  return adapter(hop).then(
-    (value) => (value.status > 0 && value.status < 300 ? value : follow({ status: 'fulfilled', value })),
-    (reason: unknown) => follow({ status: 'rejected', reason }),
-  );
+interface Settled {
+  readonly response: AxiosResponse | undefined;
+  readonly failure?: { readonly error: unknown };
 }
 
-async function followOn(
-  first: PromiseSettledResult<AxiosResponse>,
+export interface FollowOptions {
+  readonly send: AxiosAdapter;
+  readonly origin: string;
+  readonly credentialHeaders: CredentialHeaders;
+  /** Writes the credentials anew: a signature for the old URL does not fit the new one. */
+  readonly reauthorize?: (hop: InternalAxiosRequestConfig) => Promise<void>;
+}
+
+/** Sends, and follows redirects as the Fetch standard does (§4.4). Credentials are removed once one leaves the origin. */
+export async function followRedirects(
   hop: InternalAxiosRequestConfig,
-  adapter: AxiosAdapter,
-  origin: string,
-  credentialHeaders: Luggage,
+  { send, origin, credentialHeaders, reauthorize }: FollowOptions,
 ): Promise<AxiosResponse> {
-  let settled = first;
   let hasLeft = false;
   for (let hops = 0; ; hops++) {
-    // Whatever validateStatus makes of a redirect, it is looked at first.
-    const response =
-      settled.status === 'fulfilled'
-        ? settled.value
-        : safeGet(settled.reason as Partial<AxiosError> | undefined, 'response');
-    if (response?.status === 0 && !isNode) throw redirectInBrowser();
-    if (response && hasLeft) fetchedElsewhere.add(response);
-    const next = response && whereTo(response, hop);
-    if (!response || !next) {
-      if (settled.status === 'rejected') throw settled.reason;
-      return settled.value;
-    }
-    // So that NaN is a limit, too.
-    if (!(hops < (hop.maxRedirects ?? MOST_REDIRECTS))) {
-      throw new AxiosError(
-        'Maximum number of redirects exceeded',
-        AxiosError.ERR_FR_TOO_MANY_REDIRECTS,
-        hop,
-        undefined,
-        response,
-      );
+    const settled = await send(hop).then(
+      (value): Settled => ({ response: value }),
+      (error: unknown): Settled => ({
+        response: safeGet(error as Partial<AxiosError> | undefined, 'response'),
+        failure: { error },
+      }),
+    );
+    const { response, failure } = settled;
+    if (response?.status === 0 && isPage()) throw redirectHidden();
+    if (response && hasLeft) markForeign(response);
+    const target = response && redirectTarget(response, hop);
+    if (failure && !target) throw failure.error;
+    if (response && !target) return response;
+    if (!response || !target) throw new TypeError('An adapter resolved without a response');
+    // Written so that NaN is a limit, too.
+    if (!(hops < (hop.maxRedirects ?? MAX_REDIRECTS))) {
+      const message = 'Maximum number of redirects exceeded';
+      throw new AxiosError(message, AxiosError.ERR_FR_TOO_MANY_REDIRECTS, hop, undefined, response);
     }
     discard(response.data);
-    prepare(hop, next);
-    if (next.url.origin !== origin || hasLeft) {
-      if (!credentialHeaders) throw redirectAbroad();
-      hasLeft = true;
+    retarget(hop, target);
+    hasLeft ||= target.url.origin !== origin;
+    if (!hasLeft) await reauthorize?.(hop);
+    else if (!credentialHeaders) throw redirectRefused();
+    else {
       delete hop.auth;
       for (const name of [...credentialHeaders, 'authorization', 'cookie', 'proxy-authorization'])
         hop.headers.delete(name);
     }
-    [settled] = await Promise.allSettled([adapter(hop)]);
   }
 }
 
-/** Whether a redirect took the call to another origin: then the answer says nothing about our credentials. */
+/** Returns whether a redirect fetched a response from another origin: then it does not judge our credentials. */
 export function wasFetchedElsewhere(response: AxiosResponse, origin: string): boolean {
-  if (fetchedElsewhere.has(response)) return true;
+  if (ownValue(response, FOREIGN) === true) return true;
   const request: unknown = safeGet(response, 'request');
   const responseURL = safeGet(request, 'responseURL');
   const finalUrl =
     typeof responseURL === 'string' && responseURL !== ''
       ? responseURL
       : ownValue(ownValue(request, 'res'), 'responseUrl');
-  // A mock may name a relative one, which tells nothing, or none.
+  // A mock may report a relative URL, or none.
   return finalUrl !== undefined && (originOf(finalUrl) ?? origin) !== origin;
 }
 
-interface Hop {
+interface Target {
   readonly url: URL;
   readonly becomesGet: boolean;
 }
 
-/** Where an answer sends the call on to; undefined: nowhere, or its body cannot be sent a second time. */
-function whereTo(response: AxiosResponse, hop: InternalAxiosRequestConfig): Hop | undefined {
+/** The target of a redirect; undefined if the response is not one, or if its body cannot be sent a second time. */
+function redirectTarget(response: AxiosResponse, hop: InternalAxiosRequestConfig): Target | undefined {
   const location = isRedirect(response.status) ? headerOf(response, 'location') : undefined;
   const url = location === undefined ? undefined : parse(location, hop);
   const becomesGet = changesToGet(response.status, hop.method ?? 'get');
   return url && (becomesGet || isReplayable(hop.data)) ? { url, becomesGet } : undefined;
 }
 
-function prepare(hop: InternalAxiosRequestConfig, { url, becomesGet }: Hop): void {
+function retarget(hop: InternalAxiosRequestConfig, { url, becomesGet }: Target): void {
   hop.url = url.href;
   delete hop.baseURL;
   delete hop.params;
   if (!becomesGet) return;
   hop.method = 'get';
   hop.data = undefined;
-  for (const name of ['content-type', 'content-length', 'content-encoding', 'content-language', 'content-location']) {
-    hop.headers.delete(name);
-  }
+  for (const name of ['type', 'length', 'encoding', 'language', 'location']) hop.headers.delete(`content-${name}`);
 }
 
 function changesToGet(status: number, method: string): boolean {
@@ -176,35 +141,35 @@ function changesToGet(status: number, method: string): boolean {
 }
 
 function isRedirect(status: number): boolean {
-  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
+  return [301, 302, 303, 307, 308].includes(status);
 }
 
 function parse(location: string, from: InternalAxiosRequestConfig): URL | undefined {
   try {
     const next = new URL(location, resolveUrl(fullUrl(from)));
-    return next.protocol === 'http:' || next.protocol === 'https:' ? next : undefined;
+    return /^https?:$/.test(next.protocol) ? next : undefined;
   } catch {
     return undefined;
   }
 }
 
-function redirectAbroad(): AuthError {
+export function redirectRefused(): AuthError {
   return new AuthError(
     'ERR_AUTH_FOREIGN_ORIGIN',
-    'The server answered with a redirect to another origin. What was sent, such as a refresh token, is for nobody else, so it ' +
-      'was not followed. Call the final URL.',
+    'The server redirects to another origin. What was sent, such as a refresh token, is not for that origin, so the redirect was ' +
+      'not followed. Call the final URL.',
   );
 }
 
-function redirectInBrowser(): AuthError {
+function redirectHidden(): AuthError {
   return new AuthError(
     'ERR_AUTH_FOREIGN_ORIGIN',
-    'The server answered with a redirect. A browser does not show where it leads and would take the credentials along, so it ' +
-      'was not followed. Call the final URL, or send the credential in Authorization.',
+    'The server redirects. A browser hides where to, and would send the credential along, so the redirect was not followed. ' +
+      'Call the final URL, or send the credential in Authorization.',
   );
 }
 
-function originOf(url: unknown): string | undefined {
+export function originOf(url: unknown): string | undefined {
   try {
     return new URL(String(url)).origin;
   } catch {

@@ -5,7 +5,8 @@ import { redactError } from '../redact.js';
 import { safeGet } from '../safe-read.js';
 import { resolveAdapter } from './adapter.js';
 import { fullUrl, resolveUrl } from './origin.js';
-import { followRedirects, guardRedirects, takeRedirects } from './redirects.js';
+import { guardRedirects } from './platform.node.js';
+import { followRedirects, takeRedirects } from './redirects.js';
 
 /** An instance's defaults as they are now, and nothing else of it: what goes through here meets no gate and no session. */
 export function clientOf(instance: AxiosInstance): AxiosInstance {
@@ -75,7 +76,9 @@ function keptAtHome(config: InternalAxiosRequestConfig): InternalAxiosRequestCon
   config.adapter = (final) => {
     const { origin } = resolveUrl(fullUrl(final));
     if (transport !== 'fetch') guardRedirects(final, origin, undefined);
-    return takeRedirects(final, transport, undefined) ? followRedirects(final, send, origin, undefined) : send(final);
+    return takeRedirects(final, transport, undefined)
+      ? followRedirects(final, { send, origin, credentialHeaders: undefined })
+      : send(final);
   };
   return config;
 }

@@ -1,10 +1,14 @@
 import { challenge } from './challenge.mjs';
 import { basicAuth } from './basic.mjs';
+import { digestAuth } from './digest.mjs';
+import { boundTokens } from './dpop.mjs';
 import { fallback } from './fallback.mjs';
+import { messageSignature } from './http-signature.mjs';
 import { tokenFile } from './token-file.mjs';
 import { retries } from './retries.mjs';
 import { session } from './session.mjs';
 import { signatures } from './signatures.mjs';
+import { awsSignature } from './sigv4.mjs';
 import { retryAfter, throttled } from './throttling.mjs';
 import { oneClient, oneClientOnHttpbin } from './one-client.mjs';
 import { rotation } from './rotation.mjs';
@@ -21,6 +25,10 @@ export const scenarios = [
   retries,
   session,
   signatures,
+  digestAuth,
+  awsSignature,
+  messageSignature,
+  boundTokens,
   retryAfter,
   throttled,
   oneClient,

@@ -1,0 +1,175 @@
+import type { AxiosResponse } from 'axios';
+import type { AuthHandle, AuthScheme, BearerScheme } from '../lib/index.js';
+import { listeners } from './support/scenes.js';
+import { Stage, told, tooMany, underway, type Told } from './support/stage.js';
+
+/** Microtasks between two timers: more than any step of the library takes. */
+const TURNS = 24;
+
+interface Play {
+  readonly stage: Stage;
+  readonly handle: AuthHandle;
+  readonly session: BearerScheme;
+  readonly controller: AbortController;
+  readonly call: Promise<AxiosResponse>;
+  /** The statuses that onAnswer was called with. */
+  readonly answers: number[];
+}
+
+/** A CSRF token and a session, both stale and both slow, then a 429 and a 503. */
+function play(): Play {
+  const stage = new Stage();
+  const answers: number[] = [];
+  const session = stage.bearer({ tokens: stage.tokens.issueDead() });
+  let token = 'stale';
+  const soon = (): Promise<void> => stage.clock.pass(1);
+  const csrf: AuthScheme = {
+    name: 'Csrf',
+    credentialHeaders: ['X-CSRF-Token'],
+    singleFlight: true,
+    isRefusal: ({ status }) => status === 403,
+    authorize: async ({ headers }) => {
+      await soon();
+      headers.set('X-CSRF-Token', token);
+    },
+    onChallenge: async ({ request }) => {
+      await soon();
+      await request.client.get('/open/csrf');
+      token = 'fresh';
+      return true;
+    },
+    onAnswer: async ({ response }) => {
+      answers.push(response.status);
+      await soon();
+    },
+  };
+  const handle = stage.attach({ scheme: [csrf, session], retry: { baseDelayMs: 10 } });
+  let sends = 0;
+  stage.always('/item', ({ headers }) => {
+    sends++;
+    if (headers['X-CSRF-Token'] !== 'fresh') return 403;
+    if (sends === 3) return tooMany(1);
+    if (sends === 4) return 503;
+    return undefined;
+  });
+  const controller = new AbortController();
+  const call = underway(stage.api.put('/item', { a: 1 }, { signal: controller.signal }));
+  return { stage, handle, session, controller, call, answers };
+}
+
+/** Runs until a moment: so many microtasks and timers after the call began. Returns false if the call has settled before it. */
+async function until(moment: number, { stage, call }: Play): Promise<boolean> {
+  let isSettled = false;
+  void call.then(
+    () => (isSettled = true),
+    () => (isSettled = true),
+  );
+  for (let turn = 1; turn <= moment; turn++) {
+    await Promise.resolve();
+    if (turn % TURNS === 0 && stage.clock.isBusy) stage.clock.step();
+  }
+  return !isSettled;
+}
+
+async function outcomeOf({ stage, call }: Play): Promise<Told> {
+  return told(await stage.clock.until(call, 60_000));
+}
+
+/** Every moment at which the call has not settled yet. */
+async function atEveryMoment(check: (scene: Play, moment: number) => Promise<void>): Promise<number> {
+  for (let moment = 0; ; moment++) {
+    const scene = play();
+    if (!(await until(moment, scene))) return moment;
+    try {
+      await check(scene, moment);
+    } catch (error) {
+      throw Object.assign(error as Error, { message: `at moment ${String(moment)}: ${(error as Error).message}` });
+    }
+  }
+}
+
+test('the call of these tests is refused for each reason, and succeeds', async () => {
+  const scene = play();
+  const { stage, answers } = scene;
+  expect(await outcomeOf(scene)).toMatchObject({ status: 200, refreshed: true });
+  expect(stage.to('/item').map(({ status }) => status)).toEqual([403, 401, 429, 503, 200]);
+  expect(answers).toEqual([403, 401, 429, 503, 200]);
+});
+
+/** What has to hold whatever ended a call, and whenever. */
+async function holds({ stage, controller, answers }: Play, sent: number, moment: number): Promise<void> {
+  expect(stage.to('/item').length).toBe(sent);
+  expect(listeners(controller.signal)).toBe(0);
+  expect(answers).toEqual(
+    stage
+      .to('/item')
+      .slice(0, answers.length)
+      .map(({ status }) => status),
+  );
+  expect(stage.clock.holding).toBe(0);
+  if (moment % 8 > 0) return;
+  // The calls behind it are not held up.
+  const begunAt = stage.clock.monotonic();
+  stage.always('/item', ({ headers }) => (headers['X-CSRF-Token'] === 'fresh' ? undefined : 403));
+  const others = await stage.outcomes([1, 2, 3].map(() => stage.api.put('/item')));
+  expect(others.map(({ status, code }) => code ?? status)).toEqual([200, 200, 200]);
+  expect(stage.clock.monotonic() - begunAt).toBeLessThan(3_000);
+}
+
+// I2 I4 I8
+describe('at every moment', () => {
+  test('an abort ends the call, sends nothing more, and holds up no other', async () => {
+    const moments = await atEveryMoment(async (scene, moment) => {
+      const sent = scene.stage.to('/item').length;
+      scene.controller.abort();
+      const { code, status } = await outcomeOf(scene);
+      if (status === 200) expect(scene.answers.at(-1)).toBe(200);
+      else expect(code).toBe('ERR_CANCELED');
+      await holds(scene, sent, moment);
+    });
+    expect(moments).toBeGreaterThan(300);
+  });
+
+  test('detach() ends the call, or leaves it the response that is on its way, and sends nothing more', async () => {
+    await atEveryMoment(async (scene) => {
+      const { stage, handle, controller } = scene;
+      const sent = stage.to('/item').length;
+      const isUnderway = stage.to('/item').length > scene.answers.length;
+      handle.detach();
+      const { code, status } = await outcomeOf(scene);
+      expect([code ?? status, isUnderway]).not.toEqual([undefined, isUnderway]);
+      if (code?.startsWith('ERR_AUTH')) expect(code).toBe('ERR_AUTH_DETACHED');
+      expect(stage.to('/item').length).toBe(sent);
+      expect(listeners(controller.signal)).toBe(0);
+      await stage.clock.advance(5_000);
+      expect(stage.clock.holding).toBe(0);
+      expect(stage.to('/item').length).toBe(sent);
+    });
+  });
+
+  test('signOut() ends the call: its token is sent no more', async () => {
+    await atEveryMoment(async (scene) => {
+      const { stage, session, controller } = scene;
+      const sent = stage.to('/item').length;
+      void session.signOut();
+      const { code, status } = await outcomeOf(scene);
+      if (code?.startsWith('ERR_AUTH')) expect(code).toBe('ERR_AUTH_SESSION_CHANGED');
+      else expect(status).toBe(scene.answers.at(-1));
+      expect(stage.to('/item').length).toBe(sent);
+      expect(listeners(controller.signal)).toBe(0);
+      await stage.clock.advance(5_000);
+      expect(stage.clock.holding).toBe(0);
+    });
+  });
+
+  test('signIn() of another principal ends the call: it is never sent with the token of that one', async () => {
+    await atEveryMoment(async (scene) => {
+      const { stage, session } = scene;
+      void session.signIn(stage.tokens.issue('bob'));
+      const { code, status } = await outcomeOf(scene);
+      if (code?.startsWith('ERR_AUTH')) expect(code).toBe('ERR_AUTH_SESSION_CHANGED');
+      else expect(status).toBe(scene.answers.at(-1));
+      expect(stage.to('/item').filter(({ token }) => token?.startsWith('bob'))).toEqual([]);
+    });
+  });
+});

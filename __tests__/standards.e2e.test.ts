@@ -1,0 +1,161 @@
+import { inspect } from 'node:util';
+import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
+import { digest } from '../lib/digest.js';
+import {
+  attachAuth,
+  exchangeOf,
+  isAuthError,
+  type AttachAuthOptions,
+  type AuthRequest,
+  type AuthEvent,
+  type AuthScheme,
+} from '../lib/index.js';
+import { sigV4, type SigV4Options } from '../lib/sigv4.js';
+import { KEYS, serveAws, verify } from './support/aws-server.js';
+import { serveDigest } from './support/digest-server.js';
+import { reply, serve, type Recorder, type Seen } from './support/serve.js';
+
+const PAIR = { username: 'Mufasa', password: 'Circle of Life' };
+const CREDENTIALS = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: KEYS.AKIDEXAMPLE.secret };
+const aws = (options: Partial<SigV4Options> = {}): AuthScheme =>
+  sigV4({ service: 'service', region: 'us-east-1', credentials: CREDENTIALS, ...options });
+
+const servers: Recorder[] = [];
+afterEach(async () => {
+  for (const each of servers.splice(0)) await each.close();
+});
+const started = <T extends Recorder>(server: T): T => {
+  servers.push(server);
+  return server;
+};
+
+function client(
+  server: Recorder,
+  scheme: AuthScheme,
+  options: Omit<AttachAuthOptions, 'scheme'> = {},
+): { api: AxiosInstance; events: AuthEvent[] } {
+  const events: AuthEvent[] = [];
+  const api = axios.create({ baseURL: server.origin, proxy: false });
+  attachAuth(api, { scheme, retry: { baseDelayMs: 20 }, onEvent: (event) => events.push(event), ...options });
+  return { api, events };
+}
+
+/** All that an app, a log or an inspector can see of a call that has settled. */
+async function shownOf(call: Promise<AxiosResponse>, events: readonly AuthEvent[]): Promise<string> {
+  const settled: unknown = await call.catch((error: unknown) => error);
+  const { config, response } = settled as AxiosResponse & { response?: AxiosResponse };
+  const json = [settled, config, response?.config, response?.data].map((each) => {
+    try {
+      return JSON.stringify(each);
+    } catch {
+      return '';
+    }
+  });
+  return [inspect(settled, { depth: 12 }), inspect(events, { depth: 12 }), ...json, String(settled)].join('\n');
+}
+
+describe('sigV4() under attachAuth', () => {
+  /** Fails once with `status`, then lets in what verifies. */
+  const failingOnce = async (
+    status: number,
+    headers: Record<string, string> = {},
+  ): Promise<Recorder & { verdicts: unknown[] }> => {
+    const verdicts: unknown[] = [];
+    const server = await serve((seen, response) => {
+      verdicts.push(verify(seen, {}, Date.now()));
+      reply(response, verdicts.length === 1 ? status : 200, {}, headers);
+    });
+    return started(Object.assign(server, { verdicts }));
+  };
+
+  test.each([
+    ['a 503', 503, {}],
+    ['a 429', 429, { 'Retry-After': '1' }],
+  ])('is signed afresh after %s', async (_, status, headers) => {
+    for (const query of [false, true]) {
+      const server = await failingOnce(status, headers);
+      const scheme = aws({ query });
+      const authorize = jest.fn((request: AuthRequest) => scheme.authorize(request));
+      const { api } = client(server, { ...scheme, authorize });
+      const response = await api.get('/a b', { params: { q: 'c d' } });
+      expect(exchangeOf(response)?.attempts).toBe(2);
+      expect(authorize).toHaveBeenCalledTimes(2);
+      expect(server.verdicts).toEqual([undefined, undefined]);
+      const dateOf = ({ headers: sent, url }: Seen): unknown => sent['x-amz-date'] ?? /X-Amz-Date=(\w+)/.exec(url)?.[1];
+      // A second has passed.
+      if (status === 429) expect(new Set(server.seen.map(dateOf)).size).toBe(2);
+    }
+  });
+
+  test.each([false, true])('shows neither secret nor signature (presigned: %s)', async (query) => {
+    const credentials = { ...CREDENTIALS, sessionToken: 'a-session-token' };
+    const good = started(
+      await serveAws({ keys: { AKIDEXAMPLE: { secret: CREDENTIALS.secretAccessKey, token: 'a-session-token' } } }),
+    );
+    const bad = started(await serveAws({ keys: {} }));
+    for (const server of [good, bad]) {
+      const { api, events } = client(server, aws({ query, credentials }));
+      const shown = await shownOf(api.post('/orders', { a: 1 }, { params: { q: 1 } }), events);
+      const [sent] = server.seen;
+      const signature = /Signature=(\w{64})/.exec(sent!.headers.authorization ?? sent!.url)?.[1];
+      expect(signature).toBeDefined();
+      for (const secret of [CREDENTIALS.secretAccessKey, 'a-session-token', signature!])
+        expect(shown).not.toContain(secret);
+    }
+  });
+
+  test('a stream that must be signed is not sent', async () => {
+    const server = started(await serveAws());
+    const { api } = client(server, aws());
+    const { Readable } = await import('node:stream');
+    const error: unknown = await api.put('/', Readable.from(['a'])).catch((reason: unknown) => reason);
+    expect(isAuthError(error) && error.code).toBe('ERR_AUTH_BODY_NOT_SIGNABLE');
+    expect(server.seen).toEqual([]);
+  });
+
+  test('another origin gets no signature', async () => {
+    const own = started(await serveAws());
+    const other = started(await serve((_, response) => reply(response, 200)));
+    const { api } = client(own, aws());
+    await api.get(`${other.origin}/`);
+    expect(Object.keys(other.seen[0]!.headers).filter((name) => /^(?:authorization|x-amz)/.test(name))).toEqual([]);
+  });
+});
+
+describe('digest() under attachAuth', () => {
+  test('30 calls at once, twice: all are let in', async () => {
+    const server = started(await serveDigest());
+    const { api } = client(server, digest(PAIR));
+    for (let round = 0; round < 2; round++) {
+      const calls = await Promise.all(Array.from({ length: 30 }, () => api.get('/')));
+      expect(calls.every((each) => each.status === 200 && exchangeOf(each)!.attempts <= 2)).toBe(true);
+    }
+  });
+
+  test('a retry counts the nonce on', async () => {
+    let count = 0;
+    const server = started(await serveDigest({ accept: (_, response) => reply(response, ++count === 1 ? 503 : 200) }));
+    const { api } = client(server, digest(PAIR));
+    expect((await api.get('/')).status).toBe(200);
+    expect(server.verdicts).toEqual(['no credentials', undefined, undefined]);
+    expect(server.credentials.map(({ nc }) => nc)).toEqual(['00000001', '00000002']);
+  });
+
+  test('shows neither password nor response', async () => {
+    const server = started(await serveDigest());
+    for (const password of [PAIR.password, 'a-wrong-password']) {
+      const { api, events } = client(server, digest({ ...PAIR, password }));
+      const shown = await shownOf(api.post('/', { a: 1 }), events);
+      for (const secret of [password, server.credentials.at(-1)!['response']!]) expect(shown).not.toContain(secret);
+    }
+  });
+
+  test('a call that brings its own Authorization keeps it', async () => {
+    const server = started(await serveDigest());
+    const { api } = client(server, digest(PAIR));
+    await expect(api.get('/', { headers: { Authorization: 'Own' } })).rejects.toMatchObject({
+      response: { status: 401 },
+    });
+    expect(server.seen.map(({ headers }) => headers.authorization)).toEqual(['Own']);
+  });
+});

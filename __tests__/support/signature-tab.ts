@@ -1,0 +1,34 @@
+import axios from 'axios';
+import { httpSignature, type SignatureAlgorithm } from '../../lib/http-signature.js';
+import { attachAuth } from '../../lib/index.js';
+
+// What runs in a page. Nothing here may import a module of Node.
+const bytes = (base64: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+
+/**
+ * Signs a POST and verifies its response. `signing`: PKCS #8 or the secret; `verifying`: SPKI or the secret; both base64.
+ * Returns the data of the response, or the code of the error.
+ */
+export async function call(given: {
+  algorithm: SignatureAlgorithm;
+  adapter: 'xhr' | 'fetch';
+  signing: string;
+  verifying: string;
+  importParams: HmacImportParams;
+}): Promise<unknown> {
+  const { algorithm, adapter, signing, verifying, importParams } = given;
+  const format = algorithm === 'hmac-sha256' ? 'raw' : 'spki';
+  const key = await crypto.subtle.importKey(format, bytes(verifying), importParams, false, ['verify']);
+  const scheme = httpSignature({
+    keyId: 'page',
+    algorithm,
+    key: bytes(signing),
+    verify: { keyLookup: () => ({ key, algorithm }), requiredComponents: ['@status', 'content-digest'], digest: true },
+  });
+  const api = axios.create({ adapter, baseURL: location.origin });
+  attachAuth(api, { scheme });
+  return api.post<unknown>('/orders?b=2&a=1 x', { text: 'é€' }).then(
+    ({ data }) => data,
+    (error: unknown) => (error as { code?: string }).code ?? String(error),
+  );
+}

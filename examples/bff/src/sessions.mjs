@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+import { bearer } from 'axios-attach-auth';
+import { clientSecretBasic, refreshTokenGrant, revocation } from 'axios-attach-auth/oauth2';
+import { redisStore } from 'axios-attach-auth/redis';
+
+/** Sessions that this machine keeps at hand. One that is dropped is read from Redis again. */
+const KEPT = 10_000;
+
+/** One session per user in Redis, whatever machine serves the user. */
+export class Sessions {
+  #redis;
+  #grants;
+  /** In the order of their last use. */
+  #sessions = new Map();
+
+  constructor({ redis, issuer, clientId, clientSecret }) {
+    const options = { issuer, clientId, clientAuth: clientSecretBasic(clientSecret) };
+    this.#redis = redis;
+    // Created once: all users share the metadata of the issuer.
+    this.#grants = { refresh: refreshTokenGrant(options), revoke: revocation(options) };
+  }
+
+  /** The same object for the same id. Who reads Redis does not get the ids: they are stored hashed. */
+  of(id) {
+    const key = `session:${createHash('sha256').update(id).digest('base64url')}`;
+    const session = this.#sessions.get(key) ?? bearer({ store: redisStore(this.#redis, key), ...this.#grants });
+    this.#sessions.delete(key);
+    this.#sessions.set(key, session);
+    if (this.#sessions.size > KEPT) this.#sessions.delete(this.#sessions.keys().next().value);
+    return session;
+  }
+}

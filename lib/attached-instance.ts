@@ -1,0 +1,170 @@
+import type { Axios, AxiosInstance } from 'axios';
+import { DeadlineTimer } from './call/deadline-timer.js';
+import { LimitEvents } from './call/limit-events.js';
+import { CooldownSharing } from './call/shared-cooldown.js';
+import { check } from './check.js';
+import type { Clock } from './clock.js';
+import { emitter, type Emit } from './events.js';
+import { isObject, ownValue } from './safe-read.js';
+import type { Policy } from './policy.js';
+import { RetryBudgets } from './retry/budget.js';
+import type { AuthRequest } from './schemes/scheme.js';
+import type { SessionMember } from './session/snapshot.js';
+import { A_SCHEME, principalOf, SchemeState, type Principal } from './schemes/scheme-state.js';
+import type { Throttle } from './throttle/throttle.js';
+import { OriginRules } from './transport/origin.js';
+import { bareAxios, clientOf } from './transport/refresh-client.js';
+
+/** A handler of an interceptor, as axios keeps it. */
+export interface ResponseHandler {
+  readonly fulfilled: ((value: unknown) => unknown) | null | undefined;
+  readonly rejected: ((error: unknown) => unknown) | null | undefined;
+}
+
+interface OpenCall {
+  readonly isDone: boolean;
+}
+
+/** A throttle as one instance uses it. */
+export interface InstanceThrottle {
+  readonly throttle: Throttle;
+  readonly events: LimitEvents | undefined;
+  readonly sharing: CooldownSharing | undefined;
+}
+
+/** What one attachAuth() keeps for its instance, until detach(). */
+export class AttachedInstance implements SessionMember {
+  readonly emit: Emit;
+  readonly origins: OriginRules;
+  readonly deadlines: DeadlineTimer;
+  /** Sends again: it has no interceptors and no defaults, so that a final config stays as it is. */
+  readonly resender: Axios = bareAxios();
+  /** null: open calls shared the error object. */
+  private readonly _callsOfErrors = new WeakMap<object, OpenCall | null>();
+  private readonly _budgets = new RetryBudgets();
+  private readonly _throttles = new WeakMap<Throttle, InstanceThrottle>();
+  private readonly _anonymous: SchemeState;
+  private readonly _principal: Principal | undefined;
+  private _leaveSession: (() => void) | undefined;
+  private readonly _joined = new WeakSet();
+  private _calls = 0;
+  private readonly _life = { isDetached: false };
+
+  constructor(
+    private readonly _instance: AxiosInstance,
+    readonly policy: Policy,
+    readonly clock: Clock,
+  ) {
+    // Bound: a function made here would keep the instance alive as long as a limit is closed.
+    this.emit = emitter(policy.onEvent, clock.now.bind(clock), this._life);
+    this.deadlines = new DeadlineTimer(clock);
+    this.origins = new OriginRules(policy.origins, () => ownValue(_instance.defaults, 'baseURL') as string | undefined);
+    this._anonymous = new SchemeState(undefined, clock);
+    const { scheme } = policy;
+    if (typeof scheme === 'function') return;
+    check((scheme as unknown) !== null, 'scheme', A_SCHEME, scheme);
+    this._principal = principalOf(scheme, this._anonymous, clock);
+    this._leaveSession = this._principal.main.session?.join(this);
+  }
+
+  get isDetached(): boolean {
+    return this._life.isDetached;
+  }
+
+  /** The instance's defaults as they are now, without interceptors. */
+  get client(): AxiosInstance {
+    return clientOf(this._instance);
+  }
+
+  get keyOf(): ((request: AuthRequest) => string) | undefined {
+    return this.policy.throttle ? this.policy.throttle.keyOf : undefined;
+  }
+  get maxQueued(): number {
+    return this.policy.throttle ? this.policy.throttle.maxQueued : Infinity;
+  }
+
+  /** Counts the first attempt of a call for the retry budget of its origin. */
+  countCall(origin: string): void {
+    const now = this.clock.monotonic();
+    this._budgets.of(origin, now).countCall(now);
+  }
+  /** Takes a retry from the budget; false if there is none left. */
+  takeRetry(origin: string): boolean {
+    const now = this.clock.monotonic();
+    return this._budgets.of(origin, now).take(now);
+  }
+
+  /** Notes whose an error without a config is. An object that open calls share leads to none of them. */
+  claim(error: unknown, call: OpenCall): void {
+    if (!isObject(error)) return;
+    const other = this._callsOfErrors.get(error);
+    const isShared = other === null || (other && other !== call && !other.isDone);
+    this._callsOfErrors.set(error, isShared ? null : call);
+  }
+  callOf(error: unknown): OpenCall | undefined {
+    return isObject(error) ? (this._callsOfErrors.get(error) ?? undefined) : undefined;
+  }
+
+  nextCallNumber(): number {
+    return ++this._calls;
+  }
+
+  /**
+   * Returns whose call it is. `schemes`: the call's own.
+   * @throws what the app's function throws; TypeError for a value that is no scheme.
+   */
+  principal(schemes: (() => unknown) | undefined): Principal {
+    if (this._principal && !schemes) return this._principal;
+    const provider = schemes ?? (this.policy.scheme as () => unknown);
+    const principal = principalOf(provider(), this._anonymous, this.clock);
+    const { session } = principal.main;
+    if (session && principal.main !== this._principal?.main && !this._joined.has(session)) {
+      this._joined.add(session);
+      session.join(this);
+    }
+    return principal;
+  }
+
+  /** Returns the throttle of a principal as this instance uses it; undefined: each call handles throttling on its own. */
+  throttleOf(principal: Principal): InstanceThrottle | undefined {
+    const { policy, clock, emit } = this;
+    if (!policy.throttle) return undefined;
+    const { shared, throttle = principal.main.throttle } = policy.throttle;
+    let used = this._throttles.get(throttle);
+    if (!used) {
+      used = {
+        throttle,
+        events: policy.onEvent && new LimitEvents(throttle, clock, emit),
+        sharing: shared && new CooldownSharing(shared, throttle, clock, policy.retry),
+      };
+      this._throttles.set(throttle, used);
+    }
+    return used;
+  }
+
+  /** The handlers of the instance's response chain that run before `own`. */
+  responseHandlersBefore(own: unknown): ResponseHandler[] {
+    const handlers: ResponseHandler[] = [];
+    const { response } = this._instance.interceptors as unknown as {
+      response: { forEach(visit: (handler: ResponseHandler) => void): void };
+    };
+    response.forEach((handler) => handlers.push(handler));
+    const index = handlers.findIndex(({ fulfilled }) => fulfilled === own);
+    // -1 after detach(): then the order is not known any more.
+    return handlers.slice(0, Math.max(0, index));
+  }
+
+  principalChanged(): void {
+    this.deadlines.checkAll();
+  }
+
+  detach(): void {
+    if (this.isDetached) return;
+    this._life.isDetached = true;
+    this.deadlines.checkAll();
+    const used = this._principal && this.throttleOf(this._principal);
+    used?.events?.stop();
+    used?.sharing?.stop();
+    this._leaveSession?.();
+  }
+}

@@ -1,0 +1,151 @@
+import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { BareReason } from '../events.js';
+import { assertHeader } from '../http/header-values.js';
+import type { Refusal } from '../http/refusal.js';
+import { isPromise, type MaybePromise } from '../maybe-promise.js';
+import { safeGet } from '../safe-read.js';
+import type { SchemeState } from '../schemes/scheme-state.js';
+import type { Permit } from '../throttle/throttle.js';
+import type { ResolvedAdapter } from '../transport/adapter.js';
+import { applyUrl, send } from '../transport/send.js';
+import type { CallRequest } from './auth-request.js';
+import { bringsOwn } from './choose-schemes.js';
+
+type Config = InternalAxiosRequestConfig;
+
+/** What an attempt is sent with. */
+export interface Sending {
+  /** The call's own config. */
+  readonly config: Config;
+  /** The snapshot that is sent. */
+  readonly copy: Config;
+  readonly adapter: ResolvedAdapter;
+}
+
+/** A request before a scheme wrote to it. */
+interface Before {
+  readonly headers: Record<string, unknown>;
+  /** undefined: nothing had read the URL. */
+  readonly href: string | undefined;
+}
+
+/** axios sets these on most calls. They are no credentials, so a scheme may replace them. */
+const NO_CREDENTIALS = ['accept', 'content-type'];
+
+/** One attempt of a call: what is sent, and the result. */
+export class Attempt {
+  /** The schemes that ran, and whose headers were kept. */
+  readonly authorized: SchemeState[] = [];
+  /** Those among them that wrote a header or modified the URL. */
+  readonly writers: SchemeState[] = [];
+  /** Lower-case names of the headers that they wrote. */
+  readonly written: string[] = [];
+  /** A limit may have refused the attempt, which is not reported yet. */
+  mayBeLimited = false;
+  /** Kept until that is reported. */
+  permit: Permit | undefined;
+  /** What an error response says about limits. */
+  refusal: Refusal | undefined;
+  response: AxiosResponse | undefined;
+  /** `data` as the adapter gave it. */
+  received: unknown;
+  error: unknown;
+  isDecided = false;
+
+  constructor(
+    readonly request: CallRequest,
+    /** The schemes that may run. */
+    readonly schemes: readonly SchemeState[],
+    /** Why none may run. */
+    private readonly _bare?: BareReason,
+  ) {}
+
+  /** Lets the schemes write their headers, in their order. @returns undefined if all of them were ready at once. */
+  authorize(config: Config, schemes = this.schemes): MaybePromise<void> {
+    const [state, ...others] = schemes;
+    if (!state) return undefined;
+    const { headers, urlRead } = this.request;
+    const before: Before = { headers: Object.assign({}, headers), href: urlRead?.href };
+    const next = (): MaybePromise<void> => {
+      this._keepWritten(state, before, config);
+      return others.length > 0 ? this.authorize(config, others) : undefined;
+    };
+    state.singleFlight?.sent(this.request);
+    const written = state.scheme?.authorize(this.request);
+    return isPromise(written) ? written.then(next) : next();
+  }
+
+  /**
+   * Makes the snapshot ready: it gets the URL that a scheme may have modified. Returns why it is sent without the credentials of
+   * `main`, if so.
+   * @throws AuthError if a scheme has changed the URL's origin.
+   */
+  prepare({ copy, adapter }: Sending, main: SchemeState): BareReason | undefined {
+    applyUrl(copy, this.request, adapter.transport);
+    if (this._bare) return this._bare;
+    if (!this.authorized.includes(main)) return 'own-credentials';
+    // A scheme that names no headers may leave its credentials to the transport, as a cookie log-in does.
+    if (this.writers.includes(main) || main.credentialHeaders.length === 0) return undefined;
+    return main.session ? 'signed-out' : 'none-given';
+  }
+
+  /** Sends the snapshot, and records the response or error. */
+  transmit({ config, copy, adapter }: Sending): Promise<AxiosResponse> {
+    const { request, written, authorized } = this;
+    const { origin } = request;
+    request.handOver(config);
+    const credentialHeaders = [...written];
+    for (const state of authorized) credentialHeaders.push(...state.credentialHeaders);
+    /** A redirect within the origin needs a signature of its own. */
+    const reauthorize = async (hop: Config): Promise<void> => {
+      for (const name of credentialHeaders) hop.headers.delete(name);
+      const next = new Attempt(request.of(hop), authorized);
+      await next.authorize(config);
+      credentialHeaders.push(...next.written);
+      applyUrl(hop, next.request, adapter.transport);
+    };
+    const isRepeated = request.attempt > 1;
+    return send({ config, copy, adapter, origin, credentialHeaders, isRepeated, reauthorize }).then(
+      (response) => this._record(response),
+      (error: unknown) => {
+        this.error = error;
+        this._record(safeGet(error as Partial<AxiosError> | undefined, 'response'));
+        throw error;
+      },
+    );
+  }
+
+  private _record<T extends AxiosResponse | undefined>(response: T): T {
+    this.response = response;
+    this.received = response?.data;
+    return response;
+  }
+
+  /** Checks what a scheme wrote. If it wrote a header that the call had set, all that it wrote is discarded. */
+  private _keepWritten(state: SchemeState, before: Before, config: Config): void {
+    const { headers, urlRead, urlGiven } = this.request;
+    const hrefBefore = before.href ?? urlGiven;
+    const written: string[] = [];
+    for (const name of Object.keys(headers)) {
+      if (headers[name] === before.headers[name]) continue;
+      assertHeader(name, headers[name]);
+      written.push(name.toLowerCase());
+    }
+    const credentials = written.filter((name) => !NO_CREDENTIALS.includes(name));
+    if (bringsOwn(config, credentials)) {
+      for (const name of Object.keys(headers)) {
+        if (name in before.headers) headers[name] = before.headers[name] as string;
+        else Reflect.deleteProperty(headers, name);
+      }
+      if (urlRead && hrefBefore !== undefined) urlRead.href = hrefBefore;
+      return;
+    }
+    for (const name of written) {
+      if (this.written.includes(name))
+        throw new TypeError(`attachAuth: two schemes wrote the header ${name}; a call can carry one of them`);
+      this.written.push(name);
+    }
+    this.authorized.push(state);
+    if (written.length > 0 || urlRead?.href !== hrefBefore) this.writers.push(state);
+  }
+}

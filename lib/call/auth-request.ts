@@ -1,0 +1,82 @@
+import type { AxiosInstance, AxiosRequestHeaders, InternalAxiosRequestConfig } from 'axios';
+import { bodyView, type RequestBody } from '../http/body.js';
+import type { AuthRequest } from '../schemes/scheme.js';
+
+type Config = InternalAxiosRequestConfig;
+
+/** What a request asks of its call. Each is asked only when a scheme reads it. */
+export interface RequestSource {
+  readonly signal: AbortSignal;
+  readonly client: AxiosInstance;
+  readonly exchange: object;
+  urlOf(config: Config): URL;
+  serverNow(origin: string): number;
+}
+
+/** One attempt as a scheme sees it. Properties are computed when they are read: most schemes read few of them. */
+export class CallRequest implements AuthRequest {
+  readonly method: string;
+  readonly headers: AxiosRequestHeaders;
+  private _config: Config;
+  private readonly _source: RequestSource;
+  private _url: URL | undefined;
+  private _urlGiven: string | undefined;
+  private _body: RequestBody | undefined;
+
+  constructor(
+    config: Config,
+    readonly attempt: number,
+    readonly origin: string,
+    source: RequestSource,
+  ) {
+    this.method = (config.method ?? 'get').toUpperCase();
+    this.headers = config.headers;
+    this._config = config;
+    this._source = source;
+  }
+
+  /** The same attempt for another config, as a redirect makes it. */
+  of(config: Config): CallRequest {
+    return new CallRequest(config, this.attempt, this.origin, this._source);
+  }
+
+  /** The snapshot belongs to the adapter from now on, which may write to it as following a redirect does. */
+  handOver(config: Config): void {
+    this._config = config;
+  }
+
+  get url(): URL {
+    if (!this._url) {
+      this._url = this._source.urlOf(this._config);
+      this._urlGiven = this._url.href;
+    }
+    return this._url;
+  }
+  /** The URL if it was read, so that a scheme may have signed or modified it. */
+  get urlRead(): URL | undefined {
+    return this._url;
+  }
+  /** What it was when it was read first. */
+  get urlGiven(): string | undefined {
+    return this._urlGiven;
+  }
+  /** Without what a scheme has written to it. */
+  get cleanUrl(): URL {
+    return this._urlGiven === undefined ? this.url : new URL(this._urlGiven);
+  }
+  get body(): RequestBody {
+    return (this._body ??= bodyView(this._config.data));
+  }
+  get signal(): AbortSignal {
+    return this._source.signal;
+  }
+  get now(): number {
+    return this._source.serverNow(this.origin);
+  }
+  get client(): AxiosInstance {
+    return this._source.client;
+  }
+  get exchange(): object {
+    return this._source.exchange;
+  }
+}

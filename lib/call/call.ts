@@ -1,0 +1,221 @@
+import type { AxiosAdapter, AxiosInstance, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { AttachedInstance } from '../attached-instance.js';
+import { isAuthError, type AuthError } from '../errors.js';
+import type { BareReason } from '../events.js';
+import type { CallPolicy } from '../policy.js';
+import { readRefusal } from '../http/refusal.js';
+import { headerOf } from '../http/response-headers.js';
+import type { SettleReason } from '../retry/decide.js';
+import { safeGet } from '../safe-read.js';
+import type { Principal, SchemeState } from '../schemes/scheme-state.js';
+import { resolveAdapter, settleContentType } from '../transport/adapter.js';
+import { snapshot } from '../transport/copy.js';
+import { resolveUrl } from '../transport/origin.js';
+import { wasFetchedElsewhere } from '../transport/redirects.js';
+import { guardTransforms } from '../transport/transform-guard.js';
+import { Attempt, type Sending } from './attempt.js';
+import { CallRequest, type RequestSource } from './auth-request.js';
+import { chooseSchemes } from './choose-schemes.js';
+import { tagCall, type Reported } from './report.js';
+import { ThrottlePass, type ThrottledCall } from './throttle-pass.js';
+import { Waits, type WaitingCall } from './wait.js';
+
+type Config = InternalAxiosRequestConfig;
+
+/** One logical request with all its sends: its deadline, its waits, and why it settled. The app never holds one. */
+export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall {
+  /** Stands in the call's config in place of the adapter. */
+  readonly adapter: AxiosAdapter = (config) => this._adapt(config);
+  readonly waits: Waits;
+  /** The object that schemes know the call by. */
+  readonly exchange: object;
+  readonly pass: ThrottlePass;
+  readonly number: number;
+  /** The config that axios first handed over. */
+  config: Config | undefined;
+  last: Attempt | undefined;
+  attempts = 0;
+  /** Failed attempts, by the limit that counts them. A refusal is in neither. */
+  errors = 0;
+  throttles = 0;
+  /** How many refusals each scheme has handled since the call last waited for the throttle. */
+  challenges: Map<SchemeState, number> | undefined;
+  /** The body is made anew for every send: the one of the next send is in the config that axios hands over. */
+  isBodyRemade = false;
+  isRefreshed = false;
+  isDone = false;
+  recovering: Promise<unknown> | undefined;
+  reason: SettleReason | undefined;
+  bare: BareReason | undefined;
+  /** Credentials are sent with it, so it ends with its principal. */
+  isBound = false;
+  retryAt: number | undefined;
+  /** The config that axios handed over for the current attempt. */
+  private _dispatched: Config | undefined;
+  /** The snapshot that is on the wire, and its adapter. */
+  private _sending: Sending | undefined;
+
+  constructor(
+    readonly instance: AttachedInstance,
+    readonly policy: CallPolicy,
+    readonly principal: Principal,
+    readonly adapters: Config['adapter'],
+    /** `data` before transformRequest. */
+    readonly values: unknown,
+  ) {
+    this.waits = new Waits(this);
+    this.exchange = principal.main.session?.newExchange() ?? {};
+    this.pass = new ThrottlePass(this, instance.throttleOf(principal));
+    this.number = instance.nextCallNumber();
+    tagCall(this.adapter, this);
+  }
+
+  /** Sends one attempt. Each pass begins anew from the config, since anything may have changed during a wait. */
+  async send(config: Config): Promise<AxiosResponse> {
+    try {
+      for (;;) {
+        this.waits.assertOngoing();
+        const copy = snapshot(config);
+        const attempt = this._prepare(copy);
+
+        const turn = this.pass.enter(attempt);
+        if (turn) {
+          await turn;
+          continue;
+        }
+        const refresh = attempt.schemes.length > 0 && this.principal.main.session?.waitFor(this.exchange, this);
+        if (refresh) {
+          await this.waits.for(refresh);
+          continue;
+        }
+        const adapter = resolveAdapter(copy, this.adapters);
+        settleContentType(copy, adapter.transport);
+        const authorizing = attempt.authorize(config);
+        if (authorizing) {
+          await this.waits.for(authorizing);
+          this.waits.assertOngoing();
+          // Once the throttle opens again, a signature or token may be too old.
+          if (this.pass.isClosed(attempt)) continue;
+        }
+        return await this._transmit(attempt, { config, copy, adapter });
+      }
+    } catch (error) {
+      throw this.inContext(error);
+    } finally {
+      this.pass.release('ended');
+    }
+  }
+
+  /** Judges a snapshot: which schemes run for it, and where it goes. */
+  private _prepare(copy: Config): Attempt {
+    const { instance, policy, principal } = this;
+    const destination = instance.origins.destinationOf(copy);
+    const { schemes, bare } =
+      policy.credentials === 'omit'
+        ? { schemes: [], bare: 'omitted' as const }
+        : chooseSchemes(copy, destination, principal.schemes, instance.policy);
+    this.isBound = schemes.length > 0;
+    return new Attempt(this._requestOf(copy, destination.origin), schemes, bare);
+  }
+
+  /** Sends an attempt whose headers are written, and reads the clock and the limits of its response. */
+  private async _transmit(attempt: Attempt, sending: Sending): Promise<AxiosResponse> {
+    const { instance, principal } = this;
+    this.bare = attempt.prepare(sending, principal.main);
+    // So that exchangeOf() knows the copy, too. _adapt() passes it on to the real adapter if it is sent through this one.
+    sending.copy.adapter = this.adapter;
+    this._sending = sending;
+    this.last = attempt;
+    if (++this.attempts === 1) instance.countCall(attempt.request.origin);
+    try {
+      return await attempt.transmit(sending);
+    } catch (error) {
+      if (!safeGet(error, 'config')) instance.claim(error, this);
+      throw error;
+    } finally {
+      if (attempt.response) this._read(attempt, attempt.response);
+    }
+  }
+
+  private _read(attempt: Attempt, response: AxiosResponse): void {
+    const { instance, principal, pass, _dispatched: config } = this;
+    const { origin } = attempt.request;
+    const { status } = response;
+    if (config)
+      guardTransforms(config, (error) => {
+        instance.claim(error, this);
+      });
+    if (!wasFetchedElsewhere(response, origin)) {
+      if (attempt.authorized.length > 0) principal.main.learnClock(response, origin);
+      if (status >= 400)
+        attempt.refusal = readRefusal(status, (name) => headerOf(response, name), instance.clock.now());
+    }
+    const hasPredicate =
+      instance.policy.isUnauthorized !== undefined ||
+      attempt.authorized.some(({ scheme }) => scheme && 'isRefusal' in scheme);
+    pass.answered(attempt, status, hasPredicate);
+  }
+
+  private _requestOf(copy: Config, origin: string): CallRequest {
+    return new CallRequest(copy, this.attempts + 1, origin, this);
+  }
+
+  private _adapt(config: Config): Promise<AxiosResponse> {
+    if (config === this._sending?.copy) return this._sending.adapter.send(config);
+    this._dispatched = config;
+    // axios takes a URL object, whatever its types say.
+    for (const key of ['url', 'baseURL'] as const)
+      if (config[key] && typeof config[key] !== 'string') config[key] = String(config[key]);
+    if (!this.isDone) {
+      this.config ??= config;
+      if (this.isBodyRemade) this.config.data = config.data as unknown;
+      return this.send(this.config);
+    }
+    // The config of a settled call is sent again, by a retry layer or a button: that is a new call.
+    const { instance, policy, adapters, values } = this;
+    if (instance.isDetached) return resolveAdapter(config, adapters).send(config);
+    const next = new Call(instance, policy, instance.principal(policy.schemes), adapters, values);
+    config.adapter = next.adapter;
+    return next.adapter(config);
+  }
+
+  /** The call has settled: only its report is left. */
+  finish(): void {
+    this.isDone = true;
+    this.last = this._sending = this.recovering = undefined;
+  }
+
+  /** Notes the delay that the server asked for, if any. */
+  noteRetryAt(delayMs: number | undefined): void {
+    this.retryAt = delayMs === undefined ? undefined : Math.round(this.instance.clock.now() + delayMs);
+  }
+
+  /** Gives an error of ours the call's config and the server's last response. */
+  inContext(error: unknown): unknown {
+    return isAuthError(error) && !safeGet(error, 'config') ? error.about(this.config, this.last?.response) : error;
+  }
+
+  get principalEnd(): AuthError | undefined {
+    return this.isBound ? this.principal.main.session?.endOf(this.exchange) : undefined;
+  }
+  get signal(): AbortSignal {
+    return this.waits.signal;
+  }
+  get client(): AxiosInstance {
+    return this.instance.client;
+  }
+  cleanRequest(config: Config, origin: string): CallRequest {
+    return this._requestOf(snapshot(config), origin);
+  }
+  /** The token may have expired meanwhile: the next refusal counts as the first one. */
+  waitedForThrottle(): void {
+    if (this.attempts > 0) this.challenges = undefined;
+  }
+  urlOf(config: Config): URL {
+    const url: string | undefined = this.instance.resender.getUri(config);
+    return resolveUrl(url || '');
+  }
+  serverNow(origin: string): number {
+    return this.principal.main.serverNow(origin);
+  }
+}

@@ -1,0 +1,55 @@
+import { alarm, type Cancel, type Clock } from '../clock.js';
+
+/** A wait with a deadline. */
+export interface Wait {
+  /** Ms until the deadline. */
+  readonly remainingMs: number;
+  /** Ends the wait if its deadline has passed, or if the call has been aborted. */
+  check(): void;
+}
+
+/** Checking all waits takes time. They are checked again after 1 ms for so many of them, at the earliest. */
+const CHECKS_PER_MS = 1_000;
+
+/** One timer for the deadlines of all waits, to save memory: a thousand waits are a thousand entries of a set. */
+export class DeadlineTimer {
+  private readonly _waits = new Set<Wait>();
+  /** Monotonic. */
+  private _dueAt = Infinity;
+  private _cancel: Cancel | undefined;
+
+  constructor(private readonly _clock: Clock) {}
+
+  add(wait: Wait): void {
+    this._waits.add(wait);
+    this._arm(wait.remainingMs);
+  }
+
+  delete(wait: Wait): void {
+    if (this._waits.delete(wait) && this._waits.size === 0) this._stop();
+  }
+
+  checkAll(): void {
+    for (const wait of this._waits) wait.check();
+  }
+
+  private _arm(delayMs: number): void {
+    const dueAt = this._clock.monotonic() + delayMs;
+    if (this._cancel && dueAt >= this._dueAt) return;
+    this._cancel?.();
+    this._dueAt = dueAt;
+    this._cancel = alarm(this._clock, delayMs, () => {
+      this._stop();
+      this.checkAll();
+      if (this._waits.size === 0) return;
+      let nextMs = Infinity;
+      for (const { remainingMs } of this._waits) nextMs = Math.min(nextMs, remainingMs);
+      this._arm(Math.max(nextMs, this._waits.size / CHECKS_PER_MS));
+    });
+  }
+
+  private _stop(): void {
+    this._cancel?.();
+    this._cancel = undefined;
+  }
+}

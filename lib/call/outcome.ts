@@ -1,0 +1,101 @@
+import type { AxiosError, AxiosResponse } from 'axios';
+import { chainOf } from '../errors.js';
+import { headersOf } from '../http/response-headers.js';
+import { parseChallenges, type Challenge } from '../http/www-authenticate.js';
+import { isPromise } from '../maybe-promise.js';
+import { isThrottled, type Outcome } from '../retry/decide.js';
+import { safeGet } from '../safe-read.js';
+import type { SchemeState } from '../schemes/scheme-state.js';
+import { wasFetchedElsewhere } from '../transport/redirects.js';
+import { isTimeout } from '../transport/send.js';
+import type { Attempt } from './attempt.js';
+import type { Call } from './call.js';
+
+/** The result of an attempt, and the schemes whose credentials it refuses. */
+export interface Answer {
+  readonly outcome: Outcome;
+  readonly refusedBy: readonly SchemeState[];
+  /** Resolves once the schemes have read the response. undefined: they have. */
+  readonly notified: Promise<unknown> | undefined;
+}
+
+/** Classifies an attempt, and passes its response to the schemes that authorized it. @throws what a predicate throws. */
+export function readAnswer(call: Call, attempt: Attempt): Answer {
+  const { response, request, authorized } = attempt;
+  const readers = response && !wasFetchedElsewhere(response, request.origin) ? authorized : [];
+  const refusedBy: SchemeState[] = [];
+  let outcome = outcomeOf(attempt, false);
+  try {
+    for (const state of readers) if (response && isRefusal(call, state, response)) refusedBy.push(state);
+    if (refusedBy.length > 0) outcome = outcomeOf(attempt, true);
+  } finally {
+    // Also if a predicate throws: other calls wait for the permit.
+    call.pass.report(attempt, isThrottled(outcome));
+  }
+  return { outcome, refusedBy, notified: notify(attempt, readers, refusedBy) };
+}
+
+/** Calls `onAnswer` of each scheme. An error rejects the promise, so that no promise of another scheme is left alone. */
+function notify(
+  { response, request, received }: Attempt,
+  readers: readonly SchemeState[],
+  refusedBy: readonly SchemeState[],
+): Promise<unknown> | undefined {
+  const pending: Promise<unknown>[] = [];
+  for (const state of readers) {
+    try {
+      const isRefusal = refusedBy.includes(state);
+      const done = response && state.scheme?.onAnswer?.({ request, response, isRefusal, received });
+      if (isPromise(done)) pending.push(done);
+    } catch (error) {
+      pending.push(Promise.reject(error));
+    }
+  }
+  return pending.length > 0 ? Promise.all(pending) : undefined;
+}
+
+/** Whether a response refuses the credentials of a scheme. Only `true` counts, so that an async predicate decides nothing. */
+function isRefusal({ instance, principal }: Call, { scheme }: SchemeState, response: AxiosResponse): boolean {
+  const { isUnauthorized } = instance.policy;
+  if (scheme?.isRefusal && (!isUnauthorized || principal.schemes.length > 1))
+    return (scheme.isRefusal(response) as unknown) === true;
+  if (isUnauthorized) return (isUnauthorized(response) as unknown) === true;
+  return (
+    response.status === 401 && !challengesOf(response).some(({ params }) => NOT_THE_TOKEN.test(params['error'] ?? ''))
+  );
+}
+
+/** The token is good but not enough (RFC 6750 §3.1, RFC 9470): a new one of the same kind changes nothing. */
+const NOT_THE_TOKEN = /^insufficient_(?:scope|user_authentication)$/;
+
+export function challengesOf(response: AxiosResponse): Challenge[] {
+  return parseChallenges(headersOf(response, 'www-authenticate'));
+}
+
+function outcomeOf(attempt: Attempt, isRefusal: boolean): Outcome {
+  const { response, error, refusal, request } = attempt;
+  if (response) {
+    const { status } = response;
+    if (status < 400 && !isRefusal) return { kind: 'answer', status, isRefusal, retryAfterMs: undefined };
+    if (wasFetchedElsewhere(response, request.origin)) return { kind: 'final' };
+    const { retryAfterMs, isRounded } = refusal ?? {};
+    return { kind: 'answer', status, isRefusal, retryAfterMs, isRounded };
+  }
+  // An opaque origin cannot be reached; do not retry.
+  if (request.origin === 'null' || safeGet(error, 'isAxiosError') !== true) return { kind: 'final' };
+  if (isTimeout(error)) return { kind: 'timeout' };
+  return { kind: chainOf(error).some(isFinal) ? 'final' : 'network' };
+}
+
+/** Errors that another send cannot change: the caller's own doing, a wrong option, a certificate. */
+const FINAL_CODE =
+  /^(?:ECONNABORTED|ERR_(?:CANCELED|BAD_OPTION.*|BAD_REQUEST|INVALID_URL|NOT_SUPPORT|DEPRECATED|FORM_DATA.*|FR_.*|AUTH_.*|TLS_.*|SSL_.*)|CERT_.*|.*SELF_SIGNED_CERT.*|UNABLE_TO_.*|EPROTO)$/;
+
+/** Over fetch only the cause has the code. */
+function isFinal(failure: Partial<AxiosError>): boolean {
+  const { message } = failure;
+  const code = safeGet(failure, 'code') ?? '';
+  if (code === 'ERR_BAD_RESPONSE') return message !== 'stream has been aborted';
+  // Node's fetch says so if `redirect: 'error'` forbids a redirect.
+  return FINAL_CODE.test(code) || message === 'unexpected redirect';
+}

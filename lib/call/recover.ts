@@ -1,0 +1,148 @@
+import type { AxiosError } from 'axios';
+import { isPromise, type MaybePromise } from '../maybe-promise.js';
+import { decide, isSuccess, isThrottled, type Decision } from '../retry/decide.js';
+import { safeGet } from '../safe-read.js';
+import type { SchemeState } from '../schemes/scheme-state.js';
+import { discard } from '../transport/discard.js';
+import type { Attempt } from './attempt.js';
+import type { Call } from './call.js';
+import { challengesOf, type Answer } from './outcome.js';
+import { isBodyReplayable } from './resend.js';
+
+/** Decides what follows the last attempt, and waits if it has to. Returns true if the call is ready to be sent again. */
+export async function nextStep(call: Call, attempt: Attempt, answer: Answer): Promise<boolean> {
+  const { instance, waits } = call;
+  const { notified } = answer;
+  // A response that arrives after the deadline or after detach() is still the call's own: then nothing ends this wait.
+  if (notified) await (waits.end === undefined ? waits.for(notified) : notified);
+  attempt.isDecided = true;
+  if (instance.isDetached || isSuccess(answer.outcome)) return false;
+  const decision = decideOn(call, attempt, answer);
+  switch (decision.kind) {
+    case 'settle':
+      return settle(call, attempt, answer, decision);
+    case 'reauthorize':
+      return reauthorize(call, attempt, answer);
+    case 'wait':
+      return wait(call, attempt, decision);
+  }
+}
+
+function decideOn(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer): Decision {
+  const { policy, waits, instance } = call;
+  if (isThrottled(outcome)) call.throttles++;
+  else if (outcome.kind !== 'answer' || !outcome.isRefusal) call.errors++;
+  const { retry, isRetried, shouldRetry, isIdempotent } = policy;
+  const { request, response, error } = attempt;
+  const progress = {
+    errors: call.errors,
+    throttles: call.throttles,
+    attempts: call.attempts,
+    canReauthorize: refusedBy.some((state) => challengesLeft(call, state) > 0),
+    isReplay: call.isRefreshed,
+    maxChallenges: call.principal.schemes.reduce((sum, { maxChallenges }) => sum + finite(maxChallenges), 0),
+    remainingMs: waits.remainingMs,
+  };
+  const circumstances = {
+    isReplayable: isBodyReplayable(call),
+    isIdempotent: isIdempotent || Boolean(request.headers.get('Idempotency-Key')) || retry.methods.has(request.method),
+    shouldRetry:
+      shouldRetry &&
+      ((willRetry: boolean) => {
+        const { method, url } = about(call, attempt);
+        return shouldRetry({
+          method,
+          url,
+          attempt: call.attempts,
+          ...(response && { status: response.status }),
+          ...(error !== undefined && { error: error as AxiosError }),
+          willRetry,
+        });
+      }),
+  };
+  return decide(outcome, progress, circumstances, retry, isRetried, instance.clock.random());
+}
+
+/** A scheme without a limit of its own is bounded by the limits of attempts. */
+function finite(maxChallenges: number): number {
+  return maxChallenges === Infinity ? 1 : maxChallenges;
+}
+
+function challengesLeft(call: Call, state: SchemeState): number {
+  return state.maxChallenges - (call.challenges?.get(state) ?? 0);
+}
+
+function settle(
+  call: Call,
+  attempt: Attempt,
+  { outcome, refusedBy }: Answer,
+  { reason, retryAfterMs }: Extract<Decision, { kind: 'settle' }>,
+): false {
+  call.noteRetryAt(retryAfterMs);
+  call.reason = reason;
+  if (reason === 'body-not-replayable') {
+    // This call cannot be sent again, but the next one should not meet the same dead token.
+    for (const state of refusedBy) void (async () => challenge(call, state, attempt))().catch(() => undefined);
+  }
+  if (outcome.kind === 'answer' && outcome.status === 401 && call.bare)
+    call.instance.emit({ type: 'refusal-ignored', ...about(call, attempt), status: 401, why: call.bare });
+  return false;
+}
+
+/** Offers the refusal to the schemes in their order, until one says that a replay may succeed. */
+async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promise<boolean> {
+  const { instance, waits } = call;
+  for (const state of answer.refusedBy) {
+    if (challengesLeft(call, state) <= 0) continue;
+    call.challenges ??= new Map();
+    call.challenges.set(state, (call.challenges.get(state) ?? 0) + 1);
+    const isWorthIt = challenge(call, state, attempt);
+    if (isPromise(isWorthIt)) discard(attempt.response?.data);
+    if (!(isPromise(isWorthIt) ? await waits.for(isWorthIt) : isWorthIt)) continue;
+    discard(attempt.response?.data);
+    call.isRefreshed = true;
+    instance.emit({ type: 'replay', ...about(call, attempt), attempt: call.attempts + 1 });
+    return true;
+  }
+  const isPaused = answer.refusedBy.some(({ session }) => session?.isRefreshPaused(attempt.request));
+  return settle(call, attempt, answer, { kind: 'settle', ...(isPaused && { reason: 'refresh-breaker' }) });
+}
+
+function challenge(call: Call, { scheme, singleFlight }: SchemeState, attempt: Attempt): MaybePromise<boolean> {
+  const { response } = attempt;
+  const onChallenge = safeGet(scheme, 'onChallenge')?.bind(scheme);
+  if (!onChallenge || !response) return false;
+  const challenges = challengesOf(response);
+  if (!singleFlight) return onChallenge({ request: attempt.request, response, challenges });
+  // The challenge runs for all calls: it must not end with the signal of the one that came first.
+  const request = Object.create(attempt.request, {
+    signal: { value: new AbortController().signal },
+  }) as typeof attempt.request;
+  return singleFlight.run(attempt.request, () => onChallenge({ request, response, challenges }));
+}
+
+/** What events say about a call. URLs have no query and no user-info. */
+function about({ number }: Call, { request }: Attempt): { call: number; method: string; url: string } {
+  const { method, cleanUrl } = request;
+  return { call: number, method, url: cleanUrl.origin + cleanUrl.pathname };
+}
+
+/** Waits for the throttle or a backoff. Returns false if there is no retry budget left. */
+async function wait(call: Call, attempt: Attempt, decision: Extract<Decision, { kind: 'wait' }>): Promise<boolean> {
+  const { instance, pass, waits } = call;
+  const { reason, retryAfterMs } = decision;
+  call.noteRetryAt(retryAfterMs);
+  const isQueued = pass.isOn && reason === 'throttled';
+  const delayMs = isQueued ? pass.delayMs(attempt) : decision.delayMs;
+  if (reason !== 'throttled' && !instance.takeRetry(attempt.request.origin)) {
+    call.reason = 'retry-budget';
+    return false;
+  }
+  discard(attempt.response?.data);
+  const waiting = isQueued ? pass.enter(attempt) : waits.sleep(delayMs);
+  const sendsAgain = { ...about(call, attempt), attempt: call.attempts + 1 };
+  instance.emit({ type: 'retry', ...sendsAgain, delayMs: Math.round(delayMs), reason });
+  await waiting;
+  if (reason === 'throttled') call.waitedForThrottle();
+  return true;
+}

@@ -1,0 +1,80 @@
+import { hide } from '../errors.js';
+import type { BareReason } from '../events.js';
+import type { SettleReason } from '../retry/decide.js';
+import { isObject, ownValue, safeGet } from '../safe-read.js';
+
+/** How a call went, or how far it has come. */
+export interface ExchangeReport {
+  /** The number of the call at its instance, as in events. */
+  readonly call: number;
+  /** How often the call was sent; 0 if it was rejected unsent. */
+  readonly attempts: number;
+  /** Whether the call was sent again with other credentials after a refusal. */
+  readonly refreshed: boolean;
+  /** Ms spent waiting for a refresh, in the throttle's queue or for a backoff. */
+  readonly waitedMs: number;
+  /** Epoch ms before which the server does not want the call again, if it said so. */
+  readonly retryAt?: number;
+  /** Why the call settled with an error although it might have been sent again. */
+  readonly reason?: SettleReason;
+  /** Why the last attempt was sent without the scheme's credentials, if so. */
+  readonly bare?: BareReason;
+}
+
+/** A call, as far as its report needs it. */
+export interface Reported {
+  readonly number: number;
+  readonly attempts: number;
+  readonly isRefreshed: boolean;
+  readonly waits: { readonly waitedMs: number };
+  readonly retryAt: number | undefined;
+  readonly reason: SettleReason | undefined;
+  readonly bare: BareReason | undefined;
+}
+
+function reportOf({ number, attempts, isRefreshed, waits, retryAt, reason, bare }: Reported): ExchangeReport {
+  return {
+    call: number,
+    attempts,
+    refreshed: isRefreshed,
+    waitedMs: Math.round(waits.waitedMs),
+    ...(retryAt !== undefined && { retryAt }),
+    ...(reason && { reason }),
+    ...(bare && { bare }),
+  };
+}
+
+/**
+ * The property of a config or an adapter that leads to the call. It is the same in all copies of the package. Its value is a
+ * function, since inspectors print everything else; only this copy gets the call itself.
+ */
+const CALL = Symbol.for('axios-attach-auth.call');
+const INTERNAL = Symbol('internal');
+
+/** Marks the adapter of a call, which a config keeps when it is merged, or the config of one attempt. */
+export function tagCall(target: object, call: Reported): void {
+  hide(target, CALL, (key?: symbol) => (key === INTERNAL ? call : reportOf(call)));
+}
+
+/** Returns the call behind an adapter, a config, a response or an error. */
+export function callBehind(value: unknown): Reported | undefined {
+  return ask(value, INTERNAL) as Reported | undefined;
+}
+
+/**
+ * Returns the report of a call. Accepts its response or error, and, inside adapters and hooks, the config of an attempt. It
+ * works across copies of this package.
+ * @returns undefined if this package was not involved.
+ */
+export function exchangeOf(settled: unknown): ExchangeReport | undefined {
+  return ask(settled, undefined) as ExchangeReport | undefined;
+}
+
+function ask(value: unknown, key: symbol | undefined): unknown {
+  const config = safeGet(value, 'config');
+  for (const holder of [value, safeGet(value, 'adapter'), config, safeGet(config, 'adapter')]) {
+    const answer = isObject(holder) ? ownValue(holder, CALL) : undefined;
+    if (typeof answer === 'function') return (answer as (key?: symbol) => unknown)(key);
+  }
+  return undefined;
+}

@@ -1,0 +1,49 @@
+import type { AxiosError, AxiosResponse } from 'axios';
+import { isAuthError, type AuthErrorCode } from '../errors.js';
+import { bodyKind, isPlainData, isReplayable } from '../http/body.js';
+import type { SettleReason } from '../retry/decide.js';
+import { isObject } from '../safe-read.js';
+import { copyOf } from '../transport/copy.js';
+import type { Call } from './call.js';
+
+const SETTLE_REASON: Partial<Record<AuthErrorCode, SettleReason>> = {
+  ERR_AUTH_DEADLINE: 'deadline',
+  ERR_AUTH_THROTTLED: 'retry-after-too-long',
+};
+
+/** Returns why a call is not sent again although it was to be; then the response that it has stands. */
+export function settleReasonOf(error: unknown): SettleReason | undefined {
+  return isAuthError(error) ? SETTLE_REASON[error.code] : undefined;
+}
+
+/** Sends the call again. Returns undefined if the deadline or the throttle prevented it: then the response before stands. */
+export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResponse> | undefined> {
+  const { config, policy, values } = call;
+  if (!config) return undefined;
+  const repeated = copyOf(config);
+  call.isBodyRemade = policy.body !== undefined || isMadeOfValues(call);
+  if (call.isBodyRemade) repeated.data = policy.body ? policy.body() : values;
+  // The body is final: a second transformRequest would encode it twice.
+  else repeated.transformRequest = [];
+  const [result] = await Promise.allSettled([call.instance.resender.request(repeated)]);
+  // The caller may have cancelled it before it reached the adapter.
+  call.pass.release('ended');
+  if (result.status === 'fulfilled') return result;
+  const error = result.reason as Partial<AxiosError> | null;
+  const reason = settleReasonOf(error);
+  if (reason) {
+    call.reason = reason;
+    return undefined;
+  }
+  if (isObject(error) && 'config' in error) Reflect.set(error, 'config', config);
+  return result;
+}
+
+export function isBodyReplayable(call: Call): boolean {
+  return call.policy.body !== undefined || isReplayable(call.config?.data) || isMadeOfValues(call);
+}
+
+/** axios made a stream of plain values (postForm in Node), and can make it again. */
+function isMadeOfValues({ config, values }: Call): boolean {
+  return bodyKind(config?.data) === 'stream' && values !== config?.data && isPlainData(values);
+}

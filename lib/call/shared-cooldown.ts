@@ -1,0 +1,92 @@
+import { alarm, type Clock } from '../clock.js';
+import type { MaybePromise } from '../maybe-promise.js';
+import type { SharedCooldown } from '../options.js';
+import type { RetryPolicy } from '../retry/decide.js';
+import type { Throttle, ThrottleKeys } from '../throttle/throttle.js';
+
+/** As everywhere in this package, a store that does not answer within 2 s counts as away. */
+const ANSWER_LIMIT_MS = 2_000;
+/** What is remembered of keys is bounded. Forgotten keys are asked for again. */
+const MOST_KEYS = 1_000;
+/** The refusals of one burst differ by their travel time: a smaller extension is not shared. */
+const NOTICEABLE_MS = 1_000;
+
+/** Obeys the closed times that other machines were given, and shares those of this one. If the store fails, only the sharing is lost. */
+export class CooldownSharing {
+  /** The keys that were asked for, and until when (monotonic) this machine has shared that they are closed. */
+  private readonly _known = new Map<string, number>();
+  private _unsubscribe: (() => void) | undefined;
+  private _isAway = false;
+
+  constructor(
+    private readonly _store: SharedCooldown,
+    private readonly _throttle: Throttle,
+    private readonly _clock: Clock,
+    private readonly _retry: RetryPolicy,
+  ) {
+    // The store may outlive this instance, and must not keep it alive.
+    const weak = new WeakRef<CooldownSharing>(this);
+    void quietly(() => {
+      const unsubscribe = _store.subscribe?.((key, forMs) => {
+        const sharing = weak.deref();
+        if (sharing) sharing._close(key, forMs);
+        else unsubscribe?.();
+      });
+      this._unsubscribe = unsubscribe;
+    });
+  }
+
+  /** Returns a promise if a call of these keys has to wait until it is known whether other machines were refused. */
+  ask(keys: ThrottleKeys): Promise<unknown> | undefined {
+    const unknown = keys.filter((key) => key !== undefined && !this._known.has(key)) as string[];
+    if (unknown.length === 0 || this._throttle.closedForMs(keys) > 0) return undefined;
+    const answers = Promise.all(unknown.map((key) => this._ask(key)));
+    // A store that is away delays one call, and not every call.
+    if (this._isAway) return undefined;
+    return new Promise<void>((resolve) => {
+      const cancel = alarm(this._clock, ANSWER_LIMIT_MS, () => {
+        this._isAway = true;
+        resolve();
+      });
+      void answers.then(cancel).then(resolve);
+    });
+  }
+
+  /** The server closed a key. */
+  share(key: string, forMs: number): void {
+    const until = this._clock.monotonic() + forMs;
+    if (until <= (this._known.get(key) ?? 0) + NOTICEABLE_MS) return;
+    this._remember(key, until);
+    void quietly(() => this._store.close(key, forMs));
+  }
+
+  stop(): void {
+    void quietly(() => this._unsubscribe?.());
+  }
+
+  private async _ask(key: string): Promise<void> {
+    if (this._unsubscribe) this._remember(key, 0);
+    const forMs = await quietly(() => this._store.closedForMs(key));
+    this._isAway = forMs === undefined;
+    this._close(key, forMs);
+  }
+
+  private _close(key: string, forMs: unknown): void {
+    if (typeof forMs === 'number' && forMs > 0)
+      this._throttle.refused([key], undefined, { status: 429, retryAfterMs: forMs }, this._retry);
+  }
+
+  private _remember(key: string, until: number): void {
+    if (this._known.size >= MOST_KEYS) this._known.clear();
+    this._known.set(key, until);
+  }
+}
+
+/** Resolves with undefined in place of an error. */
+async function quietly<T>(work: () => MaybePromise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,138 @@
+import type { InternalAxiosRequestConfig } from 'axios';
+import type { AttachedInstance, InstanceThrottle } from '../attached-instance.js';
+import type { CallPolicy } from '../policy.js';
+import { isThrottling, isWithin } from '../retry/decide.js';
+import type { Permit, QueuedCall, ThrottleKeys } from '../throttle/throttle.js';
+import type { Attempt } from './attempt.js';
+import type { CallRequest } from './auth-request.js';
+import type { Waits } from './wait.js';
+
+/** A call, as far as the throttle needs it. */
+export interface ThrottledCall {
+  readonly instance: AttachedInstance;
+  readonly policy: CallPolicy;
+  readonly waits: Waits;
+  readonly attempts: number;
+  readonly config: InternalAxiosRequestConfig | undefined;
+  noteRetryAt(delayMs: number): void;
+  /** The call has waited: a token may have expired meanwhile. */
+  waitedForThrottle(): void;
+  /** Makes a request without credentials. */
+  cleanRequest(config: InternalAxiosRequestConfig, origin: string): CallRequest;
+}
+
+/** The way of one call through the throttle. It holds the call's permit from its turn until the result of the send. */
+export class ThrottlePass implements QueuedCall {
+  private _permit: Permit | undefined;
+  private _keys: ThrottleKeys | undefined;
+  /** The attempt before which the shared cool-down was asked for. */
+  private _askedAttempt = -1;
+
+  constructor(
+    private readonly _call: ThrottledCall,
+    private readonly _used: InstanceThrottle | undefined,
+  ) {}
+
+  get isOn(): boolean {
+    return this._used !== undefined;
+  }
+
+  /**
+   * Returns what the call must wait for: whether other machines were refused, or its turn in the queue; undefined: it may be sent
+   * now.
+   * @throws AuthError ERR_AUTH_THROTTLED or ERR_AUTH_QUEUE_FULL if it may not wait.
+   */
+  enter(attempt: Attempt): Promise<unknown> | undefined {
+    if (!this._used) return undefined;
+    const { throttle, sharing } = this._used;
+    const { attempts, waits, instance } = this._call;
+    if (sharing && this._askedAttempt !== attempts) {
+      this._askedAttempt = attempts;
+      const asking = sharing.ask(this._keysOf(attempt));
+      if (asking) return waits.for(asking);
+    }
+    if (throttle.isIdle) return undefined;
+    if (this._permit && !this.isClosed(attempt)) return undefined;
+    this.release('ended');
+    const entered = throttle.enter(this._keysOf(attempt), this, instance.maxQueued);
+    if (!entered || !('ready' in entered)) {
+      this._permit = entered;
+      return undefined;
+    }
+    return waits.for(entered.ready, entered).then((permit) => {
+      this._permit = permit;
+      this._call.waitedForThrottle();
+    });
+  }
+
+  /** Whether the call must not be sent now, unless to find out whether the server has recovered. */
+  isClosed(attempt: Attempt): boolean {
+    const throttle = this._used?.throttle;
+    if (!throttle || throttle.isIdle || this._permit?.isProbe) return false;
+    return throttle.closedForMs(this._keysOf(attempt)) > 0;
+  }
+
+  /** Ms that the call is likely to wait if it enters now. */
+  delayMs(attempt: Attempt): number {
+    return this._used?.throttle.queueOf(this._keysOf(attempt))?.delayMs ?? 0;
+  }
+
+  /** Reports the result of the send, once. */
+  release(result: 'granted' | 'ended'): void {
+    const permit = this._permit;
+    this._permit = undefined;
+    permit?.release(result);
+    if (this._keys && result === 'granted') this._used?.events?.check(this._keys);
+  }
+
+  /** Reports a response, unless a limit may have refused it and a predicate decides whether it did: see {@link report}. */
+  answered(attempt: Attempt, status: number, hasPredicate: boolean): void {
+    if (!isThrottling(status, attempt.refusal?.retryAfterMs)) {
+      this.release(status < 500 ? 'granted' : 'ended');
+      return;
+    }
+    attempt.permit = this._permit;
+    this._permit = undefined;
+    attempt.mayBeLimited = true;
+    if (!hasPredicate) this.report(attempt, true);
+  }
+
+  /** Reports whether a limit refused the attempt, once. */
+  report(attempt: Attempt, isThrottled: boolean): void {
+    const { permit, refusal, mayBeLimited } = attempt;
+    if (!mayBeLimited) return;
+    attempt.mayBeLimited = false;
+    attempt.permit = undefined;
+    if (!isThrottled || !refusal || !this._used || this._call.instance.isDetached) {
+      permit?.release('ended');
+      return;
+    }
+    const { throttle, sharing, events } = this._used;
+    const keys = this._keysOf(attempt);
+    const key = throttle.refused(keys, permit, refusal, this._call.policy.retry);
+    if (refusal.status === 429 && refusal.retryAfterMs) sharing?.share(key, refusal.retryAfterMs);
+    events?.check(keys);
+  }
+
+  get wasSent(): boolean {
+    return this._call.attempts > 0;
+  }
+
+  mayWait(forMs: number): boolean {
+    const { policy, waits } = this._call;
+    if (this._keys && forMs > 0) this._used?.events?.check(this._keys);
+    // The whole second of a rounded instant has begun.
+    const mayWait = isWithin(forMs - 1, policy.retry.maxRetryAfterMs) && forMs <= waits.remainingMs;
+    if (!mayWait) this._call.noteRetryAt(forMs);
+    return mayWait;
+  }
+
+  /** The same for all attempts, from a request without credentials. */
+  private _keysOf({ request, authorized }: Attempt): ThrottleKeys {
+    if (this._keys) return this._keys;
+    const { config, instance } = this._call;
+    const { origin } = request;
+    const clean = authorized.length === 0 || !config ? request : this._call.cleanRequest(config, origin);
+    return (this._keys = instance.keyOf ? [instance.keyOf(clean)] : [origin + clean.url.pathname, origin]);
+  }
+}

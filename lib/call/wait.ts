@@ -1,0 +1,157 @@
+import type { InternalAxiosRequestConfig } from 'axios';
+import type { AttachedInstance } from '../attached-instance.js';
+import { alarm, type Cancel } from '../clock.js';
+import { AuthError } from '../errors.js';
+import { callerEnd, watchCaller } from '../transport/caller.js';
+import type { Wait } from './deadline-timer.js';
+
+/** A call, as far as its waits need it. */
+export interface WaitingCall {
+  readonly instance: AttachedInstance;
+  readonly policy: { readonly deadlineMs: number };
+  /** The config that axios first handed over: the configs of later attempts lose what axios does not know. */
+  readonly config: InternalAxiosRequestConfig | undefined;
+  /** Why the principal of the call is gone, if so. */
+  readonly principalEnd: AuthError | undefined;
+}
+
+/** A place that is given up if the wait ends early. */
+export interface Reservation {
+  leave(): void;
+}
+
+/** How one call waits. Every wait ends with the caller's signal, the deadline, the principal and detach(), and cleans up. */
+export class Waits {
+  /** Ms spent waiting so far. */
+  waitedMs = 0;
+  private readonly _beganAt: number;
+  private readonly _beganWallAt: number;
+  private _controller: AbortController | undefined;
+
+  constructor(private readonly _call: WaitingCall) {
+    const { clock } = _call.instance;
+    this._beganAt = clock.monotonic();
+    this._beganWallAt = clock.now();
+  }
+
+  /** Ms until the deadline. */
+  get remainingMs(): number {
+    const { instance, policy } = this._call;
+    const { clock } = instance;
+    // The monotonic clock may stand still while the machine sleeps.
+    return policy.deadlineMs - Math.max(clock.monotonic() - this._beganAt, clock.now() - this._beganWallAt);
+  }
+
+  /** Why the call may not go on, if so. */
+  get end(): unknown {
+    const { instance, policy, config, principalEnd } = this._call;
+    if (this.remainingMs <= 0) return deadlinePassed(policy.deadlineMs);
+    if (instance.isDetached) return detached();
+    return (config && callerEnd(config)) ?? principalEnd;
+  }
+
+  /** Between two waits nothing is watched. @throws what would have ended a wait. */
+  assertOngoing(): void {
+    const { end } = this;
+    if (end !== undefined) throw end as Error;
+  }
+
+  /** Resolves with `work`, unless the wait ends first: then the reservation is given up. */
+  for<T>(work: Promise<T>, reservation?: Reservation): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const wait = new OpenWait(this._call, this, reject, reservation);
+      work.then(
+        (value) => {
+          if (wait.close()) resolve(value);
+        },
+        (error: unknown) => {
+          wait.end(error);
+        },
+      );
+    });
+  }
+
+  sleep(delayMs: number): Promise<void> {
+    let leave!: Cancel;
+    const asleep = new Promise<void>((resolve) => {
+      leave = alarm(this._call.instance.clock, delayMs, resolve);
+    });
+    return this.for(asleep, { leave });
+  }
+
+  /** Aborts when a wait ends early, or at once if the call may not go on. */
+  get signal(): AbortSignal {
+    this._controller ??= new AbortController();
+    const { end } = this;
+    if (end !== undefined) this._controller.abort(end);
+    return this._controller.signal;
+  }
+
+  abort(end: unknown): void {
+    this._controller?.abort(end);
+  }
+}
+
+/** One wait, until it is closed or ended. */
+class OpenWait implements Wait {
+  private readonly _unwatch: Cancel | undefined;
+  private _isOpen = true;
+
+  constructor(
+    private readonly _call: WaitingCall,
+    private readonly _waits: Waits,
+    private readonly _reject: (error: unknown) => void,
+    private readonly _reservation: Reservation | undefined,
+  ) {
+    const { instance, config } = _call;
+    _waits.waitedMs -= instance.clock.monotonic();
+    instance.deadlines.add(this);
+    const check = (): void => {
+      this.check();
+    };
+    const fail = (error: unknown): void => {
+      this.end(error);
+    };
+    this._unwatch = config && watchCaller(config, check, fail);
+    this.check();
+  }
+
+  get remainingMs(): number {
+    return this._waits.remainingMs;
+  }
+
+  check(): void {
+    const { end } = this._waits;
+    if (end === undefined) return;
+    this._waits.abort(end);
+    this.end(end);
+  }
+
+  end(error: unknown): void {
+    if (!this.close()) return;
+    this._reservation?.leave();
+    this._reject(error);
+  }
+
+  /** Returns whether it was open. */
+  close(): boolean {
+    if (!this._isOpen) return false;
+    this._isOpen = false;
+    const { instance } = this._call;
+    instance.deadlines.delete(this);
+    this._unwatch?.();
+    this._waits.waitedMs += instance.clock.monotonic();
+    return true;
+  }
+}
+
+function detached(): AuthError {
+  return new AuthError('ERR_AUTH_DETACHED', 'Not sent: the call was waiting when detach() was called.');
+}
+
+function deadlinePassed(deadlineMs: number): AuthError {
+  return new AuthError(
+    'ERR_AUTH_DEADLINE',
+    `Not sent: the call waited until its deadline (\`deadlineMs\`: ${String(deadlineMs)}) passed.`,
+  );
+}

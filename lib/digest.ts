@@ -1,0 +1,179 @@
+import { check } from './check.js';
+import { answer, type Hash, type Nonce, type Sent } from './digest/answer.js';
+import { md5 } from './digest/md5.js';
+import { checked, clientNonce, pairOf } from './digest/pair.js';
+import { AuthError } from './errors.js';
+import { bodyView } from './http/body.js';
+import { headersOf } from './http/response-headers.js';
+import { parseChallenges, type Challenge } from './http/www-authenticate.js';
+import type { MaybePromise } from './maybe-promise.js';
+import { withoutPrototype } from './safe-read.js';
+import type { BasicCredentials } from './schemes/basic.js';
+import { hasher, type Hasher } from './schemes/hash.js';
+import type { AuthScheme } from './schemes/scheme.js';
+
+export type DigestAlgorithm = 'SHA-512-256' | 'SHA-256' | 'SHA-512' | 'MD5';
+
+/** Options of {@link digest}. */
+export interface DigestOptions {
+  /** The accepted algorithms, best first, each with its `-sess` variant. Omit MD5 to refuse it. @default all, in the order of the type */
+  algorithms?: readonly DigestAlgorithm[] | undefined;
+  /** The quality of protection to use if the server offers both. `auth-int` covers the body. @default 'auth' */
+  qop?: 'auth' | 'auth-int' | undefined;
+  /** Whether to answer a challenge without qop (RFC 2069), which does not protect against replays. @default true */
+  legacy?: boolean | undefined;
+  /** Whether a response must prove by `rspauth` that the server knows the password (RFC 7616 §3.5). @default false */
+  mutual?: boolean | undefined;
+}
+
+const by = (name: 'SHA-256' | 'SHA-512' | 'SHA-512-256'): Hash => {
+  let known: Hasher | undefined;
+  return (data) => (known ??= hasher(name)).digest(data);
+};
+/** Bounds the memory of a scheme whose URLs all begin differently. */
+const MOST_PLACES = 100;
+
+interface Call {
+  /** The nonce of this call's own challenge. */
+  own?: Nonce | undefined;
+  sent?: Sent | undefined;
+}
+
+/**
+ * Returns a scheme that answers Digest challenges (RFC 7616). The first call to a protection space is sent twice. Later calls
+ * begin with the nonce that was accepted last. After a refusal a call uses the nonce of its own challenge.
+ *
+ * @param credentials A pair; or a function, called at every attempt and once more after a refusal: the call is sent again if
+ *   the pair has changed. null or undefined: sent without credentials.
+ * @throws TypeError for wrong arguments. A call rejects with ERR_AUTH_INVALID_CREDENTIAL for a control character in the pair,
+ *   with ERR_AUTH_BODY_NOT_SIGNABLE for a stream under `auth-int`, and with ERR_AUTH_RESPONSE_NOT_VERIFIED under `mutual`.
+ */
+export function digest(
+  credentials: BasicCredentials | (() => MaybePromise<BasicCredentials | null | undefined>),
+  options?: DigestOptions,
+): AuthScheme;
+/** @internal */
+export function digest(credentials: unknown, options: DigestOptions | undefined, makeNonce: () => string): AuthScheme;
+export function digest(credentials: unknown, options: DigestOptions = {}, makeNonce = clientNonce): AuthScheme {
+  const sha512 = by('SHA-512');
+  const hashes: Record<DigestAlgorithm, Hash[]> = {
+    // RFC 7616 names SHA-512/256 (FIPS 180-4 §6.7), but the values of its example (§3.9.2) are the first half of SHA-512, and
+    // servers use either (erratum 4897). The second is tried if the first is refused.
+    'SHA-512-256': [async (data) => (await sha512(data)).slice(0, 32), by('SHA-512-256')],
+    'SHA-256': [by('SHA-256')],
+    'SHA-512': [sha512],
+    MD5: [md5],
+  };
+  const names = Object.keys(hashes) as DigestAlgorithm[];
+  const { algorithms = names, qop = 'auth', legacy = true, mutual = false } = withoutPrototype(options);
+  if (typeof credentials !== 'function' && !pairOf(credentials))
+    throw new TypeError('digest() takes { username, password }, both strings, or a function that returns them');
+  const given: unknown = algorithms;
+  const isKnown = (name: unknown): boolean => names.includes(name as DigestAlgorithm);
+  const isList = Array.isArray(given) && given.length > 0 && given.every(isKnown);
+  check(isList, 'digest(): `algorithms`', `an array of ${names.join(', ')}`, algorithms);
+  check(['auth', 'auth-int'].includes(qop), 'digest(): `qop`', 'auth or auth-int', qop);
+  check(typeof legacy === 'boolean', 'digest(): `legacy`', 'a boolean', legacy);
+  check(typeof mutual === 'boolean', 'digest(): `mutual`', 'a boolean', mutual);
+
+  const calls = new WeakMap<object, Call>();
+  /** The nonce that was accepted last, by origin and by first part of the path: an origin may have several realms. */
+  const accepted = new Map<string, Nonce>();
+
+  const callOf = (exchange: object): Call => {
+    const call = calls.get(exchange) ?? {};
+    calls.set(exchange, call);
+    return call;
+  };
+  const current = async (): Promise<BasicCredentials | undefined> => {
+    const pair: unknown = typeof credentials === 'function' ? await (credentials as () => unknown)() : credentials;
+    return pair === null || pair === undefined ? undefined : checked(pair);
+  };
+  const share = ({ origin, pathname }: URL, nonce: Nonce): void => {
+    if (accepted.size > MOST_PLACES) accepted.clear();
+    accepted.set(origin, nonce).set(origin + firstPart(pathname), nonce);
+  };
+  const sharedFor = ({ origin, pathname }: URL): Nonce | undefined =>
+    accepted.get(origin + firstPart(pathname)) ?? accepted.get(origin);
+
+  /** Takes the best algorithm that the server offers and this runtime has; of those behind `refused`. */
+  const choose = async (challenges: readonly Challenge[], refused?: Hash): Promise<Nonce | undefined> => {
+    const candidates = algorithms.flatMap((name) => hashes[name].map((hash) => ({ name, hash })));
+    for (const { name, hash } of candidates.slice(candidates.findIndex((each) => each.hash === refused) + 1)) {
+      for (const { scheme, params } of challenges) {
+        const { algorithm = 'MD5', nonce, qop: list } = params;
+        const [base, rest] = algorithm.toUpperCase().split('-SESS');
+        const offers = list?.toLowerCase().split(/[\s,]+/);
+        const chosen = offers && [qop, 'auth', 'auth-int'].find((each) => offers.includes(each));
+        if (scheme !== 'digest' || base !== name || nonce === undefined || !(chosen ?? (legacy && !offers))) continue;
+        if (!(await isAvailable(hash))) continue;
+        const session = rest === undefined ? undefined : ([nonce, makeNonce()] as const);
+        return { params, hash, qop: chosen, session, uses: 0, isAccepted: false };
+      }
+    }
+    return undefined;
+  };
+
+  return {
+    name: 'Digest',
+    credentialHeaders: ['Authorization'],
+    // One without a nonce, one with a stale nonce, one with the other SHA-512-256.
+    maxChallenges: 3,
+    async authorize(request) {
+      const call = callOf(request.exchange);
+      const nonce = call.own ?? sharedFor(request.url);
+      const pair = nonce && (await current());
+      call.sent = pair && (await answer(request, nonce, pair, makeNonce()));
+    },
+    async onChallenge({ request, challenges }) {
+      const call = callOf(request.exchange);
+      const { sent } = call;
+      const pair = await current();
+      if (!pair) return false;
+      const isStale = challenges.some(({ params }) => params['stale']?.toLowerCase() === 'true');
+      const isSame = sent?.username === pair.username && sent.password === pair.password;
+      // A nonce that was accepted before has expired, whatever the server says.
+      const refused = isSame && !isStale && !sent.nonce.isAccepted ? sent.nonce.hash : undefined;
+      if (refused && refused !== hashes['SHA-512-256'][0]) return false;
+      call.own = await choose(challenges, refused);
+      return call.own !== undefined;
+    },
+    async onAnswer({ request, response, isRefusal, received }) {
+      const { sent } = callOf(request.exchange);
+      if (!sent || isRefusal) return;
+      const { nonce, prove } = sent;
+      const { status } = response;
+      const lines = headersOf(response, 'authentication-info').map((line) => `Digest ${line}`);
+      const { nextnonce, rspauth, qop: protection = nonce.qop } = parseChallenges(lines)[0]?.params ?? {};
+      // A gateway answers 429 and 5xx without a look at the nonce.
+      if (status < 500 && status !== 429) {
+        nonce.isAccepted = true;
+        share(request.url, nonce);
+        if (nonce.hash === hashes['SHA-512-256'][1]) hashes['SHA-512-256'].reverse();
+      }
+      if (nextnonce && nextnonce !== nonce.params['nonce'])
+        share(request.url, { ...nonce, params: { ...nonce.params, nonce: nextnonce }, uses: 0, isAccepted: true });
+      if (!mutual || (rspauth === undefined && (status < 200 || status > 299))) return;
+      const body = protection === 'auth-int' ? await bodyView(received).bytes() : new Uint8Array();
+      if (body && rspauth?.toLowerCase() === (await prove('', protection, body))) return;
+      throw new AuthError(
+        'ERR_AUTH_RESPONSE_NOT_VERIFIED',
+        'The response has no valid `rspauth` (RFC 7616 §3.5): the server does not know the password, the body was changed or ' +
+          'cannot be read, or a proxy or CORS hides the Authentication-Info header.',
+      );
+    },
+  };
+}
+
+function firstPart(pathname: string): string {
+  return pathname.slice(0, pathname.indexOf('/', 1) + 1);
+}
+
+/** WebCrypto has no SHA-512/256, and nothing at all on a page of plain http. */
+async function isAvailable(hash: Hash): Promise<boolean> {
+  try {
+    return Boolean(await hash(new Uint8Array()));
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,28 @@
+import { parseServed } from './http-date.js';
+import { readRateLimit, type HeaderLookup } from './rate-limit.js';
+import { parseRetryAfter } from './retry-after.js';
+
+/** What a refused response says of when it may be sent again. */
+export interface Refusal {
+  readonly status: number;
+  readonly retryAfterMs: number | undefined;
+  /** It was measured between two instants in whole seconds: it is up to a second too long, never too short. */
+  readonly isRounded?: boolean | undefined;
+  /** Calls per second that the limit grants. */
+  readonly perSecond?: number | undefined;
+  /** The name of the limit. */
+  readonly policy?: string | undefined;
+}
+
+/** Reads the headers of a response. Instants are measured against its own Date, unless it comes from a cache (Age). */
+export function readRefusal(status: number, header: HeaderLookup, now: number): Refusal {
+  const date = header('age') === undefined ? header('date') : undefined;
+  const retryAfterMs = parseRetryAfter(header('retry-after'), { now, date });
+  if (status !== 429) return { status, retryAfterMs };
+  const limit = readRateLimit(header, (date === undefined ? undefined : parseServed(date, now)) ?? now);
+  // A limit that has calls left is not the one that refused.
+  const resetMs = (limit?.remaining ?? 0) < 1 ? limit?.resetMs : undefined;
+  const { perSecond, policy } = limit ?? {};
+  const isRounded = retryAfterMs === undefined;
+  return { status, retryAfterMs: retryAfterMs ?? limit?.retryAfterMs ?? resetMs, isRounded, perSecond, policy };
+}

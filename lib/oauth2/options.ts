@@ -1,0 +1,123 @@
+import { AuthError } from '../errors.js';
+import type { MaybePromise } from '../maybe-promise.js';
+import { withoutPrototype } from '../safe-read.js';
+import { loopback } from '../transport/origin.js';
+
+/** Metadata of an authorization server (RFC 8414 §2). With `tokenEndpoint`, `issuer` is that URL. */
+export interface AuthorizationServer {
+  readonly issuer: string;
+  readonly token_endpoint?: string;
+  readonly revocation_endpoint?: string;
+  // With `unknown`, the functions of oauth4webapi and openid-client would not be assignable.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly [extra: string]: any;
+}
+
+/**
+ * Authenticates the client: writes to the form, or to the headers, of one request (RFC 6749 §2.3). Called for every request.
+ * The functions of oauth4webapi (`PrivateKeyJwt`, `ClientSecretJwt`, `TlsClientAuth`) are of this type.
+ */
+export type ClientAuth = (
+  as: AuthorizationServer,
+  client: { client_id: string },
+  body: URLSearchParams,
+  headers: Headers,
+) => MaybePromise<void>;
+
+/** The part of a DPoP prover that a grant uses (RFC 9449 §5). */
+export interface GrantProver {
+  proof(request: { url: string | URL; method: string }): Promise<string>;
+  heard(url: string | URL, headers: { get(name: string): string | null } | Record<string, unknown>): void;
+}
+
+/** Options of every grant. Create a grant once and share it between sessions: it keeps the metadata, and no token. */
+export interface GrantOptions {
+  /** An absolute URL. Exactly one of `tokenEndpoint` and `issuer` is required. */
+  tokenEndpoint?: string | undefined;
+  /**
+   * The issuer, spelled as the server publishes it. Its metadata is fetched at the first use and kept by the grant; a fetch
+   * that failed is repeated (RFC 8414, OpenID Connect Discovery 1.0).
+   */
+  issuer?: string | undefined;
+  /** Where the metadata of `issuer` is. @default 'oidc', and 'oauth2' if that answers 404 */
+  discovery?: 'oidc' | 'oauth2' | undefined;
+  clientId: string;
+  /** @default none(), a public client */
+  clientAuth?: ClientAuth | undefined;
+  /** Space-separated (RFC 6749 §3.3). */
+  scope?: string | undefined;
+  /** The API that the token is for (RFC 8707). An array repeats the parameter. */
+  resource?: string | readonly string[] | undefined;
+  /** More form parameters, for example `{ audience: 'https://api.example.com' }`. A parameter of the grant itself wins. */
+  parameters?: Readonly<Record<string, string>> | undefined;
+  /** Binds the tokens to a key (RFC 9449). The grant adds the proof, and sends once more if the server requires a nonce. */
+  dpop?: GrantProver | undefined;
+  /**
+   * Receives every token document: for `id_token`, `scope` and others that the session does not keep. The document contains
+   * the tokens. An error that it throws has no effect.
+   */
+  onTokens?: ((document: Readonly<Record<string, unknown>>) => void) | undefined;
+}
+
+/** By `typeof`. */
+const TYPES = {
+  clientId: 'string',
+  clientAuth: 'function',
+  scope: 'string',
+  resource: 'string or object',
+  parameters: 'object',
+  dpop: 'object',
+  onTokens: 'function',
+  subjectTokenType: 'string',
+  actorToken: 'function',
+  audience: 'string',
+};
+
+/** @throws TypeError that names the option, the values it takes and the type of the value it got */
+export function assertOption(isRight: unknown, option: string, takes: string, got: unknown): void {
+  if (!isRight) throw new TypeError(`${option} takes ${takes}, but got ${got ? typeof got : JSON.stringify(got)}`);
+}
+
+/** Returns a copy of the options without a prototype. `url`: the option for the endpoint; `callback`: one that is required. */
+export function checked<T extends GrantOptions>(
+  name: string,
+  options: T,
+  url: keyof T & string,
+  callback?: keyof T & string,
+): T {
+  const given = withoutPrototype(options);
+  const assert = (isRight: unknown, option: string, takes: string): void => {
+    assertOption(isRight, `${name}(): \`${option}\``, takes, given[option as keyof T]);
+  };
+  for (const [option, types] of Object.entries({ ...TYPES, ...(callback && { [callback]: 'function' }) })) {
+    const value: unknown = given[option as keyof T];
+    assert(
+      value === undefined ? option !== 'clientId' && option !== callback : value && types.includes(typeof value),
+      option,
+      types,
+    );
+  }
+  const { discovery = 'oidc', issuer, tokenEndpoint } = given;
+  assert(/^(oidc|oauth2)$/.test(discovery), 'discovery', 'oidc or oauth2');
+  assert(!issuer || !tokenEndpoint, 'issuer', 'nothing beside tokenEndpoint');
+  for (const option of [url, 'issuer'] as const)
+    if (given[option] || (option === url && !issuer)) secureUrl(given[option], `${name}(): \`${option}\``);
+  return given;
+}
+
+/** Scheme and host of an absolute URL without user-info, which would replace the client's own Basic header. */
+const HTTP_URL = /^(https?):\/\/(\[[\da-f:]+\]|[\w.-]+)(:\d+)?([/?][^\s#]*)?$/i;
+
+/**
+ * Returns the URL.
+ * @throws TypeError for a value that is no absolute http(s) URL, or has user-info or a fragment
+ * @throws AuthError ERR_AUTH_INSECURE for plain http to a host other than loopback
+ */
+export function secureUrl(value: unknown, what: string): string {
+  const url = String(value);
+  const [, scheme, host = ''] = HTTP_URL.exec(url.toLowerCase()) ?? [];
+  assertOption(scheme, what, 'an absolute https URL', value);
+  if (scheme === 'http' && !loopback.test(host))
+    throw new AuthError('ERR_AUTH_INSECURE', `${what} takes https: http would send credentials in clear text`);
+  return url;
+}

@@ -1,0 +1,105 @@
+import type { AxiosResponse } from 'axios';
+import { check, checkFunctions } from '../check.js';
+import type { Clock } from '../clock.js';
+import { skewOf } from '../http/http-date.js';
+import { headerOf } from '../http/response-headers.js';
+import { isObject, safeGet } from '../safe-read.js';
+import { Throttle } from '../throttle/throttle.js';
+import { sessionOf, type AuthScheme, type SessionHooks } from './scheme.js';
+import { SingleFlight } from './single-flight.js';
+
+export const A_SCHEME =
+  'basic(), bearer(), … or an object with authorize(), an array of them, or a function that returns them';
+/** How many origins a scheme remembers the clock of. */
+const MAX_ORIGINS = 100;
+
+/**
+ * What belongs to one scheme object, whatever instances it is attached to: the cool-downs, the clocks of its servers, and a
+ * challenge that is running for all its calls.
+ */
+export class SchemeState {
+  readonly session: SessionHooks | undefined;
+  readonly singleFlight: SingleFlight | undefined;
+  /** Lower case. */
+  readonly credentialHeaders: readonly string[];
+  readonly maxChallenges: number;
+  private _throttle: Throttle | undefined;
+  private readonly _skews = new Map<string, number>();
+
+  /** `scheme` undefined: calls without a scheme share cool-downs, too. */
+  constructor(
+    readonly scheme: AuthScheme | undefined,
+    private readonly _clock: Clock,
+  ) {
+    this.session = scheme && sessionOf(scheme);
+    this.maxChallenges = safeGet(scheme, 'maxChallenges') ?? 1;
+    this.singleFlight = safeGet(scheme, 'singleFlight') === true ? new SingleFlight() : undefined;
+    this.credentialHeaders = (safeGet(scheme, 'credentialHeaders') ?? []).map((name) => name.toLowerCase());
+  }
+
+  get throttle(): Throttle {
+    return (this._throttle ??= new Throttle(this._clock));
+  }
+
+  /** Epoch ms by the clock of this origin's server, as far as its Date headers have shown it. */
+  serverNow(origin: string): number {
+    return this._clock.now() + (this._skews.get(origin) ?? 0);
+  }
+
+  /** Reads the server's clock from its first response, and from every refusal. */
+  learnClock(response: AxiosResponse, origin: string): void {
+    if (this._skews.has(origin) && response.status < 400) return;
+    const date = headerOf(response, 'age') === undefined ? headerOf(response, 'date') : undefined;
+    const skewMs = date === undefined ? undefined : skewOf(date, this._clock.now());
+    if (this._skews.size >= MAX_ORIGINS) this._skews.clear();
+    this._skews.set(origin, skewMs ?? this._skews.get(origin) ?? 0);
+  }
+}
+
+/** The schemes of a call, and the one whose session, clock and cool-downs count. */
+export interface Principal {
+  readonly schemes: readonly SchemeState[];
+  readonly main: SchemeState;
+}
+
+/** Weak: a scheme that is dropped takes its state along. */
+const states = new WeakMap<AuthScheme, SchemeState>();
+
+/**
+ * Checks schemes and finds their state. `anonymous` is the state of calls without a scheme.
+ * @throws TypeError for a value that is not a scheme, two sessions, or two schemes that write one header.
+ */
+export function principalOf(given: unknown, anonymous: SchemeState, clock: Clock): Principal {
+  const list: readonly unknown[] = Array.isArray(given) ? given : given === null ? [] : [given];
+  const schemes = list.map((scheme) => stateOf(scheme, clock));
+  const sessions = schemes.filter(({ session }) => session);
+  if (sessions.length > 1) throw new TypeError('attachAuth: scheme takes at most one scheme with a session');
+  const headers = schemes.flatMap(({ credentialHeaders }) => [...new Set(credentialHeaders)]);
+  const twice = headers.find((name, index) => headers.indexOf(name) !== index);
+  if (twice !== undefined)
+    throw new TypeError(`attachAuth: two schemes write the header ${twice}; a call can carry one of them`);
+  return { schemes, main: sessions[0] ?? schemes[0] ?? anonymous };
+}
+
+function stateOf(given: unknown, clock: Clock): SchemeState {
+  const known = isObject(given) ? states.get(given as unknown as AuthScheme) : undefined;
+  if (known) return known;
+  assertScheme(given);
+  const state = new SchemeState(given, clock);
+  states.set(given, state);
+  return state;
+}
+
+function assertScheme(given: unknown): asserts given is AuthScheme {
+  check(typeof safeGet(given, 'authorize') === 'function', 'scheme', A_SCHEME, given);
+  checkFunctions({
+    'scheme.onChallenge': safeGet(given, 'onChallenge'),
+    'scheme.isRefusal': safeGet(given, 'isRefusal'),
+    'scheme.onAnswer': safeGet(given, 'onAnswer'),
+  });
+  const headers = safeGet(given, 'credentialHeaders') ?? [];
+  const areNames = Array.isArray(headers) && headers.every((name) => typeof name === 'string');
+  check(areNames, 'scheme.credentialHeaders', 'an array of names', headers);
+  const challenges = safeGet(given, 'maxChallenges') ?? 1;
+  check(typeof challenges === 'number' && challenges >= 0, 'scheme.maxChallenges', 'a number, 0 or more', challenges);
+}

@@ -1,0 +1,177 @@
+import type { Cancel, Timeline } from '../clock.js';
+import { queueFull, throttled, type AuthError } from '../errors.js';
+import { Fifo } from '../fifo.js';
+import type { Refusal } from '../http/refusal.js';
+import type { RetryPolicy } from '../retry/decide.js';
+import { Cooldown } from './cooldown.js';
+import { Rate } from './rate.js';
+
+/** A call that enters the throttle. */
+export interface QueuedCall {
+  /** It was sent before: `maxQueued` does not apply. */
+  readonly wasSent: boolean;
+  /** Asked at entry and whenever the closed time grows. false: the call is rejected with ERR_AUTH_THROTTLED. */
+  mayWait(forMs: number): boolean;
+}
+/** The right to send a call. */
+export interface Permit {
+  readonly queue: LimitQueue;
+  readonly sentAt: number;
+  /** The key is closed: the call is sent to find out whether the server has recovered. */
+  readonly isProbe: boolean;
+  /** `granted`: the server let the call in. Idempotent. */
+  release(result: 'granted' | 'ended'): void;
+}
+/** A place in a queue. */
+export interface QueueEntry {
+  /** Rejects with an AuthError. */
+  readonly ready: Promise<Permit>;
+  /** Gives up the place, or the permit. */
+  leave(): void;
+}
+interface Ticket {
+  readonly call: QueuedCall;
+  queue: LimitQueue;
+  admit(permit: Permit): void;
+  reject(error: AuthError): void;
+}
+
+/** If no call is answered for so long, one more is released: a call that hangs holds up no other. */
+const STALL_MS = 5_000;
+/** An unused key is forgotten after so long. */
+const IDLE_MS = 10_000;
+/** The refusals of one burst differ by their travel time: waiting calls are not asked about a smaller extension. */
+const NOTICEABLE_MS = 1_000;
+
+/** The calls of one key, first in, first out. */
+export class LimitQueue {
+  /** The name of the limit, if a response gave one. */
+  policy: string | undefined;
+  /** The queue of the shared key, which takes over unless this key is closed for longer. */
+  wider: LimitQueue | undefined;
+  readonly waiting = new Fifo<Ticket>();
+  private readonly _cooldown = new Cooldown();
+  private readonly _rate = new Rate();
+  private _askedUntil = 0;
+  private _inFlight = 0;
+  private _lastMoveAt = 0;
+  private _cancel: Cancel | undefined;
+
+  constructor(
+    readonly key: string,
+    readonly shared: string | undefined,
+    private readonly _timeline: Timeline,
+  ) {}
+
+  get closedForMs(): number {
+    return Math.max(0, this._cooldown.until - this._timeline.now());
+  }
+  /** Ms that a call which enters now is likely to wait. */
+  get delayMs(): number {
+    const readyInMs = Math.max(this._cooldown.releaseAt, this._rate.nextAt) - this._timeline.now();
+    return Math.max(0, readyInMs) + this.waiting.size * this._rate.intervalMs;
+  }
+  get isContended(): boolean {
+    return this.waiting.size > 0 || this.closedForMs > 0;
+  }
+  get isIdle(): boolean {
+    return !this.isContended && this._inFlight === 0 && this._timeline.now() > this._lastMoveAt + IDLE_MS;
+  }
+
+  enter(call: QueuedCall, maxQueued: number): Permit | QueueEntry {
+    const now = this._timeline.now();
+    const { closedForMs, waiting } = this;
+    if (waiting.size === 0 && this._readyAt(now) <= now) return this._permit(now, true);
+    if (!call.mayWait(closedForMs)) throw throttled(closedForMs);
+    const isFull = waiting.size >= maxQueued && !call.wasSent;
+    if (isFull && [...waiting].filter((ticket) => !ticket.call.wasSent).length >= maxQueued) throw queueFull();
+    let permit: Permit | undefined;
+    let ticket!: Ticket;
+    const ready = new Promise<Permit>((resolve, reject) => {
+      const admit = (given: Permit): void => {
+        resolve((permit = given));
+      };
+      ticket = { call, queue: this, admit, reject };
+    });
+    waiting.add(ticket);
+    this.pump();
+    const leave = (): void => {
+      ticket.queue.waiting.delete(ticket);
+      permit?.release('ended');
+    };
+    return { ready, leave };
+  }
+
+  /** `sentAt`: when this queue released the refused call, if it did. */
+  refused(sentAt: number | undefined, refusal: Refusal, retry: RetryPolicy): void {
+    const { _cooldown: cooldown, _rate: rate, waiting } = this;
+    const [now, chance] = [this._timeline.now(), this._timeline.clock.random()];
+    // The calls that were sent before the key closed are refused, too, which says nothing new.
+    const isNews = cooldown.until === 0 || (sentAt !== undefined && sentAt >= rate.openedAt && now >= cooldown.until);
+    if (refusal.perSecond) rate.published(refusal.perSecond);
+    if (refusal.retryAfterMs) cooldown.close(now, refusal.retryAfterMs, retry, chance);
+    else if (isNews || sentAt === undefined) cooldown.estimate(now, waiting.size, retry, isNews ? chance : 0);
+    if (refusal.status === 503) cooldown.probe(now, retry.maxRetryAfterMs);
+    if (isNews) {
+      cooldown.consecutiveRefusals++;
+      rate.refused(now);
+    }
+    if (cooldown.until > this._askedUntil + NOTICEABLE_MS) {
+      this._askedUntil = cooldown.until;
+      const { closedForMs } = this;
+      for (const ticket of waiting)
+        if (!ticket.call.mayWait(closedForMs) && waiting.delete(ticket)) ticket.reject(throttled(closedForMs));
+    }
+    this.pump();
+  }
+
+  /** Takes over the waiting calls of a narrower key, or of an older queue. */
+  take({ waiting }: LimitQueue): void {
+    for (const ticket of waiting) this.waiting.add(Object.assign(ticket, { queue: this }));
+    waiting.clear();
+    this.pump();
+  }
+
+  /** Releases the calls whose turn it is, and sets the timer for the next. */
+  pump(): void {
+    this._cancel?.();
+    if (this.wider && this.waiting.size > 0 && this.closedForMs <= this.wider.closedForMs) this.wider.take(this);
+    for (let { first } = this.waiting; first; { first } = this.waiting) {
+      const now = this._timeline.now();
+      const readyAt = this._readyAt(now);
+      if (readyAt > now) {
+        this._cancel = this._timeline.at(readyAt, this.pump.bind(this), 'idle');
+        return;
+      }
+      this.waiting.delete(first);
+      first.admit(this._permit(now, false));
+    }
+  }
+
+  private _readyAt(now: number): number {
+    const { until, releaseAt, probeAt, consecutiveRefusals } = this._cooldown;
+    if (now < releaseAt) return now < until ? Math.min(probeAt, releaseAt) : releaseAt;
+    this._rate.opened(now, this.waiting.size);
+    const most = consecutiveRefusals > 1 ? 1 : this._rate.mostInFlight;
+    return this._inFlight >= most ? this._lastMoveAt + STALL_MS : this._rate.nextAt;
+  }
+
+  private _permit(sentAt: number, isFree: boolean): Permit {
+    const isProbe = sentAt < this._cooldown.until;
+    if (isProbe) this._cooldown.probe(sentAt);
+    else this._rate.sent(sentAt, isFree);
+    this._inFlight++;
+    this._lastMoveAt = sentAt;
+    let isOut = true;
+    const release = (result: 'granted' | 'ended'): void => {
+      if (!isOut) return;
+      isOut = false;
+      this._inFlight--;
+      const now = (this._lastMoveAt = this._timeline.now());
+      if (result === 'granted') this._rate.granted(sentAt, now);
+      if (result === 'granted' && (isProbe || now >= this._cooldown.until)) this._cooldown.granted(now);
+      this.pump();
+    };
+    return { queue: this, sentAt, isProbe, release };
+  }
+}

@@ -1,0 +1,86 @@
+import { Timeline, type Clock } from '../clock.js';
+import type { Refusal } from '../http/refusal.js';
+import type { RetryPolicy } from '../retry/decide.js';
+import { LimitQueue, type Permit, type QueuedCall, type QueueEntry } from './limit-queue.js';
+
+export type { Permit, QueuedCall, QueueEntry } from './limit-queue.js';
+
+/** What a call counts against: the narrower key first, then the one that it may be part of. */
+export type ThrottleKeys = readonly [key: string, shared?: string];
+
+const EVICT_EVERY_MS = 1_000;
+
+/** The closed limits of one principal, or of all instances that were given this throttle. */
+export class Throttle {
+  private readonly _timeline: Timeline;
+  private readonly _queues = new Map<string, LimitQueue>();
+  private _evictAt = 0;
+
+  constructor(clock: Clock) {
+    this._timeline = new Timeline(clock);
+  }
+
+  /** No key is tracked: the caller need not even compute keys. */
+  get isIdle(): boolean {
+    if (this._queues.size === 0) return true;
+    const now = this._timeline.now();
+    if (now < this._evictAt) return false;
+    this._evictAt = now + EVICT_EVERY_MS;
+    for (const queue of this._queues.values()) if (queue.isIdle) this._queues.delete(queue.key);
+    return this._queues.size === 0;
+  }
+
+  closedForMs(keys: ThrottleKeys): number {
+    return this.queueOf(keys)?.closedForMs ?? 0;
+  }
+
+  /** Returns undefined if the keys are not tracked. A narrower key that is closed for longer keeps its own queue. */
+  queueOf([key, shared = '']: ThrottleKeys): LimitQueue | undefined {
+    const [own, wider] = [this._queues.get(key), this._queues.get(shared)];
+    return own && wider && own.closedForMs <= wider.closedForMs ? wider : (own ?? wider);
+  }
+
+  /** Returns undefined if the keys are not tracked. @throws AuthError ERR_AUTH_THROTTLED, ERR_AUTH_QUEUE_FULL */
+  enter(keys: ThrottleKeys, call: QueuedCall, maxQueued: number): Permit | QueueEntry | undefined {
+    return this.queueOf(keys)?.enter(call, maxQueued);
+  }
+
+  /** The server refused a call of these keys. Returns the key that this closes. */
+  refused(keys: ThrottleKeys, permit: Permit | undefined, refusal: Refusal, retry: RetryPolicy): string {
+    const [key, shared = ''] = keys;
+    const isSame = (queue: LimitQueue): boolean =>
+      (queue.policy ?? refusal.policy) === (refusal.policy ?? queue.policy);
+    let wider = this._queues.get(shared);
+    // A second key that is refused meanwhile, and by no limit of another name, shows that the limit is shared.
+    if (!wider && this._narrower(shared).some((other) => other.key !== key && other.isContended && isSame(other)))
+      wider = this._track(shared);
+    const queue = wider && isSame(wider) ? wider : (this._queues.get(key) ?? this._track(key, shared || undefined));
+    queue.policy ??= refusal.policy;
+    queue.refused(permit?.queue === queue ? permit.sentAt : undefined, refusal, retry);
+    permit?.release('ended');
+    for (const narrower of queue === wider ? this._narrower(shared) : []) {
+      narrower.wider = queue;
+      narrower.pump();
+      if (narrower.closedForMs <= queue.closedForMs) this._queues.delete(narrower.key);
+    }
+    return queue.key;
+  }
+
+  /** Forgets every cool-down. Waiting calls are released as if nothing were known. */
+  reset(): void {
+    for (const old of this._queues.values()) {
+      this._queues.delete(old.key);
+      if (old.waiting.size > 0) this._track(old.key, old.shared).take(old);
+    }
+  }
+
+  private _narrower(shared: string): LimitQueue[] {
+    return shared ? [...this._queues.values()].filter((queue) => queue.shared === shared) : [];
+  }
+
+  private _track(key: string, shared?: string): LimitQueue {
+    const queue = new LimitQueue(key, shared, this._timeline);
+    this._queues.set(key, queue);
+    return queue;
+  }
+}

@@ -1,0 +1,48 @@
+import type { InternalAxiosRequestConfig } from 'axios';
+import { originOf, redirectRefused } from './redirects.js';
+
+/**
+ * Guards a call over axios's http adapter, which follows redirects by itself: credentials are removed once a redirect leaves
+ * the origin. axios drops Authorization alone. The target is read after the caller's own `beforeRedirect`, which may change it.
+ *
+ * @param credentialHeaders Lower-case names. undefined: nothing of the request may leave the origin, so the redirect is refused.
+ * @returns a function that says whether a redirect has left the origin, even if another one came back.
+ */
+export function guardRedirects(
+  copy: InternalAxiosRequestConfig,
+  origin: string,
+  credentialHeaders: readonly string[] | undefined,
+): () => boolean {
+  const { beforeRedirect } = copy;
+  let hasLeft = false;
+  const removeCredentials = (options: Options): void => {
+    if (!hasLeft) return;
+    if (!credentialHeaders) throw redirectRefused();
+    const headers = (options['headers'] ?? {}) as Record<string, unknown>;
+    for (const name of Object.keys(headers))
+      if (credentialHeaders.includes(name.toLowerCase())) Reflect.deleteProperty(headers, name);
+  };
+  copy.beforeRedirect = (options, ...details) => {
+    hasLeft ||= originOf(options['href']) !== origin;
+    // The caller's hook sees no credentials of another origin; and it may change the target.
+    removeCredentials(options);
+    const before = targetsOf(options);
+    beforeRedirect?.(options, ...details);
+    hasLeft ||= targetsOf(options).some((target, index) => target !== before[index] && target !== origin);
+    removeCredentials(options);
+  };
+  return () => hasLeft;
+}
+
+type Options = Record<string, unknown>;
+
+/** The origins that a request of follow-redirects names: described, connected to, and asked of a proxy. */
+function targetsOf(options: Options): (string | undefined)[] {
+  const { protocol, hostname, host, port, href, path } = options as Record<string, string | undefined>;
+  const name = hostname ?? host ?? '';
+  const authority = name.includes(':') && name === hostname ? `[${name.replace(/[[\]]/g, '')}]` : name;
+  return [originOf(href), originOf(`${protocol ?? 'http:'}//${authority}${port ? `:${port}` : ''}`), originOf(path)];
+}
+
+/** This build guards every adapter; see platform.browser.ts. */
+export const assertTransport: (transport: string) => void = () => undefined;

@@ -1,0 +1,146 @@
+import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import { AuthError, chainOf, hide } from '../errors.js';
+import { ownValue, safeGet } from '../safe-read.js';
+import { isPage, type ResolvedAdapter, type Transport } from './adapter.js';
+import { RELATIVE } from './origin.js';
+import { assertTransport, guardRedirects } from './platform.node.js';
+import { followRedirects, markForeign, originOf, takeRedirects } from './redirects.js';
+
+type Config = InternalAxiosRequestConfig;
+
+export interface SendOptions {
+  /** The call's own config: its response or error carries it. It is never written to. */
+  readonly config: Config;
+  /** The snapshot that was judged, with the credentials. This is sent. */
+  readonly copy: Config;
+  readonly adapter: ResolvedAdapter;
+  readonly origin: string;
+  /** Lower-case names of the headers that no other origin may see. */
+  readonly credentialHeaders: readonly string[];
+  readonly isRepeated: boolean;
+  readonly reauthorize: (hop: Config) => Promise<void>;
+}
+
+/** Sends one attempt. The adapter gets the copy with the credentials; the response or error gets the call's own config back. */
+export function send(options: SendOptions): Promise<AxiosResponse> {
+  const { config, copy, adapter, origin, credentialHeaders, reauthorize } = options;
+  const { transport } = adapter;
+  assertTransport(transport);
+  // Without it ECONNABORTED means a timeout and a browser's abort alike.
+  if (transport === 'custom' || (copy.timeout && transport !== 'fetch'))
+    copy.transitional = { ...copy.transitional, clarifyTimeoutError: true };
+  // A custom adapter may wrap the http adapter or fetch, as a mock's passThrough() does.
+  const hasLeft =
+    credentialHeaders.length > 0 && transport !== 'fetch' ? guardRedirects(copy, origin, credentialHeaders) : undefined;
+  const isFollowedHere = takeRedirects(copy, transport, credentialHeaders);
+  // A page's HTTP cache would return the same refusal.
+  if (options.isRepeated && transport === 'fetch' && isPage())
+    copy.fetchOptions = { cache: 'reload', ...(copy.fetchOptions as object | undefined) };
+  const sent = isFollowedHere
+    ? followRedirects(copy, { send: adapter.send, origin, credentialHeaders, reauthorize })
+    : sendTo(adapter, copy);
+  return sent.then(
+    (response) => {
+      if (hasLeft?.()) markForeign(response);
+      // An error that ends the stream later carries the copy.
+      if (copy.responseType === 'stream') copy.headers = config.headers;
+      return withOwnConfig(response, options);
+    },
+    (error: unknown) => {
+      const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
+      if (response && hasLeft?.()) markForeign(response);
+      throw errorWithOwnConfig(error, options);
+    },
+  );
+}
+
+/** An adapter of the app's own may throw before it returns a promise. */
+function sendTo(adapter: ResolvedAdapter, copy: Config): Promise<AxiosResponse> {
+  try {
+    return adapter.send(copy);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/** A URL that a scheme may have signed or modified. */
+export interface ReadUrl {
+  readonly origin: string;
+  /** undefined: no scheme has read it. */
+  readonly urlRead: URL | undefined;
+  /** What it was before a scheme could modify it. */
+  readonly urlGiven: string | undefined;
+}
+
+/**
+ * Makes the adapter send the URL that a scheme has read.
+ * @throws AuthError if the scheme has changed its origin.
+ */
+export function applyUrl(copy: Config, { origin, urlRead: url, urlGiven }: ReadUrl, transport: Transport): void {
+  if (!url) return;
+  const isModified = url.href !== urlGiven;
+  // If the origin differs, the URL is a placeholder for one that stays relative, or for an invalid one: leave it to axios.
+  const isKnown = url.origin === origin;
+  if (isModified && !isKnown && (origin !== RELATIVE || url.origin !== originOf(urlGiven)))
+    throw new AuthError(
+      'ERR_AUTH_FOREIGN_ORIGIN',
+      `Not sent: the scheme changed the URL's origin from ${origin} to ${url.origin}. It may change path and query only.`,
+    );
+  // A mock finds its answer by the URL as the app wrote it.
+  if (!isModified && (!isKnown || transport === 'custom')) return;
+  copy.url = isKnown ? url.href : url.pathname + url.search;
+  delete copy.baseURL;
+  delete copy.allowAbsoluteUrls;
+  delete copy.params;
+}
+
+function withOwnConfig(response: AxiosResponse, options: SendOptions): AxiosResponse {
+  replaceCopy(response, options);
+  if (options.adapter.transport !== 'xhr' && showsHeaders(response.request))
+    hide(response, 'request', response.request);
+  const data = response.data as Record<string, unknown> | null | undefined;
+  if (typeof data?.['pipe'] === 'function') for (const key of ['req', 'socket', 'client']) hideOwn(data, key);
+  return response;
+}
+
+function replaceCopy(holder: object, { config, copy }: SendOptions): void {
+  // A frozen holder keeps the copy: then the copy loses the credentials.
+  if (!Reflect.set(holder, 'config', config)) Object.assign(copy, config);
+}
+
+/** Node's ClientRequest and fetch's Request show the headers that were sent; an XMLHttpRequest does not. */
+function showsHeaders(request: unknown): boolean {
+  return safeGet(request, 'getHeader') !== undefined || safeGet(request, 'headers') !== undefined;
+}
+
+function hideOwn(holder: object, key: string): void {
+  const value = ownValue(holder, key);
+  if (value !== undefined) hide(holder, key, value);
+}
+
+const TIMEOUT = Symbol('timeout');
+
+/** Returns whether an error is a timeout, whatever code its caller sees. */
+export function isTimeout(error: unknown): boolean {
+  return ownValue(error, TIMEOUT) === true;
+}
+
+function errorWithOwnConfig(error: unknown, options: SendOptions): unknown {
+  const { config, adapter } = options;
+  const chain = chainOf(error);
+  // The fetch adapter may wrap its own errors, whose config is the copy.
+  for (const at of chain) {
+    if (safeGet(at, 'config')) replaceCopy(at, options);
+    hideOwn(at, 'request');
+    const response = safeGet(at, 'response');
+    if (response) withOwnConfig(response, options);
+  }
+  const [failure] = chain;
+  if (!failure || safeGet(failure, 'code') !== 'ETIMEDOUT') return error;
+  hide(failure, TIMEOUT, true);
+  const message = String(safeGet(failure, 'message'));
+  const isClarified = message.startsWith('timeout') || message === config.timeoutErrorMessage;
+  const isAsked = adapter.transport === 'fetch' || config.transitional?.clarifyTimeoutError === true;
+  if (isClarified && !isAsked) Reflect.set(failure, 'code', 'ECONNABORTED');
+  return error;
+}

@@ -1,0 +1,30 @@
+import axios, { type InternalAxiosRequestConfig } from 'axios';
+
+type Config = InternalAxiosRequestConfig;
+
+/**
+ * Reports an error that transformResponse throws, since it may have no config to find its call by. The guard is in the config
+ * only from the response until the transforms run.
+ */
+export function guardTransforms(config: Config, failed: (error: unknown) => void): void {
+  const transforms = config.transformResponse;
+  if (!transforms || isDefault(transforms)) return;
+  config.transformResponse = function (this: Config, received: unknown, headers, status) {
+    config.transformResponse = transforms;
+    try {
+      let data = received;
+      for (const transform of [transforms].flat()) data = transform.call(this, data, headers, status);
+      return data;
+    } catch (error) {
+      failed(error);
+      throw error;
+    }
+  };
+}
+
+/** axios's own transform throws an AxiosError that has the config. */
+function isDefault(transforms: NonNullable<Config['transformResponse']>): boolean {
+  const { transformResponse } = axios.defaults;
+  if (!Array.isArray(transforms) || !Array.isArray(transformResponse)) return false;
+  return transforms.length === 1 && transforms[0] === transformResponse[0];
+}
