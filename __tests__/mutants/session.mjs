@@ -160,6 +160,23 @@ export const sessionMutants = [
     '',
   ),
 
+  session(
+    'refresher',
+    ['late-refresh'],
+    34,
+    'a call fails with an earlier failure, although another holder has stored new tokens',
+    'return this._sharedFailure(this._failure);',
+    'return Promise.reject(this._failure);',
+  ),
+  session(
+    'refresher',
+    ['late-refresh'],
+    34,
+    'a holder that has waited for the lock in vain does not look again for a while',
+    'if (pauseMs !== undefined) this._coolDown',
+    'this._coolDown',
+  ),
+
   // Why a refresh failed
   session(
     'resend',
