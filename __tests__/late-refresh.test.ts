@@ -121,6 +121,36 @@ describe('holders of one store', () => {
   });
 });
 
+describe('a holder that nobody tells what another has stored', () => {
+  function twoHolders() {
+    const stage = new Stage();
+    const { load, compareAndSet, exclusive } = memoryPort();
+    const store = { load, compareAndSet, exclusive: exclusive! };
+    const tokens = stage.tokens.issueDead();
+    const [first, second] = times(2, () => stage.instance());
+    for (const instance of [first!, second!])
+      stage.attach({ scheme: stage.bearer({ store, tokens, refreshTimeoutMs: 1_000 }) }, instance);
+    return { stage, first: first!, second: second! };
+  }
+
+  test('finds it with the first call after that, though it has just waited for the lock in vain', async () => {
+    const { stage, first, second } = twoHolders();
+    stage.refreshMs = 1_500;
+    await stage.outcomes([first.get('/item'), second.get('/item')]);
+    expect(await stage.outcome(second.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+
+  test('finds it with the first call after that, though its own refresh has just failed', async () => {
+    const { stage, first, second } = twoHolders();
+    stage.script(TOKEN_PATH, { status: 400, data: { error: 'invalid_client' } });
+    expect(await stage.outcome(second.get('/item'))).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
+    expect(await stage.outcome(first.get('/item'))).toMatchObject({ status: 200 });
+    expect(await stage.outcomes(times(3, () => second.get('/item')))).toEqual(succeeded(3));
+    expect(stage.tokens.refreshes).toBe(2);
+  });
+});
+
 // F130
 describe('update() while a refresh is on the wire', () => {
   test('keeps the refresh token that the response brings, since the one before is spent', async () => {
@@ -141,8 +171,9 @@ describe('update() while a refresh is on the wire', () => {
   test('a call that is refused with its token waits for that refresh, and does not spin', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     stage.refreshMs = 5_000;
+    stage.latencyMs = 1;
     const call = underway(stage.api.get('/item'));
-    await stage.clock.advance(100);
+    await stage.clock.advance(50);
     await scheme.update({ accessToken: 'alice-dead', refreshToken: 'alice-r1' });
     expect(await stage.outcome(call)).toMatchObject({ status: 401, reason: 'unauthorized-again' });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });

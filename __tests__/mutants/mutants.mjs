@@ -2,39 +2,13 @@
  * Known bugs, each put back into lib by replacing one piece of text. `row` is its row in the list of failures that the
  * tests name as F1 and so on; `suites` are the narrowest ones that must notice.
  */
+import { sessionMutants } from './session.mjs';
 import { failureMutants, storeMutants } from './stores.mjs';
 
 export const mutants = [
+  ...sessionMutants,
+
   // Single-flight refresh
-  {
-    name: 'each call that is refused refreshes for itself',
-    row: 1,
-    file: 'lib/session/session.ts',
-    from: 'if (this._refresh) return this._refresh.wait();',
-    to: '',
-    suites: ['refresh'],
-  },
-  {
-    name: 'only the promise of a running refresh is compared: a late 401 refreshes again',
-    row: 2,
-    file: 'lib/session/session.ts',
-    from: `    if (call.sent?.accessToken !== tokens.accessToken) return true;
-    if (!refresh || this.isRefreshPaused(request)) return false;
-    this._memory.refusedGeneration = generation;
-    return this._refreshOnce('rejected', request).then(() => this.challenged(call, request));`,
-    to: `    if (!refresh || this.isRefreshPaused(request)) return false;
-    this._memory.refusedGeneration = generation;
-    return this._refreshOnce('rejected', request).then(() => true);`,
-    suites: ['refresh'],
-  },
-  {
-    name: 'calls are sent with a token that is known to be dead while its refresh runs',
-    row: 4,
-    file: 'lib/session/session.ts',
-    from: 'if (this._refresh && this._memory.refusedGeneration === generation) return this._refresh.wait();',
-    to: '',
-    suites: ['refresh'],
-  },
   {
     name: 'the time limit of a refresh only aborts its signal, which refresh() may not look at',
     row: 5,
@@ -42,22 +16,6 @@ export const mutants = [
     from: "resolve(failed(error, error, 'timeout'));",
     to: '',
     suites: ['late-refresh'],
-  },
-  {
-    name: 'a call waits for a refresh without a limit',
-    row: 5,
-    file: 'lib/session/refresh-waits.ts',
-    from: 'end(this._timedOut(this._open.size === 1));',
-    to: '',
-    suites: ['refresh'],
-  },
-  {
-    name: 'a refresh that is answered with an invalid token replaces the token that there was',
-    row: 6,
-    file: 'lib/session/refresh-request.ts',
-    from: "if (!isBearerToken(accessToken)) return 'no header may carry (RFC 6750 §2.1)';",
-    to: '',
-    suites: ['refresh'],
   },
   {
     name: 'a refresh() that calls through the attached instance waits for itself',
@@ -75,56 +33,8 @@ export const mutants = [
     to: 'listener(event); (() => () => {',
     suites: ['retrying'],
   },
-  {
-    name: 'the refresh is made with the signal of the call that came first',
-    row: 9,
-    file: 'lib/schemes/bearer-session.ts',
-    from: 'return session.challenged(call, request);',
-    to: 'return session.challenged(call, { method: request.method, url: request.url, get client() { const { client } = request; const { adapter } = client.defaults; client.defaults.adapter = (config) => (adapter as typeof client.request)({ ...config, signal: request.signal }); return client; } });',
-    suites: ['refresh'],
-  },
-  {
-    name: 'the catch of a refresh in the background is forgotten',
-    row: 10,
-    file: 'lib/session/session.ts',
-    from: "void this._refreshOnce('expiring', clients).catch(() => undefined);",
-    to: "void this._refreshOnce('expiring', clients);",
-    suites: ['early-refresh'],
-  },
-  {
-    name: 'the refresh token is lost when the server returns none',
-    row: 12,
-    file: 'lib/session/tokens.ts',
-    from: ' ?? previous?.refreshToken',
-    to: '',
-    suites: ['tokens'],
-  },
-  {
-    name: "an instance's timeout ends a refresh that was sent",
-    row: 130,
-    file: 'lib/transport/refresh-client.ts',
-    from: '    timeout: 0,\n',
-    to: '',
-    suites: ['late-refresh'],
-  },
-  {
-    name: 'the last call that gives up waiting aborts a refresh that was sent',
-    row: 130,
-    file: 'lib/session/refresh.ts',
-    from: "if (this.state !== 'queued') return errors.noAnswerWithin(timeoutMs);",
-    to: "if (isLast) this._request?.abort();\n    if (this.state !== 'queued') return errors.noAnswerWithin(timeoutMs);",
-    suites: ['late-refresh'],
-  },
 
   // Why a refresh failed
-  {
-    name: 'one reset of the token endpoint fails the refresh',
-    row: 16,
-    file: 'lib/session/resend.ts',
-    from: 'const MOST_SENDS = 3;',
-    to: 'const MOST_SENDS = 1;',
-    suites: ['refresh-failures'],
-  },
   {
     name: 'the Retry-After of the token endpoint is not kept',
     row: 17,
@@ -142,61 +52,12 @@ export const mutants = [
     suites: ['refresh-failure'],
   },
   {
-    name: 'a refused refresh token ends the session although another holder has a newer one',
-    row: 19,
-    file: 'lib/session/replacement.ts',
-    from: `    if (this.isOfOther || this.isOvertaken) return 'moved';
-    if (state.tokens && state.tokens.refreshToken !== this.tokens?.refreshToken) return 'newer';`,
-    to: '',
-    suites: ['refresh-failures'],
-  },
-  {
-    name: 'a refused refresh token ends the session although another holder has a newer one, since its access token has expired',
-    row: 19,
-    file: 'lib/session/replacement.ts',
-    from: "if (state.tokens && state.tokens.refreshToken !== this.tokens?.refreshToken) return 'newer';",
-    to: '',
-    suites: ['refresh-failures'],
-  },
-  {
     name: 'invalid_client ends the session',
     row: 20,
     file: 'lib/session/refresh-failure.ts',
     from: "if (CLIENT_REFUSED.test(oauthCode ?? '')) return 'configuration';",
     to: "if (CLIENT_REFUSED.test(oauthCode ?? '')) return 'refused';",
     suites: ['refresh-failure'],
-  },
-  {
-    name: 'an early refresh that is refused ends a session whose token is still good',
-    row: 21,
-    file: 'lib/session/refresh.ts',
-    from: "this._reason === 'expiring' && state.remainingMs > 0 && memory.refusedGeneration !== state.generation;",
-    to: 'false;',
-    suites: ['early-refresh'],
-  },
-  {
-    name: 'a refresh token that was refused for good is sent again',
-    row: 22,
-    file: 'lib/session/refresh-request.ts',
-    from: 'if (dead && dead.refreshToken === refreshToken) throw refusedBefore(dead.status);',
-    to: '',
-    suites: ['refresh-failures', 'early-refresh'],
-  },
-  {
-    name: 'every call asks a token endpoint that has just failed',
-    row: 102,
-    file: 'lib/session/session.ts',
-    from: 'if (this._failure && this._coolDown.remainingMs(this._clock.monotonic()) > 0) return Promise.reject(this._failure);',
-    to: '',
-    suites: ['refresh-failures'],
-  },
-  {
-    name: "an instance's validateStatus passes off a refusal of the token endpoint as a result",
-    row: 131,
-    file: 'lib/transport/refresh-client.ts',
-    from: '    validateStatus: is2xx,\n',
-    to: '',
-    suites: ['late-refresh'],
   },
   {
     name: 'an error document that refresh() resolves with is not read',
@@ -231,14 +92,6 @@ export const mutants = [
     suites: ['signed-out'],
   },
   {
-    name: 'the status is signed-out before refresh was called',
-    row: 134,
-    file: 'lib/session/session.ts',
-    from: "const emptyStatus = this._options.refresh ? 'unknown' : 'signed-out';",
-    to: "const emptyStatus = 'signed-out';",
-    suites: ['signed-out'],
-  },
-  {
     name: 'an empty refresh token replaces the one that there was',
     row: 135,
     file: 'lib/session/tokens.ts',
@@ -254,34 +107,8 @@ export const mutants = [
     to: '',
     suites: ['signed-out'],
   },
-  {
-    name: 'the end of a session calls a listener of subscribe twice',
-    row: 164,
-    file: 'lib/session/session.ts',
-    from: 'this._publish(/^(?:refreshed|refused|refused-here|nobody)$/.test(change));',
-    to: 'this._publish();',
-    suites: ['observers'],
-  },
 
   // Loops
-  {
-    name: 'the breaker never opens: a server that always says 401 costs a refresh for each call',
-    row: 23,
-    file: 'lib/session/circuit-breaker.ts',
-    from: '    this._isTripped = true;\n    this._delay.begin(now);',
-    to: '    this._isTripped = true;',
-    suites: ['breaker'],
-  },
-  {
-    name: 'the breaker stays open although the token was accepted',
-    row: 23,
-    file: 'lib/session/circuit-breaker.ts',
-    from: `    this._accepted = generation;
-    this._isTripped = false;
-    this._delay.reset();`,
-    to: '    this._accepted = generation;',
-    suites: ['breaker'],
-  },
   {
     name: 'a second 401 replays the call again',
     row: 24,
@@ -325,36 +152,12 @@ export const mutants = [
 
   // Principals
   {
-    name: 'the result of compareAndSet is not looked at',
-    row: 39,
-    file: 'lib/stores/shared-session.ts',
-    from: 'const isWritten = await this._guard.compareAndSet(this._inStore, next);',
-    to: 'const isWritten = true as boolean | Failed; await this._guard.compareAndSet(this._inStore, next);',
-    suites: ['shared-store'],
-  },
-  {
     name: 'initial tokens that are written late undo the refresh that came meanwhile',
     row: 39,
     file: 'lib/stores/shared-session.ts',
     from: "else if (!this._unwritten || (isResult(change) && this._unwritten === 'initial'))",
     to: 'else if (!this._unwritten)',
     suites: ['session'],
-  },
-  {
-    name: 'the generation does not grow with a write',
-    row: 40,
-    file: 'lib/stores/shared-session.ts',
-    from: 'const generation = Math.max(this.generation + Number(isResult(change)), (this._inStore ?? 0) + 1);',
-    to: 'const generation = this.generation;',
-    suites: ['shared-store'],
-  },
-  {
-    name: 'a refresh that ends after a sign-out brings the session back',
-    row: 69,
-    file: 'lib/session/replacement.ts',
-    from: '    if (this.hasMoved) {',
-    to: '    if (false) {',
-    suites: ['identity'],
   },
   {
     name: 'a call that waited is sent with the token of another principal',
@@ -364,48 +167,8 @@ export const mutants = [
     to: 'return undefined;',
     suites: ['identity'],
   },
-  {
-    name: 'a call on its way is sent again with the token of a principal that signed in in another tab',
-    row: 72,
-    file: 'lib/stores/shared-session.ts',
-    from: 'if (isOther) this.principalVersion++;',
-    to: '',
-    suites: ['identity'],
-  },
-  {
-    name: 'a session that was deleted from its store goes on in the holders that knew it',
-    row: 165,
-    file: 'lib/stores/shared-session.ts',
-    from: 'if (!stored) return this._adopted >= 0 && this._vanish();',
-    to: 'if (!stored) return false;',
-    suites: ['signed-out'],
-  },
-  {
-    name: 'the generation begins anew after the session was deleted from its store',
-    row: 165,
-    file: 'lib/stores/shared-session.ts',
-    from: "this._set('empty', null, this.generation + 1);",
-    to: "this._set('empty', null, 0);",
-    suites: ['signed-out'],
-  },
 
   // Time
-  {
-    name: 'a token from a server whose clock is ahead or behind expires by the local clock',
-    row: 45,
-    file: 'lib/session/tokens.ts',
-    from: "issued === 'just now' && typeof iat",
-    to: 'false && typeof iat',
-    suites: ['tokens'],
-  },
-  {
-    name: 'a token outlives a wall clock that was set back',
-    row: 46,
-    file: 'lib/session/session-state.ts',
-    from: 'return Math.min((this.tokens?.expiresAt ?? Infinity) - clock.now(), byAge);',
-    to: 'return (this.tokens?.expiresAt ?? Infinity) - clock.now();',
-    suites: ['observers', 'waiting'],
-  },
   {
     name: 'a wait gets longer when the wall clock is set back',
     row: 46,
@@ -899,22 +662,6 @@ export const mutants = [
 
   // Several holders of one store
   {
-    name: 'under the lock, the store is not read again',
-    row: 30,
-    file: 'lib/session/refresh.ts',
-    from: 'await state.reload();',
-    to: 'await state.ready();',
-    suites: ['shared-store', 'holders/holders'],
-  },
-  {
-    name: 'what was read before a freeze is trusted',
-    row: 35,
-    file: 'lib/stores/shared-session.ts',
-    from: 'readingMs() > FRESH_MS ? read() : undefined',
-    to: 'undefined',
-    suites: ['shared-store'],
-  },
-  {
     name: 'the store is not read again before a second send',
     row: 38,
     file: 'lib/session/refresh.ts',
@@ -923,34 +670,10 @@ export const mutants = [
     suites: ['shared-store'],
   },
   {
-    name: 'a refresh that waits for the lock goes on waiting although another holder has refreshed',
-    row: 34,
-    file: 'lib/session/refresh.ts',
-    from: "if (this.state === 'queued' && this._replaced.isOvertaken) this._end();",
-    to: '',
-    suites: ['shared-store'],
-  },
-  {
     name: 'the loser of a race wipes the tokens of the winner',
     row: 39,
     file: 'lib/stores/shared-session.ts',
     from: "else if (change === 'refreshed' && !stored.tokens && stored.epoch === this._epoch) return false;",
-    to: '',
-    suites: ['shared-store'],
-  },
-  {
-    name: 'two holders share an epoch after signing in at once',
-    row: 40,
-    file: 'lib/stores/shared-session.ts',
-    from: 'this._epoch = Math.max(this._epoch, stored.epoch + 1);',
-    to: '',
-    suites: ['holders/holders'],
-  },
-  {
-    name: 'a store that was away is never asked again',
-    row: 92,
-    file: 'lib/stores/store-guard.ts',
-    from: 'this._tryAgainAt = this._clock.monotonic() + TRY_AGAIN_AFTER_MS;',
     to: '',
     suites: ['shared-store'],
   },

@@ -108,10 +108,12 @@ function tokensStayHome(history: History): void {
 
 function oneReplay(history: History): void {
   for (const call of history.calls) {
-    const replays = sendsOf(history, call)
-      .slice(0, -1)
-      .filter(({ status }) => status === 401).length;
-    holds(replays <= 1, `call ${String(call.index)} is replayed ${String(replays)} times`);
+    const sends = sendsOf(history, call);
+    if (sends.length === 0) continue;
+    const replays = sends.slice(0, -1).filter(({ status }) => status === 401).length;
+    // After a wait in the throttle's queue a 401 counts as the first one again.
+    const waits = history.entries.filter(({ status, sent }) => status === 429 && sent.order < sends.at(-1)!.sent.order);
+    holds(replays <= 1 + waits.length, `call ${String(call.index)} is replayed ${String(replays)} times`);
   }
 }
 

@@ -192,7 +192,10 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
 
   /** Gives an error of ours the call's config and the server's last response. */
   inContext(error: unknown): unknown {
-    return isAuthError(error) && !safeGet(error, 'config') ? error.about(this.config, this.last?.response) : error;
+    if (!isAuthError(error) || safeGet(error, 'config')) return error;
+    // A refresh that failed may know when the token endpoint wants the next one.
+    this.retryAt = error.retryAt ?? this.retryAt;
+    return error.about(this.config, this.last?.response);
   }
 
   get principalEnd(): AuthError | undefined {

@@ -22,10 +22,9 @@ import type { Tokens } from './tokens.js';
  *   `storing`: what is to be stored gives way to it.
  * - state read again. `locked`: → asking.
  * - tokens arrive. `asking`: → storing. `done`: stored if nothing has changed since, revoked if the principal has.
- * - failure for now. `asking`: → locked for a pause, or → done, failed.
+ * - failure for now, or 60 s without a response (the signal aborts). `asking`: → locked for a pause, or → done, failed.
  * - refresh token refused. `asking`: → storing the end of the session.
  * - the last wait has timed out. `queued`: → done, failed. A refresh that was sent goes on.
- * - 60 s since the request was sent. `asking`: → done, failed; its signal aborts.
  * - update(). `queued`, `locked`: → done. `asking`: the waiting calls continue; of tokens that arrive only a new refresh
  *   token is kept. `storing`: what is to be stored gives way.
  * - the principal changed. All: → done, changed. `asking`: without `revoke` the signal aborts, else tokens that arrive are
@@ -34,9 +33,9 @@ import type { Tokens } from './tokens.js';
  */
 export class Refresh {
   state: 'queued' | 'locked' | 'asking' | 'storing' | 'done' = 'queued';
-  /** The failure that it ended with, and how long no other refresh may start because of it. */
+  /** The failure that it ended with, and how long no other refresh may start because of it; undefined: one may at once. */
   failure: RefreshFailure | undefined;
-  pauseMs = 0;
+  pauseMs: number | undefined;
   /** Settles before the waiting calls do. */
   readonly done: Promise<AuthError | undefined>;
   private readonly _replaced: Replacement;
@@ -89,7 +88,7 @@ export class Refresh {
       }, this._lockWait.signal);
     } catch (cause) {
       if (this.state === 'queued')
-        this._end(errors.refreshFailed("the store's lock could not be acquired.", redactError(cause)));
+        this._end(errors.refreshFailed("the store's lock could not be acquired.", redactError(cause)), undefined, 0);
       // A lock that is lost later does not undo what was sent.
       await work;
     }
@@ -147,11 +146,11 @@ export class Refresh {
       return true;
     }
     const refreshToken = this._replaced.tokens?.refreshToken;
-    this.pauseMs = pauseAfterMs(failure, refreshToken, memory.spent);
+    const pauseMs = pauseAfterMs(failure, refreshToken, memory.spent);
     if (failure.mayBeSpent) memory.spent = refreshToken;
     const error = errors.refreshFailed(errors.reasonOf(failure, cause), cause);
     if (retryAfterMs) error.retryAt = Math.round(clock.now() + retryAfterMs);
-    this._end(error, failure);
+    this._end(error, failure, pauseMs);
     return false;
   }
 
@@ -190,9 +189,10 @@ export class Refresh {
     return true;
   }
 
-  private _end(error?: AuthError, failure?: RefreshFailure): void {
+  private _end(error?: AuthError, failure?: RefreshFailure, pauseMs?: number): void {
     if (!this._enters('done')) return;
     this.failure = failure;
+    this.pauseMs = pauseMs;
     this._lockWait.abort();
     this._settle(error);
     this._waits.end(error);

@@ -23,6 +23,7 @@ export class Refresher {
   private readonly _coolDown = new GrowingDelay(500, 30_000);
   /** Monotonic. From then on, a 401 of a call without credentials asks once more who is signed in. */
   private _askAgainAt = Infinity;
+  private _checking: Promise<void> | undefined;
 
   constructor(
     private readonly _deps: Omit<RefreshDeps, 'refresh' | 'memory'>,
@@ -41,7 +42,7 @@ export class Refresher {
     const { clock } = this._deps;
     const { _refresh: refresh } = this;
     if (!refresh) return Promise.reject(refreshFailed('bearer() was given no `refresh` to refresh with.'));
-    if (this._failure && this._coolDown.remainingMs(clock.monotonic()) > 0) return Promise.reject(this._failure);
+    if (this._failure && this._coolDown.remainingMs(clock.monotonic()) > 0) return this._sharedFailure(this._failure);
     const started = new Refresh({ ...this._deps, refresh, memory: this.memory }, reason, clients);
     this._current = started;
     void started.done.then((error) => {
@@ -75,6 +76,18 @@ export class Refresher {
     if (change === 'principal' || change === 'loaded') this._coolDown.reset();
   }
 
+  /** Rejects with the failure, unless another holder has stored something meanwhile. */
+  private _sharedFailure(failure: AuthError): Promise<void> {
+    const { state } = this._deps;
+    const { tokens } = state;
+    // Many calls share one read.
+    this._checking ??= Promise.resolve(state.reload()).then(() => {
+      this._checking = undefined;
+      if (state.tokens === tokens) throw failure;
+    });
+    return this._checking;
+  }
+
   private _done({ failure, pauseMs }: Refresh, error: AuthError | undefined): void {
     const { clock, state } = this._deps;
     const now = clock.monotonic();
@@ -83,7 +96,7 @@ export class Refresher {
     else if (error.code === 'ERR_AUTH_REFRESH_FAILED') {
       this.memory.refusedGeneration = -1;
       this._failure = error;
-      this._coolDown.begin(now, pauseMs);
+      if (pauseMs !== undefined) this._coolDown.begin(now, pauseMs);
     } else this.lastGeneration = state.generation;
     if (state.status === 'expired') this.end = error;
     // The word of the server needs no second question; a plain status, which a gateway may have sent, does.
