@@ -71,7 +71,7 @@ export class Attempt {
       return others.length > 0 ? this.authorize(config, others) : undefined;
     };
     state.singleFlight?.sent(this.request);
-    const written = state.scheme?.authorize(this.request);
+    const written = state.run(() => state.scheme?.authorize(this.request));
     return isPromise(written) ? written.then(next) : next();
   }
 

@@ -61,7 +61,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     readonly principal: Principal,
     readonly adapters: Config['adapter'],
     /** `data` before transformRequest. */
-    readonly values: unknown,
+    public values: unknown,
   ) {
     this.waits = new Waits(this);
     this.exchange = principal.main.session?.newExchange() ?? {};
@@ -100,7 +100,9 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
         return await this._transmit(attempt, { config, copy, adapter });
       }
     } catch (error) {
-      throw this.inContext(error);
+      const failure = this.inContext(error);
+      if (!safeGet(failure, 'config')) this.instance.claim(failure, this);
+      throw failure;
     } finally {
       this.pass.release('ended');
     }
@@ -129,9 +131,6 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     if (++this.attempts === 1) instance.countCall(attempt.request.origin);
     try {
       return await attempt.transmit(sending);
-    } catch (error) {
-      if (!safeGet(error, 'config')) instance.claim(error, this);
-      throw error;
     } finally {
       if (attempt.response) this._read(attempt, attempt.response);
     }

@@ -1,6 +1,7 @@
 import type { AxiosError } from 'axios';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
 import { decide, isSuccess, isThrottled, type Decision } from '../retry/decide.js';
+import type { AuthRequest } from '../schemes/scheme.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import { discard } from '../transport/discard.js';
 import type { Attempt } from './attempt.js';
@@ -107,17 +108,19 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
   return settle(call, attempt, answer, { kind: 'settle', ...(isPaused && { reason: 'refresh-breaker' }) });
 }
 
-function challenge(call: Call, { scheme, singleFlight }: SchemeState, attempt: Attempt): MaybePromise<boolean> {
+function challenge(call: Call, state: SchemeState, attempt: Attempt): MaybePromise<boolean> {
   const { response } = attempt;
-  if (!scheme?.onChallenge || !response) return false;
-  const onChallenge = scheme.onChallenge.bind(scheme);
+  const { scheme, singleFlight } = state;
+  if (!response) return false;
   const challenges = challengesOf(response);
-  if (!singleFlight) return onChallenge({ request: attempt.request, response, challenges });
+  const run = (request: AuthRequest): MaybePromise<boolean> =>
+    state.run(() => scheme?.onChallenge?.({ request, response, challenges }) ?? false);
+  if (!singleFlight) return run(attempt.request);
   // The challenge runs for all calls: it must not end with the signal of the one that came first.
   const request = Object.create(attempt.request, {
     signal: { value: new AbortController().signal },
   }) as typeof attempt.request;
-  return singleFlight.run(attempt.request, () => onChallenge({ request, response, challenges }));
+  return singleFlight.run(attempt.request, () => run(request));
 }
 
 /** What events say about a call. URLs have no query and no user-info. */

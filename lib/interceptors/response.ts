@@ -81,9 +81,9 @@ export function responseInterceptor(instance: AttachedInstance) {
 function fail(call: Call, cause: unknown): Promise<never> {
   const error = call.inContext(cause);
   const response = call.last?.response;
-  if (isObject(error) && response) {
+  if (isObject(error)) {
     if (!safeGet(error, 'config')) hide(error, 'config', call.config);
-    if (!safeGet(error, 'response')) hide(error, 'response', response);
+    if (response && !safeGet(error, 'response')) hide(error, 'response', response);
   }
   call.finish();
   return Promise.reject(error);

@@ -23,6 +23,8 @@ export class SchemeState {
   /** Lower case. */
   readonly credentialHeaders: readonly string[];
   readonly maxChallenges: number;
+  /** The synchronous part of the scheme's `authorize` or `onChallenge` runs: a call that begins in it would wait for itself. */
+  isRunning = false;
   private _throttle: Throttle | undefined;
   private readonly _skews = new Map<string, number>();
 
@@ -39,6 +41,16 @@ export class SchemeState {
 
   get throttle(): Throttle {
     return (this._throttle ??= new Throttle(this._clock));
+  }
+
+  /** Calls a member of the scheme. */
+  run<T>(member: () => T): T {
+    this.isRunning = true;
+    try {
+      return member();
+    } finally {
+      this.isRunning = false;
+    }
   }
 
   /** Epoch ms by the clock of this origin's server, as far as its Date headers have shown it. */
