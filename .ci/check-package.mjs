@@ -140,7 +140,8 @@ try {
     import axios, { type InternalAxiosRequestConfig } from 'axios';
     import * as core from '${own.name}';
     ${specifiers.map((specifier, index) => `import * as entry${String(index)} from '${specifier}';`).join('\n    ')}
-    import { attachAuth, bearer, isAuthError, type AuthScheme, type BearerScheme, type TokenStore } from '${own.name}';
+    import { attachAuth, bearer, isAuthError, type AuthScheme, type BearerScheme } from '${own.name}';
+    import { memoryStore, type SessionStore } from '${own.name}/store';
     const api = axios.create({ baseURL: 'https://api.example.com' });
     const scheme: BearerScheme = bearer({ tokens: undefined, refresh: async ({ client, signal }) => (await client.post<{ accessToken: string }>('/', {}, { signal })).data });
     attachAuth(api, { scheme, retry: { maxAttempts: 2 }, origins: undefined }).detach();
@@ -150,7 +151,7 @@ try {
     // @ts-expect-error -- a scheme is needed
     attachAuth(api, {});
     const own: AuthScheme = { name: 'X', authorize: ({ headers, url }) => void headers.set('X', url.pathname) };
-    const store: TokenStore = core.memoryStore();
+    const store: SessionStore = memoryStore();
     export const isOurs = (error: unknown): InternalAxiosRequestConfig | undefined => (isAuthError(error) && error.code === 'ERR_AUTH_INSECURE' ? error.config : undefined);
     export const all = [own, store, ${specifiers.map((_, index) => `entry${String(index)}`).join(', ')}];`;
   for (const file of ['types.mts', 'types.cts', 'bundled.ts']) write(file, typed);

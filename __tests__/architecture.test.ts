@@ -22,9 +22,10 @@ const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: tr
   { parts: ['throttle', 'transport'], isOpen: true },
   { parts: ['retry'] },
   { parts: ['http'] },
+  { parts: ['crypto-key'] },
   { parts: ['clock', 'events', 'redact', 'errors'], isOpen: true },
-  { parts: ['check', 'check-option'] },
-  { parts: ['safe-read', 'maybe-promise', 'auth-error-brand', 'fifo'] },
+  { parts: ['check'] },
+  { parts: ['safe-read', 'maybe-promise', 'auth-error-brand', 'fifo', 'crypto-key'] },
 ];
 const AXIOS_AT_RUN_TIME = /^(?:transport\/|errors\.ts$|attach-auth\.ts$)/;
 

@@ -1,4 +1,4 @@
-import { RetryBudget } from '../lib/retry/budget.js';
+import { RetryBudget, RetryBudgets } from '../lib/retry/budget.js';
 import { fullJitter } from '../lib/retry/backoff.js';
 
 const SEED = 20_261_123;
@@ -149,5 +149,34 @@ describe('what is counted counts for a minute, and not after it', () => {
       expect(taken(budget, 0)).toBe(100);
       expect(taken(budget, now)).toBe(few);
     }
+  });
+});
+
+// F155
+describe('the budgets of many origins', () => {
+  const origin = (index: number): string => `https://${String(index)}.example.com`;
+  const kept = (budgets: RetryBudgets): number =>
+    [...(budgets as unknown as { _budgets: Map<string, unknown> })._budgets].length;
+
+  test('are a bounded number', () => {
+    const budgets = new RetryBudgets();
+    for (let index = 0; index < 10_000; index++) budgets.of(origin(index), 0).countCall(0);
+    expect(kept(budgets)).toBeLessThanOrEqual(100);
+  });
+
+  test('are dropped after an idle minute', () => {
+    const budgets = new RetryBudgets();
+    for (let index = 0; index < 50; index++) budgets.of(origin(index), 0).countCall(0);
+    budgets.of(origin(0), 30_000).countCall(30_000);
+    budgets.of(origin(99), 61_000);
+    expect(kept(budgets)).toBe(2);
+  });
+
+  test('are one for each, as long as it is in use', () => {
+    const budgets = new RetryBudgets();
+    for (let call = 0; call < 1_000; call++) budgets.of(origin(0), 0).countCall(0);
+    for (let retry = 0; retry < 100; retry++) expect(budgets.of(origin(0), 1_000).take(1_000)).toBe(true);
+    expect(budgets.of(origin(0), 1_000).take(1_000)).toBe(false);
+    expect(budgets.of(origin(1), 1_000).take(1_000)).toBe(true);
   });
 });

@@ -318,7 +318,7 @@ test('exchangeOf works across copies of the package', async () => {
   const { api } = recording(bearer('token'));
   const answer = await api.get('/item');
   jest.resetModules();
-  const other = jest.requireActual<typeof import('../lib/index.js')>('../lib/index.js');
+  const other = jest.requireActual<{ exchangeOf: typeof exchangeOf }>('../lib/index.js');
   expect(other.exchangeOf).not.toBe(exchangeOf);
   expect(other.exchangeOf(answer)).toEqual(exchangeOf(answer));
   const [key] = Object.getOwnPropertySymbols(answer.config.adapter as object);

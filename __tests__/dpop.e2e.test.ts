@@ -1,12 +1,15 @@
 import type { Browser, Page } from 'playwright-core';
 import { dpop, dpopProver, type DpopProver } from '../lib/dpop.js';
-import { bearer, type BearerOptions, type BearerScheme, type TokenResponse } from '../lib/index.js';
+import axios, { type AxiosInstance } from 'axios';
+import { attachAuth, bearer, exchangeOf, type AuthEvent, type BearerOptions, type BearerScheme } from '../lib/index.js';
+import { refreshTokenGrant } from '../lib/oauth2.js';
 import { bundle, isChromiumInstalled, startChromium } from './support/chromium.js';
-import { serveDpop } from './support/dpop-server.js';
+import { serveDpop, type DpopServer } from './support/dpop-server.js';
 import type * as tabModule from './support/dpop-tab.js';
 import type * as esm from './support/esm.js';
 import { startOidc, type Minted, type Oidc } from './support/oidc.js';
-import { drive } from './support/port-driver.js';
+import { shownOf } from './support/shown.js';
+import { reply } from './support/serve.js';
 
 // It is an ES module only, which Jest cannot require.
 jest.mock('dpop', () => jest.requireActual<typeof esm>('./support/esm.js').requireEsm('dpop'));
@@ -23,30 +26,8 @@ describe('oidc-provider with nonces required', () => {
     await oidc.requireNonces();
   });
 
-  /** What an app writes: one refresh_token grant with a proof (RFC 9449 §5), which answers one demand for a nonce. */
-  function grant(prover: DpopProver): NonNullable<BearerOptions['refresh']> {
-    const url = `${oidc.origin}/token`;
-    return async ({ refreshToken = '', client }) => {
-      const form = new URLSearchParams({
-        ...oidc.publicClient,
-        grant_type: 'refresh_token',
-        refresh_token: refreshToken,
-      });
-      const ask = async (): Promise<{ status: number; data: TokenResponse & { error?: string } }> => {
-        const headers = { DPoP: await prover.proof({ url, method: 'POST' }) };
-        const response = await client.post<TokenResponse & { error?: string }>(url, form, {
-          headers,
-          validateStatus: null,
-        });
-        prover.heard(url, response.headers);
-        return response;
-      };
-      let answer = await ask();
-      if (answer.data.error === 'use_dpop_nonce') answer = await ask();
-      if (answer.status !== 200) throw Object.assign(new Error('refused'), { response: answer });
-      return answer.data;
-    };
-  }
+  const grant = (prover: DpopProver): NonNullable<BearerOptions['refresh']> =>
+    refreshTokenGrant({ tokenEndpoint: `${oidc.origin}/token`, clientId: oidc.publicClient.client_id, dpop: prover });
 
   async function signedIn(
     about: { isDead?: boolean } = {},
@@ -57,7 +38,8 @@ describe('oidc-provider with nonces required', () => {
   }
 
   async function storm(scheme: BearerScheme, count = 20): Promise<void> {
-    const api = drive(scheme, { defaults: { baseURL: oidc.origin } });
+    const api = axios.create({ baseURL: oidc.origin });
+    attachAuth(api, { scheme });
     const answers = await Promise.all(Array.from({ length: count }, () => api.get('/me')));
     expect(answers.map(({ data }) => data.sub)).toEqual(Array(count).fill('ada'));
   }
@@ -95,6 +77,112 @@ describe('oidc-provider with nonces required', () => {
     const scheme = dpop(bearer({ tokens: minted.tokens, refresh: grant(prover) }), { prover });
     await expect(storm(scheme, 1)).rejects.toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
     expect((await oidc.log()).refused).toContain('invalid_grant');
+  });
+});
+
+describe('under attachAuth', () => {
+  let server: DpopServer;
+  let api: AxiosInstance;
+  let scheme: BearerScheme;
+  let events: AuthEvent[];
+  beforeEach(async () => {
+    server = await serveDpop();
+    server.tokens.set('at-0', undefined);
+    events = [];
+    const prover = dpopProver();
+    const refresh = refreshTokenGrant({ tokenEndpoint: `${server.origin}/token`, clientId: 'app', dpop: prover });
+    scheme = dpop(bearer({ tokens: { accessToken: 'at-0', refreshToken: 'rt' }, refresh }), { prover });
+    api = axios.create({ baseURL: server.origin });
+    attachAuth(api, { scheme, retry: { baseDelayMs: 10 }, onEvent: (event) => events.push(event) });
+  });
+  afterEach(() => server.close());
+
+  test('twenty calls at once with neither nonce nor token: all get 200 with one refresh', async () => {
+    server.tokens.clear();
+    server.nonces = 'required';
+    const answers = await Promise.all(Array.from({ length: 20 }, () => api.get('/orders')));
+    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(200));
+    expect(server.refreshes).toBe(1);
+  });
+
+  test('twenty calls in a row to a one-time-nonce server take 21 sends', async () => {
+    server.nonces = 'one-time';
+    for (let call = 0; call < 20; call++) await api.get('/orders');
+    expect(server.sends()).toBe(21);
+  });
+
+  test('nonce, token, nonce: a call is sent four times and succeeds', async () => {
+    server.tokens.clear();
+    server.nonces = 'required';
+    server.onRefresh = () => server.rotate();
+    const answer = await api.post('/orders', { a: 1 });
+    expect(exchangeOf(answer)).toMatchObject({ attempts: 4, refreshed: true });
+    expect(events.map(({ type }) => type).filter((type) => type === 'replay')).toHaveLength(3);
+  });
+
+  test('two nonce refusals in a row settle the call with its 401', async () => {
+    server.nonces = 'required';
+    server.server.on('request', () => server.rotate());
+    const error: unknown = await api.get('/orders').catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ response: { status: 401 } });
+    expect(server.sends()).toBe(2);
+    expect(server.refreshes).toBe(0);
+  });
+
+  // F50
+  test('a clock that is twenty minutes off costs one send, and no refresh', async () => {
+    server.aheadMs = -20 * 60_000;
+    expect((await api.get('/orders')).status).toBe(200);
+    await api.get('/orders');
+    expect(server.sends()).toBe(3);
+    expect(server.refreshes).toBe(0);
+  });
+
+  test('a clock that is off, and a dead token: the grant is sent again, too', async () => {
+    server.tokens.clear();
+    server.aheadMs = 20 * 60_000;
+    expect((await api.get('/orders')).status).toBe(200);
+    expect(server.refreshes).toBe(1);
+    expect(server.seen.filter(({ url }) => url === '/token')).toHaveLength(2);
+  });
+
+  // F23
+  test('a server that refuses every token is asked for one refresh, and the circuit breaker opens', async () => {
+    server.onRefresh = () => server.tokens.clear();
+    server.tokens.clear();
+    for (let call = 0; call < 20; call++) await api.get('/orders', { validateStatus: null });
+    expect(server.refreshes).toBe(1);
+    expect(server.sends()).toBe(21);
+  });
+
+  test.each([
+    ['a 503', 503, {}],
+    ['a 429', 429, { 'Retry-After': '1' }],
+  ])('a proof is made anew after %s', async (_what, status, headers) => {
+    let failures = 1;
+    server.intercept = (response) => failures-- > 0 && (reply(response, status, {}, headers), true);
+    const answer = await api.get('/orders');
+    expect(exchangeOf(answer)?.attempts).toBe(2);
+    expect(new Set(server.seen.map((seen) => seen.headers['dpop'])).size).toBe(2);
+    expect(server.proofs.resource).toHaveLength(1);
+  });
+
+  test('neither token nor proof is shown', async () => {
+    for (const status of [200, 401]) {
+      if (status === 401) server.intercept = (response) => (reply(response, 401), true);
+      const shown = await shownOf(api.post('/orders', { a: 1 }), events, scheme);
+      const { authorization, dpop: proof } = server.seen.at(-1)!.headers;
+      for (const secret of [authorization!.slice(5), 'at-0', String(proof), String(proof).split('.')[2]!])
+        expect(shown).not.toContain(secret);
+    }
+  });
+
+  test('another origin gets neither token nor proof', async () => {
+    const other = await serveDpop();
+    await api.get(`${other.origin}/`, { validateStatus: null });
+    expect(Object.keys(other.seen[0]!.headers)).not.toEqual(expect.arrayContaining(['authorization']));
+    expect(other.seen[0]!.headers['dpop']).toBeUndefined();
+    await other.close();
   });
 });
 

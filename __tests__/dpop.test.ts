@@ -1,3 +1,5 @@
+// Before Object.prototype is polluted (jest.pollution.config.ts).
+import 'dpop';
 import { webcrypto } from 'node:crypto';
 import type { AxiosInstance } from 'axios';
 import { dpop, dpopProver, indexedDbKeyPair, type DpopAlgorithm, type DpopProver } from '../lib/dpop.js';

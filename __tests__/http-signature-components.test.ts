@@ -1,3 +1,5 @@
+// Before Object.prototype is polluted (jest.pollution.config.ts).
+import 'structured-headers';
 import type { Component } from '../lib/http-signature.js';
 import { componentOf, signatureBase } from '../lib/http-signature/message.js';
 

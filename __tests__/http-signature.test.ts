@@ -426,5 +426,12 @@ test('the package structured-headers is not loaded to sign', async () => {
       .httpSignature({ keyId: 'a', algorithm: 'ed25519', key: keys.ed25519.signing, components })
       .authorize(request);
     expect(request.headers.get('Signature')).toMatch(/^sig1=:/);
+    const needing = isolated.httpSignature({
+      keyId: 'a',
+      algorithm: 'ed25519',
+      key: keys.ed25519.signing,
+      components: [{ name: 'x-text', params: { sf: true } }],
+    });
+    await expect(needing.authorize(request)).rejects.toThrow('need the package structured-headers');
   });
 });

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import axios from 'axios';
 import type * as oauth from 'oauth4webapi';
+import { dpop, dpopProver } from '../lib/dpop.js';
 import { attachAuth, bearer, type BearerOptions, type BearerScheme } from '../lib/index.js';
 import {
   clientCredentialsGrant,
@@ -12,15 +13,19 @@ import {
   type ClientAuth,
   type GrantOptions,
 } from '../lib/oauth2.js';
+import type * as esm from './support/esm.js';
 import { requireEsm } from './support/esm.js';
 import { startOidc, type Oidc } from './support/oidc.js';
 import { reply, serve } from './support/serve.js';
 import { times } from './support/series.js';
 
+// It is an ES module only, which Jest cannot require.
+jest.mock('dpop', () => jest.requireActual<typeof esm>('./support/esm.js').requireEsm('dpop'));
+
 const { PrivateKeyJwt } = requireEsm('oauth4webapi') as typeof oauth;
 
 let oidc: Oidc;
-let authentications: Record<'basic' | 'post' | 'jwt' | 'public', ClientAuth>;
+let authentications: Record<'basic' | 'post' | 'jwt' | 'public' | 'dpop', ClientAuth>;
 beforeAll(async () => {
   oidc = await startOidc(resolve(__dirname, 'support/oauth2-provider.mjs'));
   const { client_secret: secret, private_jwk: jwk } = oidc.client;
@@ -31,6 +36,7 @@ beforeAll(async () => {
     post: clientSecretPost(secret),
     jwt: PrivateKeyJwt(key),
     public: none(),
+    dpop: clientSecretPost(secret),
   };
 });
 afterAll(() => oidc.close());
@@ -85,6 +91,27 @@ describe.each(['basic', 'post', 'jwt', 'public'] as const)('oidc-provider, clien
     expect(await oidc.isGrantAlive(grantId)).toBe(true);
     await expectHealthy();
   });
+});
+
+// RFC 9449
+test('oidc-provider, DPoP with nonces required: twenty concurrent calls cost one refresh, and every token is bound', async () => {
+  const { tokens } = await oidc.mint({ clientId: 'dpop' });
+  const prover = dpopProver();
+  const types: unknown[] = [];
+  const grant = grantFor('dpop', { dpop: prover, onTokens: (document) => types.push(document['token_type']) });
+  const session = dpop(bearer({ tokens, refresh: refreshTokenGrant(grant) }), { prover });
+  const api = axios.create({ baseURL: oidc.origin });
+  attachAuth(api, { scheme: session });
+
+  for (let round = 1; round <= 2; round++) {
+    const answers = await Promise.all(times(20, () => api.get('/me')));
+    expect(answers.map(({ data }) => data.sub)).toEqual(times(20, () => 'ada'));
+    expect(await oidc.refreshes()).toBe(round);
+    await oidc.killAccessToken(await session.getAccessToken());
+  }
+  expect(types).toEqual(['DPoP', 'DPoP']);
+  // The first request of the grant had no nonce.
+  expect((await oidc.log()).refused).toEqual(['use_dpop_nonce']);
 });
 
 describe('oidc-provider, client credentials:', () => {
@@ -153,6 +180,20 @@ describe('oidc-provider, revocation:', () => {
       expect.arrayContaining([['/token/revocation', 200]]),
     );
   });
+});
+
+test('oidc-provider, revocation: signOut() revokes, and is not waited for', async () => {
+  const { tokens, grantId } = await oidc.mint({ clientId: 'basic' });
+  const { whoAmI, session } = attached({
+    tokens,
+    refresh: refreshTokenGrant(grantFor('basic')),
+    revoke: revocation(grantFor('basic')),
+  });
+  expect(await whoAmI()).toBe('ada');
+  const accessToken = await session.getAccessToken();
+  await session.signOut();
+  while (await oidc.isGrantAlive(grantId)) await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(await introspect(accessToken)).toEqual({ active: false });
 });
 
 test('oidc-provider: two sessions over one refresh token lose the grant', async () => {

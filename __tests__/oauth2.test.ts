@@ -203,6 +203,25 @@ describe.each(['http', 'fetch'] as const)('over %s', (adapter) => {
     expect(await refreshTokenGrant(optionsFor(server))(contextOf(client))).toMatchObject({ access_token: 'fresh' });
   });
 
+  // RFC 9700 §4.12
+  test('a redirect of the token endpoint to another origin takes no form there, and is a configuration error', async () => {
+    const other = await start(ok);
+    const server = await start((seen, response) => {
+      if (seen.url === '/token') response.writeHead(307, { Location: `${other.origin}/token` }).end();
+      else reply(response, 401);
+    });
+    const session = bearer({
+      tokens: { accessToken: 'dead', refreshToken: 'r1' },
+      refresh: refreshTokenGrant(optionsFor(server)),
+    });
+    const api = axios.create({ adapter, baseURL: server.origin });
+    attachAuth(api, { scheme: session });
+    expect(((await failureOf(api.get('/me'))) as AuthError).code).toBe('ERR_AUTH_REFRESH_FAILED');
+    expect(other.seen).toEqual([]);
+    expect(server.seen.map(({ url }) => url)).toEqual(['/me', '/token']);
+    expect(session.getSnapshot().status).toBe('signed-in');
+  });
+
   test("the instance's plain headers do", async () => {
     const server = await start(ok);
     const client = axios.create({ adapter, headers: { 'X-Trace': 'on' } });
@@ -466,6 +485,24 @@ describe('a failure', () => {
       expect(error).not.toHaveProperty('request');
     }
     expect(errors[0]).toMatchObject(expected);
+  });
+
+  test.each(fates)('%s shows no secret in the error of a call, or in an event', async (_, handler) => {
+    const server = await start((seen, response, request) =>
+      seen.url === '/token' ? handler(seen, response, request) : reply(response, 401),
+    );
+    const options = optionsFor(server, { clientAuth: clientSecretPost(SECRET), parameters: { extra: CANARY } });
+    const events: unknown[] = [];
+    const api = axios.create({ baseURL: server.origin });
+    const session = bearer({
+      tokens: { accessToken: ACCESS, refreshToken: REFRESH },
+      refresh: refreshTokenGrant(options),
+      refreshTimeoutMs: 100,
+    });
+    attachAuth(api, { scheme: session, onEvent: (event) => events.push(event) });
+    const error = await failureOf(api.get('/me'));
+    for (const thing of [error, events])
+      expect(inspect(thing, { depth: 20, getters: true }) + JSON.stringify(thing)).not.toContain(CANARY);
   });
 
   test('keeps Retry-After and Date, in any spelling of a mock', async () => {

@@ -1,5 +1,13 @@
 import axios from 'axios';
-import { apiKey, attachAuth, bearer, exchangeOf, type AuthScheme, type RetryFailure } from '../lib/index.js';
+import {
+  apiKey,
+  attachAuth,
+  bearer,
+  createThrottle,
+  exchangeOf,
+  type AuthScheme,
+  type RetryFailure,
+} from '../lib/index.js';
 import type { Clock } from '../lib/clock.js';
 import { resolveCall, resolveOptions } from '../lib/policy.js';
 import { recording } from './support/recording.js';
@@ -92,6 +100,8 @@ describe('a wrong option is a TypeError at once, which names it, what it takes a
     ['throttle.keyOf', 'path', A_FUNCTION, '"path"'],
     ['throttle.maxQueued', -1, A_NUMBER, '-1'],
     ['throttle.maxQueued', NaN, A_NUMBER, 'NaN'],
+    ['throttle.shared', 'redis', /an object with close/, 'a string'],
+    ['throttle.shared', { close: () => undefined }, /an object with close/, 'an object'],
     ['origins', 'https://api.example.com', ORIGINS, '"https://api.example.com"'],
     ['origins', null, ORIGINS, 'null'],
     ['origins', ['api.example.com'], ORIGINS, '"api.example.com"'],
@@ -373,4 +383,15 @@ test('shouldRetry is told what failed, without the query', async () => {
   expect(sent).toHaveLength(2);
   const failure = { method: 'POST', url: 'https://api.example.com/orders', status: 404, willRetry: false };
   expect(heard).toEqual([1, 2].map((attempt) => ({ ...failure, attempt })));
+});
+
+test.each<[unknown, RegExp]>([
+  [null, /^createThrottle: options takes an object, but got null$/],
+  [{ keyOf: 'path' }, /^createThrottle: keyOf takes a function, but got "path"$/],
+  [{ maxQueued: -1 }, /^createThrottle: maxQueued takes a number, 0 or more, but got -1$/],
+  [{ shared: {} }, /^createThrottle: shared takes an object with close\(\) and closedForMs\(\), but got an object$/],
+])('createThrottle(%j) throws a TypeError', (options, message) => {
+  const thrown = thrownBy(() => createThrottle(options as object));
+  expect(thrown).toBeInstanceOf(TypeError);
+  expect((thrown as TypeError).message).toMatch(message);
 });

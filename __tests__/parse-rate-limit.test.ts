@@ -88,7 +88,46 @@ describe('what servers send', () => {
       { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset-after': '0.25' },
       { remaining: 0, resetMs: 250 },
     ],
+    // F153
+    ['the span of another header', { 'x-rate-limit-retry-after-seconds': '9' }, { retryAfterMs: 9_000 }],
+    ['the instant of another header', { 'x-ratelimit-retry-after': String(NOW / 1000 + 9) }, { retryAfterMs: 9_000 }],
+    // F151
+    [
+      'a policy in requests beside one in bytes',
+      {
+        ratelimit: '"bytes";r=0;t=60, "calls";r=1;t=5',
+        'ratelimit-policy': '"bytes";q=60;w=60;qu="content-bytes", "calls";q=100;w=10;qu="requests"',
+      },
+      { remaining: 1, resetMs: 5_000, perSecond: 10, policy: '"calls"' },
+    ],
+    [
+      'a unit that is a token',
+      { 'ratelimit-policy': 'bytes;q=60;w=60;qu=content-bytes, calls;q=100;w=10;qu=requests' },
+      { perSecond: 10 },
+    ],
+    [
+      'draft 7 with a quota in bytes and one in requests',
+      { ratelimit: 'limit=100, remaining=0, reset=3', 'ratelimit-policy': '5;w=60;qu="content-bytes", 100;w=10' },
+      { remaining: 0, resetMs: 3_000, perSecond: 10 },
+    ],
+    [
+      'the policy of the limit that was named, not the tightest',
+      { ratelimit: '"burst";r=0;t=1', 'ratelimit-policy': '"burst";q=10;w=1, "day";q=1000;w=86400' },
+      { remaining: 0, resetMs: 1_000, perSecond: 10, policy: '"burst"' },
+    ],
+    [
+      'the policy of the quota that was named',
+      {
+        'ratelimit-limit': '10',
+        'ratelimit-remaining': '0',
+        'ratelimit-reset': '1',
+        'ratelimit-policy': '10;w=1, 1000;w=86400',
+      },
+      { remaining: 0, resetMs: 1_000, perSecond: 10 },
+    ],
     ['a policy alone', { 'ratelimit-policy': '"a";q=50;w=1' }, { perSecond: 50 }],
+    // F153
+    ['the seconds of bucket4j', { 'x-rate-limit-retry-after-seconds': '7' }, { retryAfterMs: 7_000 }],
   ])('%s', (_, headers, limit) => {
     expect(read(headers)).toEqual({ ...NOTHING, ...limit });
   });
@@ -104,6 +143,9 @@ describe('what is no limit', () => {
     [{ 'x-ratelimit-reset': 'soon' }],
     [{ 'x-ratelimit-remaining': '1'.repeat(16) }],
     [{ 'ratelimit-policy': '"a";q=50;w=0' }],
+    [{ 'ratelimit-policy': '"b";q=60;w=60;qu="content-bytes"', ratelimit: '"b";r=0;t=60' }],
+    [{ 'ratelimit-policy': '60;w=60;qu="content-bytes"', ratelimit: 'limit=60, remaining=0, reset=9' }],
+    [{ 'ratelimit-policy': '60;w=60;qu="concurrent-requests"', 'x-ratelimit-limit': '60', 'x-ratelimit-reset': '9' }],
     [{ 'ratelimit-policy': '"a";q=0;w=1' }],
     [{ ratelimit: `${' '.repeat(2_000)}"a";r=0;t=3` }],
   ])('%j', (headers) => {

@@ -79,9 +79,16 @@ describe('an HTTP-date', () => {
     ['in the past is 0', 'Tue, 15 Nov 1994 07:59:59 GMT', NOW],
     ['with a one-digit day in asctime is read', 'Thu Dec  1 08:00:00 1994', Date.UTC(1994, 11, 1, 8)],
     ['with a leap day is read', 'Thursday, 29-Feb-96 00:00:00 GMT', Date.UTC(1996, 1, 29)],
-    ['with a leap second is the second before it', 'Sat, 31 Dec 1994 23:59:60 GMT', Date.UTC(1994, 11, 31, 23, 59, 59)],
+    // F152
+    ['with a leap second is the second after it', 'Sat, 31 Dec 1994 23:59:60 GMT', Date.UTC(1995, 0, 1)],
   ])('%s', (_what, value, until) => {
     expect(parse(value)).toBe(until - NOW);
+  });
+
+  // F152
+  test('is measured from the second before a leap second in Date, so that no call is sent early', () => {
+    const date = 'Sat, 31 Dec 1994 23:59:60 GMT';
+    expect(parseRetryAfter('Sun, 01 Jan 1995 00:00:05 GMT', { now: NOW, date })).toBe(6_000);
   });
 
   test.each([

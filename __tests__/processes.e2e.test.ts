@@ -1,8 +1,11 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as rest } from 'node:timers/promises';
-import type { StoredSession } from '../lib/store.js';
+import { bearer } from '../lib/index.js';
+import { fileStore } from '../lib/node.js';
+import { aesGcm, type StoredSession } from '../lib/store.js';
 import { filePort } from '../lib/stores/file.js';
 import { Processes, type Holder } from './support/processes.js';
 import { rounds } from './support/rounds.js';
@@ -92,6 +95,28 @@ test.each([
   }
   expect(endpoint.reuses).toBe(0);
   expect(readdirSync(`${file}.lock`)).toEqual([]);
+  expectNoRubbish();
+});
+
+test('six processes with one key share a sealed session, and no token can be read in its file', async () => {
+  const key = randomBytes(32);
+  const seal = aesGcm(key);
+  const { access_token: accessToken, refresh_token: refreshToken } = endpoint.issue();
+  rmSync(file);
+  await bearer({ store: fileStore(file, { seal }) }).signIn({ accessToken, refreshToken });
+  const holders = await Promise.all(
+    times(6, () => processes.start(server.origin, file, '', 10_000, key.toString('hex'))),
+  );
+  for (let expiry = 1; expiry <= 5; expiry++) {
+    endpoint.revokeAll();
+    expect(await Promise.all(holders.map((holder) => holder.call()))).toEqual(Array(6).fill(200));
+    expect(endpoint.refreshes).toBe(expiry);
+    const text = readFileSync(file, 'utf8');
+    expect(text).toContain('a256gcm.');
+    expect(text).not.toContain('alice');
+    expect(await bearer({ store: fileStore(file, { seal }) }).getAccessToken()).toBe(`alice-a${String(expiry + 2)}`);
+  }
+  expect(endpoint.reuses).toBe(0);
   expectNoRubbish();
 });
 

@@ -301,7 +301,7 @@ describe('news', () => {
     expect(heard).toHaveBeenCalledTimes(1);
     await one.store.compareAndSet(undefined, session(1));
     expect(heard).toHaveBeenCalledTimes(2);
-    for (const garbage of ['', 'free', '{"accessToken":"x"}', '1e3', '-1']) redis.publish('{s}:news', garbage);
+    for (const garbage of ['', 'free', '{"accessToken":"x"}', '1e3', '-1']) redis.publish('{s}:changes', garbage);
     expect(heard).toHaveBeenCalledTimes(2);
     other.client.made[0]!.emit('ready');
     await clock.settle();
@@ -323,7 +323,7 @@ describe('news', () => {
   test('hold no tokens', async () => {
     const publish = jest.spyOn(redis, 'publish');
     await holder().store.compareAndSet(undefined, session(7));
-    expect(publish.mock.calls).toEqual([['{s}:news', '7']]);
+    expect(publish.mock.calls).toEqual([['{s}:changes', '7']]);
   });
 
   test('survive an error of their connection', () => {

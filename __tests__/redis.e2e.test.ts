@@ -1,10 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import type { Redis } from 'ioredis';
-import type { StoredSession } from '../lib/store.js';
-import type { RedisClient } from '../lib/redis.js';
+import { bearer } from '../lib/index.js';
+import { redisStore, type RedisClient } from '../lib/redis.js';
+import { aesGcm, type StoredSession } from '../lib/store.js';
 import { redisPort } from '../lib/stores/redis.js';
 import { connected, LIBRARIES, type Library } from './support/redis-clients.js';
 import { authorizationServer, buildHolder, Holder, type HolderPlan, type Place } from './support/redis-holders.js';
@@ -128,6 +130,19 @@ suite(`a session in Redis${whether}`, () => {
     expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued', 'again']);
   });
 
+  // I11: between the response and the store there is no holder that lived to store it.
+  test('ends, once and cleanly, where its holder is killed with the answer in hand at a server without a grace', async () => {
+    const [victim, ...others] = await start(4, { lockMs: 60_000 });
+    endpoint.revokeAll();
+    await victim!.haltAt('answered');
+    await victim!.kill();
+    for (const outcome of await everybody(others)) expect(outcome).toMatch(/^ERR_AUTH_SESSION_EXPIRED/);
+    expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued', 'reused']);
+    const { client, close } = await connected('redis', redis.port);
+    expect(await redisPort(client, key).load()).toMatchObject({ generation: 2, tokens: null });
+    close();
+  });
+
   // F35
   test.each<[Library, Place]>([
     ['redis', 'written'],
@@ -148,23 +163,85 @@ suite(`a session in Redis${whether}`, () => {
     },
   );
 
-  test('outlives a Redis that is killed, with what it had and without, and lost connections', async () => {
+  test('outlives a Redis that is killed, and lost connections', async () => {
     const all = await start(4);
     const { client, close } = await connected('ioredis', redis.port);
-    for (const [index, data] of (['kept', 'lost', 'kept'] as const).entries()) {
+    for (const round of [1, 2]) {
       await redis.kill();
-      // A token that is good needs no Redis.
+      // A valid token needs no Redis.
       expect(await everybody(all)).toEqual(good(all));
-      await redis.start(data);
+      await redis.start('kept');
       endpoint.revokeAll();
       expect(await everybody(all)).toEqual(good(all));
-      expect(endpoint.refreshes).toBe(index + 1);
+      expect(endpoint.refreshes).toBe(round);
     }
     await (client as Redis).call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     endpoint.revokeAll();
     expect(await everybody(all)).toEqual(good(all));
     expect(endpoint.asks.every(({ outcome }) => outcome === 'issued')).toBe(true);
-    expect(endpoint.refreshes).toBe(4);
+    expect(endpoint.refreshes).toBe(3);
+    close();
+  });
+
+  // F165
+  test('counts as one that never was if Redis has lost it, and the next one is found', async () => {
+    const all = await start(3);
+    await redis.kill();
+    await redis.start('lost');
+    endpoint.revokeAll();
+    for (const outcome of await everybody(all)) expect(outcome).toMatch(/^(?:401|ERR_AUTH_SESSION_CHANGED)/);
+    expect(endpoint.refreshes).toBe(0);
+    await store();
+    let outcomes: string[];
+    do outcomes = await everybody(all);
+    while (outcomes.some((outcome) => outcome !== '200'));
+    endpoint.revokeAll();
+    expect(await everybody(all)).toEqual(good(all));
+    expect(endpoint.refreshes).toBe(1);
+    expect(endpoint.reuses).toBe(0);
+  });
+
+  // F143
+  test('is not refreshed while Redis is full: calls with a valid token go on, others fail and say why', async () => {
+    const all = await start(2);
+    const { client, close } = await connected('ioredis', redis.port);
+    const limit = (bytes: string): Promise<unknown> => (client as Redis).call('CONFIG', 'SET', 'maxmemory', bytes);
+    await limit('1');
+    expect(await everybody(all)).toEqual(good(all));
+    endpoint.revokeAll();
+    for (const outcome of await everybody(all))
+      expect(outcome).toMatch(/^ERR_AUTH_REFRESH_FAILED .*lock could not be acquired/);
+    expect(endpoint.refreshes).toBe(0);
+    for (const holder of all) expect(await holder.degraded()).toContain('lock: Error OOM; no refresh without it');
+    await limit('0');
+    let outcomes: string[];
+    do outcomes = await everybody(all);
+    while (outcomes.some((outcome) => outcome !== '200'));
+    expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued']);
+    close();
+  });
+
+  test('is shared by processes that have one key, and no token of it can be read', async () => {
+    const { client, close } = await connected('ioredis', redis.port);
+    const text = async (): Promise<string> => String(await (client as Redis).get(`{${key}}:session`));
+    await (client as Redis).del(`{${key}}:session`);
+    const seal = randomBytes(32).toString('hex');
+    const { access_token: accessToken, refresh_token: refreshToken } = endpoint.issue();
+    await bearer({
+      store: redisStore(client, key, { seal: aesGcm(Buffer.from(seal, 'hex')), subscribe: false }),
+    }).signIn({
+      accessToken,
+      refreshToken: refreshToken,
+    });
+    const all = await start(6, { seal });
+    for (let expiry = 1; expiry <= 5; expiry++) {
+      endpoint.revokeAll();
+      expect(await everybody(all)).toEqual(good(all));
+      expect(endpoint.refreshes).toBe(expiry);
+      expect(await text()).toContain('a256gcm.');
+      expect(await text()).not.toMatch(/alice/);
+    }
+    expect(endpoint.reuses).toBe(0);
     close();
   });
 
@@ -174,7 +251,7 @@ suite(`a session in Redis${whether}`, () => {
     endpoint.revokeAll();
     for (const outcome of await everybody(all))
       expect(outcome).toBe(
-        "ERR_AUTH_REFRESH_FAILED The refresh failed, the session is kept: the store's lock could not be had.",
+        "ERR_AUTH_REFRESH_FAILED The refresh failed, the session is kept: the store's lock could not be acquired.",
       );
     expect(endpoint.refreshes).toBe(0);
     await redis.start('kept');

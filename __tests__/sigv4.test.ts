@@ -271,6 +271,17 @@ describe('against a verifier that reads the wire', () => {
     expect(await sent('/b//x/')).toBe('/b//x/');
   });
 
+  test('a URL that need not change does not change', async () => {
+    for (const service of ['service', 's3']) {
+      for (const path of ['/', '/a', '/a/b?c', '/a%20b?c=%20d&e', '/?']) {
+        const request = authRequest({ url: `https://a.example.com${path}` });
+        const { href } = request.url;
+        await sigV4({ ...PLACE, service, credentials: CREDENTIALS }).authorize(request);
+        expect(request.url.href).toBe(href);
+      }
+    }
+  });
+
   test('the verifier finds what was changed on the way', () => {
     const request = {
       method: 'GET',
@@ -634,6 +645,22 @@ describe('the clock', () => {
     expect(server.verdicts.at(-1)).toBeUndefined();
   });
 
+  test.each([
+    ['<Code>RequestTimeTooSkewed</Code>', 60_000, true],
+    ['<Code>RequestExpired</Code>', 4_000, false],
+    ['<Code>SignatureDoesNotMatch</Code>', 60_000, false],
+    ['<Code>SignatureDoesNotMatch</Code>', 241_000, true],
+    ['', 60_000, false],
+    ['', 241_000, true],
+  ])('after %j the clock must have been corrected by enough (%s ms: %s)', async (data, correctedMs, isWorthIt) => {
+    const scheme = sigV4({ ...PLACE, credentials: CREDENTIALS });
+    const request = authRequest({ url: 'https://a.test/', now: NOW });
+    await scheme.authorize(request);
+    const response = { status: 403, headers: {}, data } as AxiosResponse;
+    const corrected = { ...request, now: NOW - correctedMs };
+    expect(await scheme.onChallenge?.({ request: corrected, response, challenges: [] })).toBe(isWorthIt);
+  });
+
   test('a time that is refused although nothing was learned stands', async () => {
     const server = await serve((_, response) => {
       response.writeHead(403, { Date: new Date().toUTCString() });
@@ -680,8 +707,8 @@ describe('options', () => {
     [{ credentials: CREDENTIALS, query: { expiresIn: 0 } }, /`query` takes .*1 to 604800/],
     [{ credentials: CREDENTIALS, query: { expiresIn: 604_801 } }, /`query` takes/],
     [{ credentials: CREDENTIALS, query: { expiresIn: 1.5 } }, /`query` takes/],
-    [{ credentials: CREDENTIALS, doubleEncode: 1 }, /`doubleEncode` takes true or false, but got 1/],
-    [{ credentials: CREDENTIALS, normalizePath: null }, /`normalizePath` takes true or false, but got null/],
+    [{ credentials: CREDENTIALS, doubleEncode: 1 }, /`doubleEncode` takes a boolean, but got 1/],
+    [{ credentials: CREDENTIALS, normalizePath: null }, /`normalizePath` takes a boolean, but got null/],
     [{ credentials: CREDENTIALS, unsignedHeaders: 'x' }, /`unsignedHeaders` takes an array of header names/],
     [{ credentials: CREDENTIALS, unsignedHeaders: ['a b'] }, /`unsignedHeaders` takes/],
   ])('%j is a TypeError', (options, message) => {

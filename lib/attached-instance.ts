@@ -39,7 +39,6 @@ export class AttachedInstance implements SessionMember {
   readonly deadlines: DeadlineTimer;
   /** Sends again: it has no interceptors and no defaults, so that a final config stays as it is. */
   readonly resender: Axios = bareAxios();
-  isDetached = false;
   /** null: open calls shared the error object. */
   private readonly _callsOfErrors = new WeakMap<object, OpenCall | null>();
   private readonly _budgets = new RetryBudgets();
@@ -49,16 +48,15 @@ export class AttachedInstance implements SessionMember {
   private _leaveSession: (() => void) | undefined;
   private readonly _joined = new WeakSet();
   private _calls = 0;
+  private readonly _life = { isDetached: false };
 
   constructor(
     private readonly _instance: AxiosInstance,
     readonly policy: Policy,
     readonly clock: Clock,
   ) {
-    const emit = emitter(policy.onEvent, () => clock.now());
-    this.emit = (event) => {
-      if (!this.isDetached) emit(event);
-    };
+    // Bound: a function made here would keep the instance alive as long as a limit is closed.
+    this.emit = emitter(policy.onEvent, clock.now.bind(clock), this._life);
     this.deadlines = new DeadlineTimer(clock);
     this.origins = new OriginRules(policy.origins, () => ownValue(_instance.defaults, 'baseURL') as string | undefined);
     this._anonymous = new SchemeState(undefined, clock);
@@ -67,6 +65,10 @@ export class AttachedInstance implements SessionMember {
     check((scheme as unknown) !== null, 'scheme', A_SCHEME, scheme);
     this._principal = principalOf(scheme, this._anonymous, clock);
     this._leaveSession = this._principal.main.session?.join(this);
+  }
+
+  get isDetached(): boolean {
+    return this._life.isDetached;
   }
 
   /** The instance's defaults as they are now, without interceptors. */
@@ -158,7 +160,7 @@ export class AttachedInstance implements SessionMember {
 
   detach(): void {
     if (this.isDetached) return;
-    this.isDetached = true;
+    this._life.isDetached = true;
     this.deadlines.checkAll();
     const used = this._principal && this.throttleOf(this._principal);
     used?.events?.stop();

@@ -51,21 +51,7 @@ export function resolveThrottle(given: ThrottleOptions | PublicThrottle | false 
 function resolve(options: ThrottleOptions, prefix: string): ThrottlePolicy {
   const { keyOf, maxQueued, shared } = withoutPrototype(options);
   checkFunctions({ [`${prefix}keyOf`]: keyOf });
-  if (shared !== undefined) {
-    check(
-      isObject(shared),
-      `${prefix}shared`,
-      'an object with close() and closedForMs(), such as redisCooldown()',
-      shared,
-    );
-    for (const name of ['close', 'closedForMs'] as const)
-      check(
-        typeof safeGet(shared, name) === 'function',
-        `${prefix}shared.${name}`,
-        'a function',
-        safeGet(shared, name),
-      );
-    checkFunctions({ [`${prefix}shared.subscribe`]: safeGet(shared, 'subscribe') });
-  }
+  const isShared = ['close', 'closedForMs'].every((name) => typeof safeGet(shared, name) === 'function');
+  check(shared === undefined || isShared, `${prefix}shared`, 'an object with close() and closedForMs()', shared);
   return { keyOf, maxQueued: atLeast(0, maxQueued, Infinity, `${prefix}maxQueued`), shared };
 }

@@ -1,4 +1,4 @@
-import { checkOptions } from './check-option.js';
+import { check } from './check.js';
 import { answer, type Hash, type Nonce, type Sent } from './digest/answer.js';
 import { md5 } from './digest/md5.js';
 import { checked, clientNonce, pairOf } from './digest/pair.js';
@@ -68,18 +68,13 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   const { algorithms = names, qop = 'auth', legacy = true, mutual = false } = withoutPrototype(options);
   if (typeof credentials !== 'function' && !pairOf(credentials))
     throw new TypeError('digest() takes { username, password }, both strings, or a function that returns them');
-  checkOptions(
-    'digest()',
-    { algorithms, qop, legacy, mutual },
-    {
-      algorithms: (got) =>
-        !(Array.isArray(got) && got.length > 0 && got.every((name) => names.includes(name as DigestAlgorithm))) &&
-        `an array of ${names.join(', ')}`,
-      qop: ['auth', 'auth-int'],
-      legacy: [true, false],
-      mutual: [true, false],
-    },
-  );
+  const given: unknown = algorithms;
+  const isKnown = (name: unknown): boolean => names.includes(name as DigestAlgorithm);
+  const isList = Array.isArray(given) && given.length > 0 && given.every(isKnown);
+  check(isList, 'digest(): `algorithms`', `an array of ${names.join(', ')}`, algorithms);
+  check(['auth', 'auth-int'].includes(qop), 'digest(): `qop`', 'auth or auth-int', qop);
+  check(typeof legacy === 'boolean', 'digest(): `legacy`', 'a boolean', legacy);
+  check(typeof mutual === 'boolean', 'digest(): `mutual`', 'a boolean', mutual);
 
   const calls = new WeakMap<object, Call>();
   /** The nonce that was accepted last, by origin and by first part of the path: an origin may have several realms. */

@@ -1,6 +1,6 @@
 import { systemClock } from './clock.js';
 import type { CryptoKeyPair } from './crypto-key.js';
-import { assertAlgorithm, dpopProver, generateKeyPair, hasProcessKey, headerIn } from './dpop/prover.js';
+import { checkAlgorithm, dpopProver, generateKeyPair, hasProcessKey, headerIn } from './dpop/prover.js';
 import type { DpopAlgorithm, DpopProver } from './dpop/prover.js';
 import { headersOf } from './http/response-headers.js';
 import { parseChallenges, type Challenge } from './http/www-authenticate.js';
@@ -44,7 +44,7 @@ export function dpop<S extends BearerScheme>(
     throw new TypeError(`dpop() takes the session of bearer(), but got ${typeof session}`);
   }
   if (typeof safeGet(prover, 'proof') !== 'function' || typeof safeGet(prover, 'heard') !== 'function') {
-    throw new TypeError(`dpop(): prover takes a dpopProver(), but got ${typeof prover}`);
+    throw new TypeError(`dpop(): \`prover\` takes a dpopProver(), but got ${typeof prover}`);
   }
   const store = sessionOf(session)?.store;
   if (store && !isLocalStore(store) && hasProcessKey(prover)) {
@@ -126,7 +126,7 @@ export function indexedDbKeyPair(name: string, algorithm = 'ES256'): () => Promi
   if (typeof name !== 'string' || name === '') {
     throw new TypeError(`indexedDbKeyPair() takes the name of a database, but got ${typeof name}`);
   }
-  assertAlgorithm('indexedDbKeyPair()', algorithm);
+  checkAlgorithm('indexedDbKeyPair()', algorithm);
   return async () => {
     const opening = indexedDB.open(name, 1);
     opening.onupgradeneeded = () => opening.result.createObjectStore('keys');

@@ -32,11 +32,16 @@ export type Emit = (event: EventBody) => void;
 
 /**
  * Returns a function that calls `listener` in a microtask of its own, in order: the listener meets no lock if it calls the
- * instance again, and its errors and rejections have no effect.
+ * instance again, and its errors and rejections have no effect. After detach() it does nothing.
  */
-export function emitter(listener: ((event: AuthEvent) => unknown) | undefined, now: () => number): Emit {
+export function emitter(
+  listener: ((event: AuthEvent) => unknown) | undefined,
+  now: () => number,
+  instance: { readonly isDetached: boolean },
+): Emit {
   if (!listener) return () => undefined;
   return (body) => {
+    if (instance.isDetached) return;
     const event = { at: now(), ...body };
     queueMicrotask(() => {
       try {

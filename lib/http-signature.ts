@@ -1,3 +1,4 @@
+import { check } from './check.js';
 import { systemClock } from './clock.js';
 import type { CryptoKey } from './crypto-key.js';
 import { AuthError } from './errors.js';
@@ -134,22 +135,21 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
 }
 
 /** Checks the options. Returns what they cover, if they say so. */
-function readComponents(given: HttpSignatureOptions): readonly Covered[] | undefined {
-  const { keyId, algorithm, key, components, digest, label = 'sig1', tag = '-', expiresIn = 1, verify } = given;
-  const check = (option: keyof HttpSignatureOptions, isRight: boolean, takes: string): void => {
-    const value = given[option];
-    const got = option === 'key' || typeof value === 'object' ? typeof value : String(value);
-    if (!isRight) wrong(`${option} takes ${takes}, but got ${got}`);
-  };
-  const isText = (value: unknown): boolean => typeof value === 'string' && /^[ -~]+$/.test(value);
-  check('keyId', isText(keyId), 'visible ASCII');
-  check('algorithm', Object.hasOwn(ALGORITHMS, algorithm), Object.keys(ALGORITHMS).join(', '));
-  check('key', Object(key) === key, 'a CryptoKey, bytes, { sign } or a function');
-  check('digest', [undefined, false, 'sha-256', 'sha-512'].includes(digest), 'sha-256, sha-512 or false');
-  check('label', /^[a-z*][a-z\d_\-.*]*$/.test(label), 'a lower-case name');
-  check('tag', isText(tag), 'visible ASCII');
-  check('expiresIn', /^[1-9]\d*$/.test(String(expiresIn)), 'whole seconds above 0');
-  check('verify', !verify || typeof safeGet(verify, 'keyLookup') === 'function', '{ keyLookup }');
+function readComponents(given: Partial<HttpSignatureOptions>): readonly Covered[] | undefined {
+  const { keyId, algorithm, key, components, digest, label, tag, expiresIn, verify } = given;
+  // The key is never shown.
+  if (Object(key) !== key) wrong('`key` takes a CryptoKey, bytes, { sign } or a function');
+  const isText = (got: unknown): boolean => typeof got === 'string' && /^[ -~]+$/.test(got);
+  const rules: [option: string, got: unknown, isRight: boolean, takes: string][] = [
+    ['keyId', keyId, isText(keyId), 'visible ASCII characters'],
+    ['algorithm', algorithm, Object.hasOwn(ALGORITHMS, String(algorithm)), Object.keys(ALGORITHMS).join(', ')],
+    ['digest', digest, [undefined, 'sha-256', 'sha-512', false].includes(digest), 'sha-256, sha-512 or false'],
+    ['label', label, /^[a-z*][a-z\d_\-.*]*$/.test(label ?? 'sig'), 'a lower-case name'],
+    ['tag', tag, tag === undefined || isText(tag), 'visible ASCII characters'],
+    ['expiresIn', expiresIn, /^[1-9]\d*$/.test(String(expiresIn ?? 1)), 'whole seconds above 0'],
+    ['verify', verify, verify === undefined || typeof safeGet(verify, 'keyLookup') === 'function', '{ keyLookup }'],
+  ];
+  for (const [option, got, isRight, takes] of rules) check(isRight, `httpSignature(): \`${option}\``, takes, got);
   return components?.map(componentOf);
 }
 

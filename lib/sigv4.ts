@@ -1,4 +1,4 @@
-import { checkOptions } from './check-option.js';
+import { check } from './check.js';
 import { systemClock, type Clock } from './clock.js';
 import { isHeaderName } from './http/header-values.js';
 import { parseHttpDate } from './http/http-date.js';
@@ -121,12 +121,10 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
             ...token,
           }
         : {};
+      const added = Object.entries(parameters).map(([name, value]) => `${name}=${encode(String(value))}`);
       // A plus means a space to some servers, and a plus to others.
-      const search = [
-        url.search.slice(1).replaceAll('+', '%20'),
-        ...Object.entries(parameters).map(([name, value]) => `${name}=${encode(String(value))}`),
-      ];
-      url.search = `?${search.filter(Boolean).join('&')}`;
+      const search = [url.search.slice(1).replaceAll('+', '%20'), ...added].filter(Boolean).join('&');
+      if (search !== url.search.slice(1)) url.search = `?${search}`;
       const path = canonicalPath(url.pathname, normalizePath, doubleEncode);
       // A URL would resolve dot segments that were encoded.
       if (!doubleEncode && !/\/\.\.?(?:\/|$)/.test(path)) url.pathname = path;
@@ -167,26 +165,21 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
 
 function checked(options: SigV4Options): SigV4Options {
   const given = withoutPrototype({ ...options });
+  const { service, region, payload, query, doubleEncode, normalizePath, unsignedHeaders } = given;
   if (typeof given.credentials !== 'function' && !hasShape(given.credentials))
     throw new TypeError('sigV4(): `credentials` takes { accessKeyId, secretAccessKey, sessionToken? } or a function');
-  const name = (got: unknown): string | false => !/^[\w-]+$/.test(String(got)) && 'a name';
-  checkOptions(
-    'sigV4()',
-    { ...given },
-    {
-      service: name,
-      region: name,
-      payload: ['signed', 'unsigned'],
-      doubleEncode: [true, false],
-      normalizePath: [true, false],
-      query: (got) => {
-        const seconds = safeGet(got, 'expiresIn');
-        const isRight =
-          typeof got === 'boolean' || (Number.isInteger(seconds) && Number(seconds) > 0 && Number(seconds) <= 604_800);
-        return !isRight && 'true, false or { expiresIn }, 1 to 604800 whole seconds';
-      },
-      unsignedHeaders: (got) => !(Array.isArray(got) && got.every(isHeaderName)) && 'an array of header names',
-    },
-  );
+  const assert = (option: string, got: unknown, takes: string, isRight: boolean): void => {
+    check(got === undefined || isRight, `sigV4(): \`${option}\``, takes, got);
+  };
+  for (const [option, got] of Object.entries({ service, region }))
+    assert(option, got, 'a name', /^[\w-]+$/.test(String(got)));
+  for (const [option, got] of Object.entries({ doubleEncode, normalizePath }))
+    assert(option, got, 'a boolean', typeof got === 'boolean');
+  assert('payload', payload, 'signed or unsigned', payload === 'signed' || payload === 'unsigned');
+  const seconds = Number(safeGet(query, 'expiresIn'));
+  const isTime = Number.isInteger(seconds) && seconds > 0 && seconds <= 604_800;
+  assert('query', query, 'a boolean or { expiresIn }, 1 to 604800 whole seconds', typeof query === 'boolean' || isTime);
+  const isNames = Array.isArray(unsignedHeaders) && unsignedHeaders.every(isHeaderName);
+  assert('unsignedHeaders', unsignedHeaders, 'an array of header names', isNames);
   return given;
 }

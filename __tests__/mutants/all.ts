@@ -1,7 +1,7 @@
 /*
  * What Stryker runs, in one file: axios and lib are loaded once for a mutant, not once for each suite. The narrowest come
  * first, since the first failure is the last. Left out is what takes a browser, a process or long, and what does not look at
- * session/, recovery/ and exchange/.
+ * session/, call/ and throttle/.
  */
 import '../parse-retry-after.test.js';
 import '../parse-rate-limit.test.js';

@@ -1,4 +1,5 @@
 import { createHash, createPublicKey, randomBytes, verify, type JsonWebKey } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import { reply, serve, type Recorder, type Seen } from './serve.js';
 
 /** The claims of a proof that is right. */
@@ -51,6 +52,10 @@ export interface DpopServer extends Recorder {
   nonces: 'none' | 'required' | 'one-time';
   /** How far its clock is ahead, in ms. */
   aheadMs: number;
+  /** Called after a refresh. */
+  onRefresh: () => void;
+  /** Answers a request to the resource instead; false: it does not. */
+  intercept: (response: ServerResponse) => boolean;
   /** The current nonce is no longer good. */
   rotate(): void;
   /** How many requests the resource got. */
@@ -105,6 +110,7 @@ export async function serveDpop(pages: Readonly<Record<string, string>> = {}): P
       server.refreshes++;
       const accessToken = randomBytes(12).toString('base64url');
       server.tokens.set(accessToken, found.jkt);
+      server.onRefresh();
       return reply(
         response,
         200,
@@ -112,6 +118,7 @@ export async function serveDpop(pages: Readonly<Record<string, string>> = {}): P
         headers,
       );
     }
+    if (server.intercept(response)) return;
     const [, accessToken] = /^DPoP (.+)$/.exec(seen.headers.authorization ?? '') ?? [];
     const found = accessToken === undefined ? 'invalid_token' : check(seen, 'resource', accessToken);
     const headers = { Date: date, ...(server.nonces !== 'none' && { 'DPoP-Nonce': next('resource') }) };
@@ -133,6 +140,8 @@ export async function serveDpop(pages: Readonly<Record<string, string>> = {}): P
     proofs: { token: [], resource: [] },
     tokens: new Map<string, string | undefined>(),
     refreshes: 0,
+    onRefresh: () => undefined,
+    intercept: () => false,
     nonces: 'none' as const,
     aheadMs: 0,
     rotate: () => {

@@ -1,6 +1,6 @@
 // oidc-provider with every kind of client that /oauth2 authenticates. Speaks with the process that forked it as
 // examples/demo/oidc-server.mjs does: { id, ask, about } in, { id, answer } or { id, error } out.
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import Provider from 'oidc-provider';
 import { listen } from '../../examples/demo/listen.mjs';
 
@@ -21,6 +21,7 @@ const CLIENTS = [
   clientOf('basic', 'client_secret_basic'),
   clientOf('post', 'client_secret_post'),
   clientOf('jwt', 'private_key_jwt', { jwks: { keys: [jwk(KEY.publicKey, { use: 'sig' })] } }),
+  clientOf('dpop', 'client_secret_post', { dpop_bound_access_tokens: true }),
   clientOf('public', 'none', { grant_types: ['authorization_code', 'refresh_token'] }),
 ];
 
@@ -42,6 +43,7 @@ function createProvider(issuer) {
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
       revocation: { enabled: true },
+      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => undefined,

@@ -2,12 +2,12 @@ import fs from 'node:fs';
 import promises from 'node:fs/promises';
 import axios from 'axios';
 import { attachAuth, bearer } from '../../lib/index.js';
-import { tokenStore, type TokenStore } from '../../lib/store.js';
+import { aesGcm, tokenStore, type TokenStore } from '../../lib/store.js';
 import { filePort } from '../../lib/stores/file.js';
 
 // A process of its own that shares a session with others through a file. It calls when it is told to, and at the named
 // point it dies as it can die anywhere: with SIGKILL, between two system calls.
-const [baseURL = '', file = '', fatal = '', refreshTimeoutMs = '10000'] = process.argv.slice(2);
+const [baseURL = '', file = '', fatal = '', refreshTimeoutMs = '10000', seal = ''] = process.argv.slice(2);
 
 /** Says where it is; a test may stop or kill it there. */
 function reach(point: string): void {
@@ -64,7 +64,7 @@ const store: TokenStore = {
 };
 const api = axios.create({ baseURL });
 const scheme = bearer({
-  store: tokenStore(store),
+  store: tokenStore(store, seal === '' ? {} : { seal: aesGcm(Buffer.from(seal, 'hex')) }),
   refreshTimeoutMs: Number(refreshTimeoutMs),
   refresh: async ({ refreshToken, client }) => {
     const answer = client.post<{ access_token: string }>('/token', { refresh_token: refreshToken ?? null });

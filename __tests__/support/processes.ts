@@ -37,8 +37,9 @@ export class Processes {
     });
   }
 
-  async start(origin: string, file: string, fatal = '', refreshTimeoutMs = 10_000): Promise<Holder> {
-    const child = fork(this.#bundle, [origin, file, fatal, String(refreshTimeoutMs)], { execArgv: [] });
+  /** `seal`: a key of 32 bytes in hex. */
+  async start(origin: string, file: string, fatal = '', refreshTimeoutMs = 10_000, seal = ''): Promise<Holder> {
+    const child = fork(this.#bundle, [origin, file, fatal, String(refreshTimeoutMs), seal], { execArgv: [] });
     this.#children.add(child);
     let hasEnded = false;
     const ended = new Promise<void>((resolve) =>

@@ -9,8 +9,8 @@ import type { VirtualClock } from './virtual-clock.js';
 
 /** Where a holder can be told to halt: it has read under the lock, is about to ask, has its answer, has written it. */
 export type Place = 'read' | 'asking' | 'answered' | 'written';
-export type Order = { call: number } | { halt: Place } | { goOn: true } | { leave: true };
-export type Word = { isReady: true } | { at: Place } | { outcomes: string[] };
+export type Order = { call: number } | { halt: Place } | { goOn: true } | { leave: true } | { degraded: true };
+export type Word = { isReady: true } | { at: Place } | { outcomes: string[] } | { reasons: string[] };
 
 /** An API and its authorization server over HTTP; the log of `endpoint` decides. */
 export async function authorizationServer(): Promise<{ endpoint: TokenEndpoint; server: Recorder }> {
@@ -46,6 +46,8 @@ export interface HolderPlan {
   readonly key: string;
   readonly origin: string;
   readonly lockMs?: number;
+  /** A key of 32 bytes in hex. */
+  readonly seal?: string;
 }
 
 /** A process that shares a session with others. */
@@ -55,8 +57,8 @@ export class Holder {
   #listener: (() => void) | undefined;
   readonly #exited: Promise<void>;
 
-  private constructor({ program, library, port, key, origin, lockMs }: HolderPlan) {
-    const args = [library, port, key, origin, lockMs ?? ''].map(String);
+  private constructor({ program, library, port, key, origin, lockMs, seal }: HolderPlan) {
+    const args = [library, port, key, origin, lockMs ?? '', seal ?? ''].map(String);
     this.#child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child.on('message', (word: Word) => {
       this.#heard.push(word);
@@ -94,6 +96,13 @@ export class Holder {
     this.tell({ goOn: true });
     const word = await this.#hear((each) => 'outcomes' in each);
     return 'outcomes' in word ? word.outcomes : [];
+  }
+
+  /** The reasons of its events `store-degraded`. */
+  async degraded(): Promise<string[]> {
+    this.tell({ degraded: true });
+    const word = await this.#hear((each) => 'reasons' in each);
+    return 'reasons' in word ? word.reasons : [];
   }
 
   tell(order: Order): void {

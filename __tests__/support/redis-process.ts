@@ -1,12 +1,13 @@
 import axios from 'axios';
 import { attachAuth, bearer, exchangeOf, isAuthError } from '../../lib/index.js';
-import { tokenStore } from '../../lib/store.js';
+import { aesGcm, type TokenStore } from '../../lib/store.js';
 import { redisPort } from '../../lib/stores/redis.js';
+import { sharedStore } from '../../lib/stores/shared-store.js';
 import { connected, type Library } from './redis-clients.js';
 import type { Order, Place, Word } from './redis-holders.js';
 
 // A process of its own: it makes calls when it is told to, says how they went, and halts where it is told to.
-const [library = 'redis', port = '', key = '', baseURL = '', lockMs = ''] = process.argv.slice(2);
+const [library = 'redis', port = '', key = '', baseURL = '', lockMs = '', seal = ''] = process.argv.slice(2);
 let halt: Place | undefined;
 let goOn: (() => void) | undefined;
 
@@ -26,29 +27,31 @@ async function main(): Promise<void> {
   const store = redisPort(client, key, lockMs === '' ? {} : { lockMs: Number(lockMs) });
   let isAlone = false;
   const api = axios.create({ baseURL, proxy: false });
+  const reasons: string[] = [];
+  const halting: TokenStore = {
+    ...store,
+    async load() {
+      const found = await store.load();
+      if (isAlone) await at('read');
+      return found;
+    },
+    async compareAndSet(expected, next) {
+      const isWritten = await store.compareAndSet(expected, next);
+      await at('written');
+      return isWritten;
+    },
+    exclusive: (work, options) =>
+      store.exclusive!(async () => {
+        isAlone = true;
+        try {
+          return await work();
+        } finally {
+          isAlone = false;
+        }
+      }, options),
+  };
   const scheme = bearer({
-    store: tokenStore({
-      ...store,
-      async load() {
-        const found = await store.load();
-        if (isAlone) await at('read');
-        return found;
-      },
-      async compareAndSet(expected, next) {
-        const isWritten = await store.compareAndSet(expected, next);
-        await at('written');
-        return isWritten;
-      },
-      exclusive: (work, options) =>
-        store.exclusive!(async () => {
-          isAlone = true;
-          try {
-            return await work();
-          } finally {
-            isAlone = false;
-          }
-        }, options),
-    }),
+    store: sharedStore('redisStore', halting, seal === '' ? {} : { seal: aesGcm(Buffer.from(seal, 'hex')) }, key),
     refresh: async ({ refreshToken, client: lent }) => {
       await at('asking');
       const answer = await lent.post<{ access_token: string }>('/token', { refresh_token: refreshToken ?? null });
@@ -56,10 +59,16 @@ async function main(): Promise<void> {
       return answer.data;
     },
   });
-  attachAuth(api, { scheme });
+  attachAuth(api, {
+    scheme,
+    onEvent: (event) => {
+      if (event.type === 'store-degraded') reasons.push(event.reason);
+    },
+  });
   process.on('message', (order: Order) => {
     if ('halt' in order) halt = order.halt;
     if ('goOn' in order) goOn?.();
+    if ('degraded' in order) say({ reasons });
     if ('leave' in order) {
       close();
       process.disconnect();

@@ -1,5 +1,6 @@
+import axios from 'axios';
 import { httpSignature, type SignatureAlgorithm } from '../../lib/http-signature.js';
-import { drive } from './port-driver.js';
+import { attachAuth } from '../../lib/index.js';
 
 // What runs in a page. Nothing here may import a module of Node.
 const bytes = (base64: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
@@ -24,7 +25,8 @@ export async function call(given: {
     key: bytes(signing),
     verify: { keyLookup: () => ({ key, algorithm }), requiredComponents: ['@status', 'content-digest'], digest: true },
   });
-  const api = drive(scheme, { defaults: { adapter, baseURL: location.origin } });
+  const api = axios.create({ adapter, baseURL: location.origin });
+  attachAuth(api, { scheme });
   return api.post<unknown>('/orders?b=2&a=1 x', { text: 'é€' }).then(
     ({ data }) => data,
     (error: unknown) => (error as { code?: string }).code ?? String(error),

@@ -1,12 +1,19 @@
 import axios from 'axios';
 import { attachAuth, bearer, exchangeOf, type BearerScheme, type TokenResponse } from '../../lib/index.js';
+import { aesGcm } from '../../lib/store.js';
 import { webStorageStore } from '../../lib/web.js';
 
 // What runs in a page: one tab of an app. Nothing here may import a module of Node.
 const name = location.hash.slice(1);
+const options = new URLSearchParams(location.search);
+const key = options
+  .get('key')
+  ?.match(/../g)
+  ?.map((byte) => parseInt(byte, 16));
 const api = axios.create();
 export const scheme: BearerScheme = bearer({
-  store: webStorageStore('session'),
+  store: webStorageStore('session', key && { seal: aesGcm(new Uint8Array(key)) }),
+  refreshTimeoutMs: Number(options.get('refreshTimeoutMs') ?? 10_000),
   refresh: async ({ refreshToken, client, signal }) =>
     (await client.post<TokenResponse>('/token', { refresh_token: refreshToken ?? null, tab: name }, { signal })).data,
 });

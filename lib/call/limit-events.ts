@@ -8,6 +8,7 @@ const NOTICEABLE_MS = 1_000;
 /** Emits `throttled` and `resumed` of the limits that the calls of one instance count against. */
 export class LimitEvents {
   private readonly _closed = new Map<string, { readonly until: number; readonly cancel: Cancel }>();
+  private _isStopped = false;
 
   constructor(
     private readonly _throttle: Throttle,
@@ -18,30 +19,34 @@ export class LimitEvents {
   /** Called when a call of these keys was refused or granted, or waits for a closed time that has grown. */
   check(keys: ThrottleKeys): void {
     const queue = this._throttle.queueOf(keys);
-    const { key = keys[0], closedForMs = 0, waiting } = queue ?? {};
+    if (this._isStopped) return;
+    if (!queue || queue.closedForMs === 0) {
+      this._emitResumed();
+      return;
+    }
+    const { key, closedForMs, waiting } = queue;
     const emitted = this._closed.get(key);
     const until = this._clock.monotonic() + closedForMs;
-    if (closedForMs > 0 && emitted && until <= emitted.until + NOTICEABLE_MS) return;
+    if (emitted && until <= emitted.until + NOTICEABLE_MS) return;
     emitted?.cancel();
-    this._closed.delete(key);
-    if (closedForMs > 0) {
-      const cancel = alarm(
-        this._clock,
-        closedForMs,
-        () => {
-          this.check([key]);
-        },
-        'idle',
-      );
-      this._closed.set(key, { until, cancel });
-      const resumesAt = Math.round(this._clock.now() + closedForMs);
-      this._emit({ type: 'throttled', key, resumesAt, waiting: waiting?.size ?? 0 });
-    } else if (emitted) this._emit({ type: 'resumed', key });
+    const cancel = alarm(this._clock, closedForMs, this.check.bind(this, [key]), 'idle');
+    this._closed.set(key, { until, cancel });
+    const resumesAt = Math.round(this._clock.now() + closedForMs);
+    this._emit({ type: 'throttled', key, resumesAt, waiting: waiting.size });
   }
 
   /** Ends the events, and their timers. */
   stop(): void {
+    this._isStopped = true;
     for (const { cancel } of this._closed.values()) cancel();
-    this._closed.clear();
+  }
+
+  private _emitResumed(): void {
+    for (const [key, { cancel }] of this._closed) {
+      if (this._throttle.closedForMs([key]) > 0) continue;
+      cancel();
+      this._closed.delete(key);
+      this._emit({ type: 'resumed', key });
+    }
   }
 }

@@ -1,3 +1,4 @@
+import { check } from '../check.js';
 import { systemClock } from '../clock.js';
 import type { CryptoKeyPair } from '../crypto-key.js';
 import { AuthError } from '../errors.js';
@@ -43,7 +44,6 @@ interface Server {
 
 /** Marks a prover whose key ends with this process. */
 const PROCESS_KEY = Symbol.for('axios-attach-auth.processKey');
-const ALGORITHMS = ['ES256', 'Ed25519', 'RS256', 'PS256'];
 
 /**
  * Returns a prover. A token is bound to the key that requested it: give one prover to `dpop()` and to its grant.
@@ -61,9 +61,9 @@ export function dpopProver(
 ): DpopProver {
   const { keyPair, algorithm = 'ES256' } = withoutPrototype(options);
   if (keyPair !== undefined && typeof keyPair !== 'function' && !safeGet(keyPair, 'privateKey')) {
-    throw new TypeError(`dpopProver(): keyPair takes a CryptoKeyPair or a function, but got ${typeof keyPair}`);
+    throw new TypeError(`dpopProver(): \`keyPair\` takes a CryptoKeyPair or a function, but got ${typeof keyPair}`);
   }
-  assertAlgorithm('dpopProver()', algorithm);
+  checkAlgorithm('dpopProver()', algorithm);
   const servers = new Map<string, Server>();
   /** Where requests without a token were sent. */
   const endpoints = new Set<string>();
@@ -85,7 +85,8 @@ export function dpopProver(
   };
 
   const prover: DpopProver = {
-    async proof({ url, method, accessToken, nonce, now }) {
+    async proof(request) {
+      const { url, method, accessToken, nonce, now } = withoutPrototype(request);
       const { origin, htu } = targetOf(url);
       if (accessToken === undefined) endpoints.add(htu);
       const signer = await keys();
@@ -117,9 +118,9 @@ export function hasProcessKey(prover: DpopProver): boolean {
   return PROCESS_KEY in prover;
 }
 
-export function assertAlgorithm(name: string, algorithm: string): void {
-  if (ALGORITHMS.includes(algorithm)) return;
-  throw new TypeError(`${name}: algorithm takes ${ALGORITHMS.join(', ')}, but got ${algorithm}`);
+export function checkAlgorithm(name: string, algorithm: string): void {
+  const algorithms = ['ES256', 'Ed25519', 'RS256', 'PS256'];
+  check(algorithms.includes(algorithm), `${name}: \`algorithm\``, algorithms.join(', '), algorithm);
 }
 
 export async function generateKeyPair(algorithm: DpopAlgorithm): Promise<CryptoKeyPair> {

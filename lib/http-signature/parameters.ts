@@ -1,3 +1,5 @@
+import type * as StructuredHeaders from 'structured-headers';
+
 /** Parameters of a component (RFC 9421 §2.1, §2.2.8, §2.4). */
 export interface Parameters {
   /** The header as a structured field in strict form. Needs the package `structured-headers`. */
@@ -21,7 +23,7 @@ export async function valueWith(
   if (name !== undefined) return queryParam(url, name);
   if (!lines) return undefined;
   if (bs) return lines.map((line) => `:${btoa(line)}:`).join(', ');
-  const { parseDictionary, parseList, serializeDictionary, serializeList } = await import('structured-headers');
+  const { parseDictionary, parseList, serializeDictionary, serializeList } = await structuredHeaders();
   const value = lines.join(', ');
   if (key !== undefined) {
     const member = parseDictionary(value).get(key);
@@ -32,6 +34,16 @@ export async function valueWith(
     return serializeList(parseList(value));
   } catch {
     return serializeDictionary(parseDictionary(value));
+  }
+}
+
+/** Loads the optional peer. Inside `try`, bundlers do not insist on finding it. */
+export async function structuredHeaders(): Promise<typeof StructuredHeaders> {
+  try {
+    return await import('structured-headers');
+  } catch (cause) {
+    const what = '`verify`, and components with `sf` or `key`,';
+    throw new Error(`httpSignature(): ${what} need the package structured-headers`, { cause });
   }
 }
 

@@ -1,4 +1,4 @@
-import { parseDictionary, serializeList, type Dictionary, type InnerList } from 'structured-headers';
+import type { Dictionary, InnerList } from 'structured-headers';
 import type { CryptoKey } from '../crypto-key.js';
 import { AuthError } from '../errors.js';
 import { bodyView } from '../http/body.js';
@@ -7,6 +7,7 @@ import { safeGet, withoutPrototype } from '../safe-read.js';
 import { toBase64 } from '../schemes/hash.js';
 import type { AuthAnswer, AuthRequest } from '../schemes/scheme.js';
 import { base64Digest, componentOf, linesOf, parametersFor, signatureBase, type Message } from './message.js';
+import { structuredHeaders } from './parameters.js';
 
 /** How responses are verified. */
 export interface VerifyOptions {
@@ -36,8 +37,8 @@ export async function verifyResponse(answer: AuthAnswer, options: VerifyOptions)
   const message = { headers: rawHeaders(response.request) ?? response.headers, status, request };
   if (!linesOf(message, 'signature-input') && (isRefusal || status === 429 || status >= 500)) return;
   try {
-    const signatures = dictionaryOf(message, 'signature');
-    for (const [label, list] of dictionaryOf(message, 'signature-input')) {
+    const signatures = await dictionaryOf(message, 'signature');
+    for (const [label, list] of await dictionaryOf(message, 'signature-input')) {
       const covered = await verifySignature(list as InnerList, signatures.get(label)?.[0], message, options);
       if (!covered) continue;
       await verifyBody(received, covered, message, options.digest);
@@ -72,6 +73,7 @@ async function verifySignature(
     const id = required.replace(/^[^";]+/, '"$&"');
     assert(covered.includes(id), `its signature does not cover ${id}`);
   }
+  const { serializeList } = await structuredHeaders();
   const base = await signatureBase(components, serializeList([list]), message);
   const parameters = parametersFor(algorithm, key);
   assert(await crypto.subtle.verify(parameters, key, signature as ArrayBuffer, base), 'its signature is wrong');
@@ -91,7 +93,7 @@ async function verifyBody(received: unknown, covered: string[], message: Message
   if (digest === false || message.request?.method === 'HEAD' || message.status === 304) return;
   const body = linesOf(message, 'content-encoding') ? undefined : await bodyView(received).bytes();
   let isVerified = body?.length === 0;
-  for (const [algorithm, [value]] of dictionaryOf(message, 'content-digest')) {
+  for (const [algorithm, [value]] of await dictionaryOf(message, 'content-digest')) {
     if (!body || !/^sha-(?:256|512)$/.test(algorithm)) continue;
     const isMatch = toBase64(new Uint8Array(value as ArrayBuffer)) === (await base64Digest(algorithm, body));
     assert(isMatch, 'its body does not match its Content-Digest');
@@ -100,7 +102,8 @@ async function verifyBody(received: unknown, covered: string[], message: Message
   assert(isVerified || !digest, 'its body has no covered Content-Digest that can be verified');
 }
 
-function dictionaryOf(message: Message, name: string): Dictionary {
+async function dictionaryOf(message: Message, name: string): Promise<Dictionary> {
+  const { parseDictionary } = await structuredHeaders();
   return parseDictionary((linesOf(message, name) ?? []).join(', '));
 }
 

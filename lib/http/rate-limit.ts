@@ -120,7 +120,7 @@ function perSecond(member: Member): number {
 function parseMembers(text: string | undefined): Member[] {
   if (text === undefined || text.length > LONGEST_TEXT) return [];
   const members = [new Map<string, string>()];
-  for (const [piece] of text.matchAll(/"(?:[^"\\]|\\.)*"|[^",;]+|[",;]/g)) {
+  for (const [piece] of text.matchAll(/[^",;]*"(?:[^"\\]|\\.)*"|[^",;]+|[",;]/g)) {
     if (piece === ',') members.push(new Map());
     const [, name = '', value = ''] = /^(?:([a-z*][\w.*-]*)=)?(.*)$/is.exec(piece.trim()) ?? [];
     if (!/^[",;]?$/.test(value)) members.at(-1)?.set(name.toLowerCase(), value);

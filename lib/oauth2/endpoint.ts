@@ -48,8 +48,8 @@ export function endpoint(
       return response;
     };
     const response = await post();
-    // A nonce is required (RFC 9449 §8): once more with a new proof, and a new assertion of the client.
-    return dpop && errorCode(response) === 'use_dpop_nonce' ? post() : response;
+    // A nonce is required (RFC 9449 §8), or the clock is wrong: once more with a new proof, and a new assertion of the client.
+    return dpop && /^(?:use_dpop_nonce|invalid_dpop_proof)$/.test(errorCode(response) ?? '') ? post() : response;
   };
 }
 
@@ -87,15 +87,16 @@ async function send(client: AxiosInstance, config: AxiosRequestConfig, headers?:
       auth: null as never,
       socketPath: null,
       headers: { accept: 'application/json', authorization: false, ...Object.fromEntries(headers ?? []) },
+      // A client that redacts its errors could change the error code.
+      validateStatus: null,
       responseType: 'text',
       transformRequest: [],
       transformResponse: [],
     });
   } catch (error) {
-    const { response, code, message } = error as AxiosError;
     // Without the request, which holds the form.
-    if (!response) throw Object.assign(new Error(message), { code });
-    return response;
+    const { code, message } = error as AxiosError;
+    throw Object.assign(new Error(message), { code });
   }
 }
 

@@ -23,15 +23,15 @@ export function equalJitter({ baseDelayMs, maxDelayMs }: Backoff, failures: numb
   return longest / 2 + (chance * longest) / 2;
 }
 
-/** As many calls as one has attempts (`maxThrottledAttempts`): a refusal costs each of them less than one. */
+/** As many calls as one call has attempts (`maxThrottledAttempts`): a refusal costs each of them less than one. */
 const CROWD = 6;
 
 /**
- * Equal jitter for calls that are refused one after the other. While a crowd waits, the step doubles with each third refusal:
- * each call loses few attempts, and the limit is found open sooner.
+ * Equal jitter for a limit that does not say when it opens. While a crowd waits, each refusal counts half: calls lose few
+ * attempts, and the limit is found open sooner. Source: `npm run test:drain`, 0 to 1 less and a half to a third do equally well.
  */
 export function crowdJitter(backoff: Backoff, refusals: number, waiting: number, chance: number): number {
-  return equalJitter(backoff, 1 + refusals / (waiting < CROWD ? 1 : 3), chance);
+  return equalJitter(backoff, (1 + refusals) / (waiting < CROWD ? 1 : 2), chance);
 }
 
 /** What the server asked for and a little more, never less. Where it asked for nothing (0), the backoff stands. */

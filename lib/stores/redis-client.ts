@@ -1,6 +1,6 @@
 import { safeGet } from '../safe-read.js';
 
-/** What a client brings back; of it we read numbers, texts and null. */
+/** A reply of Redis: a number, a text, an array or null. */
 type Reply = PromiseLike<unknown>;
 
 /** A connection that only listens. */
@@ -8,7 +8,7 @@ interface Subscriber {
   on(event: 'error' | 'ready' | 'connect', listener: () => void): unknown;
 }
 
-/** What is needed of a client of `redis` (node-redis) 5 or later: a single one, or one of a cluster or of sentinels. */
+/** The part of a client of `redis` (node-redis) 5 or later that is used: a single client, or one of a cluster or of sentinels. */
 export interface NodeRedisClient {
   eval(script: string, options: { keys: string[]; arguments: string[] }): Reply;
   evalSha: unknown;
@@ -20,7 +20,7 @@ export interface NodeRedisClient {
   };
 }
 
-/** What is needed of a client of `ioredis` 5 or later, single or cluster. */
+/** The part of a client of `ioredis` 5 or later that is used, single or cluster. */
 export interface IoRedisClient {
   eval(script: string, keyCount: number, ...keysAndArguments: string[]): Reply;
   evalsha: unknown;
@@ -35,18 +35,18 @@ export interface IoRedisClient {
   };
 }
 
-/** A connected client of `redis` or `ioredis` that the app owns: it is neither closed nor configured here. */
+/** A connected client of `redis` or `ioredis`. The app owns it: it is neither closed nor configured here. */
 export type RedisClient = NodeRedisClient | IoRedisClient;
 
-/** What the store needs of Redis, whichever client talks to it. */
+/** The operations that the store needs, over either client. */
 export interface Redis {
-  /** Runs a script; what it rejects with holds nothing that was sent. */
+  /** Runs a script. Its errors contain nothing that was sent. */
   run(script: string, keys: readonly string[], ...args: readonly string[]): Promise<unknown>;
-  /** Listens over a connection of its own; `onReady` at each time that it does (again). Returns the way to close it. */
+  /** Subscribes over a connection of its own. Calls `onReady` after each (re)connection. Returns the function that closes it. */
   listen(channels: readonly string[], onMessage: (message: string) => void, onReady: () => void): () => void;
 }
 
-/** undefined: neither of the two clients. */
+/** Returns undefined if it is neither of the two clients. */
 export function redisOf(client: RedisClient): Redis | undefined {
   const has = (...names: string[]): boolean => names.every((name) => typeof safeGet(client, name) === 'function');
   if (!has('eval', 'duplicate')) return undefined;
@@ -57,10 +57,10 @@ export function redisOf(client: RedisClient): Redis | undefined {
 function nodeRedis(client: NodeRedisClient): Redis {
   return {
     run: (script, keys, ...args) =>
-      answered(async () => client.eval(script, { keys: [...keys], arguments: [...args] })),
+      executed(async () => client.eval(script, { keys: [...keys], arguments: [...args] })),
     listen(channels, onMessage, onReady) {
       const connection = client.duplicate();
-      // Without a listener an 'error' would end the process; whatever it is, the client connects again.
+      // Without a listener an 'error' would end the process. The client reconnects by itself.
       connection.on('error', nothing);
       const begin = (): void => {
         // Subscribing again with the same listener changes nothing.
@@ -78,7 +78,7 @@ function nodeRedis(client: NodeRedisClient): Redis {
 
 function ioRedis(client: IoRedisClient): Redis {
   return {
-    run: (script, keys, ...args) => answered(async () => client.eval(script, keys.length, ...keys, ...args)),
+    run: (script, keys, ...args) => executed(async () => client.eval(script, keys.length, ...keys, ...args)),
     listen(channels, onMessage, onReady) {
       const connection = client.duplicate();
       connection.on('error', nothing);
@@ -91,35 +91,35 @@ function ioRedis(client: IoRedisClient): Redis {
       connection.on('ready', () => {
         Promise.resolve(connection.subscribe(...channels)).then(onReady, nothing);
       });
-      // Made with `lazyConnect`: it waits to be told.
+      // Created with `lazyConnect`.
       if (connection.status === 'wait') Promise.resolve(connection.connect()).catch(nothing);
       return () => connection.disconnect();
     },
   };
 }
 
-/** Errors of Redis clients hold the command with all its arguments, tokens among them: name and code are left of them. */
-async function answered(question: () => Promise<unknown>): Promise<unknown> {
+/** Errors of Redis clients contain the command with its arguments, tokens among them. Only name and code are kept. */
+async function executed(command: () => Promise<unknown>): Promise<unknown> {
   try {
-    return await question();
+    return await command();
   } catch (error) {
     const [name, code, message] = ['name', 'code', 'message'].map((key) => String(safeGet(error, key)));
-    // What Redis itself says begins with its code: NOPERM, READONLY, WRONGTYPE.
+    // A message of Redis begins with its code: NOPERM, OOM, READONLY.
     const reason = [code, /^[A-Z]{2,12}(?= )/.exec(message ?? '')?.[0]].find((each) =>
       /^[A-Z_]{2,30}$/.test(each ?? ''),
     );
     const who = /^\w{1,40}$/.test(name ?? '') ? name : 'Error';
-    throw redisError(`it answered with ${[who, reason].filter(Boolean).join(' ')}`, reason);
+    throw redisError(`it failed with ${[who, reason].filter(Boolean).join(' ')}`, reason);
   }
 }
 
 export function redisError(why: string, code: string | undefined): Error {
   return Object.assign(
-    new Error(`redisStore(): Redis did not do what it was asked: ${why}.`),
+    new Error(`redisStore(): a command of Redis was not executed: ${why}.`),
     code !== undefined && { code },
   );
 }
 
 function nothing(): void {
-  // Listening is a hint: without it holders look for themselves.
+  // Messages are hints: without them holders read when they need to.
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { SharedCooldown } from '../options.js';
 import { ownValue } from '../safe-read.js';
 import { redisOf, type RedisClient } from './redis-client.js';
-import { redisNews } from './redis-news.js';
+import { redisMessages } from './redis-messages.js';
 
 export interface RedisCooldownOptions {
   /**
@@ -44,7 +44,7 @@ export function redisCooldown(client: RedisClient, options: RedisCooldownOptions
     throw new TypeError(`redisCooldown(): prefix takes a non-empty string without braces, but got ${typeof prefix}`);
   // The text in braces decides where in a cluster a key is stored.
   const channel = `{${prefix}}:closed`;
-  const news = redisNews(redis, [channel]);
+  const messages = redisMessages(redis, [channel]);
   /** By hash. */
   const keys = new Map<string, string>();
   const hashOf = (key: string): string => {
@@ -64,7 +64,7 @@ export function redisCooldown(client: RedisClient, options: RedisCooldownOptions
       await redis.run(CLOSE, [`${channel}:${hash}`], String(Math.max(1, Math.ceil(forMs))), channel, hash);
     },
     subscribe: (onClosed) =>
-      news.listen((message) => {
+      messages.listen((message) => {
         if (message === undefined) {
           // The connection is there again, and may have missed some.
           for (const key of keys.values())

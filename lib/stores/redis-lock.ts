@@ -1,38 +1,38 @@
 import { alarm, stopwatch, type Cancel, type Clock } from '../clock.js';
 import { redisError, type Redis } from './redis-client.js';
-import type { RedisNews } from './redis-news.js';
+import type { RedisMessages } from './redis-messages.js';
 
-/** What is published when the lock is free. */
-const FREE = 'free';
-/** A holder that Redis has seen and sees no more gets so long to show itself. */
-const GONE_MS = 600;
-const RENEWAL_MS = GONE_MS / 3;
+/** Published when the lock is released. */
+const RELEASED = 'free';
+/** How long a holder keeps the lock after its connection was seen to close: time to reconnect and renew it three times. */
+const GRACE_MS = 600;
+const RENEWAL_MS = GRACE_MS / 3;
 const POLL_MS = 200;
-/** A connection that takes longer to listen is not waited for. */
-const LISTEN_LIMIT_MS = 250;
-/** As everywhere in a session: who does not answer within 2 s is away. */
-const ANSWER_LIMIT_MS = 2_000;
+/** A subscription that takes longer is not waited for. */
+const SUBSCRIBE_LIMIT_MS = 250;
+/** The time limit of every access to a store. */
+const REPLY_LIMIT_MS = 2_000;
 
 /*
- * The lock is a key that expires. Who holds it listens on a channel of its own over a second connection. The kernel
- * closes that when the process dies, and Redis sees it at once; it stays open while the process is only busy or stopped. So the lock
- * lasts long enough for a busy holder, and a dead one is still found out within a second: the remaining time of a holder
- * that was seen listening and does not listen any more is cut short, and it can be had when that, too, has passed.
+ * The lock is a key that expires after `lockMs` (ARGV[2]) and is renewed while it is held. Its holder subscribes to a channel of its own over a
+ * second connection. The kernel closes that connection when the process dies, and Redis notices it at once. It stays open
+ * while the process is busy or stopped. So `lockMs` can outlast a busy holder, and a dead one still loses the lock within a second: if a holder was
+ * seen subscribed ('+') and no longer is, the rest of its time is cut to ARGV[3].
  */
-const CLAIM = `
-local function listens(id)
+const ACQUIRE = `
+local function isSubscribed(id)
   local count = redis.pcall('pubsub', 'numsub', ARGV[4] .. id)
   return not count.err and count[2] > 0
 end
 local held = redis.call('get', KEYS[1])
 local holder, mark = string.match(held or '', '^(.*)([+-])$')
 if not held or holder == ARGV[1] then
-  redis.call('set', KEYS[1], ARGV[1] .. (listens(ARGV[1]) and '+' or '-'), 'px', ARGV[2])
+  redis.call('set', KEYS[1], ARGV[1] .. (isSubscribed(ARGV[1]) and '+' or '-'), 'px', ARGV[2])
   return 0
 end
 local left = redis.call('pttl', KEYS[1])
 local limit = left < 0 and tonumber(ARGV[2]) or left
-if mark == '+' and not listens(holder) then limit = math.min(limit, tonumber(ARGV[3])) end
+if mark == '+' and not isSubscribed(holder) then limit = math.min(limit, tonumber(ARGV[3])) end
 if limit ~= left then redis.call('pexpire', KEYS[1], limit) end
 return limit + 1
 `;
@@ -40,18 +40,18 @@ return limit + 1
 const RELEASE = `
 if string.match(redis.call('get', KEYS[1]) or '', '^(.*)[+-]$') == ARGV[1] then
   redis.call('del', KEYS[1])
-  redis.pcall('publish', ARGV[2], '${FREE}')
+  redis.pcall('publish', ARGV[2], '${RELEASED}')
 end
 `;
 
-export interface RedisLockPlan {
+export interface RedisLockOptions {
   readonly redis: Redis;
   readonly clock: Clock;
-  /** undefined: nothing is listened to. */
-  readonly news: RedisNews | undefined;
+  /** undefined: there is no subscription. */
+  readonly messages: RedisMessages | undefined;
   readonly key: string;
   readonly channel: string;
-  /** A channel of each holder's own is this and its id. */
+  /** The channel of each holder is this and its id. */
   readonly holderChannel: string;
   readonly id: string;
   readonly lockMs: number;
@@ -59,22 +59,32 @@ export interface RedisLockPlan {
 
 export interface RedisLock {
   exclusive<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
-  /** Who holds the lock and was stopped for longer than it lasts has to get in line again; settles when there is nothing (more) to wait for. */
-  regained(): Promise<void>;
+  /** Resolves at once unless this process holds the lock and was stopped for longer than it lasts. Then it queues for the lock again. */
+  reacquired(): Promise<void>;
 }
 
-export function redisLock({ redis, clock, news, key, channel, holderChannel, id, lockMs }: RedisLockPlan): RedisLock {
-  /** Those of this process wait here for each other, and one of them for Redis. */
+export function redisLock({
+  redis,
+  clock,
+  messages,
+  key,
+  channel,
+  holderChannel,
+  id,
+  lockMs,
+}: RedisLockOptions): RedisLock {
+  /** The callers of this process wait for each other here, and one of them at Redis. */
   let last: Promise<unknown> = Promise.resolve();
-  /** Since the lock was last known to be ours. */
+  /** Since the lock was last known to be held. */
   let heldMs = stopwatch(clock);
-  let takes = 0;
-  let takeAgain: (() => Promise<void>) | undefined;
+  let acquisitions = 0;
+  let acquireAgain: (() => Promise<void>) | undefined;
 
-  async function claim(): Promise<number> {
+  /** Acquires or renews the lock. Returns 0, or the ms that its holder has left. */
+  async function ask(): Promise<number> {
     const passedMs = stopwatch(clock);
-    const args = [id, lockMs, GONE_MS, holderChannel].map(String);
-    const leftMs = Number(await redis.run(CLAIM, [key], ...args));
+    const args = [id, lockMs, GRACE_MS, holderChannel].map(String);
+    const leftMs = Number(await redis.run(ACQUIRE, [key], ...args));
     if (leftMs === 0) heldMs = passedMs;
     return leftMs;
   }
@@ -83,31 +93,31 @@ export function redisLock({ redis, clock, news, key, channel, holderChannel, id,
     redis.run(RELEASE, [key], id, channel).catch(() => undefined);
   }
 
-  /** What `promise` comes to, or after so long `elapsed`; the signal ends it sooner. No timer is left. */
+  /** Settles as `promise` does, or after `limitMs` as `elapsed` does. Rejects if the signal aborts first. */
   function limited<T>(promise: Promise<T>, limitMs: number, elapsed: () => T, signal: AbortSignal): Promise<T> {
     let cancel: Cancel | undefined;
     const limit = new Promise<void>((resolve) => (cancel = alarm(clock, limitMs, resolve, 'idle'))).then(elapsed);
     return unlessAborted(Promise.race([promise, limit]), signal).finally(() => cancel?.());
   }
 
-  async function take(signal: AbortSignal): Promise<void> {
-    const mine = ++takes;
+  async function acquire(signal: AbortSignal): Promise<void> {
+    const mine = ++acquisitions;
     let wake: (() => void) | undefined;
     const pause = (delayMs: number): Promise<void> =>
       limited(new Promise<void>((resolve) => (wake = resolve)), delayMs, () => undefined, signal);
-    const stop = news?.listen((message) => {
-      if (message === FREE || message === undefined) wake?.();
+    const stop = messages?.listen((message) => {
+      if (message === RELEASED || message === undefined) wake?.();
     });
     try {
-      if (news && !news.isHeard) await pause(LISTEN_LIMIT_MS);
+      if (messages && !messages.isSubscribed) await pause(SUBSCRIBE_LIMIT_MS);
       for (;;) {
-        const claiming = claim();
-        const leftMs = await limited(claiming, ANSWER_LIMIT_MS, unanswered, signal).catch((error: unknown) => {
-          // What was asked may still be done when Redis is back.
+        const asking = ask();
+        const leftMs = await limited(asking, REPLY_LIMIT_MS, noReply, signal).catch((error: unknown) => {
+          // Redis may still execute it later.
           const undo = (): void => {
-            if (mine === takes) release();
+            if (mine === acquisitions) release();
           };
-          claiming.then(undo, undo);
+          asking.then(undo, undo);
           throw error;
         });
         if (leftMs === 0) return;
@@ -118,20 +128,20 @@ export function redisLock({ redis, clock, news, key, channel, holderChannel, id,
     }
   }
 
-  async function keep<T>(work: () => Promise<T>): Promise<T> {
-    let isOver = false;
+  async function whileRenewing<T>(work: () => Promise<T>): Promise<T> {
+    let isDone = false;
     let cancel: Cancel | undefined;
     const renew = (): void => {
       const again = (): void => {
-        if (!isOver) renew();
+        if (!isDone) renew();
       };
-      cancel = alarm(clock, RENEWAL_MS, () => void claim().then(again, again), 'idle');
+      cancel = alarm(clock, RENEWAL_MS, () => void ask().then(again, again), 'idle');
     };
     renew();
     try {
       return await work();
     } finally {
-      isOver = true;
+      isDone = true;
       cancel?.();
       release();
     }
@@ -141,32 +151,32 @@ export function redisLock({ redis, clock, news, key, channel, holderChannel, id,
     async exclusive(work, signal) {
       const before = last;
       let leave!: () => void;
-      const gone = new Promise<void>((resolve) => (leave = resolve));
-      last = before.then(() => gone);
+      const left = new Promise<void>((resolve) => (leave = resolve));
+      last = before.then(() => left);
       let stop: (() => void) | undefined;
       try {
-        stop = news?.listen(() => undefined);
+        stop = messages?.listen(() => undefined);
         await unlessAborted(before, signal);
-        await take(signal);
-        takeAgain = () => take(signal);
-        return await keep(work);
+        await acquire(signal);
+        acquireAgain = () => acquire(signal);
+        return await whileRenewing(work);
       } finally {
-        takeAgain = undefined;
+        acquireAgain = undefined;
         stop?.();
         leave();
       }
     },
-    async regained() {
-      if (takeAgain && heldMs() >= lockMs) await takeAgain();
+    async reacquired() {
+      if (acquireAgain && heldMs() >= lockMs) await acquireAgain();
     },
   };
 }
 
-function unanswered(): never {
-  throw redisError('there is no answer within 2 s', 'ETIMEDOUT');
+function noReply(): never {
+  throw redisError('there was no reply within 2 s', 'ETIMEDOUT');
 }
 
-/** What `promise` comes to, unless the signal is first. */
+/** Settles as `promise` does, unless the signal aborts first. */
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => {

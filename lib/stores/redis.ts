@@ -4,20 +4,20 @@ import { ownValue } from '../safe-read.js';
 import type { SessionStore } from '../session/store.js';
 import { redisOf, type RedisClient } from './redis-client.js';
 import { redisLock } from './redis-lock.js';
-import { redisNews } from './redis-news.js';
+import { redisMessages } from './redis-messages.js';
 import { sharedStore, type SealOptions } from './shared-store.js';
 import { parseStored, type StoredSession, type TokenStore } from './token-store.js';
 
 export interface RedisStoreOptions extends SealOptions {
   /**
-   * Ms that the lock outlives the last sign of a holder of which Redis cannot tell whether it lives: one whose machine or
-   * network is gone, or that is stopped. 1000 to 60 000. A holder whose process is busy for longer loses
-   * the lock, and another may then use the same refresh token. @default 5000
+   * In ms, 1000 to 60 000: how long the lock outlives its last renewal if Redis cannot tell whether the holder lives (its machine or network is
+   * gone, it is stopped, or there is no subscription). A holder renews it five times a second, as long as a refresh takes. One
+   * whose process blocks for longer than this loses the lock, and another may send the same refresh token. @default 5000
    */
   readonly lockMs?: number | undefined;
   /**
-   * false: no second connection is made. Changes of other holders are then found at the next refresh, the next 401 or
-   * expiry, and a lock whose holder was killed lasts `lockMs`. @default true
+   * `false`: no second connection is made. Then changes of other holders are found at the next refresh, the next 401 or
+   * expiry, and the lock of a killed holder lasts `lockMs`, instead of less than a second. @default true
    */
   readonly subscribe?: boolean | undefined;
 }
@@ -26,13 +26,13 @@ const LOCK_MS = 5_000;
 const SHORTEST_LOCK_MS = 1_000;
 const LONGEST_LOCK_MS = 60_000;
 
-/** By way of a script: so it is never read from a replica, which may be behind. */
+/** A script, since it is never sent to a replica, which may be behind. */
 const READ = `
 local text = redis.call('get', KEYS[1])
 return text and {text, redis.sha1hex(text)}
 `;
 
-/** Replaces just what was read. What was no session is kept aside. */
+/** Replaces the text whose hash is ARGV[1]. A text that is no session is kept aside. */
 const REPLACE = `
 local text = redis.call('get', KEYS[1])
 if (text and redis.sha1hex(text) or '') ~= ARGV[1] then return 0 end
@@ -43,19 +43,17 @@ return 1
 `;
 
 /**
- * Keeps a session in Redis, for all processes and machines that name the same key: one of them refreshes, the others find
- * what it got.
+ * Keeps a session in Redis, for all processes and machines that use the same key. One of them refreshes, the others use its
+ * tokens.
  *
- * It is stored as JSON under `{key}:session`, without an expiry; the lock is `{key}:lock`, the channel `{key}:news`. The
- * tokens stand there as they are: who may read Redis may use them.
+ * It is stored as JSON under `{key}:session`, without an expiry. The lock is `{key}:lock`, the channel of changes
+ * `{key}:changes`. Without `seal` the tokens can be read by all who can read Redis. A value that is no session counts as none, and the next
+ * write moves it to `{key}:bad`. If Redis fails or does not reply within 2 s, the session goes on in memory (event
+ * `store-degraded`), but is not refreshed without the lock. Errors contain the name and code of the client's error only.
  *
- * @param client A client of `redis` 5 or later or of `ioredis` 5 or later, single or cluster. It stays the app's own, which
- *   connects, configures and closes it. Listening is done over a `duplicate()` of it, from when the session is attached or
- *   subscribed to until it is no more.
- * @param key Which session: one key for each principal, such as `session:42`. A non-empty string without braces.
- * @returns A store. `exclusive()` rejects with the signal's reason while it waits, with the code ETIMEDOUT when Redis does
- *   not answer within 2 s. What Redis refuses rejects with an error that says the name and code of the client's own error and
- *   nothing of what was sent. What is found that is no session counts as nothing, and is moved to `{key}:bad` by the next write.
+ * @param client A client of `redis` 5 or later or of `ioredis` 5 or later, single or cluster. The app connects, configures
+ *   and closes it. Changes are received over a `duplicate()` of it, while the session is attached or subscribed to.
+ * @param key Names the session, one for each principal: `session:42`. A non-empty string without braces.
  * @throws TypeError for another client, key or option.
  */
 export function redisStore(client: RedisClient, key: string, options: RedisStoreOptions = {}): SessionStore {
@@ -73,28 +71,28 @@ export function redisPort(
   if (!redis) throw wrong('client', 'a client of `redis` or `ioredis`', client);
   if (typeof key !== 'string' || !/^[^{}]+$/.test(key)) throw wrong('key', 'a non-empty string without braces', key);
   const { lockMs, subscribe } = checked(options);
-  // What stands in braces decides where in a cluster a key lives.
-  const [session, bad, channel] = ['session', 'bad', 'news'].map((part) => `{${key}}:${part}`) as [
+  // A cluster places keys by the part in braces.
+  const [session, bad, channel] = ['session', 'bad', 'changes'].map((part) => `{${key}}:${part}`) as [
     string,
     string,
     string,
   ];
   const id = randomUUID();
   const holderChannel = `{${key}}:holder:`;
-  const news = subscribe ? redisNews(redis, [channel, holderChannel + id]) : undefined;
-  const lock = redisLock({ redis, clock, news, key: `{${key}}:lock`, channel, holderChannel, id, lockMs });
+  const messages = subscribe ? redisMessages(redis, [channel, holderChannel + id]) : undefined;
+  const lock = redisLock({ redis, clock, messages, key: `{${key}}:lock`, channel, holderChannel, id, lockMs });
 
   const read = async (): Promise<{ found: StoredSession | undefined; mark: string }> => {
     const reply = await redis.run(READ, [session]);
     if (!Array.isArray(reply)) return { found: undefined, mark: '' };
-    // A client may be set to bring bytes.
+    // A client may be configured to return bytes.
     const [text, mark] = reply.map(String) as [string, string];
     return { found: parseStored(text), mark };
   };
 
   return {
     async load() {
-      await lock.regained();
+      await lock.reacquired();
       return (await read()).found;
     },
     async compareAndSet(expected, next) {
@@ -106,9 +104,9 @@ export function redisPort(
       return Number(isDone) === 1;
     },
     exclusive: (work, { signal }) => lock.exclusive(work, signal),
-    ...(news && {
+    ...(messages && {
       subscribe: (onChange) =>
-        news.listen((message) => {
+        messages.listen((message) => {
           if (message === undefined || /^\d+$/.test(message)) onChange();
         }),
     }),

@@ -2,17 +2,16 @@ import type { Cancel, Clock } from '../clock.js';
 import { ownValue } from '../safe-read.js';
 import { pause } from './web-locks.js';
 
-/** A claim that nobody renews for so long is void: whoever made it has crashed. */
+/** A claim that was not renewed for so long is void: its tab has crashed. */
 const CLAIM_MS = 5_000;
-const RENEW_MS = 1_500;
+const RENEWAL_MS = 1_500;
 const POLL_MS = 50;
 
 /**
- * Runs `work` while a claim under `key` says that somebody does: for want of a lock, and not as good as one. Of those who
- * claim at the same moment the last one has it, and `settleMs` later all of them see who that was, unless a tab is slower
- * than that to hear of the others. A storage that fails excludes nobody.
+ * Runs `work` while a claim under `key` is held, for browsers without Web Locks. It is weaker than a lock: of those that claim at
+ * the same moment the last one wins, and all of them must see that within `settleMs`. A storage that fails excludes no tab.
  */
-export async function underClaim<T>(
+export async function withStorageClaim<T>(
   storage: () => Storage,
   key: string,
   work: () => Promise<T>,
@@ -20,30 +19,30 @@ export async function underClaim<T>(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<T> {
-  const me = clock.random();
+  const id = clock.random();
   let stopRenewing: Cancel = () => undefined;
-  const claimant = (): unknown => claimantIn(storage().getItem(key), clock.now());
+  const holder = (): unknown => holderOf(storage().getItem(key), clock.now());
   const claim = (): void => {
-    storage().setItem(key, JSON.stringify({ claimant: me, until: clock.now() + CLAIM_MS }));
+    storage().setItem(key, JSON.stringify({ claimant: id, until: clock.now() + CLAIM_MS }));
   };
-  const keep = (): void => {
+  const renew = (): void => {
     stopRenewing = clock.after(
-      RENEW_MS,
+      RENEWAL_MS,
       () => {
         ifPossible(() => {
-          if (claimant() === me) claim();
+          if (holder() === id) claim();
         });
-        keep();
+        renew();
       },
       'idle',
     );
   };
   const acquire = async (): Promise<void> => {
-    for (let holder = claimant(); holder !== me; holder = claimant()) {
-      if (holder === undefined) claim();
-      await pause(holder === undefined ? settleMs : POLL_MS, clock, signal);
+    for (let found = holder(); found !== id; found = holder()) {
+      if (found === undefined) claim();
+      await pause(found === undefined ? settleMs : POLL_MS, clock, signal);
     }
-    keep();
+    renew();
   };
   try {
     await acquire().catch(() => {
@@ -53,13 +52,13 @@ export async function underClaim<T>(
   } finally {
     stopRenewing();
     ifPossible(() => {
-      if (claimant() === me) storage().removeItem(key);
+      if (holder() === id) storage().removeItem(key);
     });
   }
 }
 
-/** Whose claim is in force; undefined: nobody's. One from after now was made before the clock was set back. */
-function claimantIn(text: string | null, now: number): unknown {
+/** Returns undefined if no claim is valid. One that lasts too long was made before the clock was set back. */
+function holderOf(text: string | null, now: number): unknown {
   let claim: unknown;
   ifPossible(() => {
     claim = JSON.parse(text ?? 'null');
@@ -72,6 +71,6 @@ function ifPossible(work: () => void): void {
   try {
     work();
   } catch {
-    // What nobody can read or write excludes nobody.
+    // A claim that cannot be read or written excludes no tab.
   }
 }

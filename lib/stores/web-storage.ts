@@ -2,37 +2,39 @@ import { systemClock, type Clock } from '../clock.js';
 import { ownValue, safeGet } from '../safe-read.js';
 import type { SessionStore } from '../session/store.js';
 import { sharedStore, type SealOptions } from './shared-store.js';
-import { underClaim } from './storage-claim.js';
+import { withStorageClaim } from './storage-claim.js';
 import { parseStored, type StoredSession, type TokenStore } from './token-store.js';
-import { announce, catchUp, pause, underLock } from './web-locks.js';
-import { webNews } from './web-news.js';
+import { announceWrite, awaitAnnounced, pause, withWebLock } from './web-locks.js';
+import { webChanges } from './web-changes.js';
 
-/** Where nothing else tells, all tabs have seen a write to localStorage after so long. */
+/** Without Web Locks: after so long all tabs see a write to localStorage. */
 const SETTLE_MS = 100;
-/** A tab that stands still while it writes keeps nobody else from writing for longer: it reads again before it goes on. */
+/** A tab that is stopped while it writes blocks the others for so long. It reads again before it continues. */
 const WRITE_LOCK_MS = 1_000;
 
 /** Options of {@link webStorageStore}. */
 export interface WebStorageOptions extends SealOptions {
-  /** Where. In sessionStorage a session belongs to one tab. @default localStorage */
+  /** Where the session is stored. In sessionStorage it belongs to one tab. @default localStorage */
   storage?: Storage | undefined;
 }
 
 /**
- * Keeps a session as JSON in a browser's storage. In localStorage all tabs of an origin share it: one of them refreshes
- * for all, whichever of them crashes, and a sign-out in one is one in all; a tab that slept reads again when it wakes.
+ * Keeps a session as JSON in a browser's storage. In localStorage all tabs of an origin share it: one of them refreshes for
+ * all, and a sign-out in one is a sign-out in all. A tab that slept reads it again when it wakes up.
  *
- * Tabs exclude each other by Web Locks. Where there are none (plain http, for one) a claim in the storage stands in: two tabs that
- * claim within the same moment may both refresh if one of them takes more than 100 ms to hear of it, and one that crashes in a
- * refresh holds the others up for 5 s. A frame of another site has a storage of its own, and so a session of its own.
+ * Tabs exclude each other by Web Locks. Without them (plain http, for example) they use a claim in the storage. Then two tabs that
+ * claim it at the same moment may both refresh if one of them sees the other's claim more than 100 ms later, and a tab
+ * that crashes while it refreshes blocks the others for 5 s. A frame of another site has a storage and a session of its own.
  *
- * Scripts of the origin can read what is stored, an injected one too: only memory keeps a refresh token from being
- * carried off. A tab that is duplicated takes a copy of its sessionStorage along; two that use up one rotating refresh token end its session.
+ * Scripts of the origin can read what is stored, injected ones too, and use a key of `seal` that the page holds. Only memory keeps a
+ * refresh token from being stolen that way. A duplicated tab has a copy of its sessionStorage: two tabs that use one rotating
+ * refresh token end its session.
  *
- * @param key Its name there, not empty; `<key>.claim` is used as well where there are no Web Locks. What it names
- *   now, if it is no session, counts as nothing and is replaced by the first one.
- * @throws TypeError for wrong arguments. The storage is looked for only when it is needed: where it is missing (code ENOSTORAGE),
- *   forbidden (SecurityError) or full (QuotaExceededError), `load()` throws, `compareAndSet()` rejects, and what is stored stays whole.
+ * If the storage is missing (code ENOSTORAGE), forbidden (SecurityError) or full (QuotaExceededError), the session goes on
+ * in memory (event `store-degraded`), and what is stored stays as it is. A value that is no session counts as none and is replaced.
+ *
+ * @param key Its name in the storage, a non-empty string. Without Web Locks `<key>.claim` is used, too.
+ * @throws TypeError for wrong arguments.
  */
 export function webStorageStore(key: string, options: WebStorageOptions = {}): SessionStore {
   return sharedStore('webStorageStore', webStoragePort(key, options), options, key);
@@ -41,7 +43,7 @@ export function webStorageStore(key: string, options: WebStorageOptions = {}): S
 /** @internal */
 export function webStoragePort(key: string, options: WebStorageOptions = {}, clock: Clock = systemClock): TokenStore {
   if (typeof key !== 'string' || key === '')
-    throw new TypeError(`webStorageStore() takes a key, a string that is not empty, but got ${typeof key}`);
+    throw new TypeError(`webStorageStore() takes a key, a non-empty string, but got ${typeof key}`);
   const given = ownValue(options, 'storage') as Storage | undefined;
   if (
     given !== undefined &&
@@ -51,29 +53,29 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
 
   const nameOf = (what: string): string => `axios-attach-auth/${what}/${key}`;
   const storage = (): Storage => given ?? localStorageHere();
-  /** Frames of one tab share a thread: what one of them wrote, all of them see. */
+  /** Frames of one tab share a thread: all of them see a write at once. */
   const isOfTab = isSessionStorage(given);
-  const news = webNews(
-    nameOf('news'),
+  const changes = webChanges(
+    nameOf('changes'),
     (event) => (event.key === key || event.key === null) && isSessionStorage(event.storageArea) === isOfTab,
   );
 
   const load = (): StoredSession | undefined => parseStored(storage().getItem(key));
-  const shown = (): number => {
+  const storedGeneration = (): number => {
     try {
       return load()?.generation ?? -1;
     } catch {
-      // Nothing will ever be shown.
+      // A storage that fails is not waited for.
       return Infinity;
     }
   };
   const swap = (expected: number | undefined, next: StoredSession): boolean => {
     if (load()?.generation !== expected) return false;
     storage().setItem(key, JSON.stringify(next));
-    news.tell(next.generation);
+    changes.written(next.generation);
     return true;
   };
-  /** Of those who write at the same moment the last one has written, and the others see it in time. */
+  /** Of tabs that write at the same moment the last one wins, and the others see that in time. */
   const swapUnlocked = async (expected: number | undefined, next: StoredSession): Promise<boolean> => {
     if (!swap(expected, next)) return false;
     await pause(SETTLE_MS, clock, new AbortController().signal);
@@ -91,13 +93,13 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
       'idle',
     );
     const write = async (): Promise<boolean> => {
-      await catchUp(nameOf('written'), shown, clock, limit.signal);
+      await awaitAnnounced(nameOf('written'), storedGeneration, clock, limit.signal);
       if (!swap(expected, next)) return false;
-      await announce(nameOf('written'), next.generation, clock);
+      await announceWrite(nameOf('written'), next.generation, clock);
       return true;
     };
     try {
-      return await underLock(nameOf('write'), write, () => swapUnlocked(expected, next), limit.signal);
+      return await withWebLock(nameOf('write'), write, () => swapUnlocked(expected, next), limit.signal);
     } catch (error) {
       if (error !== limit.signal.reason) throw error;
       return swap(expected, next);
@@ -110,14 +112,14 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
     load,
     compareAndSet: isOfTab ? swap : swapLocked,
     exclusive(work, { signal }) {
-      const claimed = () => underClaim(storage, `${key}.claim`, work, isOfTab ? 0 : SETTLE_MS, clock, signal);
+      const claimed = () => withStorageClaim(storage, `${key}.claim`, work, isOfTab ? 0 : SETTLE_MS, clock, signal);
       const locked = async () => {
-        await catchUp(nameOf('written'), shown, clock, signal);
+        await awaitAnnounced(nameOf('written'), storedGeneration, clock, signal);
         return work();
       };
-      return isOfTab ? claimed() : underLock(nameOf('refresh'), locked, claimed, signal);
+      return isOfTab ? claimed() : withWebLock(nameOf('refresh'), locked, claimed, signal);
     },
-    subscribe: (onChange) => news.follow(onChange),
+    subscribe: (onChange) => changes.listen(onChange),
   };
 }
 

@@ -110,7 +110,7 @@ export class LimitQueue {
     const isNews = cooldown.until === 0 || (sentAt !== undefined && sentAt >= rate.openedAt && now >= cooldown.until);
     if (refusal.perSecond) rate.published(refusal.perSecond);
     if (refusal.retryAfterMs) cooldown.close(now, refusal.retryAfterMs, retry, chance);
-    else if (isNews || sentAt === undefined) cooldown.estimate(now, waiting.size, retry, chance);
+    else if (isNews || sentAt === undefined) cooldown.estimate(now, waiting.size, retry, isNews ? chance : 0);
     if (refusal.status === 503) cooldown.probe(now, retry.maxRetryAfterMs);
     if (isNews) {
       cooldown.consecutiveRefusals++;

@@ -38,7 +38,7 @@ export class Rate {
   private _cycleAt: number | undefined;
   private _grants = 0;
   private _grantsSinceOpened = 0;
-  /** What was granted in one go while nothing was known. */
+  /** What was granted in one go while nothing was known, until calls have been granted again. */
   private _burst = 0;
   private _unpaced = 0;
 
@@ -83,16 +83,17 @@ export class Rate {
   opened(now: number, waiting: number): void {
     if (this._refusedAt === undefined) return;
     if (this._perSecond === undefined) this._burst = this._grantsSinceOpened;
+    else if (this._grantsSinceOpened > 0) this._burst = 0;
     if (this._cycleAt === undefined || this._grants >= LEAST_GRANTS) {
       if (this._cycleAt !== undefined) this._learn(this._refusedAt, this._refusedAt - this._cycleAt);
       this._cycleAt = this._refusedAt;
       this._grants = 0;
     }
-    // What was granted in one go after a closed time is granted again after this one.
+    // It is granted in one go again: few waiting calls need no rate.
     this._unpaced = waiting <= this._burst ? waiting : 0;
     this._refusedAt = undefined;
     this._grantsSinceOpened = 0;
-    this.openedAt = this._raisedAt = now;
+    this.nextAt = this.openedAt = this._raisedAt = now;
   }
 
   private _learn(refusedAt: number, cycleMs: number): void {

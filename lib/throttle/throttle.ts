@@ -61,6 +61,7 @@ export class Throttle {
     for (const narrower of queue === wider ? this._narrower(shared) : []) {
       narrower.wider = queue;
       narrower.pump();
+      if (narrower.closedForMs <= queue.closedForMs) this._queues.delete(narrower.key);
     }
     return queue.key;
   }

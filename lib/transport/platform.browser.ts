@@ -1,7 +1,7 @@
+import type { guardRedirects as guardInNode } from './platform.node.js';
+
 /** See platform.node.ts. axios's http adapter exists in Node alone, where this build does not guard its redirects. */
-export function guardRedirects(): () => boolean {
-  return () => false;
-}
+export const guardRedirects: typeof guardInNode = () => () => false;
 
 /** @throws TypeError for the http adapter. */
 export function assertTransport(transport: string): void {

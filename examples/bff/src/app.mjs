@@ -7,7 +7,7 @@ import { Sessions } from './sessions.mjs';
 /** The backend for a frontend: it holds the tokens, and calls the API as the user who asks. */
 export async function createApp({ redis, issuer, clientId, clientSecret, apiUrl, origin }) {
   const sessions = new Sessions({ redis, issuer, clientId, clientSecret });
-  const api = createApi(apiUrl);
+  const { api, detach } = createApi(apiUrl, redis);
   const cookie = { httpOnly: true, sameSite: 'lax', secure: origin.startsWith('https:') };
   const app = express();
 
@@ -40,7 +40,7 @@ export async function createApp({ redis, issuer, clientId, clientSecret, apiUrl,
     console.error(error.message);
     response.sendStatus(502);
   });
-  return app;
+  return { app, detach };
 }
 
 function cookiesOf({ headers }) {

@@ -4,7 +4,7 @@ import { createApp } from './app.mjs';
 const { ISSUER, CLIENT_ID, CLIENT_SECRET, API_URL, REDIS_URL, PORT, ORIGIN = `http://127.0.0.1:${PORT}` } = process.env;
 
 const redis = await createClient({ url: REDIS_URL }).on('error', console.error).connect();
-const app = await createApp({
+const { app, detach } = await createApp({
   redis,
   issuer: ISSUER,
   clientId: CLIENT_ID,
@@ -17,6 +17,9 @@ const server = app.listen(Number(PORT), '127.0.0.1', () => {
 });
 
 process.once('SIGTERM', () => {
-  server.close(() => void redis.close());
+  server.close(() => {
+    detach();
+    void redis.close();
+  });
   server.closeIdleConnections();
 });

@@ -1,7 +1,9 @@
 import { challenge } from './challenge.mjs';
 import { basicAuth } from './basic.mjs';
 import { digestAuth } from './digest.mjs';
+import { boundTokens } from './dpop.mjs';
 import { fallback } from './fallback.mjs';
+import { messageSignature } from './http-signature.mjs';
 import { tokenFile } from './token-file.mjs';
 import { retries } from './retries.mjs';
 import { session } from './session.mjs';
@@ -25,6 +27,8 @@ export const scenarios = [
   signatures,
   digestAuth,
   awsSignature,
+  messageSignature,
+  boundTokens,
   retryAfter,
   throttled,
   oneClient,

@@ -3,19 +3,19 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { QueryClient } from '@tanstack/query-core';
 import axios from 'axios';
-import { attachAuth, bearer, exchangeOf } from 'axios-attach-auth';
+import { attachAuth, bearer } from 'axios-attach-auth';
+import { retryUnlessAuth } from 'axios-attach-auth/react';
 import { serve } from '../support/serve.mjs';
-
-/** Never repeats a call that attachAuth has tried; other errors keep TanStack's three retries. */
-const retry = (failures, error) => exchangeOf(error) === undefined && failures < 3;
 
 async function rig() {
   let sent = 0;
   const origin = await serve(() => ({ status: 503, body: { sent: ++sent } }));
   const api = axios.create({ baseURL: origin });
   attachAuth(api, { scheme: bearer('token'), retry: { maxAttempts: 3, baseDelayMs: 1 } });
-  const client = new QueryClient({ defaultOptions: { queries: { retry, retryDelay: 1 } } });
-  const load = (queryFn) => client.fetchQuery({ queryKey: ['orders'], queryFn, retry }).catch((error) => error);
+  const client = new QueryClient({ defaultOptions: { queries: { retryDelay: 1 } } });
+  // For useQuery(), `retry` belongs into defaultOptions. fetchQuery() retries only if it is told so.
+  const load = (queryFn) =>
+    client.fetchQuery({ queryKey: ['orders'], queryFn, retry: retryUnlessAuth(3) }).catch((error) => error);
   return { api, load, sent: () => sent };
 }
 
