@@ -51,7 +51,7 @@ function reportOf({ number, attempts, isRefreshed, waits, retryAt, reason, bare 
 const CALL = Symbol.for('axios-attach-auth.call');
 const INTERNAL = Symbol('internal');
 
-/** Marks the adapter of a call, which a config keeps when it is merged, or the config of one attempt. */
+/** Marks the adapter of a call, which a config keeps when it is merged, or an error of a call that has no config. */
 export function tagCall(target: object, call: Reported): void {
   hide(target, CALL, (key?: symbol) => (key === INTERNAL ? call : reportOf(call)));
 }
