@@ -116,11 +116,10 @@ function challenge(call: Call, state: SchemeState, attempt: Attempt): MaybePromi
   const run = (request: AuthRequest): MaybePromise<boolean> =>
     state.run(() => scheme?.onChallenge?.({ request, response, challenges }) ?? false);
   if (!singleFlight) return run(attempt.request);
-  // The challenge runs for all calls: it must not end with the signal of the one that came first.
-  const request = Object.create(attempt.request, {
-    signal: { value: new AbortController().signal },
-  }) as typeof attempt.request;
-  return singleFlight.run(attempt.request, () => run(request));
+  const { request } = attempt;
+  return singleFlight.run(request, (signal) =>
+    run(Object.create(request, { signal: { value: signal } }) as AuthRequest),
+  );
 }
 
 /** What events say about a call. URLs have no query and no user-info. */

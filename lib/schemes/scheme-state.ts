@@ -35,7 +35,7 @@ export class SchemeState {
   ) {
     this.session = scheme && sessionOf(scheme);
     this.maxChallenges = safeGet(scheme, 'maxChallenges') ?? 1;
-    this.singleFlight = safeGet(scheme, 'singleFlight') === true ? new SingleFlight() : undefined;
+    this.singleFlight = safeGet(scheme, 'singleFlight') === true ? new SingleFlight(_clock) : undefined;
     this.credentialHeaders = (safeGet(scheme, 'credentialHeaders') ?? []).map((name) => name.toLowerCase());
   }
 
