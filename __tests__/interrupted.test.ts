@@ -440,6 +440,25 @@ describe('the config of the app', () => {
     expect(stage.sent.at(-1)?.headers).toMatchObject({ 'X-API-Key': 'canary' });
   });
 
+  test('may have an adapter that an interceptor has wrapped around ours: its call is recovered all the same', async () => {
+    const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    const api = stage.instance();
+    let wrapped = 0;
+    api.interceptors.request.use((config) => {
+      const inner = config.adapter as AxiosAdapter;
+      config.adapter = (given) => {
+        wrapped++;
+        return inner(given);
+      };
+      return config;
+    });
+    stage.attach({ scheme: stage.bearer({ tokens: stage.tokens.issueDead() }) }, api);
+    stage.script('/item', undefined as never, tooMany(1));
+    const answer = await stage.outcome(api.get('/item'));
+    expect(answer).toMatchObject({ status: 200, attempts: 3, refreshed: true });
+    expect(wrapped).toBe(3);
+  });
+
   test('keeps what an interceptor that runs after ours did to the values of a form that is sent again', async () => {
     const server = await start(onlyFor('fresh'));
     const api = axios.create({ baseURL: server.origin, adapter: 'http' });

@@ -162,6 +162,8 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
   private _adapt(config: Config): Promise<AxiosResponse> {
     if (config === this._sending?.copy) return this._sending.adapter.send(config);
     this._dispatched = config;
+    // A layer of the app may have wrapped our adapter: then only the config leads to the call.
+    if (config.adapter !== this.adapter) tagCall(config, this);
     // axios takes a URL object, whatever its types say.
     for (const key of ['url', 'baseURL'] as const)
       if (config[key] && typeof config[key] !== 'string') config[key] = String(config[key]);
