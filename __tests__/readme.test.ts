@@ -15,6 +15,7 @@ import * as core from '../lib/index.js';
 import * as node from '../lib/node.js';
 import * as reactEntry from '../lib/react.js';
 import * as redis from '../lib/redis.js';
+import * as store from '../lib/store.js';
 import * as web from '../lib/web.js';
 import { resolveOptions } from '../lib/policy.js';
 import { requireEsm } from './support/esm.js';
@@ -109,11 +110,13 @@ describe('the code of the README', () => {
     beforeEach(() => {
       process.env['STATE_DIRECTORY'] = state;
       process.env['API_KEY'] = 'k';
+      process.env['SESSION_KEY'] = '5a'.repeat(32);
       jest.spyOn(console, 'info').mockImplementation();
     });
     afterEach(() => {
       delete process.env['STATE_DIRECTORY'];
       delete process.env['API_KEY'];
+      delete process.env['SESSION_KEY'];
       jest.restoreAllMocks();
     });
 
@@ -191,6 +194,7 @@ function requireFor(name: string): unknown {
   if (name === 'axios-attach-auth/node') return node;
   if (name === 'axios-attach-auth/redis') return redis;
   if (name === 'axios-attach-auth/react') return reactEntry;
+  if (name === 'axios-attach-auth/store') return store;
   if (name === 'redis') return { createClient: () => new EmptyRedis() };
   if (name === 'axios') return { __esModule: true, default: axios };
   return name === 'axios-cookiejar-support' ? requireEsm(name, ['tough-cookie']) : jest.requireActual(name);

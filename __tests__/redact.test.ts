@@ -160,6 +160,17 @@ describe('an error of an HTTP client shows nothing of what was sent', () => {
     expect(axios.isAxiosError(error)).toBe(true);
   });
 
+  test('a fetch Response keeps its status and headers, and its body cannot be read any more', () => {
+    const response = Response.json(echo(), { status: 422, headers: { 'x-request-id': '7' } });
+    const error = redactError(Object.assign(new Error('422', { cause: response }), { response })) as Error & {
+      response: unknown;
+    };
+    for (const redacted of [error.cause, error.response]) {
+      expect(redacted).toMatchObject({ status: 422, headers: { 'x-request-id': '7' } });
+      for (const method of ['text', 'json', 'clone', 'body']) expect(redacted).not.toHaveProperty(method);
+    }
+  });
+
   test('the same error, and the same cause, are kept', () => {
     const cause = axiosError(echo());
     const error = new Error('no', { cause });

@@ -10,8 +10,8 @@ export interface ThrottlePolicy {
   readonly keyOf: ((request: AuthRequest) => string) | undefined;
   readonly maxQueued: number;
   readonly shared: SharedCooldown | undefined;
-  /** Used instead of the scheme's. */
-  readonly throttle?: Throttle;
+  /** Used instead of the scheme's. Always own: a polluted prototype must not give one. */
+  readonly throttle: Throttle | undefined;
 }
 
 class GivenThrottle extends Throttle {
@@ -53,5 +53,5 @@ function resolve(options: ThrottleOptions, prefix: string): ThrottlePolicy {
   checkFunctions({ [`${prefix}keyOf`]: keyOf });
   const isShared = ['close', 'closedForMs'].every((name) => typeof safeGet(shared, name) === 'function');
   check(shared === undefined || isShared, `${prefix}shared`, 'an object with close() and closedForMs()', shared);
-  return { keyOf, maxQueued: atLeast(0, maxQueued, Infinity, `${prefix}maxQueued`), shared };
+  return { keyOf, maxQueued: atLeast(0, maxQueued, Infinity, `${prefix}maxQueued`), shared, throttle: undefined };
 }

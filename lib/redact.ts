@@ -1,4 +1,4 @@
-import { chainOf, define } from './errors.js';
+import { chainOf } from './errors.js';
 import { isObject, safeGet, withoutPrototype } from './safe-read.js';
 
 const REDACTED = '[redacted]';
@@ -74,11 +74,9 @@ export function redactError(error: unknown, ...sent: unknown[]): unknown {
     for (const key of new Set(['stack', 'message', ...Reflect.ownKeys(failure)])) {
       const value = safeGet(failure, key as string);
       const after = value === undefined ? undefined : redacted(String(key), value);
-      const isShown = after !== undefined && Object.prototype.propertyIsEnumerable.call(failure, key);
-      if (after !== value && !define(failure, key, after, isShown)) {
-        const [name, code, status] = ['name', 'code', 'status'].map((each) => safeGet(failure, each));
-        return Object.assign(new Error(bare), { name, code, status });
-      }
+      if (after === value || Reflect.set(failure, key, after)) continue;
+      const [name, code, status] = ['name', 'code', 'status'].map((each) => safeGet(failure, each));
+      return Object.assign(new Error(bare), { name, code, status });
     }
     return failure;
   }
@@ -93,11 +91,11 @@ export function redactError(error: unknown, ...sent: unknown[]): unknown {
     const headers = isError && isObject(found) ? found : {};
     const isFetch = typeof safeGet(headers, 'entries') === 'function';
     const shown = isFetch ? Object.fromEntries((headers as unknown as Headers).entries()) : { ...headers };
-    const kept = { status, statusCode, statusText, headers: shown, ...(isError && { data, body }) };
-    const copy = redactData(kept, '') as { headers: object };
+    const copy = redactData({ status, statusCode, statusText, headers: shown, ...(isError && { data, body }) }, '') as {
+      headers: object;
+    };
     // AxiosHeaders keep their methods.
-    if (!isFetch)
-      copy.headers = Object.assign(Object.create(Object.getPrototypeOf(headers) as object) as object, copy.headers);
+    if (!isFetch) Object.setPrototypeOf(copy.headers, Object.getPrototypeOf(headers) as object);
     return copy;
   }
 }

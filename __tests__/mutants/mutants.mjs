@@ -2,6 +2,8 @@
  * Known bugs, each put back into lib by replacing one piece of text. `row` is its row in the list of failures that the
  * tests name as F1 and so on; `suites` are the narrowest ones that must notice.
  */
+import { failureMutants, storeMutants } from './stores.mjs';
+
 export const mutants = [
   // Single-flight refresh
   {
@@ -728,7 +730,7 @@ export const mutants = [
     name: 'detach() leaves calls waiting',
     row: 60,
     file: 'lib/attached-instance.ts',
-    from: 'this.isDetached = true;\n    this.deadlines.checkAll();',
+    from: 'this._life.isDetached = true;\n    this.deadlines.checkAll();',
     to: 'this.isDetached = true;',
     suites: ['waiting'],
   },
@@ -857,14 +859,6 @@ export const mutants = [
     suites: ['shared-store'],
   },
   {
-    name: 'a refresh that was answered while the machine slept is given up before the response is read',
-    row: 35,
-    file: 'lib/clock.ts',
-    from: 'if (passedMs() <= delayMs + LATE_MS) run();',
-    to: 'if (passedMs() >= 0) run();',
-    suites: ['refresh'],
-  },
-  {
     name: 'the store is not read again before a second send',
     row: 38,
     file: 'lib/session/refresh.ts',
@@ -904,4 +898,6 @@ export const mutants = [
     to: '',
     suites: ['shared-store'],
   },
+  ...failureMutants,
+  ...storeMutants,
 ];

@@ -107,7 +107,9 @@ export class Stage {
   }
 
   /** A bearer scheme over alice's session, which refreshes through the client that it is lent. */
-  bearer({ store, ...options }: StageBearerOptions = {}): BearerScheme {
+  bearer(given: StageBearerOptions = {}): BearerScheme {
+    // Without a prototype: a polluted one must not give a store.
+    const { store, ...options } = Object.assign<object, StageBearerOptions>(Object.create(null) as object, given);
     const kept = store && 'load' in store ? tokenStore(store) : store;
     return bearer({ refresh: this.refresh, store: kept, ...options }, this.clock);
   }

@@ -13,7 +13,7 @@ import { bringsOwn } from './choose-schemes.js';
 
 type Config = InternalAxiosRequestConfig;
 
-/** What an attempt is sent with. */
+/** The parameters of one transmission. */
 export interface Sending {
   /** The call's own config. */
   readonly config: Config;
@@ -34,7 +34,7 @@ const NO_CREDENTIALS = ['accept', 'content-type'];
 
 /** One attempt of a call: what is sent, and the result. */
 export class Attempt {
-  /** The schemes that ran, and whose headers were kept. */
+  /** The schemes that ran and whose headers were not discarded. */
   readonly authorized: SchemeState[] = [];
   /** Those among them that wrote a header or modified the URL. */
   readonly writers: SchemeState[] = [];
@@ -44,7 +44,7 @@ export class Attempt {
   mayBeLimited = false;
   /** Kept until that is reported. */
   permit: Permit | undefined;
-  /** What an error response says about limits. */
+  /** The limits that an error response names. */
   refusal: Refusal | undefined;
   response: AxiosResponse | undefined;
   /** `data` as the adapter gave it. */
@@ -60,7 +60,7 @@ export class Attempt {
     private readonly _bare?: BareReason,
   ) {}
 
-  /** Lets the schemes write their headers, in their order. @returns undefined if all of them were ready at once. */
+  /** Calls `authorize` of each scheme, in order. @returns undefined if none of them was asynchronous. */
   authorize(config: Config, schemes = this.schemes): MaybePromise<void> {
     const [state, ...others] = schemes;
     if (!state) return undefined;
@@ -76,8 +76,8 @@ export class Attempt {
   }
 
   /**
-   * Makes the snapshot ready: it gets the URL that a scheme may have modified. Returns why it is sent without the credentials of
-   * `main`, if so.
+   * Writes the URL that a scheme may have modified to the snapshot. Returns why it is sent without the credentials of `main`, if
+   * it is.
    * @throws AuthError if a scheme has changed the URL's origin.
    */
   prepare({ copy, adapter }: Sending, main: SchemeState): BareReason | undefined {
@@ -121,7 +121,7 @@ export class Attempt {
     return response;
   }
 
-  /** Checks what a scheme wrote. If it wrote a header that the call had set, all that it wrote is discarded. */
+  /** Checks the headers that a scheme wrote. If the call had set one of them, everything that the scheme wrote is discarded. */
   private _keepWritten(state: SchemeState, before: Before, config: Config): void {
     const { headers, urlRead, urlGiven } = this.request;
     const hrefBefore = before.href ?? urlGiven;

@@ -24,33 +24,33 @@ type Config = InternalAxiosRequestConfig;
 
 /** One logical request with all its sends: its deadline, its waits, and why it settled. The app never holds one. */
 export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall {
-  /** Stands in the call's config in place of the adapter. */
+  /** The adapter in the call's config. It replaces the real one. */
   readonly adapter: AxiosAdapter = (config) => this._adapt(config);
   readonly waits: Waits;
-  /** The object that schemes know the call by. */
+  /** Identifies the call to its schemes: `AuthRequest.exchange`. */
   readonly exchange: object;
   readonly pass: ThrottlePass;
   readonly number: number;
-  /** The config that axios first handed over. */
+  /** The config that axios passed for the first attempt. */
   config: Config | undefined;
   last: Attempt | undefined;
   attempts = 0;
-  /** Failed attempts, by the limit that counts them. A refusal is in neither. */
+  /** Failed attempts, counted against maxAttempts and maxThrottledAttempts. Refusals of credentials count in neither. */
   errors = 0;
   throttles = 0;
   /** How many refusals each scheme has handled since the call last waited for the throttle. */
   challenges: Map<SchemeState, number> | undefined;
-  /** The body is made anew for every send: the one of the next send is in the config that axios hands over. */
+  /** Each send makes the body anew, so it is read from the config of that send. */
   isBodyRemade = false;
   isRefreshed = false;
   isDone = false;
   recovering: Promise<unknown> | undefined;
   reason: SettleReason | undefined;
   bare: BareReason | undefined;
-  /** Credentials are sent with it, so it ends with its principal. */
+  /** The last attempt carries credentials: the call ends with the session of its principal. */
   isBound = false;
   retryAt: number | undefined;
-  /** The config that axios handed over for the current attempt. */
+  /** The config that axios passed for the current attempt. */
   private _dispatched: Config | undefined;
   /** The snapshot that is on the wire, and its adapter. */
   private _sending: Sending | undefined;
@@ -108,7 +108,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     }
   }
 
-  /** Judges a snapshot: which schemes run for it, and where it goes. */
+  /** Determines the destination of a snapshot, and the schemes that run for it. */
   private _prepare(copy: Config): Attempt {
     const { instance, policy, principal } = this;
     const destination = instance.origins.destinationOf(copy);
@@ -124,7 +124,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
   private async _transmit(attempt: Attempt, sending: Sending): Promise<AxiosResponse> {
     const { instance, principal } = this;
     this.bare = attempt.prepare(sending, principal.main);
-    // So that exchangeOf() knows the copy, too. _adapt() passes it on to the real adapter if it is sent through this one.
+    // exchangeOf() finds the call of the copy by this adapter. If the copy is sent through it, _adapt() calls the real one.
     sending.copy.adapter = this.adapter;
     this._sending = sending;
     this.last = attempt;
@@ -151,7 +151,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     }
     const hasPredicate =
       instance.policy.isUnauthorized !== undefined ||
-      attempt.authorized.some(({ scheme }) => scheme && 'isRefusal' in scheme);
+      attempt.authorized.some(({ scheme }) => safeGet(scheme, 'isRefusal') !== undefined);
     pass.answered(attempt, status, hasPredicate);
   }
 
@@ -180,18 +180,18 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     return next.adapter(config);
   }
 
-  /** The call has settled: only its report is left. */
+  /** The call has settled. Its report stays available. */
   finish(): void {
     this.isDone = true;
     this.last = this._sending = this.recovering = undefined;
   }
 
-  /** Notes the delay that the server asked for, if any. */
+  /** Sets `retryAt` of the report from the delay that the server asked for, if any. */
   noteRetryAt(delayMs: number | undefined): void {
     this.retryAt = delayMs === undefined ? undefined : Math.round(this.instance.clock.now() + delayMs);
   }
 
-  /** Gives an error of ours the call's config and the server's last response. */
+  /** Returns an AuthError with the call's config and last response. Other errors are returned as they are. */
   inContext(error: unknown): unknown {
     return isAuthError(error) && !safeGet(error, 'config') ? error.about(this.config, this.last?.response) : error;
   }

@@ -1,6 +1,7 @@
 import type { AxiosError } from 'axios';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
 import { decide, isSuccess, isThrottled, type Decision } from '../retry/decide.js';
+import { safeGet } from '../safe-read.js';
 import type { AuthRequest } from '../schemes/scheme.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import { discard } from '../transport/discard.js';
@@ -111,10 +112,11 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
 function challenge(call: Call, state: SchemeState, attempt: Attempt): MaybePromise<boolean> {
   const { response } = attempt;
   const { scheme, singleFlight } = state;
-  if (!response) return false;
+  const onChallenge = safeGet(scheme, 'onChallenge');
+  if (!onChallenge || !response) return false;
   const challenges = challengesOf(response);
   const run = (request: AuthRequest): MaybePromise<boolean> =>
-    state.run(() => scheme?.onChallenge?.({ request, response, challenges }) ?? false);
+    state.run(() => onChallenge.call(scheme, { request, response, challenges }));
   if (!singleFlight) return run(attempt.request);
   const { request } = attempt;
   return singleFlight.run(request, (signal) =>
@@ -122,7 +124,7 @@ function challenge(call: Call, state: SchemeState, attempt: Attempt): MaybePromi
   );
 }
 
-/** What events say about a call. URLs have no query and no user-info. */
+/** Returns the part of an event that identifies a call. URLs have no query and no user-info. */
 function about({ number }: Call, { request }: Attempt): { call: number; method: string; url: string } {
   const { method, cleanUrl } = request;
   return { call: number, method, url: cleanUrl.origin + cleanUrl.pathname };

@@ -11,12 +11,12 @@ const SETTLE_REASON: Partial<Record<AuthErrorCode, SettleReason>> = {
   ERR_AUTH_THROTTLED: 'retry-after-too-long',
 };
 
-/** Returns why a call is not sent again although it was to be; then the response that it has stands. */
+/** Returns the reason if this error only prevented another send: then the call settles with the response that it has. */
 export function settleReasonOf(error: unknown): SettleReason | undefined {
   return isAuthError(error) ? SETTLE_REASON[error.code] : undefined;
 }
 
-/** Sends the call again. Returns undefined if the deadline or the throttle prevented it: then the response before stands. */
+/** Sends the call again. Returns undefined if the deadline or the throttle prevented it: then the last response counts. */
 export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResponse> | undefined> {
   const { config, policy, values } = call;
   if (!config) return undefined;

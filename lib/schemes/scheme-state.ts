@@ -14,8 +14,8 @@ export const A_SCHEME =
 const MAX_ORIGINS = 100;
 
 /**
- * What belongs to one scheme object, whatever instances it is attached to: the cool-downs, the clocks of its servers, and a
- * challenge that is running for all its calls.
+ * The state of one scheme object, shared by all instances that it is attached to: the cool-downs, the clock skew of each origin,
+ * and a single-flight challenge.
  */
 export class SchemeState {
   readonly session: SessionHooks | undefined;

@@ -36,7 +36,7 @@ export function guardRedirects(
 
 type Options = Record<string, unknown>;
 
-/** The origins that a request of follow-redirects names: described, connected to, and asked of a proxy. */
+/** The origins in the options of follow-redirects: of `href`, of host and port, and of the path that a proxy gets. */
 function targetsOf(options: Options): (string | undefined)[] {
   const { protocol, hostname, host, port, href, path } = options as Record<string, string | undefined>;
   const name = hostname ?? host ?? '';

@@ -68,7 +68,7 @@ export interface ReadUrl {
   readonly origin: string;
   /** undefined: no scheme has read it. */
   readonly urlRead: URL | undefined;
-  /** What it was before a scheme could modify it. */
+  /** The URL before a scheme could modify it. */
   readonly urlGiven: string | undefined;
 }
 
