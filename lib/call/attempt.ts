@@ -1,12 +1,14 @@
 import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { BareReason } from '../events.js';
 import { assertHeader } from '../http/header-values.js';
-import type { Refusal } from '../http/refusal.js';
+import { readRefusal, type Refusal } from '../http/refusal.js';
+import { headerOf } from '../http/response-headers.js';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import type { Permit } from '../throttle/throttle.js';
 import type { ResolvedAdapter } from '../transport/adapter.js';
+import { wasFetchedElsewhere } from '../transport/redirects.js';
 import { applyUrl, send } from '../transport/send.js';
 import type { CallRequest } from './auth-request.js';
 import { bringsOwn } from './choose-schemes.js';
@@ -113,6 +115,19 @@ export class Attempt {
         throw error;
       },
     );
+  }
+
+  /** Reads the server's clock and limits, unless a redirect fetched the response from another origin. */
+  readHeaders(main: SchemeState, now: number): void {
+    const { response, request, authorized } = this;
+    if (!response || wasFetchedElsewhere(response, request.origin)) return;
+    if (authorized.length > 0) main.learnClock(response, request.origin);
+    if (response.status >= 400) this.refusal = readRefusal(response.status, (name) => headerOf(response, name), now);
+  }
+
+  /** A scheme decides by itself which responses refuse its credentials. */
+  get hasPredicate(): boolean {
+    return this.authorized.some(({ scheme }) => safeGet(scheme, 'isRefusal') !== undefined);
   }
 
   private _record<T extends AxiosResponse | undefined>(response: T): T {

@@ -3,15 +3,12 @@ import type { AttachedInstance } from '../attached-instance.js';
 import { isAuthError, type AuthError } from '../errors.js';
 import type { BareReason } from '../events.js';
 import type { CallPolicy } from '../policy.js';
-import { readRefusal } from '../http/refusal.js';
-import { headerOf } from '../http/response-headers.js';
 import type { SettleReason } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { Principal, SchemeState } from '../schemes/scheme-state.js';
 import { resolveAdapter, settleContentType } from '../transport/adapter.js';
 import { snapshot } from '../transport/copy.js';
 import { resolveUrl } from '../transport/origin.js';
-import { wasFetchedElsewhere } from '../transport/redirects.js';
 import { guardTransforms } from '../transport/transform-guard.js';
 import { Attempt, type Sending } from './attempt.js';
 import { CallRequest, type RequestSource } from './auth-request.js';
@@ -47,7 +44,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
   recovering: Promise<unknown> | undefined;
   reason: SettleReason | undefined;
   bare: BareReason | undefined;
-  /** The last attempt carries credentials: the call ends with the session of its principal. */
+  /** The session of its principal authorizes the call: it ends with that session. */
   isBound = false;
   retryAt: number | undefined;
   /** The config that axios passed for the current attempt. */
@@ -83,7 +80,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
           await turn;
           continue;
         }
-        const refresh = attempt.schemes.length > 0 && this.principal.main.session?.waitFor(this.exchange, this);
+        const refresh = this.isBound && this.principal.main.session?.waitFor(this.exchange, this);
         if (refresh) {
           await this.waits.for(refresh);
           continue;
@@ -116,7 +113,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
       policy.credentials === 'omit'
         ? { schemes: [], bare: 'omitted' as const }
         : chooseSchemes(copy, destination, principal.schemes, instance.policy);
-    this.isBound = schemes.length > 0;
+    this.isBound = schemes.includes(principal.main);
     return new Attempt(this._requestOf(copy, destination.origin), schemes, bare);
   }
 
@@ -136,23 +133,14 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     }
   }
 
-  private _read(attempt: Attempt, response: AxiosResponse): void {
+  private _read(attempt: Attempt, { status }: AxiosResponse): void {
     const { instance, principal, pass, _dispatched: config } = this;
-    const { origin } = attempt.request;
-    const { status } = response;
     if (config)
       guardTransforms(config, (error) => {
         instance.claim(error, this);
       });
-    if (!wasFetchedElsewhere(response, origin)) {
-      if (attempt.authorized.length > 0) principal.main.learnClock(response, origin);
-      if (status >= 400)
-        attempt.refusal = readRefusal(status, (name) => headerOf(response, name), instance.clock.now());
-    }
-    const hasPredicate =
-      instance.policy.isUnauthorized !== undefined ||
-      attempt.authorized.some(({ scheme }) => safeGet(scheme, 'isRefusal') !== undefined);
-    pass.answered(attempt, status, hasPredicate);
+    attempt.readHeaders(principal.main, instance.clock.now());
+    pass.answered(attempt, status, instance.policy.isUnauthorized !== undefined || attempt.hasPredicate);
   }
 
   private _requestOf(copy: Config, origin: string): CallRequest {
