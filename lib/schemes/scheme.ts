@@ -17,7 +17,8 @@ export interface AuthScheme {
   readonly credentialHeaders?: readonly string[] | undefined;
   /**
    * Writes the credentials. Called before every attempt to an own origin, once URL, headers and body are final. It writes to
-   * a copy: the caller's config never holds a credential. An error that it throws rejects the call.
+   * a copy: the caller's config never holds a credential. An error that it throws rejects the call. For requests of its own it
+   * uses `request.client`; a call of the attached instance that begins before its first `await` is sent without credentials.
    */
   authorize(request: AuthRequest): MaybePromise<void>;
   /**
@@ -25,11 +26,11 @@ export interface AuthScheme {
    * call settles with the refusal. An error that it throws rejects the call.
    */
   onChallenge?(challenge: AuthChallenge): MaybePromise<boolean>;
-  /** How many refusals of one call the scheme can handle. @default 1 */
+  /** How many refusals of one call the scheme can handle. Infinity: as many as the limits of attempts allow. @default 1 */
   readonly maxChallenges?: number | undefined;
   /**
    * True: `onChallenge` runs once for all calls whose refused credentials were sent before it finished, and they share its
-   * result. For a cookie log-in or a CSRF token. @default false
+   * result. For a cookie log-in or a CSRF token. After 60 s its signal aborts, and it counts as false. @default false
    */
   readonly singleFlight?: boolean | undefined;
   /**
