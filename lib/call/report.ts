@@ -3,7 +3,7 @@ import type { BareReason } from '../events.js';
 import type { SettleReason } from '../retry/decide.js';
 import { isObject, ownValue, safeGet } from '../safe-read.js';
 
-/** How a call went, or how far it has come. */
+/** The report of a call, settled or still running. */
 export interface ExchangeReport {
   /** The number of the call at its instance, as in events. */
   readonly call: number;

@@ -26,7 +26,7 @@ export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResp
   // The body is final: a second transformRequest would encode it twice.
   else repeated.transformRequest = [];
   const [result] = await Promise.allSettled([call.instance.resender.request(repeated)]);
-  // The caller may have cancelled it before it reached the adapter.
+  // If the caller cancelled it before it reached the adapter, the call still holds its permit.
   call.pass.release('ended');
   if (result.status === 'fulfilled') return result;
   const error = result.reason as Partial<AxiosError> | null;
@@ -43,7 +43,7 @@ export function isBodyReplayable(call: Call): boolean {
   return call.policy.body !== undefined || isReplayable(call.config?.data) || isMadeOfValues(call);
 }
 
-/** axios made a stream of plain values (postForm in Node), and can make it again. */
+/** Returns whether axios made a stream of plain values (postForm in Node), so that it can make another one. */
 function isMadeOfValues({ config, values }: Call): boolean {
   return bodyKind(config?.data) === 'stream' && values !== config?.data && isPlainData(values);
 }
