@@ -181,7 +181,9 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
 
   /** Returns an AuthError with the call's config and last response. Other errors are returned as they are. */
   inContext(error: unknown): unknown {
-    return isAuthError(error) && !safeGet(error, 'config') ? error.about(this.config, this.last?.response) : error;
+    if (!isAuthError(error) || safeGet(error, 'config')) return error;
+    this.retryAt = error.retryAt ?? this.retryAt;
+    return error.about(this.config, this.last?.response);
   }
 
   get principalEnd(): AuthError | undefined {
