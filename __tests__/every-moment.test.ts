@@ -1,7 +1,7 @@
 import type { AxiosResponse } from 'axios';
 import type { AuthHandle, AuthScheme, BearerScheme } from '../lib/index.js';
 import { listeners } from './support/scenes.js';
-import { Stage, told, tooMany, underway, type Told } from './support/stage.js';
+import { Stage, told, tooMany, underway, type Reply, type Told } from './support/stage.js';
 
 /** Microtasks between two timers: more than any step of the library takes. */
 const TURNS = 24;
@@ -172,4 +172,66 @@ describe('at every moment', () => {
       expect(stage.to('/item').filter(({ token }) => token?.startsWith('bob'))).toEqual([]);
     });
   });
+});
+
+// I2 I8
+test('a storm of calls whose scheme, server and callers do as they like settles, with a report each', async () => {
+  for (let seed = 1; seed <= 25; seed++) {
+    const stage = new Stage(seed);
+    const { clock } = stage;
+    const chance = clock.random;
+    const pick = <T>(...list: readonly T[]): T => list[Math.floor(chance() * list.length)]!;
+    const soon = async <T>(value: T): Promise<T> => {
+      await clock.pass(chance() * 50);
+      return value;
+    };
+    const any = <T>(value: T): T | Promise<T> => {
+      if (chance() < 0.02) throw new Error('scheme');
+      if (chance() < 0.02) return Promise.reject(new Error('scheme'));
+      return chance() < 0.5 ? value : soon(value);
+    };
+    const scheme = (name: string, refusal: number): AuthScheme => ({
+      name,
+      maxChallenges: pick(0, 1, 3, Infinity),
+      isRefusal: ({ status }) => status === refusal,
+      authorize: async ({ headers }) => {
+        await any(undefined);
+        headers.set(`X-${name}`, 'v');
+      },
+      onChallenge: () => any(chance() < 0.8),
+      onAnswer: () => any(undefined),
+    });
+    stage.attach({ scheme: [scheme('A', 401), scheme('B', 403)], retry: { baseDelayMs: 20 }, deadlineMs: 60_000 });
+    for (const path of ['/a', '/b'])
+      stage.always(path, () =>
+        clock.monotonic() > 30_000
+          ? 200
+          : pick<Reply | number>(200, 200, 401, 403, tooMany(2), 429, 503, { fault: 'reset' }),
+      );
+    const controllers: AbortController[] = [];
+    const calls: Promise<unknown>[] = [];
+    for (let index = 0; index < 40; index++) {
+      const controller = new AbortController();
+      controllers.push(controller);
+      const config = { signal: controller.signal, headers: { 'X-Call': String(index) } };
+      calls.push(underway(stage.api.request({ ...config, url: pick('/a', '/b'), method: pick('get', 'post') })));
+      if (chance() < 0.15) pick(...controllers).abort();
+      if (chance() < 0.6) await clock.advance(chance() * 600);
+    }
+    const outcomes = await stage.outcomes(calls);
+    outcomes.forEach(({ attempts, code }, index) => {
+      const sends = stage.to(String(index)).length;
+      expect([seed, index, code === 'ERR_CANCELED' ? sends : attempts]).toEqual([seed, index, sends]);
+      expect(sends).toBeLessThanOrEqual(4 + 6 + 6);
+    });
+    expect([seed, controllers.map(({ signal }) => listeners(signal)).filter(Boolean), clock.holding]).toEqual([
+      seed,
+      [],
+      0,
+    ]);
+    await clock.advance(60_000);
+    const begunAt = clock.monotonic();
+    await stage.settled([...Array(12)].map((_, index) => stage.api.get(index % 2 === 0 ? '/a' : '/b')));
+    expect([seed, clock.monotonic() - begunAt < 4_000]).toEqual([seed, true]);
+  }
 });

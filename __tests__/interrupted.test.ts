@@ -1,8 +1,22 @@
 import { inspect } from 'node:util';
 import axios, { AxiosError, type AxiosAdapter, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
-import { apiKey, attachAuth, exchangeOf, hmac, type AuthScheme } from '../lib/index.js';
-import { failureOf } from './support/answers.js';
-import { Stage, tooMany, underway } from './support/stage.js';
+import {
+  apiKey,
+  attachAuth,
+  bearer,
+  exchangeOf,
+  hmac,
+  signed,
+  type AuthRequest,
+  type AuthScheme,
+} from '../lib/index.js';
+import { failureOf, inTurn, onlyFor, servers } from './support/answers.js';
+import { recording } from './support/recording.js';
+import { times } from './support/series.js';
+import { reply } from './support/serve.js';
+import { reasonOf, Stage, tooMany, underway } from './support/stage.js';
+
+const start = servers();
 
 type Config = InternalAxiosRequestConfig;
 
@@ -178,5 +192,284 @@ describe('the throttle', () => {
     await stage.settled(calls);
     expect(stage.sent.filter(({ status }) => status === 429).length).toBeGreaterThan(3);
     expect(stage.sent.at(-1)?.at).toBeLessThan(5_000);
+  });
+});
+
+describe('a scheme', () => {
+  // I5 F76
+  test('that signs each redirect by other headers shows none of them to another origin, over fetch', async () => {
+    const foreign = await start(inTurn(200));
+    const own = await start((seen, response) => {
+      const hop = Number(seen.url.slice(1));
+      const location = hop < 3 ? `/${String(hop + 1)}` : `${foreign.origin}/`;
+      response.writeHead(307, { Location: location }).end();
+    });
+    const scheme = signed(({ url }) => ({
+      [`X-Sig-${url.pathname.slice(1)}`]: 'canary',
+      'X-Sig': `canary ${url.pathname}`,
+    }));
+    const api = axios.create({ baseURL: own.origin, adapter: 'fetch' });
+    attachAuth(api, { scheme });
+    const answer = await api.post('/1', { a: 1 });
+    expect(answer.status).toBe(200);
+    const signatures = own.seen.map(({ headers }) =>
+      Object.entries(headers).filter(([, value]) => String(value).includes('canary')),
+    );
+    expect(signatures).toEqual(
+      [1, 2, 3].map((hop) => [
+        [`x-sig-${String(hop)}`, 'canary'],
+        ['x-sig', `canary /${String(hop)}`],
+      ]),
+    );
+    expect(own.seen.map(({ body }) => body.toString())).toEqual(times(3, () => '{"a":1}'));
+    expect(JSON.stringify(foreign.seen[0]?.headers)).not.toContain('canary');
+    expect(shown(answer)).not.toContain('canary');
+  });
+
+  test('that fails to sign a redirect rejects the call with its error, once', async () => {
+    const own = await start((_, response) => {
+      response.writeHead(307, { Location: '/next' }).end();
+    });
+    const scheme = signed(({ url }) => {
+      if (url.pathname === '/next') throw new Error('no key for this path');
+      return { 'X-Sig': 'canary' };
+    });
+    const api = axios.create({ baseURL: own.origin, adapter: 'fetch' });
+    attachAuth(api, { scheme });
+    const error = await failureOf(api.get('/item'));
+    expect(error.message).toBe('no key for this path');
+    expect(exchangeOf(error)).toMatchObject({ attempts: 1 });
+    expect(own.seen).toHaveLength(1);
+  });
+
+  test.each(['http', 'fetch'] as const)(
+    'reads URL, headers and body of a request that was sent, over %s',
+    async (adapter) => {
+      const server = await start((seen, response) => {
+        if (seen.url.startsWith('/start')) response.writeHead(307, { Location: '/next' }).end();
+        else reply(response, 401);
+      });
+      const read: unknown[] = [];
+      const look = async ({ request }: { request: AuthRequest }) => {
+        read.push([
+          request.method,
+          request.url.href,
+          (await request.body.bytes())?.length,
+          request.headers.get('X-Sig'),
+        ]);
+      };
+      const scheme: AuthScheme = {
+        name: 'Reader',
+        authorize: ({ headers }) => void headers.set('X-Sig', 'x'),
+        onAnswer: look,
+        onChallenge: async (challenge) => {
+          await look(challenge);
+          return false;
+        },
+      };
+      const api = axios.create({ baseURL: server.origin, adapter });
+      attachAuth(api, { scheme });
+      await failureOf(api.post('/start', { a: 1 }, { params: { q: 1 } }));
+      expect(read).toEqual(times(2, () => ['POST', `${server.origin}/start?q=1`, 7, 'x']));
+    },
+  );
+
+  test('sees what request interceptors of both kinds and orders have written, also if they are asynchronous', async () => {
+    const { api, sent } = (() => {
+      const bare = recording({ name: 'unused', authorize: () => undefined });
+      bare.handle.detach();
+      return bare;
+    })();
+    const add = (name: string) =>
+      api.interceptors.request.use(async (config) => {
+        await new Promise((resolve) => setImmediate(resolve));
+        config.headers.set(`X-${name}`, 'yes');
+        config.params = { ...(config.params as object), [name]: 1 };
+        return config;
+      });
+    add('before');
+    attachAuth(api, {
+      scheme: signed(({ headers, url }) => ({
+        'X-Signed': `${String(headers.get('X-before'))} ${String(headers.get('X-after'))} ${url.search}`,
+      })),
+    });
+    add('after');
+    await api.get('/item');
+    expect(sent[0]?.headers).toMatchObject({ 'x-signed': 'yes yes ?after=1&before=1' });
+  });
+
+  // F123
+  test('of a function is that of the user at the time of our interceptor, whatever the others wait for', async () => {
+    let user = 'alice';
+    const { api, sent } = recording((() => apiKey(user)) as never);
+    api.interceptors.request.use(async (config) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      return config;
+    });
+    const call = api.get('/item');
+    user = 'bob';
+    await call;
+    expect(sent[0]?.headers).toMatchObject({ 'x-api-key': 'bob' });
+  });
+
+  // F7
+  test.each<[string, boolean | undefined]>([
+    ['once for all calls', true],
+    ['for each call', undefined],
+  ])('that logs in by the attached instance itself does not wait for itself, running %s', async (_, singleFlight) => {
+    const stage = new Stage();
+    let isIn = false;
+    const scheme: AuthScheme = {
+      name: 'Cookie',
+      singleFlight,
+      authorize: () => undefined,
+      onChallenge: async () => {
+        await stage.api.post('/login');
+        return true;
+      },
+    };
+    stage.attach({ scheme });
+    stage.script('/login', 401, () => {
+      isIn = true;
+      return 204;
+    });
+    stage.always('/item', () => (isIn ? 200 : 401));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 401 });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    expect(stage.to('/login')).toHaveLength(2);
+    expect(stage.clock.monotonic()).toBeLessThan(1_000);
+  });
+
+  test('that fetches its token by the attached instance, in authorize(), does not call itself for ever', async () => {
+    const stage = new Stage();
+    const scheme: AuthScheme = {
+      name: 'Csrf',
+      authorize: async ({ headers }) => {
+        const { data } = await stage.api.get<{ token: string }>('/open/csrf');
+        headers.set('X-CSRF-Token', data.token);
+      },
+    };
+    stage.attach({ scheme });
+    stage.always('/open/csrf', { data: { token: 'fresh' } });
+    expect(await stage.outcome(stage.api.get('/open/item'))).toMatchObject({ status: 200 });
+    expect(stage.sent.map(({ path, headers }) => [path, headers['X-CSRF-Token']])).toEqual([
+      ['/open/csrf', undefined],
+      ['/open/item', 'fresh'],
+    ]);
+  });
+
+  test.each(['head', 'options'] as const)('answers the refusal of a %s request', async (method) => {
+    const server = await start(onlyFor('fresh'));
+    for (const adapter of ['http', 'fetch'] as const) {
+      const api = axios.create({ baseURL: server.origin, adapter });
+      const scheme = bearer({ tokens: { accessToken: 'stale' }, refresh: () => ({ accessToken: 'fresh' }) });
+      attachAuth(api, { scheme });
+      expect(exchangeOf(await api[method]('/item'))).toMatchObject({ attempts: 2, refreshed: true });
+    }
+  });
+
+  test('gets a signal that aborts with its caller, while it authorizes and while it answers a challenge', async () => {
+    for (const member of ['authorize', 'onChallenge'] as const) {
+      const stage = new Stage();
+      const seen: AbortSignal[] = [];
+      const wait = (signal: AbortSignal): Promise<never> => {
+        seen.push(signal);
+        return new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason));
+        });
+      };
+      stage.attach({
+        scheme: {
+          name: 'Toy',
+          authorize: ({ signal }) => (member === 'authorize' ? wait(signal) : undefined),
+          onChallenge: ({ request }) => wait(request.signal),
+        },
+      });
+      const controller = new AbortController();
+      const call = underway(stage.api.get('/item', { signal: controller.signal }));
+      await stage.clock.advance(100);
+      expect(seen.map(({ aborted }) => aborted)).toEqual([false]);
+      controller.abort();
+      expect(seen.map(({ aborted }) => aborted)).toEqual([true]);
+      expect(reasonOf(await stage.clock.until(call)).code).toBe('ERR_CANCELED');
+    }
+  });
+});
+
+describe('the config of the app', () => {
+  const deepFrozen = <T>(value: T): T => {
+    if (typeof value === 'object' && value !== null) Object.values(value).forEach(deepFrozen);
+    return Object.freeze(value);
+  };
+
+  test('may be frozen, and be shared by calls that are refused, throttled and retried at the same time', async () => {
+    const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    stage.script('/item', undefined as never, tooMany(1), 503);
+    const config = deepFrozen({
+      url: '/item',
+      method: 'put',
+      headers: { 'X-Own': 'yes', 'Content-Type': 'application/json' },
+      params: { q: [1, 2] },
+      data: { a: { b: 1 } },
+      attachAuth: { retry: { baseDelayMs: 1 }, idempotent: true },
+    } as const);
+    const outcomes = await stage.outcomes(times(10, () => stage.api.request(config as never)));
+    expect(outcomes.map(({ status }) => status)).toEqual(times(10, () => 200));
+    expect(
+      new Set(stage.to('/item').map(({ body, query, headers }) => JSON.stringify([body, query, headers['X-Own']]))),
+    ).toEqual(new Set([JSON.stringify(['{"a":{"b":1}}', '?q%5B%5D=1&q%5B%5D=2', 'yes'])]));
+  });
+
+  test('may have plain headers and a URL object, also when it reaches the adapter without axios', async () => {
+    const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    const url = new URL('https://api.example.com/item') as never;
+    expect(await stage.outcome(stage.api.get(url, { headers: { 'x-own': 'yes' } }))).toMatchObject({ status: 200 });
+    let adapter: AxiosAdapter | undefined;
+    stage.api.interceptors.request.use((config) => config);
+    const api = stage.instance();
+    api.interceptors.request.use((config) => {
+      adapter = config.adapter as AxiosAdapter;
+      return config;
+    });
+    stage.attach({ scheme: apiKey('canary') }, api);
+    await stage.outcome(api.get('/open'));
+    const direct = await stage.clock.until(
+      adapter!({ url: '/open', baseURL: 'https://api.example.com', method: 'get', headers: { a: 'b' } } as never),
+    );
+    expect(direct).toMatchObject({ status: 'fulfilled' });
+    expect(stage.sent.at(-1)?.headers).toMatchObject({ 'X-API-Key': 'canary' });
+  });
+
+  test('may have an adapter that an interceptor has wrapped around ours: its call is recovered all the same', async () => {
+    const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    const api = stage.instance();
+    let wrapped = 0;
+    api.interceptors.request.use((config) => {
+      const inner = config.adapter as AxiosAdapter;
+      config.adapter = (given) => {
+        wrapped++;
+        return inner(given);
+      };
+      return config;
+    });
+    stage.attach({ scheme: stage.bearer({ tokens: stage.tokens.issueDead() }) }, api);
+    stage.script('/item', undefined as never, tooMany(1));
+    const answer = await stage.outcome(api.get('/item'));
+    expect(answer).toMatchObject({ status: 200, attempts: 3, refreshed: true });
+    expect(wrapped).toBe(3);
+  });
+
+  test('keeps what an interceptor that runs after ours did to the values of a form that is sent again', async () => {
+    const server = await start(onlyFor('fresh'));
+    const api = axios.create({ baseURL: server.origin, adapter: 'http' });
+    api.interceptors.request.use((config) => {
+      config.data = { ...(config.data as object), tenant: 't1' };
+      return config;
+    });
+    const scheme = bearer({ tokens: { accessToken: 'stale' }, refresh: () => ({ accessToken: 'fresh' }) });
+    attachAuth(api, { scheme });
+    await api.postForm('/form', { title: 'one' });
+    const values = server.seen.map(({ body }) => body.toString().match(/(?:one|t1)\r$/gm));
+    expect(values).toEqual(times(2, () => ['one\r', 't1\r']));
   });
 });

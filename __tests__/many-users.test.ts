@@ -12,6 +12,7 @@ import {
   type BearerScheme,
   type Schemes,
 } from '../lib/index.js';
+import { memoryPort } from '../lib/stores/memory.js';
 import { failureOf } from './support/answers.js';
 import { recording, type Sent as Recorded } from './support/recording.js';
 import { times } from './support/series.js';
@@ -43,6 +44,20 @@ class House {
   call(user: string, url = '/item'): Promise<unknown> {
     return this.#context.run(user, () => this.stage.api.get(url, { headers: { 'X-Call': user } }));
   }
+}
+
+/** What lives as long as the process. */
+const roots = new Set<() => void>();
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+async function collected(): Promise<void> {
+  for (let round = 0; round < 5; round++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+  }
+  await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 const usersOf = (sent: readonly Sent[]): (string | undefined)[] => sent.map(({ call }) => call);
@@ -200,8 +215,6 @@ describe('thirty users on one instance', () => {
 
   // F144
   test('are collected once the app has dropped their sessions, and so is what was kept for them', async () => {
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as () => void;
     const house = new House();
     const { stage } = house;
     stage.latencyMs = 0;
@@ -215,13 +228,45 @@ describe('thirty users on one instance', () => {
     stage.sent.length = 0;
     house.sessions.clear();
     await stage.clock.advance(60_000);
-    for (let round = 0; round < 5; round++) {
-      await new Promise((resolve) => setImmediate(resolve));
-      collect();
-    }
+    await collected();
     expect(references.filter((reference) => reference.deref() !== undefined)).toHaveLength(0);
     house.enter('late');
     expect(await stage.outcome(house.call('late'))).toMatchObject({ status: 200 });
+  });
+
+  test('whose sessions are dropped leave no subscription to their stores, though a listener keeps its own', async () => {
+    const stage = new Stage();
+    const subscribed = new Set<string>();
+    const sessions = new Map<string, BearerScheme>();
+    let user = '';
+    const api = stage.instance();
+    stage.attach({ scheme: () => sessions.get(user) ?? null }, api);
+    const stop = await (async () => {
+      for (const name of names) {
+        // A connection, a file or a window holds what is subscribed to it.
+        const subscribe = (onChange: () => void): (() => void) => {
+          const key = `${name} ${String(roots.add(onChange).size)}`;
+          subscribed.add(key);
+          return () => {
+            subscribed.delete(key);
+            roots.delete(onChange);
+          };
+        };
+        const store = { ...memoryPort(), subscribe };
+        sessions.set(name, stage.bearer({ store, tokens: stage.tokens.issue(name) }));
+        user = name;
+        expect(await stage.outcome(api.get('/item'))).toMatchObject({ status: 200 });
+      }
+      return sessions.get('user7')!.subscribe(() => undefined);
+    })();
+    expect(subscribed.size).toBe(30);
+    sessions.clear();
+    await stage.outcome(api.get('/open'));
+    stage.sent.length = 0;
+    await collected();
+    expect([...subscribed].map((key) => key.split(' ')[0])).toEqual(['user7']);
+    stop();
+    expect(subscribed.size).toBe(0);
   });
 });
 

@@ -17,6 +17,7 @@ const evil = (name: string) =>
 
 const functions = [
   ...['store', 'refresh', 'isUnauthorized', 'onEvent', 'shouldRetry', 'keyOf', 'onChallenge', 'authorize', 'sign'],
+  ...['isRefusal', 'onAnswer', 'revoke'],
   ...['stringToSign', 'exclusive', 'subscribe', 'begin', 'answered', 'join', 'busy', 'endOf', 'isRefreshUseless'],
   ...['beforeRedirect', 'transport', 'attachAuth', 'throttle', 'retry', 'refusal'],
 ];
@@ -29,7 +30,8 @@ const values: Record<string, unknown> = {
     maxQueued: 0,
     refreshAheadMs: 1e9,
     refreshTimeoutMs: 1,
-    challengesPerCall: 9,
+    maxChallenges: 9,
+    singleFlight: true,
   },
   ...{ accessToken: 'evil', access_token: 'evil', refreshToken: 'evil', refresh_token: 'evil' },
   ...{ expires_in: 1, exp: 1, iat: 1, generation: 99, epoch: 99, version: 1 },

@@ -561,6 +561,25 @@ describe('singleFlight', () => {
     expect(run).toHaveBeenCalledTimes(1);
   });
 
+  test('a run that hangs lets the refusals stand after a minute, and the next refusal begins another one', async () => {
+    const stage = new Stage();
+    const signals: AbortSignal[] = [];
+    let hangs = true;
+    const { scheme, run } = csrf(({ request }) => {
+      signals.push(request.signal);
+      return hangs ? new Promise(() => undefined) : Promise.resolve('new');
+    });
+    stage.attach({ scheme });
+    stage.always('/open', byToken('new'));
+    const outcomes = await stage.outcomes([1, 2, 3].map(() => stage.api.get('/open')));
+    expect(outcomes).toMatchObject(Array(3).fill({ status: 403, attempts: 1 }));
+    expect(stage.clock.monotonic()).toBe(60_010);
+    hangs = false;
+    expect(await stage.outcome(stage.api.get('/open'))).toMatchObject({ status: 200, attempts: 2 });
+    expect(run).toHaveBeenCalledTimes(2);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+  });
+
   test('without it each call runs onChallenge by itself', async () => {
     const stage = new Stage();
     const { scheme, run } = csrf(() => Promise.resolve('new'), { singleFlight: false });

@@ -682,7 +682,7 @@ test.each([
 test('a signer that gives a header no value is told so', async () => {
   const { api, sent } = recording(signed(() => ({ 'X-Proof': undefined as never })));
   await expect(api.get('/')).rejects.toThrow(
-    'signed(): the function must give strings, but gave undefined for X-Proof',
+    'signed(): the function returned undefined for the header X-Proof. Return a string.',
   );
   expect(sent).toEqual([]);
 });

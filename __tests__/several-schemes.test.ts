@@ -112,6 +112,23 @@ describe('a CSRF token beside a session', () => {
     }
   });
 
+  test('is left out of a call with an Authorization of its own: it neither refreshes nor ends for it', async () => {
+    const stage = new Stage();
+    const session = stage.bearer({ tokens: { ...stage.tokens.issueDead(), expires_in: 0 } });
+    const token = csrf(async () => {
+      await stage.clock.pass(1_000);
+      return 'fresh';
+    });
+    stage.attach({ scheme: [session, token] });
+    stage.always('/item', ({ headers }) => (headers['X-CSRF-Token'] === 'fresh' ? 200 : 403));
+    const call = underway(stage.api.get('/item', { headers: { Authorization: 'Mine' } }));
+    await stage.clock.advance(100);
+    void session.signOut();
+    expect(await stage.outcome(call)).toMatchObject({ status: 200, attempts: 2, bare: 'own-credentials' });
+    expect(stage.tokens.refreshes).toBe(0);
+    expect(stage.calls.map(({ headers }) => headers['Authorization'])).toEqual(['Mine', 'Mine']);
+  });
+
   test('a sign-out during the CSRF run ends a call that was sent with the session', async () => {
     const stage = new Stage();
     const session = stage.bearer({ tokens: stage.tokens.issue() });

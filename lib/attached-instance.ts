@@ -15,7 +15,7 @@ import type { Throttle } from './throttle/throttle.js';
 import { OriginRules } from './transport/origin.js';
 import { bareAxios, clientOf } from './transport/refresh-client.js';
 
-/** A handler of an interceptor, as axios keeps it. */
+/** A handler as axios stores it. */
 export interface ResponseHandler {
   readonly fulfilled: ((value: unknown) => unknown) | null | undefined;
   readonly rejected: ((error: unknown) => unknown) | null | undefined;
@@ -32,7 +32,7 @@ export interface InstanceThrottle {
   readonly sharing: CooldownSharing | undefined;
 }
 
-/** What one attachAuth() keeps for its instance, until detach(). */
+/** The state of one attachAuth(), until detach(). */
 export class AttachedInstance implements SessionMember {
   readonly emit: Emit;
   readonly origins: OriginRules;
@@ -94,7 +94,7 @@ export class AttachedInstance implements SessionMember {
     return this._budgets.of(origin, now).take(now);
   }
 
-  /** Notes whose an error without a config is. An object that open calls share leads to none of them. */
+  /** Notes the call of an error that has no config. If open calls share the error object, it leads to none of them. */
   claim(error: unknown, call: OpenCall): void {
     if (!isObject(error)) return;
     const other = this._callsOfErrors.get(error);
@@ -110,8 +110,8 @@ export class AttachedInstance implements SessionMember {
   }
 
   /**
-   * Returns whose call it is. `schemes`: the call's own.
-   * @throws what the app's function throws; TypeError for a value that is no scheme.
+   * Returns the schemes of a call. `schemes`: the call's own.
+   * @throws the error of the app's function; TypeError for a value that is not a scheme.
    */
   principal(schemes: (() => unknown) | undefined): Principal {
     if (this._principal && !schemes) return this._principal;

@@ -2,11 +2,13 @@
  * Known bugs, each put back into lib by replacing one piece of text. `row` is its row in the list of failures that the
  * tests name as F1 and so on; `suites` are the narrowest ones that must notice.
  */
+import { portMutants } from './port.mjs';
 import { sessionMutants } from './session.mjs';
 import { failureMutants, storeMutants } from './stores.mjs';
 
 export const mutants = [
   ...sessionMutants,
+  ...portMutants,
 
   // Single-flight refresh
   {
@@ -21,7 +23,7 @@ export const mutants = [
     name: 'a refresh() that calls through the attached instance waits for itself',
     row: 7,
     file: 'lib/interceptors/request.ts',
-    from: 'if (principal.main.session?.isCallingRefresh()) return leaveAlone();',
+    from: 'main.session?.isCallingRefresh() || ',
     to: '',
     suites: ['refresh'],
   },
@@ -377,7 +379,7 @@ export const mutants = [
     name: 'an isUnauthorized that throws loses the response',
     row: 115,
     file: 'lib/interceptors/response.ts',
-    from: "if (!safeGet(error, 'response')) hide(error, 'response', response);",
+    from: "if (response && !safeGet(error, 'response')) hide(error, 'response', response);",
     to: '',
     suites: ['call-faults'],
   },

@@ -1,19 +1,21 @@
 import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { BareReason } from '../events.js';
 import { assertHeader } from '../http/header-values.js';
-import type { Refusal } from '../http/refusal.js';
+import { readRefusal, type Refusal } from '../http/refusal.js';
+import { headerOf } from '../http/response-headers.js';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import type { Permit } from '../throttle/throttle.js';
 import type { ResolvedAdapter } from '../transport/adapter.js';
+import { wasFetchedElsewhere } from '../transport/redirects.js';
 import { applyUrl, send } from '../transport/send.js';
 import type { CallRequest } from './auth-request.js';
 import { bringsOwn } from './choose-schemes.js';
 
 type Config = InternalAxiosRequestConfig;
 
-/** What an attempt is sent with. */
+/** The parameters of one transmission. */
 export interface Sending {
   /** The call's own config. */
   readonly config: Config;
@@ -34,7 +36,7 @@ const NO_CREDENTIALS = ['accept', 'content-type'];
 
 /** One attempt of a call: what is sent, and the result. */
 export class Attempt {
-  /** The schemes that ran, and whose headers were kept. */
+  /** The schemes that ran and whose headers were not discarded. */
   readonly authorized: SchemeState[] = [];
   /** Those among them that wrote a header or modified the URL. */
   readonly writers: SchemeState[] = [];
@@ -44,7 +46,7 @@ export class Attempt {
   mayBeLimited = false;
   /** Kept until that is reported. */
   permit: Permit | undefined;
-  /** What an error response says about limits. */
+  /** The limits that an error response names. */
   refusal: Refusal | undefined;
   response: AxiosResponse | undefined;
   /** `data` as the adapter gave it. */
@@ -60,7 +62,7 @@ export class Attempt {
     private readonly _bare?: BareReason,
   ) {}
 
-  /** Lets the schemes write their headers, in their order. @returns undefined if all of them were ready at once. */
+  /** Calls `authorize` of each scheme, in order. @returns undefined if none of them was asynchronous. */
   authorize(config: Config, schemes = this.schemes): MaybePromise<void> {
     const [state, ...others] = schemes;
     if (!state) return undefined;
@@ -71,13 +73,13 @@ export class Attempt {
       return others.length > 0 ? this.authorize(config, others) : undefined;
     };
     state.singleFlight?.sent(this.request);
-    const written = state.scheme?.authorize(this.request);
+    const written = state.run(() => state.scheme?.authorize(this.request));
     return isPromise(written) ? written.then(next) : next();
   }
 
   /**
-   * Makes the snapshot ready: it gets the URL that a scheme may have modified. Returns why it is sent without the credentials of
-   * `main`, if so.
+   * Writes the URL that a scheme may have modified to the snapshot. Returns why it is sent without the credentials of `main`, if
+   * it is.
    * @throws AuthError if a scheme has changed the URL's origin.
    */
   prepare({ copy, adapter }: Sending, main: SchemeState): BareReason | undefined {
@@ -115,13 +117,26 @@ export class Attempt {
     );
   }
 
+  /** Reads the server's clock and limits, unless a redirect fetched the response from another origin. */
+  readHeaders(main: SchemeState, now: number): void {
+    const { response, request, authorized } = this;
+    if (!response || wasFetchedElsewhere(response, request.origin)) return;
+    if (authorized.length > 0) main.learnClock(response, request.origin);
+    if (response.status >= 400) this.refusal = readRefusal(response.status, (name) => headerOf(response, name), now);
+  }
+
+  /** A scheme decides by itself which responses refuse its credentials. */
+  get hasPredicate(): boolean {
+    return this.authorized.some(({ scheme }) => safeGet(scheme, 'isRefusal') !== undefined);
+  }
+
   private _record<T extends AxiosResponse | undefined>(response: T): T {
     this.response = response;
     this.received = response?.data;
     return response;
   }
 
-  /** Checks what a scheme wrote. If it wrote a header that the call had set, all that it wrote is discarded. */
+  /** Checks the headers that a scheme wrote. If the call had set one of them, everything that the scheme wrote is discarded. */
   private _keepWritten(state: SchemeState, before: Before, config: Config): void {
     const { headers, urlRead, urlGiven } = this.request;
     const hrefBefore = before.href ?? urlGiven;

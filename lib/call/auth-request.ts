@@ -4,7 +4,7 @@ import type { AuthRequest } from '../schemes/scheme.js';
 
 type Config = InternalAxiosRequestConfig;
 
-/** What a request asks of its call. Each is asked only when a scheme reads it. */
+/** The properties of a request that its call computes, each when a scheme reads it. */
 export interface RequestSource {
   readonly signal: AbortSignal;
   readonly client: AxiosInstance;
@@ -40,7 +40,7 @@ export class CallRequest implements AuthRequest {
     return new CallRequest(config, this.attempt, this.origin, this._source);
   }
 
-  /** The snapshot belongs to the adapter from now on, which may write to it as following a redirect does. */
+  /** From now on the request reads the call's own config: the adapter writes to the snapshot when it follows redirects. */
   handOver(config: Config): void {
     this._config = config;
   }
@@ -56,11 +56,11 @@ export class CallRequest implements AuthRequest {
   get urlRead(): URL | undefined {
     return this._url;
   }
-  /** What it was when it was read first. */
+  /** The URL before a scheme could write to it. undefined: not read yet. */
   get urlGiven(): string | undefined {
     return this._urlGiven;
   }
-  /** Without what a scheme has written to it. */
+  /** The URL without a scheme's modifications, which may be credentials. */
   get cleanUrl(): URL {
     return this._urlGiven === undefined ? this.url : new URL(this._urlGiven);
   }

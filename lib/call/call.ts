@@ -3,15 +3,12 @@ import type { AttachedInstance } from '../attached-instance.js';
 import { isAuthError, type AuthError } from '../errors.js';
 import type { BareReason } from '../events.js';
 import type { CallPolicy } from '../policy.js';
-import { readRefusal } from '../http/refusal.js';
-import { headerOf } from '../http/response-headers.js';
 import type { SettleReason } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { Principal, SchemeState } from '../schemes/scheme-state.js';
 import { resolveAdapter, settleContentType } from '../transport/adapter.js';
 import { snapshot } from '../transport/copy.js';
 import { resolveUrl } from '../transport/origin.js';
-import { wasFetchedElsewhere } from '../transport/redirects.js';
 import { guardTransforms } from '../transport/transform-guard.js';
 import { Attempt, type Sending } from './attempt.js';
 import { CallRequest, type RequestSource } from './auth-request.js';
@@ -24,33 +21,33 @@ type Config = InternalAxiosRequestConfig;
 
 /** One logical request with all its sends: its deadline, its waits, and why it settled. The app never holds one. */
 export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall {
-  /** Stands in the call's config in place of the adapter. */
+  /** The adapter in the call's config. It replaces the real one. */
   readonly adapter: AxiosAdapter = (config) => this._adapt(config);
   readonly waits: Waits;
-  /** The object that schemes know the call by. */
+  /** Identifies the call to its schemes: `AuthRequest.exchange`. */
   readonly exchange: object;
   readonly pass: ThrottlePass;
   readonly number: number;
-  /** The config that axios first handed over. */
+  /** The config that axios passed for the first attempt. */
   config: Config | undefined;
   last: Attempt | undefined;
   attempts = 0;
-  /** Failed attempts, by the limit that counts them. A refusal is in neither. */
+  /** Failed attempts, counted against maxAttempts and maxThrottledAttempts. Refusals of credentials count in neither. */
   errors = 0;
   throttles = 0;
   /** How many refusals each scheme has handled since the call last waited for the throttle. */
   challenges: Map<SchemeState, number> | undefined;
-  /** The body is made anew for every send: the one of the next send is in the config that axios hands over. */
+  /** Each send makes the body anew, so it is read from the config of that send. */
   isBodyRemade = false;
   isRefreshed = false;
   isDone = false;
   recovering: Promise<unknown> | undefined;
   reason: SettleReason | undefined;
   bare: BareReason | undefined;
-  /** Credentials are sent with it, so it ends with its principal. */
+  /** The session of its principal authorizes the call: it ends with that session. */
   isBound = false;
   retryAt: number | undefined;
-  /** The config that axios handed over for the current attempt. */
+  /** The config that axios passed for the current attempt. */
   private _dispatched: Config | undefined;
   /** The snapshot that is on the wire, and its adapter. */
   private _sending: Sending | undefined;
@@ -61,7 +58,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     readonly principal: Principal,
     readonly adapters: Config['adapter'],
     /** `data` before transformRequest. */
-    readonly values: unknown,
+    public values: unknown,
   ) {
     this.waits = new Waits(this);
     this.exchange = principal.main.session?.newExchange() ?? {};
@@ -83,7 +80,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
           await turn;
           continue;
         }
-        const refresh = attempt.schemes.length > 0 && this.principal.main.session?.waitFor(this.exchange, this);
+        const refresh = this.isBound && this.principal.main.session?.waitFor(this.exchange, this);
         if (refresh) {
           await this.waits.for(refresh);
           continue;
@@ -100,13 +97,15 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
         return await this._transmit(attempt, { config, copy, adapter });
       }
     } catch (error) {
-      throw this.inContext(error);
+      const failure = this.inContext(error);
+      if (!safeGet(failure, 'config')) this.instance.claim(failure, this);
+      throw failure;
     } finally {
       this.pass.release('ended');
     }
   }
 
-  /** Judges a snapshot: which schemes run for it, and where it goes. */
+  /** Determines the destination of a snapshot, and the schemes that run for it. */
   private _prepare(copy: Config): Attempt {
     const { instance, policy, principal } = this;
     const destination = instance.origins.destinationOf(copy);
@@ -114,7 +113,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
       policy.credentials === 'omit'
         ? { schemes: [], bare: 'omitted' as const }
         : chooseSchemes(copy, destination, principal.schemes, instance.policy);
-    this.isBound = schemes.length > 0;
+    this.isBound = schemes.includes(principal.main);
     return new Attempt(this._requestOf(copy, destination.origin), schemes, bare);
   }
 
@@ -122,38 +121,26 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
   private async _transmit(attempt: Attempt, sending: Sending): Promise<AxiosResponse> {
     const { instance, principal } = this;
     this.bare = attempt.prepare(sending, principal.main);
-    // So that exchangeOf() knows the copy, too. _adapt() passes it on to the real adapter if it is sent through this one.
+    // exchangeOf() finds the call of the copy by this adapter. If the copy is sent through it, _adapt() calls the real one.
     sending.copy.adapter = this.adapter;
     this._sending = sending;
     this.last = attempt;
     if (++this.attempts === 1) instance.countCall(attempt.request.origin);
     try {
       return await attempt.transmit(sending);
-    } catch (error) {
-      if (!safeGet(error, 'config')) instance.claim(error, this);
-      throw error;
     } finally {
       if (attempt.response) this._read(attempt, attempt.response);
     }
   }
 
-  private _read(attempt: Attempt, response: AxiosResponse): void {
+  private _read(attempt: Attempt, { status }: AxiosResponse): void {
     const { instance, principal, pass, _dispatched: config } = this;
-    const { origin } = attempt.request;
-    const { status } = response;
     if (config)
       guardTransforms(config, (error) => {
         instance.claim(error, this);
       });
-    if (!wasFetchedElsewhere(response, origin)) {
-      if (attempt.authorized.length > 0) principal.main.learnClock(response, origin);
-      if (status >= 400)
-        attempt.refusal = readRefusal(status, (name) => headerOf(response, name), instance.clock.now());
-    }
-    const hasPredicate =
-      instance.policy.isUnauthorized !== undefined ||
-      attempt.authorized.some(({ scheme }) => scheme && 'isRefusal' in scheme);
-    pass.answered(attempt, status, hasPredicate);
+    attempt.readHeaders(principal.main, instance.clock.now());
+    pass.answered(attempt, status, instance.policy.isUnauthorized !== undefined || attempt.hasPredicate);
   }
 
   private _requestOf(copy: Config, origin: string): CallRequest {
@@ -163,6 +150,8 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
   private _adapt(config: Config): Promise<AxiosResponse> {
     if (config === this._sending?.copy) return this._sending.adapter.send(config);
     this._dispatched = config;
+    // A layer of the app may have wrapped our adapter: then only the config leads to the call.
+    if (config.adapter !== this.adapter) tagCall(config, this);
     // axios takes a URL object, whatever its types say.
     for (const key of ['url', 'baseURL'] as const)
       if (config[key] && typeof config[key] !== 'string') config[key] = String(config[key]);
@@ -179,18 +168,18 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     return next.adapter(config);
   }
 
-  /** The call has settled: only its report is left. */
+  /** The call has settled. Its report stays available. */
   finish(): void {
     this.isDone = true;
     this.last = this._sending = this.recovering = undefined;
   }
 
-  /** Notes the delay that the server asked for, if any. */
+  /** Sets `retryAt` of the report from the delay that the server asked for, if any. */
   noteRetryAt(delayMs: number | undefined): void {
     this.retryAt = delayMs === undefined ? undefined : Math.round(this.instance.clock.now() + delayMs);
   }
 
-  /** Gives an error of ours the call's config and the server's last response. */
+  /** Returns an AuthError with the call's config and last response. Other errors are returned as they are. */
   inContext(error: unknown): unknown {
     if (!isAuthError(error) || safeGet(error, 'config')) return error;
     // A refresh that failed may know when the token endpoint wants the next one.

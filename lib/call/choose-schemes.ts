@@ -9,7 +9,7 @@ import { fullUrl, resolveUrl, type Destination } from '../transport/origin.js';
 type Config = InternalAxiosRequestConfig;
 
 /**
- * Chooses the schemes that run for an attempt: none for another origin, and none that writes a header which the call has set.
+ * Returns the schemes that run for an attempt: none if it goes to another origin, and none that writes a header which the call has set.
  * @throws AuthError if the call must not be sent at all.
  */
 export function chooseSchemes(
@@ -26,7 +26,7 @@ export function chooseSchemes(
   if (kind === 'unknown')
     throw new AuthError(
       'ERR_AUTH_FOREIGN_ORIGIN',
-      `Not sent: nothing says that ${origin} may receive credentials. Set the instance's baseURL, or attachAuth's \`origins: ['${origin}']\`.`,
+      `Not sent: neither a \`baseURL\` nor \`origins\` allows ${origin} to receive credentials. Set the instance's \`baseURL\`, or attachAuth's \`origins: ['${origin}']\`.`,
     );
   if (kind === 'foreign') {
     if (policy.foreignOrigin !== 'refuse') return { schemes: [], bare: 'foreign-origin' };
@@ -42,7 +42,7 @@ export function chooseSchemes(
   );
 }
 
-/** Whether the call brings a credential of its own for one of these headers. For Authorization, also axios's `auth` and user-info in the URL. */
+/** Returns whether the call sets one of these headers. For Authorization, axios's `auth` and user-info in the URL count, too. */
 export function bringsOwn(config: Config, names: readonly string[]): boolean {
   return names.some(
     (name) =>

@@ -8,10 +8,10 @@ export interface Wait {
   check(): void;
 }
 
-/** Checking all waits takes time. They are checked again after 1 ms for so many of them, at the earliest. */
+/** Limits the time that checking takes: with so many waits they are checked once per ms at most. */
 const CHECKS_PER_MS = 1_000;
 
-/** One timer for the deadlines of all waits, to save memory: a thousand waits are a thousand entries of a set. */
+/** One timer for the deadlines of all waits, since a timer for each would take more memory than an entry of a set. */
 export class DeadlineTimer {
   private readonly _waits = new Set<Wait>();
   /** Monotonic. */

@@ -45,7 +45,8 @@ function notify(
   for (const state of readers) {
     try {
       const isRefusal = refusedBy.includes(state);
-      const done = response && state.scheme?.onAnswer?.({ request, response, isRefusal, received });
+      const onAnswer = safeGet(state.scheme, 'onAnswer');
+      const done = response && onAnswer?.call(state.scheme, { request, response, isRefusal, received });
       if (isPromise(done)) pending.push(done);
     } catch (error) {
       pending.push(Promise.reject(error));
@@ -57,8 +58,9 @@ function notify(
 /** Whether a response refuses the credentials of a scheme. Only `true` counts, so that an async predicate decides nothing. */
 function isRefusal({ instance, principal }: Call, { scheme }: SchemeState, response: AxiosResponse): boolean {
   const { isUnauthorized } = instance.policy;
-  if (scheme?.isRefusal && (!isUnauthorized || principal.schemes.length > 1))
-    return (scheme.isRefusal(response) as unknown) === true;
+  const ownPredicate = safeGet(scheme, 'isRefusal');
+  if (ownPredicate && (!isUnauthorized || principal.schemes.length > 1))
+    return (ownPredicate.call(scheme, response) as unknown) === true;
   if (isUnauthorized) return (isUnauthorized(response) as unknown) === true;
   return (
     response.status === 401 && !challengesOf(response).some(({ params }) => NOT_THE_TOKEN.test(params['error'] ?? ''))

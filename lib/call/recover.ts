@@ -2,6 +2,7 @@ import type { AxiosError } from 'axios';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
 import { decide, isSuccess, isThrottled, type Decision } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
+import type { AuthRequest } from '../schemes/scheme.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import { discard } from '../transport/discard.js';
 import type { Attempt } from './attempt.js';
@@ -108,20 +109,22 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
   return settle(call, attempt, answer, { kind: 'settle', ...(isPaused && { reason: 'refresh-breaker' }) });
 }
 
-function challenge(call: Call, { scheme, singleFlight }: SchemeState, attempt: Attempt): MaybePromise<boolean> {
+function challenge(call: Call, state: SchemeState, attempt: Attempt): MaybePromise<boolean> {
   const { response } = attempt;
-  const onChallenge = safeGet(scheme, 'onChallenge')?.bind(scheme);
+  const { scheme, singleFlight } = state;
+  const onChallenge = safeGet(scheme, 'onChallenge');
   if (!onChallenge || !response) return false;
   const challenges = challengesOf(response);
-  if (!singleFlight) return onChallenge({ request: attempt.request, response, challenges });
-  // The challenge runs for all calls: it must not end with the signal of the one that came first.
-  const request = Object.create(attempt.request, {
-    signal: { value: new AbortController().signal },
-  }) as typeof attempt.request;
-  return singleFlight.run(attempt.request, () => onChallenge({ request, response, challenges }));
+  const run = (request: AuthRequest): MaybePromise<boolean> =>
+    state.run(() => onChallenge.call(scheme, { request, response, challenges }));
+  if (!singleFlight) return run(attempt.request);
+  const { request } = attempt;
+  return singleFlight.run(request, (signal) =>
+    run(Object.create(request, { signal: { value: signal } }) as AuthRequest),
+  );
 }
 
-/** What events say about a call. URLs have no query and no user-info. */
+/** Returns the part of an event that identifies a call. URLs have no query and no user-info. */
 function about({ number }: Call, { request }: Attempt): { call: number; method: string; url: string } {
   const { method, cleanUrl } = request;
   return { call: number, method, url: cleanUrl.origin + cleanUrl.pathname };

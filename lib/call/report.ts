@@ -3,7 +3,7 @@ import type { BareReason } from '../events.js';
 import type { SettleReason } from '../retry/decide.js';
 import { isObject, ownValue, safeGet } from '../safe-read.js';
 
-/** How a call went, or how far it has come. */
+/** The report of a call, settled or still running. */
 export interface ExchangeReport {
   /** The number of the call at its instance, as in events. */
   readonly call: number;
@@ -51,7 +51,7 @@ function reportOf({ number, attempts, isRefreshed, waits, retryAt, reason, bare 
 const CALL = Symbol.for('axios-attach-auth.call');
 const INTERNAL = Symbol('internal');
 
-/** Marks the adapter of a call, which a config keeps when it is merged, or the config of one attempt. */
+/** Marks the adapter of a call, which a config keeps when it is merged, or an error of a call that has no config. */
 export function tagCall(target: object, call: Reported): void {
   hide(target, CALL, (key?: symbol) => (key === INTERNAL ? call : reportOf(call)));
 }

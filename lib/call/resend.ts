@@ -11,12 +11,12 @@ const SETTLE_REASON: Partial<Record<AuthErrorCode, SettleReason>> = {
   ERR_AUTH_THROTTLED: 'retry-after-too-long',
 };
 
-/** Returns why a call is not sent again although it was to be; then the response that it has stands. */
+/** Returns the reason if this error only prevented another send: then the call settles with the response that it has. */
 export function settleReasonOf(error: unknown): SettleReason | undefined {
   return isAuthError(error) ? SETTLE_REASON[error.code] : undefined;
 }
 
-/** Sends the call again. Returns undefined if the deadline or the throttle prevented it: then the response before stands. */
+/** Sends the call again. Returns undefined if the deadline or the throttle prevented it: then the last response counts. */
 export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResponse> | undefined> {
   const { config, policy, values } = call;
   if (!config) return undefined;
@@ -26,7 +26,7 @@ export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResp
   // The body is final: a second transformRequest would encode it twice.
   else repeated.transformRequest = [];
   const [result] = await Promise.allSettled([call.instance.resender.request(repeated)]);
-  // The caller may have cancelled it before it reached the adapter.
+  // If the caller cancelled it before it reached the adapter, the call still holds its permit.
   call.pass.release('ended');
   if (result.status === 'fulfilled') return result;
   const error = result.reason as Partial<AxiosError> | null;
@@ -43,7 +43,7 @@ export function isBodyReplayable(call: Call): boolean {
   return call.policy.body !== undefined || isReplayable(call.config?.data) || isMadeOfValues(call);
 }
 
-/** axios made a stream of plain values (postForm in Node), and can make it again. */
+/** Returns whether axios made a stream of plain values (postForm in Node), so that it can make another one. */
 function isMadeOfValues({ config, values }: Call): boolean {
   return bodyKind(config?.data) === 'stream' && values !== config?.data && isPlainData(values);
 }

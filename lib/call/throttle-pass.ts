@@ -94,7 +94,8 @@ export class ThrottlePass implements QueuedCall {
     attempt.permit = this._permit;
     this._permit = undefined;
     attempt.mayBeLimited = true;
-    if (!hasPredicate) this.report(attempt, true);
+    // An earlier handler may swallow the response: then it is never classified, and other calls wait for the permit.
+    if (attempt.permit && !hasPredicate) this.report(attempt, true);
   }
 
   /** Reports whether a limit refused the attempt, once. */

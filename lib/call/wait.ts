@@ -9,9 +9,9 @@ import type { Wait } from './deadline-timer.js';
 export interface WaitingCall {
   readonly instance: AttachedInstance;
   readonly policy: { readonly deadlineMs: number };
-  /** The config that axios first handed over: the configs of later attempts lose what axios does not know. */
+  /** The config of the first attempt. The configs of later attempts lose options that axios does not know. */
   readonly config: InternalAxiosRequestConfig | undefined;
-  /** Why the principal of the call is gone, if so. */
+  /** Set once the session of the call's principal has ended. */
   readonly principalEnd: AuthError | undefined;
 }
 
@@ -20,7 +20,7 @@ export interface Reservation {
   leave(): void;
 }
 
-/** How one call waits. Every wait ends with the caller's signal, the deadline, the principal and detach(), and cleans up. */
+/** The waits of one call. Each ends early on the caller's abort, the deadline, the end of the principal's session, and detach(). */
 export class Waits {
   /** Ms spent waiting so far. */
   waitedMs = 0;
@@ -42,7 +42,7 @@ export class Waits {
     return policy.deadlineMs - Math.max(clock.monotonic() - this._beganAt, clock.now() - this._beganWallAt);
   }
 
-  /** Why the call may not go on, if so. */
+  /** The error that ends the call, if it may not continue. */
   get end(): unknown {
     const { instance, policy, config, principalEnd } = this._call;
     if (this.remainingMs <= 0) return deadlinePassed(policy.deadlineMs);
@@ -50,7 +50,7 @@ export class Waits {
     return (config && callerEnd(config)) ?? principalEnd;
   }
 
-  /** Between two waits nothing is watched. @throws what would have ended a wait. */
+  /** Checked between waits, since only a wait watches for aborts. @throws the error that would end a wait. */
   assertOngoing(): void {
     const { end } = this;
     if (end !== undefined) throw end as Error;

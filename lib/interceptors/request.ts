@@ -3,10 +3,12 @@ import type { AttachedInstance } from '../attached-instance.js';
 import { Call } from '../call/call.js';
 import { callBehind } from '../call/report.js';
 import { resolveCall } from '../policy.js';
+import { isObject } from '../safe-read.js';
+import { recordValues } from '../transport/transform-guard.js';
 
 /**
  * Begins the call, and puts its adapter where the real one was. It is synchronous: axios then needs no promise for each
- * interceptor, and a call that begins inside `refresh()` is recognized.
+ * interceptor, and a call that begins inside `refresh()` or a scheme is recognized.
  */
 export function requestInterceptor(instance: AttachedInstance) {
   return (config: InternalAxiosRequestConfig): InternalAxiosRequestConfig => {
@@ -21,9 +23,16 @@ export function requestInterceptor(instance: AttachedInstance) {
     if (options === false) return leaveAlone();
     const policy = resolveCall(options, instance.policy);
     const principal = instance.principal(policy.schemes);
-    if (principal.main.session?.isCallingRefresh()) return leaveAlone();
+    const { main, schemes } = principal;
+    if (main.session?.isCallingRefresh() || schemes.some(({ isRunning }) => isRunning)) return leaveAlone();
     if (policy.body) config.data = policy.body();
-    config.adapter = new Call(instance, policy, principal, adapters, config.data).adapter;
+    const call = new Call(instance, policy, principal, adapters, config.data);
+    // The app's own interceptors may still replace them.
+    if (isObject(config.data))
+      recordValues(config, (values) => {
+        call.values = values;
+      });
+    config.adapter = call.adapter;
     return config;
   };
 }

@@ -3,7 +3,7 @@ import type { AttachedInstance, ResponseHandler } from '../attached-instance.js'
 import { Call } from '../call/call.js';
 import { readAnswer, type Answer } from '../call/outcome.js';
 import { nextStep } from '../call/recover.js';
-import { callBehind } from '../call/report.js';
+import { callBehind, tagCall } from '../call/report.js';
 import { resend, settleReasonOf } from '../call/resend.js';
 import { hide } from '../errors.js';
 import { isSuccess } from '../retry/decide.js';
@@ -24,7 +24,7 @@ export function responseInterceptor(instance: AttachedInstance) {
 
   /** The call of this instance that is still open; none if an earlier handler replaced the response by something else. */
   function openCall(settled: unknown): Call | undefined {
-    const behind = callBehind(settled) ?? instance.callOf(settled);
+    const behind = instance.callOf(settled) ?? callBehind(settled);
     return behind instanceof Call && !behind.isDone && behind.instance === instance ? behind : undefined;
   }
 
@@ -77,13 +77,14 @@ export function responseInterceptor(instance: AttachedInstance) {
   return { fulfilled, rejected };
 }
 
-/** Rejects with the error of a transform, a predicate or a scheme, which gets the call's config and the server's response. */
+/** Rejects with an error that is not axios's own. It leads to the call, and gets the server's response if there was one. */
 function fail(call: Call, cause: unknown): Promise<never> {
   const error = call.inContext(cause);
   const response = call.last?.response;
-  if (isObject(error) && response) {
-    if (!safeGet(error, 'config')) hide(error, 'config', call.config);
-    if (!safeGet(error, 'response')) hide(error, 'response', response);
+  if (isObject(error)) {
+    if (response && !safeGet(error, 'response')) hide(error, 'response', response);
+    if (response && !safeGet(error, 'config')) hide(error, 'config', call.config);
+    else tagCall(error, call);
   }
   call.finish();
   return Promise.reject(error);

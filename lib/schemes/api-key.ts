@@ -4,12 +4,13 @@ import { assertHeader, isHeaderName } from '../http/header-values.js';
 import { LastSent, type AuthScheme } from './scheme.js';
 
 /**
- * An API key in a header of its own.
+ * Returns a scheme that sends an API key in a header.
  *
- * @param key The key; or a function, called at every attempt and once more after a 401: the call is replayed if the key has
- *   changed, so that keys can rotate. null or undefined: the call is sent without a key.
- * @param options `header`: its name. Default `X-API-Key`.
- * @throws TypeError for anything else. A key that no header may carry rejects the call with ERR_AUTH_INVALID_CREDENTIAL.
+ * @param key The key, or a function for keys that rotate. A function is called at every attempt and once more after a 401: the call
+ *   is replayed if the key has changed. null or undefined: the call is sent without a key.
+ * @param options `header`: the name of the header. Default `X-API-Key`.
+ * @throws TypeError for other values. A key with characters that a header may not carry rejects the call with
+ *   ERR_AUTH_INVALID_CREDENTIAL.
  */
 export function apiKey(
   key: string | (() => MaybePromise<string | null | undefined>),
@@ -19,7 +20,7 @@ export function apiKey(
   if (typeof key !== 'string' && typeof key !== 'function')
     throw new TypeError(`apiKey() takes a string or a function, but got ${typeof key}`);
   if (!isHeaderName(header)) {
-    // Not repeated: it may be the key.
+    // The message does not repeat the value, which may be the key.
     throw new TypeError('apiKey(): header takes the name of a header (RFC 9110 §5.1)');
   }
   const sent = new LastSent<string>();

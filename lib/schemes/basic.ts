@@ -3,22 +3,22 @@ import { AuthError } from '../errors.js';
 import { safeGet } from '../safe-read.js';
 import { LastSent, type AuthScheme } from './scheme.js';
 
-/** A user-id and a password (RFC 7617 §2). The user-id holds no colon, and neither holds control characters. */
+/** A user-id and a password (RFC 7617 §2). Neither may contain control characters, nor the user-id a colon. */
 export interface BasicCredentials {
   username: string;
   password: string;
 }
 
-// eslint-disable-next-line no-control-regex -- they are what is refused
+// eslint-disable-next-line no-control-regex -- RFC 7617 §2 forbids them
 const CONTROL = /[\x00-\x1f\x7f]/;
 
 /**
- * The Basic scheme (RFC 7617), in UTF-8.
+ * Returns a scheme that sends a user-id and a password (Basic, RFC 7617) in UTF-8.
  *
- * @param credentials One pair; several, which are tried in their order after a 401, and of which the one that was
- *   accepted is used from then on; or a function, asked at every attempt and once more after a 401 (the call is sent again
- *   if its answer has changed). A function that gives null or undefined lets the call go bare.
- * @throws TypeError for anything else. A user-id with a colon or a control character rejects the call with
+ * @param credentials One pair, an array of pairs, or a function. An array is tried in order after a 401, and later calls begin
+ *   with the pair that was accepted. A function is called at every attempt and once more after a 401: the call is replayed if
+ *   the credentials have changed. null or undefined: the call is sent without credentials.
+ * @throws TypeError for any other value. A character that RFC 7617 §2 forbids rejects the call with
  *   ERR_AUTH_INVALID_CREDENTIAL.
  */
 export function basic(
@@ -34,10 +34,10 @@ export function basic(
   return inOrder(list);
 }
 
-/** Each call begins with the pair that was accepted last, and tries the others from there. */
+/** Each call begins with the pair that was accepted last, and tries the following ones after refusals. */
 function inOrder(list: readonly BasicCredentials[]): AuthScheme {
   let accepted = 0;
-  /** How many of the pairs have been refused, by call; and which one was the first. */
+  /** For each call, the index of its first pair, and the number of pairs that were refused. */
   const calls = new WeakMap<object, { first: number; refused: number }>();
   const indexOf = ({ first, refused }: { first: number; refused: number }): number => (first + refused) % list.length;
   return {
@@ -99,7 +99,7 @@ function refuse(field: string, isWrong: boolean, value: string): void {
   if (!isWrong && !/\p{Surrogate}/u.test(value)) return;
   throw new AuthError(
     'ERR_AUTH_INVALID_CREDENTIAL',
-    `basic(): the ${field} holds a ${field === 'username' ? 'colon, a ' : ''}control character or half a character (RFC 7617 §2).`,
+    `basic(): the ${field} contains a ${field === 'username' ? 'colon, a ' : ''}control character or half of a surrogate pair (RFC 7617 §2).`,
   );
 }
 

@@ -6,7 +6,7 @@ import { SessionCall } from '../session/session-call.js';
 import type { SessionStore } from '../session/store.js';
 import { readTokens, type TokenResponse, type Tokens } from '../session/tokens.js';
 import { headerValue, type BearerScheme } from './bearer-scheme.js';
-import { withSession } from './scheme.js';
+import { withSession, type SessionHooks } from './scheme.js';
 
 /** Options of a {@link bearer} with a session. */
 export interface BearerOptions {
@@ -108,7 +108,7 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     getSnapshot: () => session.snapshot(),
     subscribe: (listener) => session.observers.subscribe(listener),
   };
-  return withSession(scheme, {
+  const hooks: SessionHooks = {
     store,
     isCallingRefresh: () => session.isCallingRefresh,
     newExchange: newCall,
@@ -116,5 +116,7 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     endOf: (exchange) => session.endOf(callOf(exchange).principalVersion),
     isRefreshPaused: (request) => session.isRefreshPaused(request),
     join: (instance) => session.observers.join(instance),
-  });
+  };
+  if (store) session.observers.followUntilCollected(hooks);
+  return withSession(scheme, hooks);
 }

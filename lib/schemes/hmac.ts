@@ -8,17 +8,17 @@ import { type AuthRequest, type AuthScheme } from './scheme.js';
 
 /** Options of {@link hmac}. */
 export interface HmacOptions {
-  /** Who signs; sent as it is. */
+  /** The id of the secret, sent unchanged. */
   keyId: string;
-  /** The shared secret; a string counts as UTF-8. A function is asked at every attempt, and after a 401 once more. */
+  /** The shared secret. A string is encoded as UTF-8. A function is called at every attempt, and once more after a 401. */
   secret: string | Uint8Array | (() => MaybePromise<string | Uint8Array>);
   /** @default 'SHA-256' */
   hash?: Hash | undefined;
-  /** How the signature is written. @default 'hex' */
+  /** The encoding of the signature. @default 'hex' */
   encoding?: 'hex' | 'base64' | undefined;
   /** Names of the headers. @default X-API-Key, X-Timestamp (whole seconds), X-Signature */
   headers?: { keyId?: string | undefined; timestamp?: string | undefined; signature?: string | undefined } | undefined;
-  /** What is signed. @default `METHOD \n path?query \n timestamp \n hex(hash(body))` */
+  /** Returns the text to sign. @default `METHOD \n path?query \n timestamp \n hex(hash(body))` */
   stringToSign?:
     | ((parts: { method: string; path: string; timestamp: string; bodyHash: string; request: AuthRequest }) => string)
     | undefined;
@@ -27,16 +27,15 @@ export interface HmacOptions {
 type Bytes = Uint8Array<ArrayBuffer>;
 type Sign = (data: Bytes) => MaybePromise<Bytes>;
 
-/** Signed longer ago than this, by the time as it is known now: the refusal may have been for the time. */
+/** If the server's time, as known now, differs by more from the signed one, the server may have refused the timestamp. */
 const STALE_MS = 5_000;
 
 /**
- * Signs method, path, query, time and body with a shared secret (HMAC, RFC 2104), afresh at every attempt. The time follows
- * the server's clock where its Date header shows that it differs. A 401 is answered by signing again only if the secret
- * or the known time has changed since.
+ * Returns a scheme that signs method, path, query, time and body with a shared secret (HMAC, RFC 2104) at every attempt. The time
+ * is that of the server's clock, as far as its Date header has shown it. After a 401 the call is signed and sent again only if the
+ * secret or the server's time turned out to be another one.
  *
- * @throws TypeError for wrong options. A call with a stream or multipart form is rejected with
- *   ERR_AUTH_BODY_NOT_SIGNABLE, before anything is sent.
+ * @throws TypeError for wrong options. A call with a stream or multipart form rejects with ERR_AUTH_BODY_NOT_SIGNABLE, unsent.
  */
 export function hmac(options: HmacOptions): AuthScheme {
   const given: unknown = options;
@@ -127,11 +126,11 @@ function bytesOf(secret: unknown): Bytes {
     return new Uint8Array(secret.buffer as ArrayBuffer, secret.byteOffset, secret.byteLength).slice();
   throw new AuthError(
     'ERR_AUTH_INVALID_CREDENTIAL',
-    `hmac(): secret() must give a string or bytes, but gave ${typeof secret}.`,
+    `hmac(): \`secret()\` returned ${typeof secret}. Return a string or bytes.`,
   );
 }
 
-/** Bytes may be wiped or written over by their owner. */
+/** Copies bytes, since the app may overwrite them. */
 function snapshot(secret: string | Uint8Array): string | Uint8Array {
   return typeof secret === 'string' ? secret : bytesOf(secret);
 }

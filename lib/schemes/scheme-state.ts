@@ -14,8 +14,8 @@ export const A_SCHEME =
 const MAX_ORIGINS = 100;
 
 /**
- * What belongs to one scheme object, whatever instances it is attached to: the cool-downs, the clocks of its servers, and a
- * challenge that is running for all its calls.
+ * The state of one scheme object, shared by all instances that it is attached to: the cool-downs, the clock skew of each origin,
+ * and a single-flight challenge.
  */
 export class SchemeState {
   readonly session: SessionHooks | undefined;
@@ -23,6 +23,8 @@ export class SchemeState {
   /** Lower case. */
   readonly credentialHeaders: readonly string[];
   readonly maxChallenges: number;
+  /** The synchronous part of the scheme's `authorize` or `onChallenge` runs: a call that begins in it would wait for itself. */
+  isRunning = false;
   private _throttle: Throttle | undefined;
   private readonly _skews = new Map<string, number>();
 
@@ -33,12 +35,22 @@ export class SchemeState {
   ) {
     this.session = scheme && sessionOf(scheme);
     this.maxChallenges = safeGet(scheme, 'maxChallenges') ?? 1;
-    this.singleFlight = safeGet(scheme, 'singleFlight') === true ? new SingleFlight() : undefined;
+    this.singleFlight = safeGet(scheme, 'singleFlight') === true ? new SingleFlight(_clock) : undefined;
     this.credentialHeaders = (safeGet(scheme, 'credentialHeaders') ?? []).map((name) => name.toLowerCase());
   }
 
   get throttle(): Throttle {
     return (this._throttle ??= new Throttle(this._clock));
+  }
+
+  /** Calls a member of the scheme. */
+  run<T>(member: () => T): T {
+    this.isRunning = true;
+    try {
+      return member();
+    } finally {
+      this.isRunning = false;
+    }
   }
 
   /** Epoch ms by the clock of this origin's server, as far as its Date headers have shown it. */

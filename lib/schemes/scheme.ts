@@ -17,19 +17,20 @@ export interface AuthScheme {
   readonly credentialHeaders?: readonly string[] | undefined;
   /**
    * Writes the credentials. Called before every attempt to an own origin, once URL, headers and body are final. It writes to
-   * a copy: the caller's config never holds a credential. An error that it throws rejects the call.
+   * a copy: the caller's config never holds a credential. An error that it throws rejects the call. For requests of its own it
+   * uses `request.client`; a call of the attached instance that begins before its first `await` is sent without credentials.
    */
   authorize(request: AuthRequest): MaybePromise<void>;
   /**
    * Returns true if a replay may succeed. Called after a refusal, at most `maxChallenges` times per call. Without it the
-   * refusal stands. An error that it throws rejects the call.
+   * call settles with the refusal. An error that it throws rejects the call.
    */
   onChallenge?(challenge: AuthChallenge): MaybePromise<boolean>;
-  /** How many refusals of one call the scheme can handle. @default 1 */
+  /** How many refusals of one call the scheme can handle. Infinity: as many as the limits of attempts allow. @default 1 */
   readonly maxChallenges?: number | undefined;
   /**
    * True: `onChallenge` runs once for all calls whose refused credentials were sent before it finished, and they share its
-   * result. For a cookie log-in or a CSRF token. @default false
+   * result. For a cookie log-in or a CSRF token. After 60 s its signal aborts, and it counts as false. @default false
    */
   readonly singleFlight?: boolean | undefined;
   /**
@@ -94,17 +95,17 @@ export interface AuthAnswer {
   readonly received: unknown;
 }
 
-/** What a session needs beyond the port of a scheme. */
+/** The private part of a scheme with a session. */
 export interface SessionHooks {
   /** Returns true while the synchronous part of `refresh()` runs: a call that begins then must not wait for the refresh. */
   isCallingRefresh(): boolean;
   /** Creates `AuthRequest.exchange` for a new call: the session notes the principal of the call in it. */
   newExchange(): object;
-  /** Returns what a call must wait for until `authorize` is ready at once; undefined: nothing. A rejection rejects the call. */
+  /** Returns a promise if a call must wait before `authorize`. A rejection of it rejects the call. */
   waitFor(exchange: object, clients: ClientProvider): Promise<void> | undefined;
   /** Returns why the call may not be sent any more: its principal has signed out, or another one has signed in. */
   endOf(exchange: object): AuthError | undefined;
-  /** Returns whether the circuit breaker keeps this request from a refresh. */
+  /** Returns whether the circuit breaker prevents a refresh for this request. */
   isRefreshPaused(request: AuthRequest): boolean;
   /** Where the session is kept; undefined: in the memory of the scheme. */
   readonly store: SessionStore | undefined;
@@ -112,7 +113,7 @@ export interface SessionHooks {
   join(instance: SessionMember): () => void;
 }
 
-/** On the scheme itself, so that `{ ...bearer(…), authorize }` keeps it. */
+/** An own property of the scheme, so that `{ ...bearer(…), authorize }` copies it. */
 const SESSION = Symbol.for('axios-attach-auth.session');
 
 export function withSession<S extends AuthScheme>(scheme: S, session: SessionHooks): S {
@@ -124,7 +125,7 @@ export function sessionOf(scheme: AuthScheme): SessionHooks | undefined {
 }
 
 /**
- * The credential that a function gave, by call: after a refusal the function is called once more, and the call is replayed
+ * The credential that a function returned for each call. After a refusal the function is called again, and the call is replayed
  * only if the value has changed.
  */
 export class LastSent<T> {

@@ -3,21 +3,20 @@ import { withoutPrototype } from '../safe-read.js';
 import type { AuthRequest, AuthScheme } from './scheme.js';
 
 /**
- * A scheme of one's own: `sign` sees method, final URL, headers and body of every attempt and gives the headers to add.
+ * Returns a scheme whose headers the function `sign` makes from method, final URL, headers and body of each attempt.
  *
- * @param sign Called before every attempt, so that time and nonce are new in each. For the bytes of a body await
- *   `request.body.bytes()`; a stream or multipart form has none, and what cannot be signed should be refused, not signed wrongly.
- * @param options `name`: the scheme's name for messages, default `Signed`. `credentialHeaders`: headers to drop on a redirect
- *   to another origin besides those that `sign` gives.
- * @throws TypeError if `sign` is no function. A value that no header may carry rejects the call with
- *   ERR_AUTH_INVALID_CREDENTIAL.
+ * @param sign Called before every attempt, so that each has a new time and nonce. Returns the headers to add. `await
+ *   request.body.bytes()` returns undefined for a stream or multipart form: throw an error if the signature has to cover the body.
+ * @param options `name`: the scheme's name in messages, default `Signed`. `credentialHeaders`: headers that a redirect to another
+ *   origin drops, in addition to those that `sign` returns.
+ * @throws TypeError if `sign` is not a function. An invalid header value rejects the call with ERR_AUTH_INVALID_CREDENTIAL.
  */
 export function signed(
   sign: (request: AuthRequest) => MaybePromise<Record<string, string>>,
   options: { name?: string | undefined; credentialHeaders?: readonly string[] | undefined } = {},
 ): AuthScheme {
   if (typeof sign !== 'function')
-    throw new TypeError(`signed() takes a function that gives headers, but got ${typeof sign}`);
+    throw new TypeError(`signed() takes a function that returns headers, but got ${typeof sign}`);
   const { name = 'Signed', credentialHeaders } = withoutPrototype(options);
   if (credentialHeaders !== undefined && !Array.isArray(credentialHeaders)) {
     throw new TypeError('signed(): credentialHeaders takes an array of names');
@@ -29,12 +28,14 @@ export function signed(
       const headers: unknown = await sign(request);
       if (typeof headers !== 'object' || headers === null) {
         throw new TypeError(
-          `signed(): the function must give headers, but gave ${headers === null ? 'null' : typeof headers}`,
+          `signed(): the function returned ${headers === null ? 'null' : typeof headers}. Return an object of headers.`,
         );
       }
       for (const [name, value] of Object.entries(headers as Record<string, unknown>)) {
         if (typeof value !== 'string' && typeof value !== 'number')
-          throw new TypeError(`signed(): the function must give strings, but gave ${typeof value} for ${name}`);
+          throw new TypeError(
+            `signed(): the function returned ${typeof value} for the header ${name}. Return a string.`,
+          );
         request.headers.set(name, value);
       }
     },

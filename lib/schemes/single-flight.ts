@@ -1,4 +1,8 @@
+import { alarm, type Clock } from '../clock.js';
 import type { MaybePromise } from '../maybe-promise.js';
+
+/** As long as a refresh may take (API.md): a log-in that hangs must not end all later calls. */
+const LIMIT_MS = 60_000;
 
 /**
  * Runs the challenge of a scheme with `singleFlight` once for all requests whose refused credentials were sent before it
@@ -10,15 +14,30 @@ export class SingleFlight {
   private _result: Promise<boolean> | undefined;
   private readonly _sentAfter = new WeakMap<object, number>();
 
+  constructor(private readonly _clock: Clock) {}
+
   /** Notes that a request is sent now. */
   sent(request: object): void {
     this._sentAfter.set(request, this._finished);
   }
 
-  run(request: object, challenge: () => MaybePromise<boolean>): Promise<boolean> {
+  /** `signal` aborts when the challenge has taken too long, which counts as false. It does not end with the call that came first. */
+  run(request: object, challenge: (signal: AbortSignal) => MaybePromise<boolean>): Promise<boolean> {
     if (this._running) return this._running;
     if (this._result && this._sentAfter.get(request) !== this._finished) return this._result;
-    const running = (async () => challenge())();
+    const controller = new AbortController();
+    const running = new Promise<boolean>((resolve, reject) => {
+      const cancel = alarm(
+        this._clock,
+        LIMIT_MS,
+        () => {
+          resolve(false);
+          controller.abort();
+        },
+        'idle',
+      );
+      (async () => challenge(controller.signal))().finally(cancel).then(resolve, reject);
+    });
     const finish = (): void => {
       this._finished++;
       this._result = running;

@@ -59,6 +59,7 @@ interface Reference {
 export class SessionObservers extends Snapshots {
   private readonly _instances = new Set<Reference>();
   private _unfollow: (() => void) | undefined;
+  private _registry: FinalizationRegistry<undefined> | undefined;
   /** Instances that were dropped without detach() leave a reference, which is removed when the set has grown twofold. */
   private _pruneAt = 16;
 
@@ -85,6 +86,19 @@ export class SessionObservers extends Snapshots {
     this._instances.add(reference);
     if (this._instances.size > this._pruneAt) this._pruneAt = 2 * this._live().length + 16;
     return this._entered(() => this._instances.delete(reference));
+  }
+
+  /**
+   * Stops following the store when `owner` is collected, which every scheme of the session references: a connection or a window
+   * that news arrive at would keep a session that the app has dropped.
+   */
+  followUntilCollected(owner: object): void {
+    if (typeof FinalizationRegistry !== 'function') return;
+    this._registry = new FinalizationRegistry(() => {
+      this._instances.clear();
+      this._left();
+    });
+    this._registry.register(owner, undefined);
   }
 
   override subscribe(listener: () => unknown): () => void {

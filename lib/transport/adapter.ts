@@ -2,7 +2,7 @@ import { getAdapter, type AxiosAdapter, type InternalAxiosRequestConfig } from '
 import { tagOf } from '../http/body.js';
 import { safeGet } from '../safe-read.js';
 
-/** What an adapter sends with. `custom`: a mock, a cache, an app's own. */
+/** The kind of an adapter. `custom`: a mock, a cache, or an adapter of the app. */
 export type Transport = 'http' | 'xhr' | 'fetch' | 'custom';
 
 export interface ResolvedAdapter {
@@ -42,7 +42,7 @@ export function settleContentType(copy: InternalAxiosRequestConfig, transport: T
     copy.headers.set('Content-Type', data.type === '' ? 'application/octet-stream' : data.type);
 }
 
-/** Returns whether a page decides: its fetch hides where redirects lead, drops Authorization at them, and has a cache. */
+/** Returns whether the code runs in a page. There, fetch hides redirect targets, drops Authorization at them, and has a cache. */
 export function isPage(): boolean {
   return safeGet(globalThis, 'location') !== undefined;
 }

@@ -16,16 +16,16 @@ interface BodyStream {
   off(event: 'error', listener: (error: Error) => void): void;
 }
 
-/** Returns why the caller does not want the call any more: its signal, its CancelToken, or the failure of its body. */
+/** Returns the error of an aborted signal, a cancelled CancelToken or a failed body stream; undefined: none. */
 export function callerEnd(config: Config): unknown {
   if (config.signal?.aborted === true) return canceled(config);
   return ownValue(config.cancelToken, 'reason') ?? bodyStream(config)?.errored ?? undefined;
 }
 
 /**
- * Watches the caller during a wait. axios listens to signal and CancelToken only while its adapter runs, and a stream that
- * fails before an adapter has it would end the process. Calls `check` on a cancellation, `fail` if the body fails.
- * @returns the way to stop; undefined if there is nothing to watch.
+ * Watches signal, CancelToken and body stream during a wait. axios watches the first two only while its adapter runs, and a stream
+ * that fails before an adapter reads it would end the process. Calls `check` on a cancellation, `fail` if the body fails.
+ * @returns a function that stops watching; undefined if there is nothing to watch.
  */
 export function watchCaller(config: Config, check: () => void, fail: (error: Error) => void): (() => void) | undefined {
   const { signal } = config;

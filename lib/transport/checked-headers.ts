@@ -4,8 +4,8 @@ import { assertHeader, nameIn } from '../http/header-values.js';
 type Set = (this: unknown, header: unknown, ...rest: unknown[]) => AxiosHeaders;
 
 /**
- * The headers of one attempt. axios cleans values silently, so that a token with a line break would be sent without it and
- * refused: this `set` checks the raw value first, and so do all methods that call it (concat, setAuthorization, …).
+ * The headers of one attempt. axios removes invalid characters silently, so the server would refuse a token that was sent without
+ * its line break. This `set` checks the raw value, and so do all methods that call it (concat, setAuthorization, …).
  */
 class CheckedHeaders extends AxiosHeaders {
   override set(header: unknown, ...rest: unknown[]): this {
@@ -17,7 +17,7 @@ class CheckedHeaders extends AxiosHeaders {
     // axios would parse a text that is not a name as a whole block of headers.
     const name = String(header);
     assertHeader(name, rest[0]);
-    // The common case, without axios's cleaning of a value that is clean.
+    // The common case: a valid value needs none of axios's cleaning.
     if (typeof rest[0] === 'string' && !(name in this) && nameIn(this, name.toLowerCase()) === undefined)
       this[name] = rest[0];
     else (super.set as Set).call(this, header, ...rest);

@@ -26,8 +26,8 @@ export function copyOf(config: Config): Config {
 }
 
 /**
- * A call's config as it is now, with headers of its own. The snapshot is both judged and sent: the app may change its config
- * while a scheme or a server takes its time.
+ * Copies a call's config and its headers. The same snapshot decides about credentials and is sent, since the app may change its
+ * config meanwhile.
  */
 export function snapshot(config: Config): Config {
   const copy = copyOf(config);

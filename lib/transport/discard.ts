@@ -1,6 +1,6 @@
 import { safeGet } from '../safe-read.js';
 
-/** Ends a refused answer that nobody will read: it holds its socket, and with few sockets starves the refresh. */
+/** Destroys a response stream that will not be read. It would keep its socket, and a refresh may need that one. */
 export function discard(data: unknown): void {
   const stream = data as {
     on?: (event: string, listener: () => void) => void;
@@ -8,7 +8,7 @@ export function discard(data: unknown): void {
     cancel: () => Promise<void>;
   };
   if (typeof safeGet(stream, 'destroy') === 'function') {
-    // Destroyed before its end it complains, to nobody.
+    // A stream that is destroyed early may emit an error, which without a listener ends the process.
     stream.on?.('error', () => undefined);
     stream.destroy();
   } else if (typeof safeGet(stream, 'cancel') === 'function') {

@@ -28,7 +28,7 @@ const PLACEHOLDER = 'http://localhost/';
 /** Hosts of this machine (RFC 6761 §6.3). */
 export const loopback = /^(?:localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])\.?$/;
 
-/** Judges where the calls of one instance go. It remembers the last base URL that it parsed. */
+/** Determines the destinations of an instance's calls. It caches the last base URL that it parsed. */
 export class OriginRules {
   private _base: string | undefined;
   private _baseDestination: Destination | undefined;
@@ -92,7 +92,7 @@ export class OriginRules {
   }
 }
 
-/** The URL as axios will put it together, still without params. */
+/** Returns the URL that axios will build, without params. */
 export function fullUrl(config: InternalAxiosRequestConfig): string {
   const { baseURL, url = '' } = config;
   if (baseURL === undefined || baseURL === '' || (ABSOLUTE.test(url) && config.allowAbsoluteUrls !== false)) return url;
@@ -101,7 +101,7 @@ export function fullUrl(config: InternalAxiosRequestConfig): string {
 
 /** Parses a URL. One that stays relative reads as if it went to localhost, an invalid one as `http://invalid/`. */
 export function resolveUrl(url: string): URL {
-  // Cut here, since React Native's URL has no setter for it.
+  // The hash is cut from the text, since React Native's URL has no setter for it.
   const text = url.replace(/#.*$/s, '');
   return parse(text, documentBase()) ?? parse(text, PLACEHOLDER) ?? new URL('http://invalid/');
 }

@@ -2,8 +2,8 @@ import type { InternalAxiosRequestConfig } from 'axios';
 import { originOf, redirectRefused } from './redirects.js';
 
 /**
- * Guards a call over axios's http adapter, which follows redirects by itself: credentials are removed once a redirect leaves
- * the origin. axios drops Authorization alone. The target is read after the caller's own `beforeRedirect`, which may change it.
+ * Removes all credentials when axios's http adapter follows a redirect to another origin. axios itself drops Authorization only.
+ * The target is read after the caller's `beforeRedirect`, which may change it.
  *
  * @param credentialHeaders Lower-case names. undefined: nothing of the request may leave the origin, so the redirect is refused.
  * @returns a function that says whether a redirect has left the origin, even if another one came back.
@@ -24,7 +24,7 @@ export function guardRedirects(
   };
   copy.beforeRedirect = (options, ...details) => {
     hasLeft ||= originOf(options['href']) !== origin;
-    // The caller's hook sees no credentials of another origin; and it may change the target.
+    // Before the caller's hook, which must not see the credentials, and after it, since it may change the target.
     removeCredentials(options);
     const before = targetsOf(options);
     beforeRedirect?.(options, ...details);
@@ -36,7 +36,7 @@ export function guardRedirects(
 
 type Options = Record<string, unknown>;
 
-/** The origins that a request of follow-redirects names: described, connected to, and asked of a proxy. */
+/** The origins in the options of follow-redirects: of `href`, of host and port, and of the path that a proxy gets. */
 function targetsOf(options: Options): (string | undefined)[] {
   const { protocol, hostname, host, port, href, path } = options as Record<string, string | undefined>;
   const name = hostname ?? host ?? '';

@@ -21,8 +21,8 @@ export function markForeign(response: AxiosResponse): void {
 type CredentialHeaders = readonly string[] | undefined;
 
 /**
- * Decides who follows redirects. The fetch adapter, and what may wrap it, leaves them to fetch, which drops Authorization at
- * the border in pages, and elsewhere not always. @returns whether they are followed here instead.
+ * Decides whether fetch follows redirects or this package does. When a redirect leaves the origin, fetch drops Authorization in
+ * pages, but not in every runtime, and no other header. @returns true if {@link followRedirects} has to.
  */
 export function takeRedirects(
   copy: InternalAxiosRequestConfig,
@@ -156,7 +156,7 @@ function parse(location: string, from: InternalAxiosRequestConfig): URL | undefi
 export function redirectRefused(): AuthError {
   return new AuthError(
     'ERR_AUTH_FOREIGN_ORIGIN',
-    'The server redirects to another origin. What was sent, such as a refresh token, is not for that origin, so the redirect was ' +
+    'The server redirects to another origin. That origin must not get the body, which may hold a refresh token, so the redirect was ' +
       'not followed. Call the final URL.',
   );
 }

@@ -8,7 +8,7 @@ import { fullUrl, resolveUrl } from './origin.js';
 import { guardRedirects } from './platform.node.js';
 import { followRedirects, takeRedirects } from './redirects.js';
 
-/** An instance's defaults as they are now, and nothing else of it: what goes through here meets no gate and no session. */
+/** Returns a client with an instance's current defaults and without its interceptors: it bypasses throttle and session. */
 export function clientOf(instance: AxiosInstance): AxiosInstance {
   return discreet(axios.create(instance.defaults as Parameters<typeof axios.create>[0]));
 }
@@ -19,8 +19,8 @@ export interface ReceivedLog {
 }
 
 /**
- * The client of a refresh: a plain one if no instance asked for it. The limits of an instance are those of its calls: `timeout`
- * would give up a refresh that the server has done, and `validateStatus` would pass off an error as a result.
+ * Returns the client of a refresh; a plain one without an instance. It ignores two defaults of the instance: `timeout` could
+ * abort a refresh that the server has done, and `validateStatus` could make an error response a result.
  */
 export function refreshClient(instance: AxiosInstance | undefined, log: ReceivedLog = {}): AxiosInstance {
   const client = axios.create({
@@ -56,7 +56,7 @@ function is2xx(status: number): boolean {
   return status >= 200 && status < 300;
 }
 
-/** No interceptors and no defaults: it sends what is final already. */
+/** Returns an axios without interceptors and defaults, which sends a final config as it is. */
 export function bareAxios(): Axios {
   return new Axios({});
 }
@@ -70,7 +70,7 @@ function discreet(client: AxiosInstance): AxiosInstance {
   return client;
 }
 
-/** No redirect takes the body to another origin, nor does one there give us tokens (RFC 9700 §4.12). */
+/** Refuses redirects to another origin: they would get the body, or issue tokens (RFC 9700 §4.12). */
 function keptAtHome(config: InternalAxiosRequestConfig): InternalAxiosRequestConfig {
   const { send, transport } = resolveAdapter(config, config.adapter);
   config.adapter = (final) => {

@@ -54,10 +54,10 @@ export function send(options: SendOptions): Promise<AxiosResponse> {
   );
 }
 
-/** An adapter of the app's own may throw before it returns a promise. */
+/** An adapter of the app's own may throw before it returns a promise, or return none. */
 function sendTo(adapter: ResolvedAdapter, copy: Config): Promise<AxiosResponse> {
   try {
-    return adapter.send(copy);
+    return Promise.resolve(adapter.send(copy));
   } catch (error) {
     return Promise.reject(error);
   }
@@ -68,7 +68,7 @@ export interface ReadUrl {
   readonly origin: string;
   /** undefined: no scheme has read it. */
   readonly urlRead: URL | undefined;
-  /** What it was before a scheme could modify it. */
+  /** The URL before a scheme could modify it. */
   readonly urlGiven: string | undefined;
 }
 

@@ -1,4 +1,8 @@
-import axios, { type InternalAxiosRequestConfig } from 'axios';
+import axios, {
+  type AxiosRequestTransformer,
+  type AxiosResponseTransformer,
+  type InternalAxiosRequestConfig,
+} from 'axios';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -22,8 +26,22 @@ export function guardTransforms(config: Config, failed: (error: unknown) => void
   };
 }
 
+/** Reports the values that transformRequest gets. The recorder is in the config only until the transforms run. */
+export function recordValues(config: Config, seen: (values: unknown) => void): void {
+  const transforms = config.transformRequest;
+  if (!transforms) return;
+  const recorder: AxiosRequestTransformer = function (this: Config, values: unknown, headers) {
+    if (this.transformRequest === recorder) this.transformRequest = transforms;
+    seen(values);
+    let data = values;
+    for (const transform of [transforms].flat()) data = transform.call(this, data, headers);
+    return data;
+  };
+  config.transformRequest = recorder;
+}
+
 /** axios's own transform throws an AxiosError that has the config. */
-function isDefault(transforms: NonNullable<Config['transformResponse']>): boolean {
+function isDefault(transforms: AxiosResponseTransformer | AxiosResponseTransformer[]): boolean {
   const { transformResponse } = axios.defaults;
   if (!Array.isArray(transforms) || !Array.isArray(transformResponse)) return false;
   return transforms.length === 1 && transforms[0] === transformResponse[0];
