@@ -314,8 +314,8 @@ export const sessionMutants = [
     ['breaker'],
     139,
     'fifty forbidden items cost fifty refreshes',
-    'return this._uselessMs(now) > 0 || (known',
-    'return (known',
+    'return this._uselessMs(now) + delayMs > 0;',
+    'return delayMs > 0;',
   ),
 
   // Whose session it is

@@ -2,7 +2,7 @@ import type { MaybePromise } from '../maybe-promise.js';
 import { systemClock, type Clock } from '../clock.js';
 import { ownValue, withoutPrototype } from '../safe-read.js';
 import { isSessionStore } from '../session/store.js';
-import { readRefreshToken, readTokens, tokensOf, type Tokens } from '../session/tokens.js';
+import { readTokens, refreshTokenIn, tokensOf, type Tokens } from '../session/tokens.js';
 import { bearerFunction } from './bearer-function.js';
 import type { BearerScheme } from './bearer-scheme.js';
 import { bearerSession, type BearerOptions } from './bearer-session.js';
@@ -41,11 +41,10 @@ export function bearer(
 
 function readInitial({ tokens, refresh }: BearerOptions, now: number): Tokens | undefined {
   if (tokens === undefined) return undefined;
-  const from = 'bearer(): tokens';
-  const refreshToken = readRefreshToken(tokens, from);
+  const refreshToken = refreshTokenIn(tokens);
   const isAlone = ownValue(tokens, 'accessToken') === undefined && ownValue(tokens, 'access_token') === undefined;
-  if (refreshToken !== undefined && isAlone && refresh) return tokensOf('', refreshToken, 0);
-  return readTokens(tokens, from, now, 'earlier');
+  if (typeof refreshToken === 'string' && isAlone && refresh) return tokensOf('', refreshToken, 0);
+  return readTokens(tokens, 'bearer(): tokens', now, 'earlier');
 }
 
 function assertOptions(options: BearerOptions): void {

@@ -62,10 +62,10 @@ export class CircuitBreaker {
   /** Whether a refresh for a refusal by this endpoint is paused. Without one: whether all refreshes are. */
   isPaused(endpoint?: Endpoint): boolean {
     if (this.state === 'open') return true;
-    if (!endpoint || this._useless.length === 0) return false;
+    if (!endpoint) return false;
     const now = this._clock.monotonic();
-    const known = this._endpoints.get(nameOf(endpoint));
-    return this._uselessMs(now) > 0 || (known !== undefined && known.delay.remainingMs(now) > 0);
+    const delayMs = this._endpoints.get(nameOf(endpoint))?.delay.remainingMs(now) ?? 0;
+    return this._uselessMs(now) + delayMs > 0;
   }
 
   /** A refresh with reason `rejected` or `expiring` has returned this generation. */

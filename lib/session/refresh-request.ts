@@ -6,14 +6,14 @@ import { REQUEST_LIMIT_MS, type RefreshContext } from './refresh-context.js';
 import type { RefreshDeps } from './refresh-deps.js';
 import { classify, readUnreadBody, type RefreshFailure } from './refresh-failure.js';
 import type { ClientProvider } from './snapshot.js';
-import { isBearerToken, readRefreshToken, readTokens, type Tokens } from './tokens.js';
+import { isBearerToken, readTokens, refreshTokenIn, type Tokens } from './tokens.js';
 
 /** Why a request brought no tokens. */
 export interface Failed {
   readonly failure: RefreshFailure;
   readonly cause: unknown;
   /** A refresh token that came with an unusable access token: the one before may be spent. */
-  readonly rotated: string | undefined;
+  readonly rotated: unknown;
 }
 
 /**
@@ -101,12 +101,4 @@ function problemWith(
 function refusedBefore(status: number | undefined): Error {
   const message = 'It was refused before';
   return status === undefined ? new RefreshRejectedError(message) : Object.assign(new Error(message), { status });
-}
-
-function refreshTokenIn(answer: unknown): string | undefined {
-  try {
-    return readRefreshToken(answer, '');
-  } catch {
-    return undefined;
-  }
 }

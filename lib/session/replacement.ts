@@ -38,9 +38,9 @@ export class Replacement {
   }
 
   /** The refresh token that was sent may be spent: its successor is kept, whatever came of the access token. */
-  async keepRefreshToken(rotated: string | undefined): Promise<void> {
+  async keepRefreshToken(rotated: unknown): Promise<void> {
     const { tokens } = this._state;
-    if (this.isOfOther || !rotated || !tokens || !this.tokens) return;
+    if (this.isOfOther || typeof rotated !== 'string' || !tokens || !this.tokens) return;
     if (tokens.refreshToken === this.tokens.refreshToken && tokens.refreshToken !== rotated)
       await this._state.change('refreshed', tokensOf(tokens.accessToken, rotated, tokens.expiresAt));
   }

@@ -12,22 +12,20 @@ export interface SentToken {
  */
 export class SessionCall {
   readonly #session: object;
-  readonly #principalVersion: number;
   #sent: SentToken | undefined;
   /** It was refused before. */
   isReplay = false;
 
-  /** `principalVersion`: of the principal who is signed in when the call begins. */
-  constructor(session: object, principalVersion: number) {
+  constructor(
+    session: object,
+    /** Of the principal who is signed in when the call begins. */
+    readonly principalVersion: number,
+  ) {
     this.#session = session;
-    this.#principalVersion = principalVersion;
   }
 
   isOf(session: object): boolean {
     return this.#session === session;
-  }
-  get principalVersion(): number {
-    return this.#principalVersion;
   }
   get sent(): SentToken | undefined {
     return this.#sent;

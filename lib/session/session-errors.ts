@@ -30,7 +30,7 @@ export function reasonOf({ kind, status, code }: RefreshFailure, cause: unknown)
 
 export function noAnswerWithin(timeoutMs: number): AuthError {
   return refreshFailed(
-    `no answer within ${String(timeoutMs)} ms (refreshTimeoutMs). The refresh goes on, and a later call uses its result. A refresh() ` +
+    `no answer within ${String(timeoutMs)} ms (refreshTimeoutMs). The refresh goes on. A refresh() ` +
       'that calls through the attached instance waits for itself: use the `client` of its context, or `attachAuth: false` on that call.',
   );
 }

@@ -60,8 +60,6 @@ export class SessionObservers extends Snapshots {
   private readonly _instances = new Set<Reference>();
   private _unfollow: (() => void) | undefined;
   private _registry: FinalizationRegistry<undefined> | undefined;
-  /** Instances that were dropped without detach() leave a reference, which is removed when the set has grown twofold. */
-  private _pruneAt = 16;
 
   constructor(private readonly _follow: () => (() => void) | undefined) {
     super();
@@ -84,7 +82,9 @@ export class SessionObservers extends Snapshots {
     const reference: Reference =
       typeof WeakRef === 'function' ? new WeakRef(instance) : { deref: (): SessionMember => instance };
     this._instances.add(reference);
-    if (this._instances.size > this._pruneAt) this._pruneAt = 2 * this._live().length + 16;
+    // Instances that were dropped without detach() leave a reference. They are removed at each power of two.
+    const { size } = this._instances;
+    if ((size & (size - 1)) === 0) this._live();
     return this._entered(() => this._instances.delete(reference));
   }
 

@@ -60,30 +60,37 @@ export function readTokens(
   previous?: Tokens | null,
 ): Tokens {
   const accessToken = ownValue(answer, 'accessToken') ?? ownValue(answer, 'access_token');
-  const refreshToken = readRefreshToken(answer, from) ?? previous?.refreshToken;
+  const refreshToken = refreshTokenIn(answer) ?? previous?.refreshToken;
+  const wrong = (camel: string, snake: string, takes: string, got: string): TypeError =>
+    new TypeError(`${from}: ${camel} (or ${snake}) must be a ${takes}string, but is ${got}`);
   if (typeof accessToken !== 'string' || accessToken === '') {
-    const got = accessToken === '' ? 'an empty string' : typeof accessToken;
-    const keys = accessToken === undefined && typeof answer === 'object' && answer ? keysOf(answer) : '';
-    throw new TypeError(`${from}: accessToken (or access_token) must be a non-empty string, but is ${got}${keys}`);
+    const got =
+      accessToken === '' ? 'an empty string' : typeof accessToken + (accessToken === undefined ? keysOf(answer) : '');
+    throw wrong('accessToken', 'access_token', 'non-empty ', got);
   }
-  const expiresAt = readExpiry(answer, from, now, issued) ?? jwtExpiry(accessToken, now, issued);
-  return tokensOf(accessToken, refreshToken, expiresAt && Math.min(expiresAt, now + HUNDRED_YEARS_MS));
+  if (refreshToken !== undefined && typeof refreshToken !== 'string')
+    throw wrong('refreshToken', 'refresh_token', '', typeof refreshToken);
+  const expiresAt = readExpiry(answer, from, now) ?? jwtExpiry(accessToken, now, issued);
+  // A token that was issued a moment ago has not expired, whatever this machine's clock says: it is used until a 401.
+  const isPast = issued === 'just now' && expiresAt !== undefined && expiresAt < now;
+  return tokensOf(
+    accessToken,
+    refreshToken,
+    isPast ? undefined : expiresAt && Math.min(expiresAt, now + HUNDRED_YEARS_MS),
+  );
 }
 
-/** @throws TypeError if it is neither a string nor missing. */
-export function readRefreshToken(answer: unknown, from: string): string | undefined {
-  const given = [ownValue(answer, 'refreshToken'), ownValue(answer, 'refresh_token')];
-  const refreshToken = given.find((value) => value !== undefined && value !== '');
-  if (refreshToken !== undefined && typeof refreshToken !== 'string') {
-    throw new TypeError(`${from}: refreshToken (or refresh_token) must be a string, but is ${typeof refreshToken}`);
-  }
-  return refreshToken;
+/** Empty and null ones count as none. */
+export function refreshTokenIn(answer: unknown): unknown {
+  return [ownValue(answer, 'refreshToken'), ownValue(answer, 'refresh_token')].find(
+    (value) => value !== undefined && value !== '',
+  );
 }
 
 /** The names that a wrong response has, which often says what it is. */
-function keysOf(answer: object): string {
+function keysOf(answer: unknown): string {
   try {
-    const keys = Object.keys(answer).filter((key) => /^[a-z_]{1,30}$/i.test(key));
+    const keys = Object.keys(answer as object).filter((key) => /^[a-z_]{1,30}$/i.test(key));
     return keys.length > 0 ? ` (got the keys ${keys.slice(0, 8).join(', ')})` : '';
   } catch {
     return '';
@@ -99,7 +106,7 @@ export function tokensOf(accessToken: string, refreshToken?: string, expiresAt?:
   });
 }
 
-function readExpiry(answer: unknown, from: string, now: number, issued: Issued): number | undefined {
+function readExpiry(answer: unknown, from: string, now: number): number | undefined {
   for (const expiresIn of [ownValue(answer, 'expiresIn'), ownValue(answer, 'expires_in')]) {
     const isNumeric = typeof expiresIn === 'string' && /^\s*-?\d+(?:\.\d+)?(?:e\d+)?\s*$/i.test(expiresIn);
     const lifetimeMs = (typeof expiresIn === 'number' || isNumeric ? Number(expiresIn) : NaN) * 1000;
@@ -110,12 +117,7 @@ function readExpiry(answer: unknown, from: string, now: number, issued: Issued):
   if (expiresAt > 1e9 && expiresAt < 1e11 && now > 1e11) {
     throw new TypeError(`${from}: expiresAt takes epoch milliseconds, but ${String(expiresAt)} looks like seconds`);
   }
-  return unlessPast(expiresAt, now, issued);
-}
-
-/** A token that was issued a moment ago has not expired, whatever this machine's clock says: it is used until a 401. */
-function unlessPast(expiresAt: number, now: number, issued: Issued): number | undefined {
-  return issued === 'just now' && expiresAt <= now ? undefined : expiresAt;
+  return expiresAt;
 }
 
 /** When a JWT expires by this machine's clock (RFC 7519 §4.1.4). */
@@ -130,7 +132,7 @@ function jwtExpiry(token: string, now: number, issued: Issued): number | undefin
     if (typeof exp !== 'number') return undefined;
     // Clocks differ, lifetimes do not: a token issued a moment ago is valid from now for its lifetime.
     if (issued === 'just now' && typeof iat === 'number' && exp > iat) return now + (exp - iat) * 1000;
-    return unlessPast(exp * 1000, now, issued);
+    return exp * 1000;
   } catch {
     return undefined;
   }
