@@ -2,6 +2,7 @@ import { alarm, type Clock } from '../clock.js';
 import type { MaybePromise } from '../maybe-promise.js';
 import type { SharedCooldown } from '../options.js';
 import type { RetryPolicy } from '../retry/decide.js';
+import { safeGet } from '../safe-read.js';
 import type { Throttle, ThrottleKeys } from '../throttle/throttle.js';
 
 /** As everywhere in this package, a store that does not answer within 2 s counts as away. */
@@ -27,7 +28,7 @@ export class CooldownSharing {
     // The store may outlive this instance, and must not keep it alive.
     const weak = new WeakRef<CooldownSharing>(this);
     void quietly(() => {
-      const unsubscribe = _store.subscribe?.((key, forMs) => {
+      const unsubscribe = safeGet(_store, 'subscribe')?.call(_store, (key, forMs) => {
         const sharing = weak.deref();
         if (sharing) sharing._close(key, forMs);
         else unsubscribe?.();

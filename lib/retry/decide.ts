@@ -71,7 +71,11 @@ export const RETRY_DEFAULTS: RetryPolicy = {
 };
 
 export type Decision =
-  | { readonly kind: 'settle'; readonly reason?: SettleReason; readonly retryAfterMs?: number | undefined }
+  | {
+      readonly kind: 'settle';
+      readonly reason: SettleReason | undefined;
+      readonly retryAfterMs: number | undefined;
+    }
   | { readonly kind: 'reauthorize' }
   | {
       readonly kind: 'wait';
@@ -92,26 +96,31 @@ export function decide(
   isOn: boolean,
   chance: number,
 ): Decision {
-  if (outcome.kind === 'final') return { kind: 'settle' };
+  if (outcome.kind === 'final') return settled();
   if (outcome.kind === 'answer' && outcome.isRefusal) return afterRefusal(progress, call, policy);
-  if (!isOn) return { kind: 'settle', ...(outcome.kind === 'answer' && { retryAfterMs: outcome.retryAfterMs }) };
+  if (!isOn) return settled(undefined, outcome.kind === 'answer' ? outcome.retryAfterMs : undefined);
   const decision = afterFailure(outcome, progress, call, policy, chance);
   const isFailure = outcome.kind !== 'answer' || outcome.status >= 400;
   const wish = isFailure ? call.shouldRetry?.(decision.kind === 'wait') : undefined;
-  if (wish === false) return decision.kind === 'wait' ? { kind: 'settle' } : decision;
+  if (wish === false) return decision.kind === 'wait' ? settled() : decision;
   if (wish !== true || decision.kind === 'wait') return decision;
   // The app may know that another send does no harm; the limits of attempts, time and body hold.
   const statuses = outcome.kind === 'answer' ? new Set([outcome.status]) : policy.statuses;
   return afterFailure(outcome, progress, { ...call, isIdempotent: true }, { ...policy, statuses }, chance);
 }
 
+/** All fields are own ones: a polluted prototype must not give one. */
+export function settled(reason?: SettleReason, retryAfterMs?: number): Extract<Decision, { kind: 'settle' }> {
+  return { kind: 'settle', reason, retryAfterMs };
+}
+
 function afterRefusal(progress: Progress, call: Circumstances, policy: RetryPolicy): Decision {
   const { attempts, canReauthorize, isReplay, maxChallenges, remainingMs } = progress;
   const maxSends = policy.maxAttempts + policy.maxThrottledAttempts + maxChallenges;
-  if (attempts >= maxSends || (isReplay && !canReauthorize)) return { kind: 'settle', reason: 'unauthorized-again' };
-  if (!canReauthorize) return { kind: 'settle' };
-  if (!call.isReplayable) return { kind: 'settle', reason: 'body-not-replayable' };
-  if (remainingMs <= 0) return { kind: 'settle', reason: 'deadline' };
+  if (attempts >= maxSends || (isReplay && !canReauthorize)) return settled('unauthorized-again');
+  if (!canReauthorize) return settled();
+  if (!call.isReplayable) return settled('body-not-replayable');
+  if (remainingMs <= 0) return settled('deadline');
   return { kind: 'reauthorize' };
 }
 
@@ -124,19 +133,19 @@ function afterFailure(
 ): Decision {
   const { errors, throttles } = progress;
   if (outcome.kind !== 'answer') {
-    if (!call.isIdempotent) return { kind: 'settle', reason: 'not-idempotent' };
-    if (errors >= policy.maxAttempts) return { kind: 'settle', reason: 'attempts-exhausted' };
+    if (!call.isIdempotent) return settled('not-idempotent');
+    if (errors >= policy.maxAttempts) return settled('attempts-exhausted');
     return wait(outcome.kind, undefined, fullJitter(policy, errors, chance), progress, call, policy);
   }
   const { status, retryAfterMs } = outcome;
   const isThrottled = isThrottling(status, retryAfterMs);
   // A 429 says that the server did not act; a 503 does not.
   if (status !== 429) {
-    if (!policy.statuses.has(status)) return { kind: 'settle' };
-    if (!call.isIdempotent) return { kind: 'settle', reason: 'not-idempotent', retryAfterMs };
+    if (!policy.statuses.has(status)) return settled();
+    if (!call.isIdempotent) return settled('not-idempotent', retryAfterMs);
   }
   if (isThrottled ? throttles >= policy.maxThrottledAttempts : errors >= policy.maxAttempts) {
-    return { kind: 'settle', reason: 'attempts-exhausted', retryAfterMs };
+    return settled('attempts-exhausted', retryAfterMs);
   }
   const failures = isThrottled ? throttles : errors;
   const unasked = isThrottled ? equalJitter(policy, failures, chance) : fullJitter(policy, failures, chance);
@@ -154,12 +163,12 @@ function wait(
   call: Circumstances,
   policy: RetryPolicy,
 ): Decision {
-  if (!call.isReplayable) return { kind: 'settle', reason: 'body-not-replayable', retryAfterMs };
+  if (!call.isReplayable) return settled('body-not-replayable', retryAfterMs);
   if (retryAfterMs !== undefined && !isWithin(retryAfterMs, policy.maxRetryAfterMs)) {
-    return { kind: 'settle', reason: 'retry-after-too-long', retryAfterMs };
+    return settled('retry-after-too-long', retryAfterMs);
   }
   // An earlier retry would be refused again.
-  if (delayMs > progress.remainingMs) return { kind: 'settle', reason: 'deadline', retryAfterMs };
+  if (delayMs > progress.remainingMs) return settled('deadline', retryAfterMs);
   return { kind: 'wait', delayMs, reason, retryAfterMs };
 }
 
