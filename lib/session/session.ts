@@ -110,7 +110,8 @@ export class Session {
     if (tokens) {
       // A newer generation may hold the same token, written again by another holder.
       if (call.sent?.accessToken !== tokens.accessToken) return true;
-      if (!this._options.refresh || this.isRefreshPaused(request)) return false;
+      // A pause starts no refresh. One that is under way brings the next token all the same.
+      if (!refresher.isActive && (!this._options.refresh || this.isRefreshPaused(request))) return false;
       refresher.memory.refusedGeneration = generation;
       refreshed = refresher.refresh('rejected', request);
     } else if (status === 'signed-out') refreshed = refresher.askAgain(request);
