@@ -1,11 +1,11 @@
 /* global document, getComputedStyle -- in functions that run in the page. */
 // Opens the built playground in Chromium and runs it at two widths, light and dark. `--screenshots <folder>` keeps pictures.
+import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { delimiter, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import assert from 'node:assert/strict';
 // Of the repository's own packages, which lie one folder up.
 import { chromium } from 'playwright-core';
 
@@ -47,7 +47,7 @@ async function open(options, hash = '') {
     if (!/^(?:data|blob):/.test(request.url()) && !request.url().startsWith(`${origin}/`)) noise.push(request.url());
   });
   await page.goto(`${origin}/playground.html${hash}`);
-  await finished(page);
+  await page.locator('.playground:not([data-state="idle"])').waitFor();
   return { page, noise, close: () => context.close() };
 }
 
@@ -83,7 +83,6 @@ try {
     for (const colorScheme of ['light', 'dark']) {
       const { page, noise, close } = await open({ viewport: { width, height: 900 }, colorScheme });
       await page.getByRole('button', { name: 'Run', exact: true }).click();
-      await page.locator('.playground[data-state="running"]').waitFor();
       await finished(page);
       assert.equal(await count(page, 'ours', 'refreshes'), 1);
       assert.equal(await count(page, 'ours', 'lost'), 0);
@@ -107,9 +106,9 @@ try {
   {
     // The keyboard alone: a slider moves, both runs start anew, and the link has the value.
     const { page, noise, close } = await open({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce' });
+    await finished(page);
     await page.getByLabel('Late 401s').focus();
     await page.keyboard.press('Home');
-    await finished(page);
     await page.waitForFunction(
       () => document.querySelector('[data-side="pair"] [data-count="lost"]').textContent === '0',
     );
@@ -130,6 +129,7 @@ try {
     const figures = [];
     for (let visit = 0; visit < 2; visit++) {
       const { page, close } = await open({ viewport: { width: 400, height: 900 }, reducedMotion: 'reduce' }, hash);
+      await finished(page);
       assert.equal(await page.getByLabel('Concurrent calls').inputValue(), '24');
       assert.equal(await page.getByLabel('none').isChecked(), true);
       figures.push(await page.locator('.playground .words').allTextContents());
