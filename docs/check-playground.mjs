@@ -1,4 +1,4 @@
-/* global document, getComputedStyle -- in functions that run in the page. */
+/* global document, getComputedStyle, location -- in functions that run in the page. */
 // Opens the built playground in Chromium and runs it at two widths, light and dark. `--screenshots <folder>` keeps pictures.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
@@ -113,11 +113,19 @@ try {
       () => document.querySelector('[data-side="pair"] [data-count="lost"]').textContent === '0',
     );
     assert.match(page.url(), /#.*late=0/);
-    await page.getByLabel('flag only').check();
+    await page.getByRole('radio', { name: 'flag only' }).check();
     await page.waitForFunction(
       () => document.querySelector('[data-side="pair"] [data-count="lost"]').textContent === '24',
     );
     assert.equal(await count(page, 'ours', 'lost'), 0);
+    // The link of a heading changes the hash, and nothing else. A link with settings runs them.
+    await page.evaluate(() => document.querySelector('#what-to-look-for .header-anchor').click());
+    await page.waitForURL(/#what-to-look-for$/);
+    assert.equal(await page.getByRole('radio', { name: 'flag only' }).isChecked(), true);
+    await page.evaluate(() => (location.hash = 'calls=5&late=0'));
+    await page.waitForFunction(
+      () => document.querySelector('[data-side="ours"] [data-count="calls"]').textContent === '10',
+    );
     assert.deepEqual(noise, []);
     await close();
     checks++;
@@ -131,7 +139,7 @@ try {
       const { page, close } = await open({ viewport: { width: 400, height: 900 }, reducedMotion: 'reduce' }, hash);
       await finished(page);
       assert.equal(await page.getByLabel('Concurrent calls').inputValue(), '24');
-      assert.equal(await page.getByLabel('none').isChecked(), true);
+      assert.equal(await page.getByRole('radio', { name: 'none' }).isChecked(), true);
       figures.push(await page.locator('.playground .words').allTextContents());
       if (screenshots && visit === 0)
         await page.screenshot({ path: join(screenshots, '400-limit.png'), fullPage: true });
