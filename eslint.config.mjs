@@ -4,7 +4,17 @@ import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  { ignores: ['.stryker-tmp/', '**/dist/', '**/.next/', 'coverage/', 'reports/', '__tests__/runtimes/work/'] },
+  {
+    ignores: [
+      '.stryker-tmp/',
+      '**/dist/',
+      '**/.next/',
+      'coverage/',
+      'reports/',
+      '__tests__/runtimes/work/',
+      'docs/.vitepress/cache/',
+    ],
+  },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   { files: ['**/*.{js,mjs,cjs}'], languageOptions: { globals: globals.node } },

@@ -36,8 +36,8 @@ const browserFiles = {
 const directives = {
   name: 'directives',
   transform(code) {
-    const [found] = /^(?:\s*(['"])use (?:client|server)\1;?)+/.exec(code) ?? [];
-    return found ? { code: code.slice(found.length), map: null, meta: { directives: found.trim() } } : null;
+    const [all, found] = /^(?:\/\*.*?\*\/)?((?:\s*(['"])use (?:client|server)\2;?)+)/s.exec(code) ?? [];
+    return found ? { code: code.slice(all.length), map: null, meta: { directives: found.trim() } } : null;
   },
   renderChunk(code, { facadeModuleId }) {
     const found = facadeModuleId && this.getModuleInfo(facadeModuleId)?.meta.directives;

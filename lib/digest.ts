@@ -1,3 +1,9 @@
+/**
+ * HTTP Digest authentication (RFC 7616).
+ *
+ * @module axios-attach-auth/digest
+ */
+
 import { check } from './check.js';
 import { answer, type Hash, type Nonce, type Sent } from './digest/answer.js';
 import { md5 } from './digest/md5.js';

@@ -1,3 +1,9 @@
+/**
+ * Access tokens that are bound to a key (RFC 9449).
+ *
+ * @module axios-attach-auth/dpop
+ */
+
 import { systemClock } from './clock.js';
 import type { CryptoKeyPair } from './crypto-key.js';
 import { checkAlgorithm, dpopProver, generateKeyPair, hasProcessKey, headerIn } from './dpop/prover.js';

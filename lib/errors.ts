@@ -29,7 +29,7 @@ export type AuthErrorCode =
  * `response` the server's last answer if there was one, `cause` what lies behind it. It never holds a credential.
  */
 export class AuthError extends AxiosError {
-  /** What happened; see {@link AuthErrorCode}. */
+  /** Says what happened: one of `AuthErrorCode`. */
   declare readonly code: AuthErrorCode;
   /**
    * Epoch ms. Set if the server asked for no further refresh before then.

@@ -1,3 +1,9 @@
+/**
+ * HTTP message signatures (RFC 9421).
+ *
+ * @module axios-attach-auth/http-signature
+ */
+
 import { check } from './check.js';
 import { systemClock } from './clock.js';
 import type { CryptoKey } from './crypto-key.js';

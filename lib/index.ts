@@ -1,3 +1,8 @@
+/**
+ * Attach authentication to an axios instance: `attachAuth`, the schemes, errors, events and helpers.
+ *
+ * @module axios-attach-auth
+ */
 export type { MaybePromise } from './maybe-promise.js';
 export { attachAuth, type AuthHandle } from './attach-auth.js';
 export type {

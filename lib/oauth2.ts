@@ -1,3 +1,9 @@
+/**
+ * `refresh` and `revoke` functions for OAuth 2.0 token endpoints.
+ *
+ * @module axios-attach-auth/oauth2
+ */
+
 import type { AxiosResponse } from 'axios';
 import type { RefreshContext, RevokeContext } from './session/refresh-context.js';
 import type { TokenResponse } from './session/tokens.js';

@@ -1,3 +1,9 @@
+/**
+ * A session in React components.
+ *
+ * @module axios-attach-auth/react
+ */
+
 'use client';
 
 import { useMemo, useSyncExternalStore, type ReactNode } from 'react';

@@ -1,3 +1,9 @@
+/**
+ * AWS Signature Version 4.
+ *
+ * @module axios-attach-auth/sigv4
+ */
+
 import { check } from './check.js';
 import { systemClock, type Clock } from './clock.js';
 import { isHeaderName } from './http/header-values.js';
