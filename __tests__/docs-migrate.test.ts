@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import axios from 'axios';
+import { createAuthRefresh } from 'axios-auth-refresh';
 import { applyAuthTokenInterceptor, setAuthTokens, type StorageType } from 'axios-jwt';
 import * as core from '../lib/index.js';
 import * as sigv4 from '../lib/sigv4.js';
@@ -133,6 +134,33 @@ describe('in a browser', () => {
     await loaderOf(page, 'Before')(server.origin).signIn?.(server.issue());
     const { api } = loaderOf(page, 'After')(server.origin);
     expect(await outcome(api.get('/me'))).toBe('200');
+  });
+
+  test('axios-auth-refresh never refreshes again if the refresh function throws at once', async () => {
+    const api = axios.create({ baseURL: server.origin });
+    const refresh = jest.fn<Promise<void>, []>().mockImplementationOnce(() => {
+      throw new Error('not ready');
+    });
+    createAuthRefresh(api, refresh);
+    await expect(api.get('/me')).rejects.toThrow('not ready');
+    expect(await outcome(api.get('/me'))).toBe('401');
+    expect(refresh).toHaveBeenCalledTimes(1);
+  });
+
+  test('axios-auth-refresh never sends a refresh that goes through its own instance after an await', async () => {
+    const api = axios.create({ baseURL: server.origin });
+    const begun = new Promise<void>((resolve) => {
+      createAuthRefresh(api, async () => {
+        await Promise.resolve();
+        resolve();
+        await api.post('/auth/refresh', {});
+      });
+    });
+    void outcome(api.get('/me'));
+    await begun;
+    // A request of another instance is sent and answered meanwhile.
+    await outcome(axios.get(`${server.origin}/other`));
+    expect(server.seen.map(({ url }) => url)).toEqual(['/me', '/other']);
   });
 
   test('two instances of axios-jwt send the tokens of the storage that was named last', async () => {
