@@ -44,8 +44,8 @@ export class AttachedInstance implements SessionMember {
   private readonly _budgets = new RetryBudgets();
   private readonly _throttles = new WeakMap<Throttle, InstanceThrottle>();
   private readonly _anonymous: SchemeState;
-  private readonly _principal: Principal | undefined;
-  private _leaveSession: (() => void) | undefined;
+  private readonly _principal: Principal | undefined = undefined;
+  private _leaveSession: (() => void) | undefined = undefined;
   private readonly _joined = new WeakSet();
   private _calls = 0;
   private readonly _life = { isDetached: false };

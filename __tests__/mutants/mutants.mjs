@@ -105,7 +105,7 @@ export const mutants = [
     name: 'a session cannot begin with a refresh token alone',
     row: 163,
     file: 'lib/schemes/bearer.ts',
-    from: "if (refreshToken !== undefined && isAlone && refresh) return tokensOf('', refreshToken, 0);",
+    from: "if (typeof refreshToken === 'string' && isAlone && refresh) return tokensOf('', refreshToken, 0);",
     to: '',
     suites: ['signed-out'],
   },

@@ -247,7 +247,7 @@ export const sessionMutants = [
     ['refresh-failures'],
     102,
     'every call asks a token endpoint that has just failed',
-    'if (this._failure && this._coolDown.remainingMs(clock.monotonic()) > 0) return Promise.reject(this._failure);',
+    'if (this._failure && this._coolDown.remainingMs(clock.monotonic()) > 0) return this._sharedFailure(this._failure);',
     '',
   ),
   session(
@@ -272,8 +272,8 @@ export const sessionMutants = [
     ['observers'],
     137,
     'a clock that is ahead throws away what the server has just issued',
-    "return issued === 'just now' && expiresAt <= now ? undefined : expiresAt;",
-    'return expiresAt;',
+    'isPast ? undefined : expiresAt && Math.min',
+    'expiresAt && Math.min',
   ),
 
   // Loops

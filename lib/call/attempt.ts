@@ -45,13 +45,13 @@ export class Attempt {
   /** A limit may have refused the attempt, which is not reported yet. */
   mayBeLimited = false;
   /** Kept until that is reported. */
-  permit: Permit | undefined;
+  permit: Permit | undefined = undefined;
   /** The limits that an error response names. */
-  refusal: Refusal | undefined;
-  response: AxiosResponse | undefined;
+  refusal: Refusal | undefined = undefined;
+  response: AxiosResponse | undefined = undefined;
   /** `data` as the adapter gave it. */
-  received: unknown;
-  error: unknown;
+  received: unknown = undefined;
+  error: unknown = undefined;
   isDecided = false;
 
   constructor(

@@ -25,7 +25,7 @@ export class SchemeState {
   readonly maxChallenges: number;
   /** The synchronous part of the scheme's `authorize` or `onChallenge` runs: a call that begins in it would wait for itself. */
   isRunning = false;
-  private _throttle: Throttle | undefined;
+  private _throttle: Throttle | undefined = undefined;
   private readonly _skews = new Map<string, number>();
 
   /** `scheme` undefined: calls without a scheme share cool-downs, too. */

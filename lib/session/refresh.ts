@@ -34,14 +34,14 @@ import type { Tokens } from './tokens.js';
 export class Refresh {
   state: 'queued' | 'locked' | 'asking' | 'storing' | 'done' = 'queued';
   /** The failure that it ended with, and how long no other refresh may start because of it; undefined: one may at once. */
-  failure: RefreshFailure | undefined;
-  pauseMs: number | undefined;
+  failure: RefreshFailure | undefined = undefined;
+  pauseMs: number | undefined = undefined;
   /** Settles before the waiting calls do. */
   readonly done: Promise<AuthError | undefined>;
   private readonly _replaced: Replacement;
   private readonly _waits: RefreshWaits;
   private readonly _lockWait = new AbortController();
-  private _request: AbortController | undefined;
+  private _request: AbortController | undefined = undefined;
   private _settle!: (error: AuthError | undefined) => void;
 
   constructor(

@@ -16,14 +16,14 @@ export class Refresher {
   /** The generation that has no successor: its refresh token was refused. */
   lastGeneration = -1;
   /** Why the session ended. */
-  end: AuthError | undefined;
-  private _current: Refresh | undefined;
-  private _failure: AuthError | undefined;
+  end: AuthError | undefined = undefined;
+  private _current: Refresh | undefined = undefined;
+  private _failure: AuthError | undefined = undefined;
   /** After a failure no refresh starts for a while: the calls share it. */
   private readonly _coolDown = new GrowingDelay(500, 30_000);
   /** Monotonic. From then on, a 401 of a call without credentials asks once more who is signed in. */
   private _askAgainAt = Infinity;
-  private _checking: Promise<void> | undefined;
+  private _checking: Promise<void> | undefined = undefined;
 
   constructor(
     private readonly _deps: Omit<RefreshDeps, 'refresh' | 'memory'>,

@@ -33,7 +33,7 @@ export class Session {
   private readonly _refresher: Refresher;
   /** Spreads the holders of one token, so that they do not all refresh at the same instant. */
   private readonly _spread: number;
-  private _sent: SentToken | undefined;
+  private _sent: SentToken | undefined = undefined;
 
   constructor(
     private readonly _options: SessionOptions,

@@ -30,10 +30,10 @@ export const loopback = /^(?:localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])
 
 /** Determines the destinations of an instance's calls. It caches the last base URL that it parsed. */
 export class OriginRules {
-  private _base: string | undefined;
-  private _baseDestination: Destination | undefined;
-  private _ownBase: string | undefined;
-  private _ownOrigin: string | undefined;
+  private _base: string | undefined = undefined;
+  private _baseDestination: Destination | undefined = undefined;
+  private _ownBase: string | undefined = undefined;
+  private _ownOrigin: string | undefined = undefined;
 
   /** `defaultBase` reads the instance's `defaults.baseURL`. */
   constructor(
