@@ -436,8 +436,8 @@ export const mutants = [
   {
     name: "a caller's beforeRedirect takes the credential to another origin",
     row: 121,
-    file: 'lib/transport/platform.node.ts',
-    from: 'hasLeft ||= targetsOf(options).some((target, index) => target !== before[index] && target !== origin);',
+    file: 'lib/transport/redirect-guard.ts',
+    from: 'redirects.hasLeft ||= targetsOf(options).some((target, index) => target !== before[index] && target !== origin);',
     to: '',
     suites: ['call-faults'],
   },
@@ -445,8 +445,8 @@ export const mutants = [
     name: 'a <base href> makes its origin an own one',
     row: 122,
     file: 'lib/transport/origin.ts',
-    from: "parse(base ?? '', pageUrl())",
-    to: "parse(base ?? '', documentBase())",
+    from: "parseUrl(base ?? '', pageUrl())",
+    to: "parseUrl(base ?? '', documentBase())",
     suites: ['call-faults'],
   },
 
