@@ -225,7 +225,7 @@ export const mutants = [
     name: 'a POST is sent again after a reset',
     row: 52,
     file: 'lib/retry/decide.ts',
-    from: "if (!call.isIdempotent) return { kind: 'settle', reason: 'not-idempotent' };",
+    from: "if (!isIdempotent) return settle('not-idempotent');",
     to: '',
     suites: ['decide'],
   },
