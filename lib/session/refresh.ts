@@ -49,9 +49,9 @@ export class Refresh {
     private readonly _reason: RefreshContext['reason'],
     private readonly _clients: ClientProvider,
   ) {
-    const { state, clock, timeoutMs } = _deps;
+    const { state, clock, options } = _deps;
     this._replaced = new Replacement(state);
-    this._waits = new RefreshWaits(clock, timeoutMs, (isLast) => this._waitTimedOut(isLast));
+    this._waits = new RefreshWaits(clock, options.refreshTimeoutMs, (isLast) => this._waitTimedOut(isLast));
     this.done = new Promise((resolve) => {
       this._settle = resolve;
     });
@@ -171,7 +171,7 @@ export class Refresh {
   }
 
   private _waitTimedOut(isLast: boolean): AuthError {
-    const { timeoutMs } = this._deps;
+    const { refreshTimeoutMs: timeoutMs } = this._deps.options;
     if (this.state !== 'queued') return errors.noAnswerWithin(timeoutMs);
     const error = errors.lockNotAcquiredWithin(timeoutMs);
     if (isLast) this._end(error);
