@@ -16,7 +16,7 @@ const NOTICEABLE_MS = 1_000;
 export class CooldownSharing {
   /** The keys that were asked for, and until when (monotonic) this machine has shared that they are closed. */
   private readonly _known = new Map<string, number>();
-  private _unsubscribe: (() => void) | undefined;
+  private _unsubscribe: (() => void) | undefined = undefined;
   private _isAway = false;
 
   constructor(

@@ -126,51 +126,34 @@ function afterRefusal(progress: Progress, call: Circumstances, policy: RetryPoli
 
 function afterFailure(
   outcome: Exclude<Outcome, { kind: 'final' }>,
-  progress: Progress,
-  call: Circumstances,
+  { errors, throttles, remainingMs }: Progress,
+  { isIdempotent, isReplayable }: Circumstances,
   policy: RetryPolicy,
   chance: number,
 ): Decision {
-  const { errors, throttles } = progress;
-  if (outcome.kind !== 'answer') {
-    if (!call.isIdempotent) return settled('not-idempotent');
-    if (errors >= policy.maxAttempts) return settled('attempts-exhausted');
-    return wait(outcome.kind, undefined, fullJitter(policy, errors, chance), progress, call, policy);
-  }
-  const { status, retryAfterMs } = outcome;
-  const isThrottled = isThrottling(status, retryAfterMs);
+  const { status, retryAfterMs, isRounded } = outcome.kind === 'answer' ? outcome : NO_ANSWER;
+  const settle = (reason: SettleReason): Decision => settled(reason, retryAfterMs);
   // A 429 says that the server did not act; a 503 does not.
   if (status !== 429) {
-    if (!policy.statuses.has(status)) return settled();
-    if (!call.isIdempotent) return settled('not-idempotent', retryAfterMs);
+    if (status && !policy.statuses.has(status)) return settled();
+    if (!isIdempotent) return settle('not-idempotent');
   }
-  if (isThrottled ? throttles >= policy.maxThrottledAttempts : errors >= policy.maxAttempts) {
-    return settled('attempts-exhausted', retryAfterMs);
-  }
+  const isThrottled = isThrottling(status, retryAfterMs);
   const failures = isThrottled ? throttles : errors;
-  const unasked = isThrottled ? equalJitter(policy, failures, chance) : fullJitter(policy, failures, chance);
+  if (failures >= (isThrottled ? policy.maxThrottledAttempts : policy.maxAttempts)) return settle('attempts-exhausted');
+  if (!isReplayable) return settle('body-not-replayable');
+  if (!isWithin(retryAfterMs ?? 0, policy.maxRetryAfterMs + (isRounded ? 1_000 : 0)))
+    return settle('retry-after-too-long');
+  const unasked = (isThrottled ? equalJitter : fullJitter)(policy, failures, chance);
   const delayMs = retryAfterMs === undefined ? unasked : notBefore(retryAfterMs, policy, failures, chance);
-  const maxRetryAfterMs = policy.maxRetryAfterMs + (outcome.isRounded ? 1_000 : 0);
-  const reason = isThrottled ? 'throttled' : 'status';
-  return wait(reason, retryAfterMs, delayMs, progress, call, { ...policy, maxRetryAfterMs });
-}
-
-function wait(
-  reason: RetryReason,
-  retryAfterMs: number | undefined,
-  delayMs: number,
-  progress: Progress,
-  call: Circumstances,
-  policy: RetryPolicy,
-): Decision {
-  if (!call.isReplayable) return settled('body-not-replayable', retryAfterMs);
-  if (retryAfterMs !== undefined && !isWithin(retryAfterMs, policy.maxRetryAfterMs)) {
-    return settled('retry-after-too-long', retryAfterMs);
-  }
   // An earlier retry would be refused again.
-  if (delayMs > progress.remainingMs) return settled('deadline', retryAfterMs);
+  if (delayMs > remainingMs) return settle('deadline');
+  const reason = isThrottled ? 'throttled' : outcome.kind === 'answer' ? 'status' : outcome.kind;
   return { kind: 'wait', delayMs, reason, retryAfterMs };
 }
+
+/** All fields are own ones, as those of `settled`. */
+const NO_ANSWER = { status: 0, retryAfterMs: undefined, isRounded: undefined };
 
 /** Compares whole seconds, as servers mean them: rounding up to an instant must not turn a minute into more than a minute. */
 export function isWithin(askedMs: number, longestMs: number): boolean {
