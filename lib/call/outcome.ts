@@ -7,6 +7,7 @@ import { isThrottled, type Outcome } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import { wasFetchedElsewhere } from '../transport/foreign.js';
+import { FINAL_CODE } from '../transport/platform.node.js';
 import { isTimeout } from '../transport/send.js';
 import type { Attempt } from './attempt.js';
 import type { Call } from './call.js';
@@ -88,10 +89,6 @@ function outcomeOf(attempt: Attempt, isRefusal: boolean): Outcome {
   if (isTimeout(error)) return { kind: 'timeout' };
   return { kind: chainOf(error).some(isFinal) ? 'final' : 'network' };
 }
-
-/** Errors that another send cannot change: the caller's own doing, a wrong option, a certificate. */
-const FINAL_CODE =
-  /^(?:ECONNABORTED|ERR_(?:CANCELED|BAD_OPTION.*|BAD_REQUEST|INVALID_URL|NOT_SUPPORT|DEPRECATED|FORM_DATA.*|FR_.*|AUTH_.*|TLS_.*|SSL_.*)|CERT_.*|.*SELF_SIGNED_CERT.*|UNABLE_TO_.*|EPROTO)$/;
 
 /** Over fetch only the cause has the code. */
 function isFinal(failure: Partial<AxiosError>): boolean {

@@ -3,6 +3,7 @@ import type { MaybePromise } from '../maybe-promise.js';
 import type { SharedCooldown } from '../options.js';
 import type { RetryPolicy } from '../retry/decide.js';
 import type { Throttle, ThrottleKeys } from '../throttle/throttle.js';
+import { weakly } from '../weakly.js';
 
 /** As everywhere in this package, a store that does not answer within 2 s counts as away. */
 const ANSWER_LIMIT_MS = 2_000;
@@ -25,7 +26,7 @@ export class CooldownSharing {
     private readonly _retry: RetryPolicy,
   ) {
     // The store may outlive this instance, and must not keep it alive.
-    const weak = new WeakRef<CooldownSharing>(this);
+    const weak = weakly<CooldownSharing>(this);
     void quietly(() => {
       const unsubscribe = _store.subscribe?.((key, forMs) => {
         const sharing = weak.deref();

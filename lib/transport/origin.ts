@@ -1,5 +1,6 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import { safeGet } from '../safe-read.js';
+import { hasSocketPath } from './platform.node.js';
 
 /** The destination of a call. */
 export type Destination = {
@@ -131,8 +132,4 @@ function pageUrl(): string | undefined {
 
 function httpUrl(href: unknown): string | undefined {
   return typeof href === 'string' && /^https?:/.test(href) ? href : undefined;
-}
-
-function hasSocketPath(config: InternalAxiosRequestConfig): boolean {
-  return Object.hasOwn(config, 'socketPath') && config.socketPath !== undefined && config.socketPath !== null;
 }

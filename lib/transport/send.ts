@@ -4,6 +4,7 @@ import { ownValue, safeGet } from '../safe-read.js';
 import { isPage, type ResolvedAdapter, type Transport } from './adapter.js';
 import { markForeign, originOf, type Redirects } from './foreign.js';
 import { RELATIVE } from './origin.js';
+import { hideSockets } from './platform.node.js';
 import { sendGuarded } from './redirects.node.js';
 
 type Config = InternalAxiosRequestConfig;
@@ -85,8 +86,7 @@ function withOwnConfig(response: AxiosResponse, options: SendOptions): AxiosResp
   replaceCopy(response, options);
   if (options.adapter.transport !== 'xhr' && showsHeaders(response.request))
     hide(response, 'request', response.request);
-  const data = response.data as Record<string, unknown> | null | undefined;
-  if (typeof data?.['pipe'] === 'function') for (const key of ['req', 'socket', 'client']) hideOwn(data, key);
+  hideSockets(response);
   return response;
 }
 
@@ -98,11 +98,6 @@ function replaceCopy(holder: object, { config, copy }: SendOptions): void {
 /** Node's ClientRequest and fetch's Request show the headers that were sent; an XMLHttpRequest does not. */
 function showsHeaders(request: unknown): boolean {
   return safeGet(request, 'getHeader') !== undefined || safeGet(request, 'headers') !== undefined;
-}
-
-function hideOwn(holder: object, key: string): void {
-  const value = ownValue(holder, key);
-  if (value !== undefined) hide(holder, key, value);
 }
 
 const TIMEOUT = Symbol('timeout');
@@ -118,7 +113,8 @@ function errorWithOwnConfig(error: unknown, options: SendOptions): unknown {
   // The fetch adapter may wrap its own errors, whose config is the copy.
   for (const at of chain) {
     if (safeGet(at, 'config')) replaceCopy(at, options);
-    hideOwn(at, 'request');
+    const request = ownValue(at, 'request');
+    if (request !== undefined) hide(at, 'request', request);
     const response = safeGet(at, 'response');
     if (response) withOwnConfig(response, options);
   }
