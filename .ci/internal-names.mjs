@@ -11,7 +11,7 @@ const FILE = '.ci/internal-names.json';
  * throttles that one copy makes and another one uses.
  */
 const SHARED_BY_COPIES =
-  /^(?:session\/(?:session-state|store|snapshot)|schemes\/scheme|throttle\/.*|create-throttle|clock|errors|events|http\/refusal|options)\.ts$/;
+  /^(?:session\/(?:session|session-state|store|snapshot)|schemes\/scheme|throttle\/.*|create-throttle|clock|errors|events|http\/refusal|options)\.ts$/;
 
 /**
  * The internal names of lib/, and why some of them are none: an export leads to such a member, something else than lib/

@@ -66,7 +66,7 @@ export class AttachedInstance implements SessionMember {
     if (typeof scheme === 'function') return;
     check((scheme as unknown) !== null, 'scheme', A_SCHEME, scheme);
     this._principal = principalOf(scheme, this._anonymous, clock);
-    this._leaveSession = this._principal.main.session?.observers.join(this);
+    this._leaveSession = this._principal.main.session?.join(this);
   }
 
   get isDetached(): boolean {
@@ -111,7 +111,7 @@ export class AttachedInstance implements SessionMember {
     const { session } = principal.main;
     if (session && principal.main !== this._principal?.main && !this._joined.has(session)) {
       this._joined.add(session);
-      session.observers.join(this);
+      session.join(this);
     }
     return principal;
   }

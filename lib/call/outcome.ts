@@ -6,7 +6,6 @@ import { isPromise } from '../maybe-promise.js';
 import { isThrottled, type Outcome } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
-import { wasFetchedElsewhere } from '../transport/foreign.js';
 import { FINAL_CODE } from '../transport/platform.node.js';
 import { isTimeout } from '../transport/send.js';
 import type { Attempt } from './attempt.js';
@@ -22,8 +21,8 @@ export interface Answer {
 
 /** Classifies an attempt, and passes its response to the schemes that authorized it. @throws what a predicate throws. */
 export function readAnswer(call: Call, attempt: Attempt): Answer {
-  const { response, request, authorized } = attempt;
-  const readers = response && !wasFetchedElsewhere(response, request.origin) ? authorized : [];
+  const { response, authorized } = attempt;
+  const readers = response && !attempt.isForeign ? authorized : [];
   const refusedBy: SchemeState[] = [];
   let outcome = outcomeOf(attempt, false);
   try {
@@ -80,7 +79,7 @@ function outcomeOf(attempt: Attempt, isRefusal: boolean): Outcome {
   if (response) {
     const { status } = response;
     if (status < 400 && !isRefusal) return { kind: 'answer', status, isRefusal, retryAfterMs: undefined };
-    if (wasFetchedElsewhere(response, request.origin)) return { kind: 'final' };
+    if (attempt.isForeign) return { kind: 'final' };
     const { retryAfterMs, isRounded } = refusal ?? {};
     return { kind: 'answer', status, isRefusal, retryAfterMs, isRounded };
   }

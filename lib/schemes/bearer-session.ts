@@ -82,10 +82,10 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     refresh: () => held(session.refresh()),
     getAccessToken: () => held(session.token()),
     getSnapshot: () => session.snapshot(),
-    subscribe: (listener) => session.observers.subscribe(listener),
+    subscribe: (listener) => session.subscribe(listener),
   };
   // A function, since inspectors print everything else.
   const hook = (): Session => session;
-  if (store) session.observers.followUntilCollected(hook);
+  session.followUntilCollected(hook);
   return withSession(scheme, hook);
 }

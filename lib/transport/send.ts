@@ -20,7 +20,7 @@ export interface SendOptions {
 }
 
 /** Sends one attempt. The adapter gets the copy with the credentials; the response or error gets the call's own config back. */
-export function send(options: SendOptions): Promise<AxiosResponse> {
+export async function send(options: SendOptions): Promise<AxiosResponse> {
   const { config, copy, adapter, redirects } = options;
   const { transport } = adapter;
   // Without it ECONNABORTED means a timeout and a browser's abort alike.
@@ -29,26 +29,17 @@ export function send(options: SendOptions): Promise<AxiosResponse> {
   // A page's HTTP cache would return the same refusal.
   if (options.isRepeated && transport === 'fetch' && isPage())
     copy.fetchOptions = { cache: 'reload', ...(copy.fetchOptions as object | undefined) };
-  let sent: Promise<AxiosResponse>;
   try {
-    // An adapter of the app's own may throw before it returns a promise, or return none.
-    sent = Promise.resolve(sendGuarded(copy, adapter, redirects));
+    const response = await sendGuarded(copy, adapter, redirects);
+    if (redirects.hasLeft) markForeign(response);
+    // An error that ends the stream later carries the copy.
+    if (copy.responseType === 'stream') copy.headers = config.headers;
+    return withOwnConfig(response, options);
   } catch (error) {
-    sent = Promise.reject(error);
+    const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
+    if (response && redirects.hasLeft) markForeign(response);
+    throw errorWithOwnConfig(error, options);
   }
-  return sent.then(
-    (response) => {
-      if (redirects.hasLeft) markForeign(response);
-      // An error that ends the stream later carries the copy.
-      if (copy.responseType === 'stream') copy.headers = config.headers;
-      return withOwnConfig(response, options);
-    },
-    (error: unknown) => {
-      const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
-      if (response && redirects.hasLeft) markForeign(response);
-      throw errorWithOwnConfig(error, options);
-    },
-  );
 }
 
 /** A URL that a scheme may have signed or modified. */
