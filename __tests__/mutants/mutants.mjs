@@ -445,8 +445,8 @@ export const mutants = [
     name: 'a <base href> makes its origin an own one',
     row: 122,
     file: 'lib/transport/origin.ts',
-    from: "parseUrl(base ?? '', pageUrl())",
-    to: "parseUrl(base ?? '', documentBase())",
+    from: "parseUrl(this._defaultBase() ?? '', pageUrl())",
+    to: "parseUrl(this._defaultBase() ?? '', documentBase())",
     suites: ['call-faults'],
   },
 

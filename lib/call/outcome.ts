@@ -24,12 +24,12 @@ export function readAnswer(call: Call, attempt: Attempt): Answer {
   const { response, authorized } = attempt;
   const readers = response && !attempt.isForeign ? authorized : [];
   const refusedBy: SchemeState[] = [];
-  let outcome = outcomeOf(attempt, false);
+  let outcome: Outcome;
   try {
     for (const state of readers) if (response && isRefusal(call, state, response)) refusedBy.push(state);
-    if (refusedBy.length > 0) outcome = outcomeOf(attempt, true);
   } finally {
     // Also if a predicate throws: other calls wait for the permit.
+    outcome = outcomeOf(attempt, refusedBy.length > 0);
     call.pass.report(attempt, isThrottled(outcome));
   }
   return { outcome, refusedBy, notified: notify(attempt, readers, refusedBy) };

@@ -21,7 +21,9 @@ export type HeaderLookup = (name: string) => string | undefined;
 type Member = ReadonlyMap<string, string>;
 
 /** What is left of a limit. `name`: its policy's value, a name (draft 8) or a quota (drafts 6 and 7). */
-interface Status extends Pick<RateLimit, 'remaining' | 'resetMs'> {
+interface Status {
+  readonly remaining: number | undefined;
+  readonly resetMs: number | undefined;
   readonly name: string | undefined;
   readonly policy?: string;
 }
