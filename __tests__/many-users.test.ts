@@ -213,6 +213,34 @@ describe('thirty users on one instance', () => {
     expect(stage.events).toHaveLength(before);
   });
 
+  test('leave no subscription to their stores after detach()', async () => {
+    const stage = new Stage();
+    let subscribed = 0;
+    const sessions = names.slice(0, 3).map((name) => {
+      const subscribe = (): (() => void) => {
+        subscribed++;
+        return () => {
+          subscribed--;
+        };
+      };
+      return stage.bearer({ store: { ...memoryPort(), subscribe }, tokens: stage.tokens.issue(name) });
+    });
+    let user = 0;
+    const scheme = (): BearerScheme => sessions[user]!;
+    const api = stage.instance();
+    const handles = [stage.attach({ scheme }, api)];
+    for (user of [0, 1]) expect(await stage.outcome(api.get('/item'))).toMatchObject({ status: 200 });
+    const other = stage.instance();
+    handles.push(stage.attach({ scheme: sessions[0]! }, other));
+    user = 2;
+    expect(await stage.outcome(other.get('/item', { attachAuth: { scheme } }))).toMatchObject({ status: 200 });
+    expect(subscribed).toBe(3);
+    handles[0]!.detach();
+    expect(subscribed).toBe(2);
+    handles[1]!.detach();
+    expect(subscribed).toBe(0);
+  });
+
   // F144
   test('are collected once the app has dropped their sessions, and so is what was kept for them', async () => {
     const house = new House();

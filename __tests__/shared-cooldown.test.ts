@@ -1,5 +1,6 @@
 import type { AxiosInstance } from 'axios';
-import { basic, type AuthEvent, type SharedCooldown } from '../lib/index.js';
+import { createThrottle } from '../lib/create-throttle.js';
+import { basic, type AuthEvent, type AuthScheme, type SharedCooldown } from '../lib/index.js';
 import { times } from './support/series.js';
 import { ORIGIN, Stage, tooMany, underway } from './support/stage.js';
 
@@ -167,6 +168,58 @@ test('detach() ends the subscription', async () => {
   expect(board.listeners.size).toBe(3);
   for (const { detach } of machines) detach();
   expect(board.listeners.size).toBe(0);
+});
+
+test('detach() ends the subscriptions of all users of an instance, and the timers of their events', async () => {
+  const stage = new Stage();
+  const board = new Board(stage);
+  const users = times(3, (user) => basic({ username: `user${String(user)}`, password: 'secret' }));
+  let user = 0;
+  const scheme = (): AuthScheme => users[user]!;
+  const shared = board.port();
+  const handles = [{ shared }, createThrottle({ shared }, stage.clock)].map((throttle) => {
+    const api = stage.instance();
+    return { api, ...stage.attach({ scheme, throttle, onEvent: () => undefined, retry: false }, api) };
+  });
+  const own = stage.instance();
+  const { detach } = stage.attach({ scheme: users[0]!, throttle: { shared } }, own);
+  await stage.outcome(own.get('/open/x', { attachAuth: { scheme } }));
+  for (user of [0, 1, 2]) {
+    stage.script('/open/x', ...times(2, () => tooMany(10)));
+    await stage.outcomes(handles.map(({ api }) => api.get('/open/x')));
+    await stage.clock.advance(20_000);
+  }
+  expect(board.listeners.size).toBe(3 + 1 + 1);
+  stage.script('/open/x', ...times(2, () => tooMany(10)));
+  await stage.outcomes(handles.map(({ api }) => api.get('/open/x')));
+  for (const handle of [...handles, { detach }]) handle.detach();
+  expect({ listeners: board.listeners.size, timers: stage.clock.pending }).toEqual({ listeners: 0, timers: 0 });
+});
+
+test('a closed time without end is shared as 24 h', async () => {
+  const stage = new Stage();
+  const board = new Board(stage);
+  const { api } = machine(stage, board.port());
+  stage.script('/open/x', { status: 429, headers: { 'retry-after': '9'.repeat(16) } });
+  await stage.outcome(api.get('/open/x'));
+  expect(board.closings).toEqual([['upstream', 24 * 3_600_000]]);
+});
+
+test('an engine without WeakRef obeys the Retry-After of other machines, too', async () => {
+  const { WeakRef } = globalThis;
+  const stage = new Stage();
+  const board = new Board(stage);
+  const [one, two] = times(2, () => machine(stage, board.port()));
+  Reflect.deleteProperty(globalThis, 'WeakRef');
+  try {
+    stage.script('/open/x', tooMany(10));
+    const call = underway(one!.api.get('/open/x'));
+    await stage.clock.advance(100);
+    await stage.outcomes([call, two!.api.get('/open/y')]);
+  } finally {
+    globalThis.WeakRef = WeakRef;
+  }
+  expect(stage.to('/open/y')[0]!.at).toBeGreaterThanOrEqual(10_000);
 });
 
 function fail(): never {

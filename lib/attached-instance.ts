@@ -9,11 +9,12 @@ import { emitter, type Emit } from './events.js';
 import { isObject, ownValue } from './safe-read.js';
 import type { Policy } from './policy.js';
 import { RetryBudgets } from './retry/budget.js';
-import type { SessionMember } from './session/snapshot.js';
+import type { SessionMember, SessionObservers } from './session/snapshot.js';
 import { A_SCHEME, principalOf, SchemeState, type Principal } from './schemes/scheme-state.js';
 import type { Throttle } from './throttle/throttle.js';
 import { OriginRules } from './transport/origin.js';
 import { bareAxios, clientOf } from './transport/refresh-client.js';
+import { WeakList } from './weak-list.js';
 
 /** A handler as axios stores it. */
 export interface ResponseHandler {
@@ -46,9 +47,11 @@ export class AttachedInstance implements SessionMember {
   private readonly _callsOfErrors = new WeakMap<object, OpenCall | null>();
   private readonly _budgets = new RetryBudgets();
   private readonly _throttles = new WeakMap<Throttle, InstanceThrottle>();
+  /** What detach() has to end. A session that the app drops takes its throttle along. */
+  private readonly _used = new WeakList<InstanceThrottle>();
+  private readonly _observed = new WeakList<SessionObservers>();
   private readonly _anonymous: SchemeState;
   private readonly _principal: Principal | undefined = undefined;
-  private _leaveSession: (() => void) | undefined = undefined;
   private readonly _joined = new WeakSet();
   private readonly _life = { isDetached: false };
 
@@ -66,7 +69,7 @@ export class AttachedInstance implements SessionMember {
     if (typeof scheme === 'function') return;
     check((scheme as unknown) !== null, 'scheme', A_SCHEME, scheme);
     this._principal = principalOf(scheme, this._anonymous, clock);
-    this._leaveSession = this._principal.main.session?.join(this);
+    this._join(this._principal);
   }
 
   get isDetached(): boolean {
@@ -108,11 +111,7 @@ export class AttachedInstance implements SessionMember {
     if (this._principal && !schemes) return this._principal;
     const provider = schemes ?? (this.policy.scheme as () => unknown);
     const principal = principalOf(provider(), this._anonymous, this.clock);
-    const { session } = principal.main;
-    if (session && principal.main !== this._principal?.main && !this._joined.has(session)) {
-      this._joined.add(session);
-      session.join(this);
-    }
+    this._join(principal);
     return principal;
   }
 
@@ -130,6 +129,7 @@ export class AttachedInstance implements SessionMember {
         sharing: shared && new CooldownSharing(shared, throttle, clock, policy.retry),
       };
       this._throttles.set(throttle, used);
+      this._used.add(used);
     }
     return used;
   }
@@ -154,9 +154,16 @@ export class AttachedInstance implements SessionMember {
     if (this.isDetached) return;
     this._life.isDetached = true;
     this.deadlines.checkAll();
-    const used = this._principal && this.throttleOf(this._principal);
-    used?.events?.stop();
-    used?.sharing?.stop();
-    this._leaveSession?.();
+    for (const { events, sharing } of this._used.live()) {
+      events?.stop();
+      sharing?.stop();
+    }
+    for (const observers of this._observed.live()) observers.left();
+  }
+
+  private _join({ main: { session } }: Principal): void {
+    if (!session || this._joined.has(session)) return;
+    this._joined.add(session);
+    this._observed.add(session.join(this));
   }
 }

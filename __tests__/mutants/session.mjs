@@ -396,7 +396,7 @@ export const sessionMutants = [
 
   // Observers
   at('lib')(
-    'weakly',
+    'weak-list',
     ['observers'],
     144,
     'a scheme keeps the instances that were dropped',

@@ -3,8 +3,9 @@ import type { MaybePromise } from '../maybe-promise.js';
 import type { SharedCooldown } from '../options.js';
 import type { RetryPolicy } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
+import { LONGEST_MS } from '../throttle/cooldown.js';
 import type { Throttle, ThrottleKeys } from '../throttle/throttle.js';
-import { weakly } from '../weakly.js';
+import { weakly } from '../weak-list.js';
 
 /** As everywhere in this package, a store that does not answer within 2 s counts as away. */
 const ANSWER_LIMIT_MS = 2_000;
@@ -55,7 +56,8 @@ export class CooldownSharing {
   }
 
   /** The server closed a key. */
-  share(key: string, forMs: number): void {
+  share(key: string, askedMs: number): void {
+    const forMs = Math.min(askedMs, LONGEST_MS);
     const until = this._clock.monotonic() + forMs;
     if (until <= (this._known.get(key) ?? 0) + NOTICEABLE_MS) return;
     this._remember(key, until);

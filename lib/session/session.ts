@@ -97,9 +97,10 @@ export class Session {
     return refreshed ? refreshed.then(() => this.challenged(request)) : false;
   }
 
-  /** Joins an instance, which is referenced weakly. Returns the way to leave. */
-  join(instance: SessionMember): () => void {
-    return this._observers.join(instance);
+  /** Joins an instance, which is referenced weakly. Returns what to tell that it was detached. */
+  join(instance: SessionMember): SessionObservers {
+    this._observers.join(instance);
+    return this._observers;
   }
 
   subscribe(listener: () => void): () => void {

@@ -1,6 +1,6 @@
 import type { AxiosInstance } from 'axios';
 import type { EventBody } from '../events.js';
-import { weakly, type Reference } from '../weakly.js';
+import { WeakList } from '../weak-list.js';
 
 /** What a session looks like from outside. The object stays the same until something in it changes. */
 export interface SessionSnapshot {
@@ -53,7 +53,7 @@ export class Snapshots {
 
 /** The observers of a session: the instances it serves, and the listeners of `subscribe`. The store is followed while there are any. */
 export class SessionObservers extends Snapshots {
-  private readonly _instances = new Set<Reference<SessionMember>>();
+  private _instances = new WeakList<SessionMember>();
   private _unfollow: (() => void) | undefined = undefined;
   private _registry: FinalizationRegistry<undefined> | undefined = undefined;
 
@@ -74,13 +74,14 @@ export class SessionObservers extends Snapshots {
     for (const instance of this._live()) instance.principalChanged();
   }
 
-  join(instance: SessionMember): () => void {
-    const reference = weakly(instance);
-    this._instances.add(reference);
-    // Instances that were dropped without detach() leave a reference. They are removed at each power of two.
-    const { size } = this._instances;
-    if ((size & (size - 1)) === 0) this._live();
-    return this._entered(() => this._instances.delete(reference));
+  join(instance: SessionMember): void {
+    this._instances.add(instance);
+    this._unfollow ??= this._follow();
+  }
+
+  /** An instance was detached. */
+  left(): void {
+    this._live();
   }
 
   /**
@@ -90,38 +91,28 @@ export class SessionObservers extends Snapshots {
   followUntilCollected(owner: object): void {
     if (typeof FinalizationRegistry !== 'function') return;
     this._registry = new FinalizationRegistry(() => {
-      this._instances.clear();
-      this._left();
+      this._instances = new WeakList();
+      this.left();
     });
     this._registry.register(owner, undefined);
   }
 
   override subscribe(listener: () => unknown): () => void {
-    return this._entered(super.subscribe(listener));
-  }
-
-  private _live(): SessionMember[] {
-    return [...this._instances].flatMap((reference) => {
-      const instance = reference.deref();
-      if (instance && !instance.isDetached) return instance;
-      this._instances.delete(reference);
-      this._left();
-      return [];
-    });
-  }
-
-  private _entered(leave: () => void): () => void {
+    const leave = super.subscribe(listener);
     this._unfollow ??= this._follow();
     return () => {
       leave();
-      this._left();
+      this.left();
     };
   }
 
-  private _left(): void {
-    if (this._instances.size + this._listeners.size > 0) return;
-    this._unfollow?.();
-    this._unfollow = undefined;
+  private _live(): SessionMember[] {
+    const live = this._instances.live(({ isDetached }) => !isDetached);
+    if (live.length + this._listeners.size === 0) {
+      this._unfollow?.();
+      this._unfollow = undefined;
+    }
+    return live;
   }
 }
 

@@ -1,6 +1,7 @@
 import { crowdJitter, notBefore, type Backoff } from '../retry/backoff.js';
 
-const LONGEST_MS = 24 * 3_600_000; // a longer Retry-After counts as 24 h
+/** A longer Retry-After counts as 24 h. */
+export const LONGEST_MS = 24 * 3_600_000;
 
 /** How long a key stays closed. Instants are ms of the throttle's timeline. */
 export class Cooldown {
