@@ -9,7 +9,22 @@ import { safeGet } from './safe-read.js';
  * └─ RefreshRejectedError       thrown by an app's refresh(): the refresh token is dead
  */
 
-/** What an {@link AuthError} says; README lists what to do about each. */
+/**
+ * What an {@link AuthError} says.
+ *
+ * - `ERR_AUTH_REFRESH_FAILED`: the refresh failed for now. The session is kept. `cause` says why.
+ * - `ERR_AUTH_SESSION_EXPIRED`: the refresh token was refused. Sign in again.
+ * - `ERR_AUTH_SESSION_CHANGED`: the session was signed out, or another principal signed in, while the call waited.
+ * - `ERR_AUTH_BODY_NOT_SIGNABLE`: a signer cannot sign a stream or a multipart form.
+ * - `ERR_AUTH_RESPONSE_NOT_VERIFIED`: the signature or digest of a response is not valid.
+ * - `ERR_AUTH_FOREIGN_ORIGIN`: the URL, or a redirect, leads to an origin that may not receive credentials.
+ * - `ERR_AUTH_INSECURE`: credentials would be sent over plain `http:`.
+ * - `ERR_AUTH_INVALID_CREDENTIAL`: a credential has a character that no header may carry.
+ * - `ERR_AUTH_DEADLINE`: `deadlineMs` passed before there was a response.
+ * - `ERR_AUTH_THROTTLED`: not sent, since the limit stays closed for longer than the call may wait.
+ * - `ERR_AUTH_QUEUE_FULL`: not sent, since `throttle.maxQueued` calls wait already.
+ * - `ERR_AUTH_DETACHED`: detach() was called while the call waited.
+ */
 export type AuthErrorCode =
   | 'ERR_AUTH_REFRESH_FAILED'
   | 'ERR_AUTH_SESSION_EXPIRED'
@@ -86,6 +101,7 @@ export function isAuthError(value: unknown): value is AuthError {
  * throws is judged by status and by the error code of RFC 6749 §5.2, and keeps the session unless that is `invalid_grant`.
  */
 export class RefreshRejectedError extends Error {
+  /** The name, by which an error of another copy of the package is recognized. */
   override readonly name = 'RefreshRejectedError' as const;
 }
 

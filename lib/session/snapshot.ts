@@ -8,6 +8,7 @@ export interface SessionSnapshot {
    * `expired`: the refresh token was refused, and nobody has signed in since.
    */
   readonly status: 'unknown' | 'signed-out' | 'signed-in' | 'expired';
+  /** Whether a refresh is under way. */
   readonly refreshing: boolean;
   /** Epoch ms. undefined if the server did not say. */
   readonly expiresAt: number | undefined;

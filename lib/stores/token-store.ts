@@ -7,9 +7,13 @@ import { tokensOf, type Tokens } from '../session/tokens.js';
  * sign-out). `tokens: null` is a sign-out, which every holder of the store must see: it is written, not deleted.
  */
 export interface StoredSession {
+  /** The form of the stored session. */
   readonly version: 1;
+  /** Grows with every write. */
   readonly generation: number;
+  /** Grows whenever the principal changes. */
   readonly epoch: number;
+  /** null: signed out. */
   readonly tokens: Tokens | null;
 }
 
