@@ -10,12 +10,10 @@ import { resolveOptions } from '../lib/policy.js';
 import { codeOf, ROOT, runBlock, typeErrors } from './support/page-code.js';
 
 const DOCS = join(ROOT, 'docs');
-/** They are checked by suites of their own. */
-const ELSEWHERE = /^(?:migrate\/|playground\.md$)/;
-
-const pages = readdirSync(DOCS, { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.md') && !/(?:^|\/)(?:node_modules|\.vitepress|reference)\//.test(path))
-  .filter((path) => !ELSEWHERE.test(path))
+/** The guides and the playground are checked by suites of their own. */
+const pages = ['.', 'schemes']
+  .flatMap((folder) => readdirSync(join(DOCS, folder)).map((name) => join(folder, name)))
+  .filter((path) => path.endsWith('.md') && path !== 'playground.md')
   .map((path) => join(DOCS, path))
   .sort();
 const README = join(ROOT, 'README.md');
