@@ -10,7 +10,7 @@ import { safeGet } from './safe-read.js';
  */
 
 /**
- * What an {@link AuthError} says.
+ * The codes of an {@link AuthError}.
  *
  * - `ERR_AUTH_REFRESH_FAILED`: the refresh failed for now. The session is kept. `cause` says why.
  * - `ERR_AUTH_SESSION_EXPIRED`: the refresh token was refused. Sign in again.
@@ -40,8 +40,8 @@ export type AuthErrorCode =
   | 'ERR_AUTH_DETACHED';
 
 /**
- * What this package rejects a call with. It is an AxiosError, so `isAxiosError()` stays true; `config` is the call's own,
- * `response` the server's last answer if there was one, `cause` what lies behind it. It never holds a credential.
+ * The error of a call whose outcome this package decided. It is an AxiosError, so `isAxiosError()` stays true. `config` is the
+ * call's own, `response` the server's last response if there was one, `cause` the error behind it. It contains no credential.
  */
 export class AuthError extends AxiosError {
   /** Says what happened: one of `AuthErrorCode`. */
@@ -91,14 +91,14 @@ export function queueFull(): AuthError {
   return new AuthError('ERR_AUTH_QUEUE_FULL', 'Not sent: `throttle.maxQueued` calls wait for this limit already.');
 }
 
-/** True for an {@link AuthError}, also one of another copy of this package. */
+/** Returns true for an {@link AuthError}, also one of another copy of this package. */
 export function isAuthError(value: unknown): value is AuthError {
   return hasBrand(value);
 }
 
 /**
- * Thrown by an app's `refresh()` to say that the refresh token is dead, so that the session ends. Whatever else it
- * throws is judged by status and by the error code of RFC 6749 §5.2, and keeps the session unless that is `invalid_grant`.
+ * Thrown by an app's `refresh()` if the refresh token is no longer valid: the session ends. Any other error is classified by its
+ * status and by the error code of RFC 6749 §5.2.
  */
 export class RefreshRejectedError extends Error {
   /** The name, by which an error of another copy of the package is recognized. */

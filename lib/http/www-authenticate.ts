@@ -4,7 +4,7 @@ export interface Challenge {
   readonly scheme: string;
   /** The parameters, such as `realm` and `error`; empty if there are none. */
   readonly params: Readonly<Record<string, string>>;
-  /** What stands alone behind the scheme, as Negotiate and NTLM send it. */
+  /** The single value after the scheme, as Negotiate and NTLM send it (RFC 9110 §11.2). */
   readonly token68?: string;
 }
 

@@ -1,7 +1,7 @@
 import type { AxiosInstance } from 'axios';
 import type { EventBody } from '../events.js';
 
-/** What a session looks like from outside. The object stays the same until something in it changes. */
+/** The state of a session, as `getSnapshot()` returns it. The object stays the same until something in it changes. */
 export interface SessionSnapshot {
   /**
    * `unknown`: the store has not answered yet, or nothing is stored and `refresh` has not yet been asked who is signed in.

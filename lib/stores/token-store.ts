@@ -23,7 +23,7 @@ export interface StoredSession {
  * use the same refresh token again.
  */
 export interface TokenStore {
-  /** What is stored now; undefined: nothing is. */
+  /** Returns the stored session; undefined if nothing is stored. */
   load(): MaybePromise<StoredSession | undefined>;
   /** Stores `next` only while the stored generation is still `expected` (undefined: nothing stored). Returns whether it did. */
   compareAndSet(expected: number | undefined, next: StoredSession): MaybePromise<boolean>;
