@@ -91,7 +91,7 @@ function uses(name: string, code: string): boolean {
 
 function declares(name: string, code: string): boolean {
   return new RegExp(
-    `^import .*\\b${name}\\b.* from |\\b(?:const|let|function) ${name}\\b|\\{ [^}]*\\b${name}\\b[^}]* \\} = `,
+    `^import [^;]*\\b${name}\\b[^;]* from |\\b(?:const|let|function) ${name}\\b|\\{ [^}]*\\b${name}\\b[^}]* \\} = `,
     'm',
   ).test(code);
 }
