@@ -17,6 +17,7 @@ export const shared = {
           module: 'CommonJS',
           moduleResolution: 'Bundler',
           target: 'ES2022',
+          useDefineForClassFields: false,
           jsx: 'react-jsx',
           esModuleInterop: true,
           isolatedModules: true,

@@ -5,9 +5,10 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { argv } from 'node:process';
 
-/** They have sockets, redirects that can be watched, and node:crypto. Some of them set `browser` or `worker`, too: they come first. */
-const NODE = ['bun', 'deno', 'node'];
-const BROWSER = ['browser', 'react-native', 'workerd', 'edge-light', 'worker'];
+/** Redirects can be followed and guarded here. Some of them set `browser`, too: they come first. */
+const GUARDED = ['bun', 'deno', 'node', 'workerd', 'edge-light', 'worker'];
+/** fetch and XMLHttpRequest follow redirects by themselves. */
+const BROWSER = ['browser', 'react-native'];
 
 const text = readFileSync('package.json', 'utf8');
 const own = JSON.parse(text);
@@ -18,7 +19,10 @@ function conditionsOf(name, script, types) {
   const browser = `./dist/browser/${name}.${script}`;
   return {
     types: `./dist/${name}.${types}`,
-    ...Object.fromEntries([...NODE.map((condition) => [condition, build]), ...BROWSER.map((each) => [each, browser])]),
+    ...Object.fromEntries([
+      ...GUARDED.map((condition) => [condition, build]),
+      ...BROWSER.map((each) => [each, browser]),
+    ]),
     default: build,
   };
 }

@@ -1,4 +1,4 @@
-// The names of private members, and the short names that the build gives them: one table for all builds.
+// The names of private and internal members, and the short names that the build gives them: one table for all builds.
 // node .ci/mangle.mjs            adds the names that are missing in .ci/mangle.json, drops those that lib/ no longer has
 // node .ci/mangle.mjs --fresh    assigns all short names anew, the shortest to the most frequent name
 // node .ci/mangle.mjs --check    fails if the table and lib/ disagree
@@ -8,6 +8,7 @@ import { argv } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { transform } from 'esbuild';
 import ts from 'typescript';
+import { readInternalNames } from './internal-names.mjs';
 
 const FILE = '.ci/mangle.json';
 const LETTERS = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'];
@@ -26,9 +27,10 @@ function readNames() {
   const counts = new Map();
   const others = new Set();
   const quoted = new Set();
-  const wrong = [];
+  const { internal, wrong } = readInternalNames();
   const groups = [];
   const note = (name, group) => {
+    if (internal.has(name)) return void counts.set(name, (counts.get(name) ?? 0) + 1);
     if (!PRIVATE.test(name)) return void others.add(name);
     counts.set(name, (counts.get(name) ?? 0) + 1);
     group?.add(name);
@@ -54,6 +56,7 @@ function readNames() {
   const all = groups.map(({ names, bases }) => new Set([...names, ...bases.flatMap(inherited)]));
   const declared = new Set(all.flatMap((names) => [...names]));
   for (const name of counts.keys()) {
+    if (internal.has(name)) continue;
     if (!declared.has(name)) wrong.push(`${name} is read, but lib/ declares it nowhere`);
     if (quoted.has(name)) wrong.push(`'${name}' in quotes would keep its long name`);
   }
@@ -88,12 +91,16 @@ function propertyNameOf(node) {
   return isProperty ? node.name : undefined;
 }
 
+/** Private names that never meet on one object may share a short name. Internal names may meet any others. */
+const mayShare = (one, other, groups) =>
+  PRIVATE.test(one) && PRIVATE.test(other) && !groups.some((group) => group.has(one) && group.has(other));
+
 /** Why this table is not the one for these names; empty if it is. */
 function problemsOf(table, { counts, others, wrong, groups }) {
   const names = Object.keys(table);
   const meeting = names.flatMap((one) =>
     names
-      .filter((other) => one < other && table[one] === table[other] && groups.some((g) => g.has(one) && g.has(other)))
+      .filter((other) => one < other && table[one] === table[other] && !mayShare(one, other, groups))
       .map((other) => `${one} and ${other} meet on one object and have one short name`),
   );
   return [
@@ -106,13 +113,12 @@ function problemsOf(table, { counts, others, wrong, groups }) {
 }
 
 /**
- * The table for these names. Names that never meet on one object may share a short name, which compresses better. Entries
- * of `before` are kept where they still fit.
+ * The table for these names. Shared short names compress better. Entries of `before` are kept where they still fit.
  */
 function tableFor({ counts, others, groups }, before) {
   const table = {};
   const isFree = (name, short) =>
-    !others.has(short) && !groups.some((g) => g.has(name) && [...g].some((other) => table[other] === short));
+    !others.has(short) && Object.keys(table).every((other) => table[other] !== short || mayShare(name, other, groups));
   const kept = Object.entries(before).sort(byName);
   for (const [name, short] of kept) if (counts.has(name) && isFree(name, short)) table[name] = short;
   const missing = [...counts]
@@ -123,15 +129,16 @@ function tableFor({ counts, others, groups }, before) {
   return Object.fromEntries(Object.entries(table).sort(byName));
 }
 
-/** Rollup plugin: gives private members their short names, and fails if the table does not fit lib/. */
+/** Rollup plugin: gives private and internal members their short names, and fails if the table does not fit lib/. */
 export function mangle() {
   const table = readTable();
   const problems = problemsOf(table, readNames());
   if (problems.length > 0) throw new Error(`${problems.join('\n')}\nRun \`npm run mangle\`.`);
+  const names = new RegExp(`${PRIVATE.source}|^(?:${Object.keys(table).join('|')})$`);
   return {
     name: 'mangle',
     async renderChunk(code) {
-      const options = { target: 'es2022', mangleProps: PRIVATE, mangleCache: table, charset: 'utf8' };
+      const options = { target: 'es2022', mangleProps: names, mangleCache: table, charset: 'utf8' };
       const result = await transform(code, options);
       const unknown = Object.keys(result.mangleCache).filter((name) => !(name in table));
       if (unknown.length > 0) this.error(`The build has private names that lib/ has not: ${unknown.join()}`);

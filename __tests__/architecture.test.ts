@@ -198,3 +198,18 @@ test('names are exported one by one: there is no `export *`', () => {
   );
   expect(stars.map(({ path }) => path)).toEqual([]);
 });
+
+// F90. The build assigns fields in constructors: one without a value would be read from a polluted prototype.
+test('every field has a value from the start', () => {
+  const unset = modules.flatMap(({ path, source }) => {
+    const fields: string[] = [];
+    visit(source, (node) => {
+      if (!ts.isPropertyDeclaration(node) || node.initializer || ts.isPrivateIdentifier(node.name)) return;
+      if (node.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.DeclareKeyword)) return;
+      const constructor = node.parent.members.find(ts.isConstructorDeclaration)?.getText() ?? '';
+      if (!constructor.includes(`this.${node.name.getText()} = `)) fields.push(`${path}: ${node.name.getText()}`);
+    });
+    return fields;
+  });
+  expect(unset).toEqual([]);
+});

@@ -220,6 +220,22 @@ describe('a path that goes on refusing what lets others in', () => {
     expect(stage.tokens.refreshes).toBe(3);
   });
 
+  test('gets the tokens of a refresh that is under way for others', async () => {
+    const { stage } = Stage.with({});
+    let isBroken = true;
+    stage.always('/item', () => (isBroken ? unauthorized() : undefined));
+    for (let made = 0; made < 3; made++) {
+      await stage.outcome(stage.api.get('/item'));
+      await stage.outcome(stage.api.get('/other'));
+    }
+    isBroken = false;
+    stage.tokens.revokeAll();
+    stage.latencyMs = ({ path }) => (path === '/other' ? 5 : 10);
+    const outcomes = await stage.outcomes([stage.api.get('/other'), stage.api.get('/item')]);
+    expect(outcomes).toMatchObject(times(2, () => ({ status: 200, attempts: 2 })));
+    expect(stage.tokens.refreshes).toBe(3);
+  });
+
   test('may have refused one token that died under the replay', async () => {
     const { stage } = Stage.with({ tokens: dead });
     stage.script('/item', unauthorized(), unauthorized());

@@ -1,3 +1,4 @@
+import { cases } from './support/rounds.js';
 import { drain, mean, ratioOfTwo, SHARED_WORLDS, SMALL_WORLDS, WORLDS } from './support/drain.js';
 
 /*
@@ -12,15 +13,18 @@ const named = <T extends { name: string }>(worlds: readonly T[], ...names: strin
   worlds.filter(({ name }) => names.includes(name));
 
 test.each(
-  named(
-    WORLDS,
-    'a bucket of 50 a second',
-    'a small bucket of 50 a second, with Retry-After',
-    'a window of 50 a second, with Retry-After',
-    'a window of 50 a second that RateLimit headers describe',
-    'a window of its own, 100 a second, far away',
-    'a sliding window of 50 a second',
-    'a bucket that doubles meanwhile',
+  cases(
+    3,
+    named(
+      WORLDS,
+      'a bucket of 50 a second',
+      'a small bucket of 50 a second, with Retry-After',
+      'a window of 50 a second, with Retry-After',
+      'a window of 50 a second that RateLimit headers describe',
+      'a window of its own, 100 a second, far away',
+      'a sliding window of 50 a second',
+      'a bucket that doubles meanwhile',
+    ),
   ),
 )('$name loses none of a thousand calls and refuses at most 7 % after the first burst', async (world) => {
   const { lost, refused, time } = await drain(world, { seed: 1 });

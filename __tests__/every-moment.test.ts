@@ -1,5 +1,6 @@
 import type { AxiosResponse } from 'axios';
 import type { AuthHandle, AuthScheme, BearerScheme } from '../lib/index.js';
+import { rounds } from './support/rounds.js';
 import { listeners } from './support/scenes.js';
 import { Stage, told, tooMany, underway, type Reply, type Told } from './support/stage.js';
 
@@ -176,7 +177,7 @@ describe('at every moment', () => {
 
 // I2 I8
 test('a storm of calls whose scheme, server and callers do as they like settles, with a report each', async () => {
-  for (let seed = 1; seed <= 25; seed++) {
+  for (let seed = 1; seed <= rounds(8, 25); seed++) {
     const stage = new Stage(seed);
     const { clock } = stage;
     const chance = clock.random;

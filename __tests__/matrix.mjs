@@ -22,6 +22,7 @@ const apart = [
   'build.test',
   'load.test',
   'readme',
+  'docs-migrate',
   'parse-',
 ];
 const inNode = ['--testPathIgnorePatterns', 'browser/browser', ...apart];

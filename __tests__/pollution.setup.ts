@@ -1,7 +1,8 @@
 /**
  * Runs a suite under a polluted Object.prototype (FAILURES F90): `npx jest -c jest.pollution.config.ts`. While a test runs,
  * every plain object seems to have these, and whoever reads or calls one has not looked whose they are.
- * Left out are names that the tests themselves look for on plain objects, such as `reason` and `expiresAt`, or Node (`encoding`).
+ * Left out are names that the tests themselves look for on plain objects, such as `reason` and `expiresAt`, Node (`encoding`)
+ * or form-data (`header`).
  */
 const EVIL = 'https://evil.example';
 const called: string[] = [];
@@ -39,7 +40,6 @@ const values: Record<string, unknown> = {
     username: 'evil',
     password: 'evil',
     credentialHeaders: ['x-evil'],
-    header: 'X-Evil',
     keyId: 'evil',
   },
   ...{ retryAfterMs: 1e9, challenge: true, isReauthorized: true, adapterName: 'xhr', isAxiosError: true },

@@ -94,6 +94,17 @@ test('a signature is written as ever', async () => {
   expect(credentials).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
 });
 
+test('a credential goes into the header that the options name', async () => {
+  const credentials = await polluted({ header: 'X-Evil', prefix: 'Evil' }, async () => {
+    const made = client({ scheme: bearer({ tokens: { accessToken: 'good' } }) });
+    const signed = client({ scheme: hmac({ keyId: 'k', secret: 's' }) });
+    await made.api.get('/x');
+    await signed.api.get('/x');
+    return [...made.credentials('X-Evil'), ...made.credentials(), ...signed.credentials('X-Evil')];
+  });
+  expect(credentials).toEqual([undefined, 'Bearer good', undefined]);
+});
+
 test('an error has the answer, the code and the cause that it has itself', async () => {
   const names = { response: { status: 200 }, code: 'ECONNABORTED', cause: { code: 'EPROTO' }, config: { adapter: 1 } };
   const failing: AxiosAdapter = (config) => Promise.reject(new AxiosError('Network Error', 'ERR_NETWORK', config));

@@ -154,9 +154,11 @@ onPosix('a process that is killed', () => {
   test.each(['answered', 'before the draft', 'with a synced draft'])(
     '%s, at a server without a grace: the session ends, once and cleanly',
     async (point) => {
-      endpoint.revokeAll();
       const victim = await processes.start(server.origin, file, point);
       const others = await start(3);
+      // They all know the session: one that reads its end first is signed out, and never had one.
+      for (const other of others) expect(await other.call()).toBe(200);
+      endpoint.revokeAll();
       expect(await victim.call()).toBe('killed');
       const answers = await Promise.all(others.map((holder) => holder.call()));
       expect(answers).toEqual(Array(3).fill('ERR_AUTH_SESSION_EXPIRED'));

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { AuthEvent } from '../lib/index.js';
 import { attachAuth, basic } from '../lib/index.js';
 import { redisCooldown, type RedisClient } from '../lib/redis.js';
+import { cases } from './support/rounds.js';
 import { connected, LIBRARIES, type Library } from './support/redis-clients.js';
 import { isRedisInstalled, startRedis, type RedisServer } from './support/redis-server.js';
 import axios, { AxiosError, type AxiosAdapter, type AxiosInstance } from 'axios';
@@ -80,24 +81,26 @@ suite(`closed limits in Redis${whether}`, () => {
     while (!(await isDone())) await new Promise((resolve) => setTimeout(resolve, 10));
   };
 
-  test.each(LIBRARIES.flatMap((one) => LIBRARIES.map((two) => [one, two] as const)))(
-    'a Retry-After that one machine got (%s) is obeyed by another (%s)',
-    async (one, two) => {
-      const { adapter, sentAt } = upstream(2);
-      const [first, second] = [await machine(one, adapter), await machine(two, adapter)];
-      await Promise.all([first.api.get('/a'), second.api.get('/a')]);
-      const refused = first.api.get('/a');
-      await until(() => sentAt.length === 3);
-      const shared = redisCooldown(await client('ioredis'), { prefix });
-      await until(async () => (await shared.closedForMs('SECRET limit')) > 0);
-      // The publication takes its time.
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      await Promise.all([refused, second.api.get('/a'), second.api.get('/b')]);
-      expect(sentAt).toHaveLength(6);
-      for (const at of sentAt.slice(3)) expect(at - sentAt[2]!).toBeGreaterThanOrEqual(1_990);
-      expect(second.events.map(({ type }) => type)).toEqual(['throttled', 'resumed']);
-    },
-  );
+  test.each(
+    cases(
+      2,
+      LIBRARIES.flatMap((one) => LIBRARIES.map((two) => [one, two] as const)),
+    ),
+  )('a Retry-After that one machine got (%s) is obeyed by another (%s)', async (one, two) => {
+    const { adapter, sentAt } = upstream(2);
+    const [first, second] = [await machine(one, adapter), await machine(two, adapter)];
+    await Promise.all([first.api.get('/a'), second.api.get('/a')]);
+    const refused = first.api.get('/a');
+    await until(() => sentAt.length === 3);
+    const shared = redisCooldown(await client('ioredis'), { prefix });
+    await until(async () => (await shared.closedForMs('SECRET limit')) > 0);
+    // The publication takes its time.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await Promise.all([refused, second.api.get('/a'), second.api.get('/b')]);
+    expect(sentAt).toHaveLength(6);
+    for (const at of sentAt.slice(3)) expect(at - sentAt[2]!).toBeGreaterThanOrEqual(1_990);
+    expect(second.events.map(({ type }) => type)).toEqual(['throttled', 'resumed']);
+  });
 
   test('a machine that starts meanwhile obeys it, too', async () => {
     const { adapter, sentAt } = upstream(2);

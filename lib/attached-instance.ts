@@ -44,8 +44,8 @@ export class AttachedInstance implements SessionMember {
   private readonly _budgets = new RetryBudgets();
   private readonly _throttles = new WeakMap<Throttle, InstanceThrottle>();
   private readonly _anonymous: SchemeState;
-  private readonly _principal: Principal | undefined;
-  private _leaveSession: (() => void) | undefined;
+  private readonly _principal: Principal | undefined = undefined;
+  private _leaveSession: (() => void) | undefined = undefined;
   private readonly _joined = new WeakSet();
   private _calls = 0;
   private readonly _life = { isDetached: false };
@@ -64,7 +64,7 @@ export class AttachedInstance implements SessionMember {
     if (typeof scheme === 'function') return;
     check((scheme as unknown) !== null, 'scheme', A_SCHEME, scheme);
     this._principal = principalOf(scheme, this._anonymous, clock);
-    this._leaveSession = this._principal.main.session?.join(this);
+    this._leaveSession = this._principal.main.session?.observers.join(this);
   }
 
   get isDetached(): boolean {
@@ -120,7 +120,7 @@ export class AttachedInstance implements SessionMember {
     const { session } = principal.main;
     if (session && principal.main !== this._principal?.main && !this._joined.has(session)) {
       this._joined.add(session);
-      session.join(this);
+      session.observers.join(this);
     }
     return principal;
   }

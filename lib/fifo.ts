@@ -2,7 +2,7 @@
 export class Fifo<T extends object> extends Set<T> {
   /** Kept, since each new iterator of a Set passes over all items that were deleted. */
   private _iterator = this.values();
-  private _first: T | undefined;
+  private _first: T | undefined = undefined;
 
   get first(): T | undefined {
     while (this.size > 0 && (!this._first || !this.has(this._first))) {

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { byNumbers } from '../simulation/schedule.js';
+import { rounds } from '../support/rounds.js';
 import { calmSamples, raceSamples, samples } from './plan.js';
 import { runHolders } from './run.js';
 
-const RUNS = Number(process.env['HOLDERS_RUNS'] ?? 1_000);
+const RUNS = Number(process.env['HOLDERS_RUNS'] ?? rounds(300, 1_000));
 
 test('where everybody lives, several holders of one store refresh once for each expiry', async () => {
   await fc.assert(

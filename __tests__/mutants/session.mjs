@@ -30,11 +30,11 @@ export const sessionMutants = [
     "if (call.sent?.accessToken !== tokens.accessToken) return refresher.isActive ? true : refresher.refresh('rejected', request).then(() => true);",
   ),
   session(
-    'session',
+    'refresher',
     ['refresh'],
     4,
     'calls leave with a token that is known to be dead while its refresh runs',
-    "if (refresher.isActive && refusedGeneration === generation) return refresher.refresh('rejected', clients);",
+    "if (this._current && refusedGeneration === generation) return this.refresh('rejected', clients);",
     '',
   ),
   session(
@@ -58,16 +58,16 @@ export const sessionMutants = [
     ['refresh'],
     9,
     'the refresh is made with the signal of the call that came first',
-    'answer = refresh({ refreshToken, tokens, reason, client, signal });',
-    'answer = refresh({ refreshToken, tokens, reason, client, signal: (clients as { signal?: AbortSignal }).signal ?? signal });',
+    'answer = options.refresh?.({ refreshToken, tokens, reason, client, signal });',
+    'answer = options.refresh?.({ refreshToken, tokens, reason, client, signal: (clients as { signal?: AbortSignal }).signal ?? signal });',
   ),
   session(
-    'session',
+    'refresher',
     ['early-refresh'],
     10,
     'the catch of a refresh in the background is forgotten',
-    "void refresher.refresh('expiring', clients).catch(() => undefined);",
-    "void refresher.refresh('expiring', clients).then(() => { throw new Error('unhandled'); });",
+    "void this.refresh('expiring', clients).catch(() => undefined);",
+    "void this.refresh('expiring', clients).then(() => { throw new Error('unhandled'); });",
   ),
   session(
     'tokens',
@@ -247,7 +247,7 @@ export const sessionMutants = [
     ['refresh-failures'],
     102,
     'every call asks a token endpoint that has just failed',
-    'if (this._failure && this._coolDown.remainingMs(clock.monotonic()) > 0) return Promise.reject(this._failure);',
+    'if (this._failure && this._coolDown.remainingMs(clock.monotonic()) > 0) return this._sharedFailure(this._failure);',
     '',
   ),
   session(
@@ -272,8 +272,8 @@ export const sessionMutants = [
     ['observers'],
     137,
     'a clock that is ahead throws away what the server has just issued',
-    "return issued === 'just now' && expiresAt <= now ? undefined : expiresAt;",
-    'return expiresAt;',
+    'isPast ? undefined : expiresAt && Math.min',
+    'expiresAt && Math.min',
   ),
 
   // Loops
@@ -356,7 +356,7 @@ export const sessionMutants = [
     ['identity'],
     70,
     "a call that waited is sent with another principal's token",
-    'if (principalVersion !== undefined && principalVersion !== this.state.principalVersion) throw sessionChanged();',
+    'if (exchange) this._assertPrincipal(exchange);',
     '',
   ),
   stores(

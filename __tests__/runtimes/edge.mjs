@@ -28,7 +28,7 @@ const workerd = (name, dateOf) => ({
     });
     const worker = new Miniflare({ modules: true, script: outputFiles[0].text, compatibilityDate: await dateOf() });
     try {
-      const response = await worker.dispatchFetch(`http://worker/${query({ api, foreign, build: 'browser' })}`);
+      const response = await worker.dispatchFetch(`http://worker/${query({ api, foreign, build: 'default' })}`);
       if (!response.ok) throw new Error(await response.text());
       return [['', await response.json()]];
     } finally {
@@ -71,7 +71,7 @@ const next = {
         child.once('close', () => reject(new Error(said)));
       });
       const found = [];
-      for (const [route, build] of Object.entries({ edge: 'browser', node: 'default' })) {
+      for (const [route, build] of Object.entries({ edge: 'default', node: 'default' })) {
         const response = await fetch(`${origin}/${route}${query({ api, foreign, build })}`);
         if (!response.ok) throw new Error(`${route}: ${response.status} ${await response.text()}`);
         found.push([route, await response.json()]);

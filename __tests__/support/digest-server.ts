@@ -59,7 +59,7 @@ export async function serveDigest(options: DigestServerOptions = {}): Promise<Di
     };
 
   /** Why it is refused, else what the server proves in turn. */
-  const judge = (seen: Seen): { refusal: string } | { proof: string; params: Params } => {
+  const judge = (seen: Seen): { refusal: string; proof?: undefined } | { proof: string; params: Params } => {
     const header = seen.headers.authorization;
     if (header === undefined) return { refusal: 'no credentials' };
     const params = parse(header);
@@ -106,7 +106,7 @@ export async function serveDigest(options: DigestServerOptions = {}): Promise<Di
   const recorder = await serve((seen, response) => {
     const judged = judge(seen);
     const realm = realmOf(seen.url);
-    if ('refusal' in judged) {
+    if (judged.proof === undefined) {
       verdicts.push(judged.refusal);
       const isStale = judged.refusal === 'stale' && options.saysStale !== false;
       const challenges = algorithms.map((algorithm) =>
@@ -152,7 +152,7 @@ export async function serveDigest(options: DigestServerOptions = {}): Promise<Di
 /** Quoted where RFC 7616 §3.4 wants quotes, and unquoted where it wants none. */
 function parse(header: string): Params | undefined {
   if (!header.startsWith('Digest ')) return undefined;
-  const params: Params = {};
+  const params = Object.create(null) as Params;
   const field = /([a-z0-9*]+)=(?:"((?:[^"\\]|\\.)*)"|([^",\s]+))(?:, |$)/gy;
   field.lastIndex = 'Digest '.length;
   while (field.lastIndex < header.length) {

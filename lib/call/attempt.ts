@@ -8,7 +8,7 @@ import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import type { Permit } from '../throttle/throttle.js';
 import type { ResolvedAdapter } from '../transport/adapter.js';
-import { wasFetchedElsewhere } from '../transport/redirects.js';
+import { wasFetchedElsewhere } from '../transport/foreign.js';
 import { applyUrl, send } from '../transport/send.js';
 import type { CallRequest } from './auth-request.js';
 import { bringsOwn } from './choose-schemes.js';
@@ -45,13 +45,13 @@ export class Attempt {
   /** A limit may have refused the attempt, which is not reported yet. */
   mayBeLimited = false;
   /** Kept until that is reported. */
-  permit: Permit | undefined;
+  permit: Permit | undefined = undefined;
   /** The limits that an error response names. */
-  refusal: Refusal | undefined;
-  response: AxiosResponse | undefined;
+  refusal: Refusal | undefined = undefined;
+  response: AxiosResponse | undefined = undefined;
   /** `data` as the adapter gave it. */
-  received: unknown;
-  error: unknown;
+  received: unknown = undefined;
+  error: unknown = undefined;
   isDecided = false;
 
   constructor(
@@ -94,7 +94,6 @@ export class Attempt {
   /** Sends the snapshot, and records the response or error. */
   transmit({ config, copy, adapter }: Sending): Promise<AxiosResponse> {
     const { request, written, authorized } = this;
-    const { origin } = request;
     request.handOver(config);
     const credentialHeaders = [...written];
     for (const state of authorized) credentialHeaders.push(...state.credentialHeaders);
@@ -106,8 +105,8 @@ export class Attempt {
       credentialHeaders.push(...next.written);
       applyUrl(hop, next.request, adapter.transport);
     };
-    const isRepeated = request.attempt > 1;
-    return send({ config, copy, adapter, origin, credentialHeaders, isRepeated, reauthorize }).then(
+    const redirects = { origin: request.origin, credentialHeaders, reauthorize, hasLeft: false };
+    return send({ config, copy, adapter, redirects, isRepeated: request.attempt > 1 }).then(
       (response) => this._record(response),
       (error: unknown) => {
         this.error = error;

@@ -19,9 +19,9 @@ export class CallRequest implements AuthRequest {
   readonly headers: AxiosRequestHeaders;
   private _config: Config;
   private readonly _source: RequestSource;
-  private _url: URL | undefined;
-  private _urlGiven: string | undefined;
-  private _body: RequestBody | undefined;
+  private _url: URL | undefined = undefined;
+  private _urlGiven: string | undefined = undefined;
+  private _body: RequestBody | undefined = undefined;
 
   constructor(
     config: Config,

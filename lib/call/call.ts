@@ -29,28 +29,28 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
   readonly pass: ThrottlePass;
   readonly number: number;
   /** The config that axios passed for the first attempt. */
-  config: Config | undefined;
-  last: Attempt | undefined;
+  config: Config | undefined = undefined;
+  last: Attempt | undefined = undefined;
   attempts = 0;
   /** Failed attempts, counted against maxAttempts and maxThrottledAttempts. Refusals of credentials count in neither. */
   errors = 0;
   throttles = 0;
   /** How many refusals each scheme has handled since the call last waited for the throttle. */
-  challenges: Map<SchemeState, number> | undefined;
+  challenges: Map<SchemeState, number> | undefined = undefined;
   /** Each send makes the body anew, so it is read from the config of that send. */
   isBodyRemade = false;
   isRefreshed = false;
   isDone = false;
-  recovering: Promise<unknown> | undefined;
-  reason: SettleReason | undefined;
-  bare: BareReason | undefined;
+  recovering: Promise<unknown> | undefined = undefined;
+  reason: SettleReason | undefined = undefined;
+  bare: BareReason | undefined = undefined;
   /** The session of its principal authorizes the call: it ends with that session. */
   isBound = false;
-  retryAt: number | undefined;
+  retryAt: number | undefined = undefined;
   /** The config that axios passed for the current attempt. */
-  private _dispatched: Config | undefined;
+  private _dispatched: Config | undefined = undefined;
   /** The snapshot that is on the wire, and its adapter. */
-  private _sending: Sending | undefined;
+  private _sending: Sending | undefined = undefined;
 
   constructor(
     readonly instance: AttachedInstance,

@@ -16,7 +16,7 @@ export class DeadlineTimer {
   private readonly _waits = new Set<Wait>();
   /** Monotonic. */
   private _dueAt = Infinity;
-  private _cancel: Cancel | undefined;
+  private _cancel: Cancel | undefined = undefined;
 
   constructor(private readonly _clock: Clock) {}
 

@@ -6,7 +6,7 @@ import { isPromise } from '../maybe-promise.js';
 import { isThrottled, type Outcome } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
-import { wasFetchedElsewhere } from '../transport/redirects.js';
+import { wasFetchedElsewhere } from '../transport/foreign.js';
 import { isTimeout } from '../transport/send.js';
 import type { Attempt } from './attempt.js';
 import type { Call } from './call.js';

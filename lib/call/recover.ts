@@ -1,6 +1,6 @@
 import type { AxiosError } from 'axios';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
-import { decide, isSuccess, isThrottled, type Decision } from '../retry/decide.js';
+import { decide, isSuccess, isThrottled, settled, type Decision } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { AuthRequest } from '../schemes/scheme.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
@@ -106,7 +106,7 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
     return true;
   }
   const isPaused = answer.refusedBy.some(({ session }) => session?.isRefreshPaused(attempt.request));
-  return settle(call, attempt, answer, { kind: 'settle', ...(isPaused && { reason: 'refresh-breaker' }) });
+  return settle(call, attempt, answer, settled(isPaused ? 'refresh-breaker' : undefined));
 }
 
 function challenge(call: Call, state: SchemeState, attempt: Attempt): MaybePromise<boolean> {

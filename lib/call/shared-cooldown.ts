@@ -2,6 +2,7 @@ import { alarm, type Clock } from '../clock.js';
 import type { MaybePromise } from '../maybe-promise.js';
 import type { SharedCooldown } from '../options.js';
 import type { RetryPolicy } from '../retry/decide.js';
+import { safeGet } from '../safe-read.js';
 import type { Throttle, ThrottleKeys } from '../throttle/throttle.js';
 
 /** As everywhere in this package, a store that does not answer within 2 s counts as away. */
@@ -15,7 +16,7 @@ const NOTICEABLE_MS = 1_000;
 export class CooldownSharing {
   /** The keys that were asked for, and until when (monotonic) this machine has shared that they are closed. */
   private readonly _known = new Map<string, number>();
-  private _unsubscribe: (() => void) | undefined;
+  private _unsubscribe: (() => void) | undefined = undefined;
   private _isAway = false;
 
   constructor(
@@ -27,7 +28,7 @@ export class CooldownSharing {
     // The store may outlive this instance, and must not keep it alive.
     const weak = new WeakRef<CooldownSharing>(this);
     void quietly(() => {
-      const unsubscribe = _store.subscribe?.((key, forMs) => {
+      const unsubscribe = safeGet(_store, 'subscribe')?.call(_store, (key, forMs) => {
         const sharing = weak.deref();
         if (sharing) sharing._close(key, forMs);
         else unsubscribe?.();

@@ -23,8 +23,8 @@ export interface ThrottledCall {
 
 /** The way of one call through the throttle. It holds the call's permit from its turn until the result of the send. */
 export class ThrottlePass implements QueuedCall {
-  private _permit: Permit | undefined;
-  private _keys: ThrottleKeys | undefined;
+  private _permit: Permit | undefined = undefined;
+  private _keys: ThrottleKeys | undefined = undefined;
   /** The attempt before which the shared cool-down was asked for. */
   private _askedAttempt = -1;
 

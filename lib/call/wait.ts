@@ -26,7 +26,7 @@ export class Waits {
   waitedMs = 0;
   private readonly _beganAt: number;
   private readonly _beganWallAt: number;
-  private _controller: AbortController | undefined;
+  private _controller: AbortController | undefined = undefined;
 
   constructor(private readonly _call: WaitingCall) {
     const { clock } = _call.instance;

@@ -24,7 +24,7 @@ export function requestInterceptor(instance: AttachedInstance) {
     const policy = resolveCall(options, instance.policy);
     const principal = instance.principal(policy.schemes);
     const { main, schemes } = principal;
-    if (main.session?.isCallingRefresh() || schemes.some(({ isRunning }) => isRunning)) return leaveAlone();
+    if (main.session?.isCallingRefresh || schemes.some(({ isRunning }) => isRunning)) return leaveAlone();
     if (policy.body) config.data = policy.body();
     const call = new Call(instance, policy, principal, adapters, config.data);
     // The app's own interceptors may still replace them.

@@ -82,7 +82,11 @@ export const RETRY_DEFAULTS: RetryPolicy = {
 };
 
 export type Decision =
-  | { readonly kind: 'settle'; readonly reason?: SettleReason; readonly retryAfterMs?: number | undefined }
+  | {
+      readonly kind: 'settle';
+      readonly reason: SettleReason | undefined;
+      readonly retryAfterMs: number | undefined;
+    }
   | { readonly kind: 'reauthorize' }
   | {
       readonly kind: 'wait';
@@ -103,76 +107,64 @@ export function decide(
   isOn: boolean,
   chance: number,
 ): Decision {
-  if (outcome.kind === 'final') return { kind: 'settle' };
+  if (outcome.kind === 'final') return settled();
   if (outcome.kind === 'answer' && outcome.isRefusal) return afterRefusal(progress, call, policy);
-  if (!isOn) return { kind: 'settle', ...(outcome.kind === 'answer' && { retryAfterMs: outcome.retryAfterMs }) };
+  if (!isOn) return settled(undefined, outcome.kind === 'answer' ? outcome.retryAfterMs : undefined);
   const decision = afterFailure(outcome, progress, call, policy, chance);
   const isFailure = outcome.kind !== 'answer' || outcome.status >= 400;
   const wish = isFailure ? call.shouldRetry?.(decision.kind === 'wait') : undefined;
-  if (wish === false) return decision.kind === 'wait' ? { kind: 'settle' } : decision;
+  if (wish === false) return decision.kind === 'wait' ? settled() : decision;
   if (wish !== true || decision.kind === 'wait') return decision;
   // The app may know that another send does no harm; the limits of attempts, time and body hold.
   const statuses = outcome.kind === 'answer' ? new Set([outcome.status]) : policy.statuses;
   return afterFailure(outcome, progress, { ...call, isIdempotent: true }, { ...policy, statuses }, chance);
 }
 
+/** All fields are own ones: a polluted prototype must not give one. */
+export function settled(reason?: SettleReason, retryAfterMs?: number): Extract<Decision, { kind: 'settle' }> {
+  return { kind: 'settle', reason, retryAfterMs };
+}
+
 function afterRefusal(progress: Progress, call: Circumstances, policy: RetryPolicy): Decision {
   const { attempts, canReauthorize, isReplay, maxChallenges, remainingMs } = progress;
   const maxSends = policy.maxAttempts + policy.maxThrottledAttempts + maxChallenges;
-  if (attempts >= maxSends || (isReplay && !canReauthorize)) return { kind: 'settle', reason: 'unauthorized-again' };
-  if (!canReauthorize) return { kind: 'settle' };
-  if (!call.isReplayable) return { kind: 'settle', reason: 'body-not-replayable' };
-  if (remainingMs <= 0) return { kind: 'settle', reason: 'deadline' };
+  if (attempts >= maxSends || (isReplay && !canReauthorize)) return settled('unauthorized-again');
+  if (!canReauthorize) return settled();
+  if (!call.isReplayable) return settled('body-not-replayable');
+  if (remainingMs <= 0) return settled('deadline');
   return { kind: 'reauthorize' };
 }
 
 function afterFailure(
   outcome: Exclude<Outcome, { kind: 'final' }>,
-  progress: Progress,
-  call: Circumstances,
+  { errors, throttles, remainingMs }: Progress,
+  { isIdempotent, isReplayable }: Circumstances,
   policy: RetryPolicy,
   chance: number,
 ): Decision {
-  const { errors, throttles } = progress;
-  if (outcome.kind !== 'answer') {
-    if (!call.isIdempotent) return { kind: 'settle', reason: 'not-idempotent' };
-    if (errors >= policy.maxAttempts) return { kind: 'settle', reason: 'attempts-exhausted' };
-    return wait(outcome.kind, undefined, fullJitter(policy, errors, chance), progress, call, policy);
-  }
-  const { status, retryAfterMs } = outcome;
-  const isThrottled = isThrottling(status, retryAfterMs);
+  const { status, retryAfterMs, isRounded } = outcome.kind === 'answer' ? outcome : NO_ANSWER;
+  const settle = (reason: SettleReason): Decision => settled(reason, retryAfterMs);
   // A 429 says that the server did not act; a 503 does not.
   if (status !== 429) {
-    if (!policy.statuses.has(status)) return { kind: 'settle' };
-    if (!call.isIdempotent) return { kind: 'settle', reason: 'not-idempotent', retryAfterMs };
+    if (status && !policy.statuses.has(status)) return settled();
+    if (!isIdempotent) return settle('not-idempotent');
   }
-  if (isThrottled ? throttles >= policy.maxThrottledAttempts : errors >= policy.maxAttempts) {
-    return { kind: 'settle', reason: 'attempts-exhausted', retryAfterMs };
-  }
+  const isThrottled = isThrottling(status, retryAfterMs);
   const failures = isThrottled ? throttles : errors;
-  const unasked = isThrottled ? equalJitter(policy, failures, chance) : fullJitter(policy, failures, chance);
+  if (failures >= (isThrottled ? policy.maxThrottledAttempts : policy.maxAttempts)) return settle('attempts-exhausted');
+  if (!isReplayable) return settle('body-not-replayable');
+  if (!isWithin(retryAfterMs ?? 0, policy.maxRetryAfterMs + (isRounded ? 1_000 : 0)))
+    return settle('retry-after-too-long');
+  const unasked = (isThrottled ? equalJitter : fullJitter)(policy, failures, chance);
   const delayMs = retryAfterMs === undefined ? unasked : notBefore(retryAfterMs, policy, failures, chance);
-  const maxRetryAfterMs = policy.maxRetryAfterMs + (outcome.isRounded ? 1_000 : 0);
-  const reason = isThrottled ? 'throttled' : 'status';
-  return wait(reason, retryAfterMs, delayMs, progress, call, { ...policy, maxRetryAfterMs });
-}
-
-function wait(
-  reason: RetryReason,
-  retryAfterMs: number | undefined,
-  delayMs: number,
-  progress: Progress,
-  call: Circumstances,
-  policy: RetryPolicy,
-): Decision {
-  if (!call.isReplayable) return { kind: 'settle', reason: 'body-not-replayable', retryAfterMs };
-  if (retryAfterMs !== undefined && !isWithin(retryAfterMs, policy.maxRetryAfterMs)) {
-    return { kind: 'settle', reason: 'retry-after-too-long', retryAfterMs };
-  }
   // An earlier retry would be refused again.
-  if (delayMs > progress.remainingMs) return { kind: 'settle', reason: 'deadline', retryAfterMs };
+  if (delayMs > remainingMs) return settle('deadline');
+  const reason = isThrottled ? 'throttled' : outcome.kind === 'answer' ? 'status' : outcome.kind;
   return { kind: 'wait', delayMs, reason, retryAfterMs };
 }
+
+/** All fields are own ones, as those of `settled`. */
+const NO_ANSWER = { status: 0, retryAfterMs: undefined, isRounded: undefined };
 
 /** Compares whole seconds, as servers mean them: rounding up to an instant must not turn a minute into more than a minute. */
 export function isWithin(askedMs: number, longestMs: number): boolean {

@@ -2,11 +2,10 @@ import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { heldUntil, type Clock } from '../clock.js';
 import type { RefreshFunction, RevokeFunction } from '../session/refresh-context.js';
 import { Session } from '../session/session.js';
-import { SessionCall } from '../session/session-call.js';
 import type { SessionStore } from '../session/store.js';
 import { readTokens, type TokenResponse, type Tokens } from '../session/tokens.js';
 import { headerValue, type BearerScheme } from './bearer-scheme.js';
-import { withSession, type SessionHooks } from './scheme.js';
+import { withSession } from './scheme.js';
 
 /** Options of a {@link bearer} with a session. */
 export interface BearerOptions {
@@ -50,15 +49,6 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
   const { store, refresh, refreshAheadMs, refreshTimeoutMs = 10_000, revoke } = options;
   const { header = 'Authorization', prefix = 'Bearer' } = options;
   const session = new Session({ initial, store, refresh, refreshAheadMs, refreshTimeoutMs, revoke }, clock);
-  /** Calls that did not begin here: a scheme of the app's own passes its requests on. */
-  const foreignCalls = new WeakMap<object, SessionCall>();
-  const newCall = (): SessionCall => new SessionCall(session, session.state.principalVersion);
-  const callOf = (exchange: object): SessionCall => {
-    if (exchange instanceof SessionCall && exchange.isOf(session)) return exchange;
-    let call = foreignCalls.get(exchange);
-    if (!call) foreignCalls.set(exchange, (call = newCall()));
-    return call;
-  };
   // The timers of a session hold no process; a caller that waits for its work does.
   const held = <T>(work: Promise<T>): Promise<T> => heldUntil(clock, work);
   const read = (tokens: TokenResponse, from: string, previous?: Tokens | null): Tokens =>
@@ -78,28 +68,13 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
   const scheme: BearerScheme = {
     name: prefix || header,
     credentialHeaders: [header],
-    authorize(request): MaybePromise<void> {
-      const call = callOf(request.exchange);
-      return whenReady(session.credential(call.principalVersion, request), (sent) => {
-        call.sent = sent;
+    authorize: (request): MaybePromise<void> =>
+      whenReady(session.credential(request), (sent) => {
         if (sent) request.headers.set(header, (sent.headerValue ??= headerValue(prefix, sent.accessToken)));
-      });
-    },
-    onChallenge({ request }) {
-      const call = callOf(request.exchange);
-      call.isReplay = true;
-      return session.challenged(call, request);
-    },
-    onAnswer({ request, response, isRefusal }) {
-      const { sent, isReplay } = callOf(request.exchange);
-      if (!sent) return;
-      session.answered({
-        generation: sent.generation,
-        status: response.status,
-        isRefusal,
-        isReplay,
-        endpoint: request,
-      });
+      }),
+    onChallenge: ({ request }) => session.challenged(request),
+    onAnswer(answer) {
+      session.answered(answer);
     },
     signIn: (tokens) => held(signIn(tokens)),
     update: (tokens) => held(update(tokens)),
@@ -109,15 +84,8 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     getSnapshot: () => session.snapshot(),
     subscribe: (listener) => session.observers.subscribe(listener),
   };
-  const hooks: SessionHooks = {
-    store,
-    isCallingRefresh: () => session.isCallingRefresh,
-    newExchange: newCall,
-    waitFor: (exchange, clients) => session.waitFor(callOf(exchange).principalVersion, clients),
-    endOf: (exchange) => session.endOf(callOf(exchange).principalVersion),
-    isRefreshPaused: (request) => session.isRefreshPaused(request),
-    join: (instance) => session.observers.join(instance),
-  };
-  if (store) session.observers.followUntilCollected(hooks);
-  return withSession(scheme, hooks);
+  // A function, since inspectors print everything else.
+  const hook = (): Session => session;
+  if (store) session.observers.followUntilCollected(hook);
+  return withSession(scheme, hook);
 }

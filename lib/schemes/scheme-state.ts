@@ -5,7 +5,8 @@ import { skewOf } from '../http/http-date.js';
 import { headerOf } from '../http/response-headers.js';
 import { isObject, safeGet } from '../safe-read.js';
 import { Throttle } from '../throttle/throttle.js';
-import { sessionOf, type AuthScheme, type SessionHooks } from './scheme.js';
+import type { Session } from '../session/session.js';
+import { sessionOf, type AuthScheme } from './scheme.js';
 import { SingleFlight } from './single-flight.js';
 
 export const A_SCHEME =
@@ -18,14 +19,14 @@ const MAX_ORIGINS = 100;
  * and a single-flight challenge.
  */
 export class SchemeState {
-  readonly session: SessionHooks | undefined;
+  readonly session: Session | undefined;
   readonly singleFlight: SingleFlight | undefined;
   /** Lower case. */
   readonly credentialHeaders: readonly string[];
   readonly maxChallenges: number;
   /** The synchronous part of the scheme's `authorize` or `onChallenge` runs: a call that begins in it would wait for itself. */
   isRunning = false;
-  private _throttle: Throttle | undefined;
+  private _throttle: Throttle | undefined = undefined;
   private readonly _skews = new Map<string, number>();
 
   /** `scheme` undefined: calls without a scheme share cool-downs, too. */

@@ -1,8 +1,6 @@
 import type { AxiosInstance, AxiosRequestHeaders, AxiosResponse } from 'axios';
-import type { AuthError } from '../errors.js';
 import type { MaybePromise } from '../maybe-promise.js';
-import type { SessionMember, ClientProvider } from '../session/snapshot.js';
-import type { SessionStore } from '../session/store.js';
+import type { Session } from '../session/session.js';
 import type { RequestBody } from '../http/body.js';
 import type { Challenge } from '../http/www-authenticate.js';
 
@@ -99,33 +97,15 @@ export interface AuthAnswer {
   readonly received: unknown;
 }
 
-/** The private part of a scheme with a session. */
-export interface SessionHooks {
-  /** Returns true while the synchronous part of `refresh()` runs: a call that begins then must not wait for the refresh. */
-  isCallingRefresh(): boolean;
-  /** Creates `AuthRequest.exchange` for a new call: the session notes the principal of the call in it. */
-  newExchange(): object;
-  /** Returns a promise if a call must wait before `authorize`. A rejection of it rejects the call. */
-  waitFor(exchange: object, clients: ClientProvider): Promise<void> | undefined;
-  /** Returns why the call may not be sent any more: its principal has signed out, or another one has signed in. */
-  endOf(exchange: object): AuthError | undefined;
-  /** Returns whether the circuit breaker prevents a refresh for this request. */
-  isRefreshPaused(request: AuthRequest): boolean;
-  /** Where the session is kept; undefined: in the memory of the scheme. */
-  readonly store: SessionStore | undefined;
-  /** Joins an instance, which is referenced weakly. Returns the way to leave. */
-  join(instance: SessionMember): () => void;
-}
-
-/** An own property of the scheme, so that `{ ...bearer(…), authorize }` copies it. */
+/** Leads to the session of a scheme. An own property, so that `{ ...bearer(…), authorize }` copies it. */
 const SESSION = Symbol.for('axios-attach-auth.session');
 
-export function withSession<S extends AuthScheme>(scheme: S, session: SessionHooks): S {
-  return Object.assign(scheme, { [SESSION]: session });
+export function withSession<S extends AuthScheme>(scheme: S, hook: () => Session): S {
+  return Object.assign(scheme, { [SESSION]: hook });
 }
 
-export function sessionOf(scheme: AuthScheme): SessionHooks | undefined {
-  return (scheme as { [SESSION]?: SessionHooks })[SESSION];
+export function sessionOf(scheme: AuthScheme): Session | undefined {
+  return (scheme as { [SESSION]?: () => Session })[SESSION]?.();
 }
 
 /**

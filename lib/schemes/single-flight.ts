@@ -10,8 +10,8 @@ const LIMIT_MS = 60_000;
  */
 export class SingleFlight {
   private _finished = 0;
-  private _running: Promise<boolean> | undefined;
-  private _result: Promise<boolean> | undefined;
+  private _running: Promise<boolean> | undefined = undefined;
+  private _result: Promise<boolean> | undefined = undefined;
   private readonly _sentAfter = new WeakMap<object, number>();
 
   constructor(private readonly _clock: Clock) {}

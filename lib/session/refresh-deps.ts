@@ -1,20 +1,30 @@
 import type { Clock } from '../clock.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
-import type { RefreshFunction } from './refresh-context.js';
+import type { RefreshFunction, RevokeFunction } from './refresh-context.js';
 import type { Revocation } from './revocation.js';
 import type { SessionState } from './session-state.js';
 import type { SessionObservers } from './snapshot.js';
+import type { SessionStore } from './store.js';
+import type { Tokens } from './tokens.js';
 
-/** What a refresh works with. */
+/** Options of a session, with every default in its place. */
+export interface SessionOptions {
+  readonly initial: Tokens | undefined;
+  readonly store: SessionStore | undefined;
+  readonly refresh: RefreshFunction | undefined;
+  readonly revoke: RevokeFunction | undefined;
+  readonly refreshAheadMs: number | undefined;
+  readonly refreshTimeoutMs: number;
+}
+
+/** What refreshes work with. */
 export interface RefreshDeps {
   readonly clock: Clock;
+  readonly options: SessionOptions;
   readonly state: SessionState;
   readonly observers: SessionObservers;
   readonly breaker: CircuitBreaker;
-  readonly refresh: RefreshFunction;
   readonly revocation: Revocation | undefined;
-  /** How long a call waits. */
-  readonly timeoutMs: number;
   readonly memory: RefreshMemory;
 }
 

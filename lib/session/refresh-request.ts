@@ -21,7 +21,7 @@ export interface Failed {
  * are. `late` is called with tokens that arrive after that.
  */
 export async function requestTokens(
-  { clock, refresh, memory }: RefreshDeps,
+  { clock, options, memory }: RefreshDeps,
   reason: RefreshContext['reason'],
   clients: ClientProvider,
   replaced: Tokens | null,
@@ -50,7 +50,7 @@ export async function requestTokens(
       const tokens = before?.accessToken ? before : undefined;
       memory.isCalling = true;
       try {
-        answer = refresh({ refreshToken, tokens, reason, client, signal });
+        answer = options.refresh?.({ refreshToken, tokens, reason, client, signal });
       } finally {
         memory.isCalling = false;
       }

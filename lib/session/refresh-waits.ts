@@ -10,7 +10,7 @@ interface Wait {
 /** The calls that wait for one refresh, each within its own limit. */
 export class RefreshWaits {
   private readonly _open = new Set<(error?: AuthError) => void>();
-  private _last: Wait | undefined;
+  private _last: Wait | undefined = undefined;
 
   /** `timedOut` is called when a wait has lasted too long. Returns the error that it ends with. */
   constructor(

@@ -34,14 +34,14 @@ import type { Tokens } from './tokens.js';
 export class Refresh {
   state: 'queued' | 'locked' | 'asking' | 'storing' | 'done' = 'queued';
   /** The failure that it ended with, and how long no other refresh may start because of it; undefined: one may at once. */
-  failure: RefreshFailure | undefined;
-  pauseMs: number | undefined;
+  failure: RefreshFailure | undefined = undefined;
+  pauseMs: number | undefined = undefined;
   /** Settles before the waiting calls do. */
   readonly done: Promise<AuthError | undefined>;
   private readonly _replaced: Replacement;
   private readonly _waits: RefreshWaits;
   private readonly _lockWait = new AbortController();
-  private _request: AbortController | undefined;
+  private _request: AbortController | undefined = undefined;
   private _settle!: (error: AuthError | undefined) => void;
 
   constructor(
@@ -49,9 +49,9 @@ export class Refresh {
     private readonly _reason: RefreshContext['reason'],
     private readonly _clients: ClientProvider,
   ) {
-    const { state, clock, timeoutMs } = _deps;
+    const { state, clock, options } = _deps;
     this._replaced = new Replacement(state);
-    this._waits = new RefreshWaits(clock, timeoutMs, (isLast) => this._waitTimedOut(isLast));
+    this._waits = new RefreshWaits(clock, options.refreshTimeoutMs, (isLast) => this._waitTimedOut(isLast));
     this.done = new Promise((resolve) => {
       this._settle = resolve;
     });
@@ -171,7 +171,7 @@ export class Refresh {
   }
 
   private _waitTimedOut(isLast: boolean): AuthError {
-    const { timeoutMs } = this._deps;
+    const { refreshTimeoutMs: timeoutMs } = this._deps.options;
     if (this.state !== 'queued') return errors.noAnswerWithin(timeoutMs);
     const error = errors.lockNotAcquiredWithin(timeoutMs);
     if (isLast) this._end(error);

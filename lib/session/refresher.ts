@@ -1,50 +1,71 @@
 import type { AuthError } from '../errors.js';
 import { GrowingDelay } from './growing-delay.js';
 import { Refresh } from './refresh.js';
-import type { RefreshContext, RefreshFunction } from './refresh-context.js';
-import type { RefreshDeps, RefreshMemory } from './refresh-deps.js';
+import type { RefreshContext } from './refresh-context.js';
+import type { RefreshDeps } from './refresh-deps.js';
 import { refreshFailed } from './session-errors.js';
 import type { SessionChange } from './session-state.js';
 import type { ClientProvider } from './snapshot.js';
 
 /** API.md: `refresh` is asked at most every 30 s who is signed in. */
 const ASK_AGAIN_MS = 30_000;
+const LONGEST_AHEAD_MS = 60_000;
 
 /** Starts refreshes, one at a time, and remembers how they ended. */
 export class Refresher {
-  readonly memory: RefreshMemory = { isCalling: false, refusedGeneration: -1, dead: undefined, spent: undefined };
-  /** The generation that has no successor: its refresh token was refused. */
-  lastGeneration = -1;
   /** Why the session ended. */
-  end: AuthError | undefined;
-  private _current: Refresh | undefined;
-  private _failure: AuthError | undefined;
+  end: AuthError | undefined = undefined;
+  private _current: Refresh | undefined = undefined;
+  private _failure: AuthError | undefined = undefined;
+  /** The generation that has no successor: its refresh token was refused. */
+  private _lastGeneration = -1;
   /** After a failure no refresh starts for a while: the calls share it. */
   private readonly _coolDown = new GrowingDelay(500, 30_000);
   /** Monotonic. From then on, a 401 of a call without credentials asks once more who is signed in. */
   private _askAgainAt = Infinity;
-  private _checking: Promise<void> | undefined;
+  private _checking: Promise<void> | undefined = undefined;
+  /** Spreads the holders of one token, so that they do not all refresh at the same instant. */
+  private readonly _spread: number;
 
   constructor(
-    private readonly _deps: Omit<RefreshDeps, 'refresh' | 'memory'>,
-    private readonly _refresh: RefreshFunction | undefined,
+    private readonly _deps: RefreshDeps,
     /** Called when a refresh begins and when it is over. */
     private readonly _changed: () => void,
-  ) {}
+  ) {
+    this._spread = 1 - _deps.clock.random() / 10;
+  }
 
   get isActive(): boolean {
     return this._current !== undefined;
   }
 
+  /** Starts or joins the refresh that the tokens need. Returns a promise if a call must wait for it. */
+  refreshIfDue(clients: ClientProvider): Promise<void> | undefined {
+    const { options, state, breaker, memory } = this._deps;
+    const { tokens, generation, lifetimeMs, status } = state;
+    if (!options.refresh) return undefined;
+    if (!tokens) return status === 'empty' ? this.refresh('missing', clients) : undefined;
+    const { refusedGeneration, spent } = memory;
+    if (this._current && refusedGeneration === generation) return this.refresh('rejected', clients);
+    if (lifetimeMs === Infinity) return undefined;
+    const byDefault = Math.min(lifetimeMs / 10, LONGEST_AHEAD_MS) * this._spread;
+    const aheadMs = Math.min(options.refreshAheadMs ?? byDefault, lifetimeMs / 2);
+    const { remainingMs } = state;
+    if (remainingMs > aheadMs || breaker.isPaused()) return undefined;
+    if (remainingMs <= 0) return this.refresh('expiring', clients);
+    // In the background, while the token is good. A refresh token that may be spent is sent only if a call needs it.
+    if (generation !== this._lastGeneration && (!spent || tokens.refreshToken !== spent))
+      void this.refresh('expiring', clients).catch(() => undefined);
+    return undefined;
+  }
+
   /** Starts a refresh, or joins the one that is under way. Resolves when the call may continue. */
   refresh(reason: RefreshContext['reason'], clients: ClientProvider): Promise<void> {
     if (this._current) return this._current.wait();
-    const { clock } = this._deps;
-    const { _refresh: refresh } = this;
-    if (!refresh) return Promise.reject(refreshFailed('bearer() was given no `refresh` to refresh with.'));
+    const { clock, options } = this._deps;
+    if (!options.refresh) return Promise.reject(refreshFailed('bearer() was given no `refresh` to refresh with.'));
     if (this._failure && this._coolDown.remainingMs(clock.monotonic()) > 0) return this._sharedFailure(this._failure);
-    const started = new Refresh({ ...this._deps, refresh, memory: this.memory }, reason, clients);
-    this._current = started;
+    const started = (this._current = new Refresh(this._deps, reason, clients));
     void started.done.then((error) => {
       if (this._current === started) this._done(started, error);
     });
@@ -63,17 +84,20 @@ export class Refresher {
   /** The app has spoken: earlier failures say nothing any more. */
   reset(): void {
     this._coolDown.reset();
+    this._deps.breaker.reset();
   }
 
   /** The session's state has changed. */
   stateChanged(change: SessionChange | 'loaded'): void {
+    const { _current: current } = this;
     if (change === 'principal') {
       this._askAgainAt = Infinity;
-      this._current?.principalChanged();
       this._current = undefined;
-    } else if (change === 'updated') this._current?.updated();
-    else this._current?.stored();
-    if (change === 'principal' || change === 'loaded') this._coolDown.reset();
+      current?.principalChanged();
+      this.reset();
+    } else if (change === 'updated') current?.updated();
+    else current?.stored();
+    if (change === 'loaded') this._coolDown.reset();
   }
 
   /** Rejects with the failure, unless another holder has stored something meanwhile. */
@@ -94,10 +118,10 @@ export class Refresher {
     this._current = undefined;
     if (!error) this._coolDown.reset();
     else if (error.code === 'ERR_AUTH_REFRESH_FAILED') {
-      this.memory.refusedGeneration = -1;
+      this._deps.memory.refusedGeneration = -1;
       this._failure = error;
       if (pauseMs !== undefined) this._coolDown.begin(now, pauseMs);
-    } else this.lastGeneration = state.generation;
+    } else this._lastGeneration = state.generation;
     if (state.status === 'expired') this.end = error;
     // The word of the server needs no second question; a plain status, which a gateway may have sent, does.
     const isDefinite = failure?.code === 'rejected' || failure?.code === 'invalid_grant';

@@ -1,120 +1,109 @@
 import type { Clock } from '../clock.js';
 import type { AuthError } from '../errors.js';
-import type { MaybePromise } from '../maybe-promise.js';
-import { CircuitBreaker, type AuthResult, type Endpoint } from './circuit-breaker.js';
-import type { RefreshFunction, RevokeFunction } from './refresh-context.js';
+import { whenReady, type MaybePromise } from '../maybe-promise.js';
+import { CircuitBreaker, type Endpoint } from './circuit-breaker.js';
+import type { RefreshMemory, SessionOptions } from './refresh-deps.js';
 import { Refresher } from './refresher.js';
 import { Revocation } from './revocation.js';
-import type { SentToken, SessionCall } from './session-call.js';
+import { SessionCall, type SentToken } from './session-call.js';
 import { sessionChanged, sessionExpired } from './session-errors.js';
 import { MemoryState, type SessionChange, type SessionState, type SessionStateDeps } from './session-state.js';
 import { SessionObservers, type ClientProvider, type SessionSnapshot } from './snapshot.js';
 import { stateIn, type SessionStore } from './store.js';
 import type { Tokens } from './tokens.js';
 
-/** Options of a session, with every default in its place. */
-export interface SessionOptions {
-  readonly initial: Tokens | undefined;
-  readonly store: SessionStore | undefined;
-  readonly refresh: RefreshFunction | undefined;
-  readonly revoke: RevokeFunction | undefined;
-  readonly refreshAheadMs: number | undefined;
-  readonly refreshTimeoutMs: number;
+/** A request of a call, as its session needs it. */
+type Request = Endpoint & ClientProvider & { readonly exchange: object };
+
+interface Answer {
+  readonly request: Request;
+  readonly response: { readonly status: number };
+  readonly isRefusal: boolean;
 }
 
-const LONGEST_AHEAD_MS = 60_000;
-
-/** The tokens of one principal, and when they are refreshed. */
+/** The tokens of one principal, and the calls that are sent with them. */
 export class Session {
   readonly state: SessionState;
   readonly observers: SessionObservers;
   private readonly _breaker: CircuitBreaker;
   private readonly _revocation: Revocation | undefined;
   private readonly _refresher: Refresher;
-  /** Spreads the holders of one token, so that they do not all refresh at the same instant. */
-  private readonly _spread: number;
-  private _sent: SentToken | undefined;
+  private readonly _memory: RefreshMemory = {
+    isCalling: false,
+    refusedGeneration: -1,
+    dead: undefined,
+    spent: undefined,
+  };
+  private _sent: SentToken | undefined = undefined;
+  /** Calls that did not begin here: a scheme of the app's own passes its requests on. */
+  private readonly _foreignCalls = new WeakMap<object, SessionCall>();
 
   constructor(
     private readonly _options: SessionOptions,
     private readonly _clock: Clock,
   ) {
-    const { store, refresh, revoke, initial, refreshTimeoutMs: timeoutMs } = _options;
+    const { store, revoke, initial } = _options;
     const clock = _clock;
     const breaker = (this._breaker = new CircuitBreaker(clock));
     const observers = (this.observers = new SessionObservers(() => this.state.follow()));
     const revocation = (this._revocation = revoke && new Revocation(revoke, clock, observers));
-    this._spread = 1 - clock.random() / 10;
-    const deps: SessionStateDeps = {
-      clock,
-      initial,
-      emit: (event) => {
-        observers.emit(event);
-      },
-      changed: (change) => {
-        this._changed(change);
-      },
-    };
+    const emit = observers.emit.bind(observers);
+    const deps: SessionStateDeps = { clock, initial, emit, changed: this._changed.bind(this) };
     const state = (this.state = store ? stateIn(store, deps) : new MemoryState(deps));
-    this._refresher = new Refresher({ clock, state, observers, breaker, revocation, timeoutMs }, refresh, () => {
+    const memory = this._memory;
+    this._refresher = new Refresher({ clock, options: _options, state, observers, breaker, revocation, memory }, () => {
       this._publish();
     });
     this._publish();
   }
 
+  /** The synchronous part of `refresh()` runs: a call that begins then must not wait for the refresh. */
   get isCallingRefresh(): boolean {
-    return this._refresher.memory.isCalling;
+    return this._memory.isCalling;
+  }
+  get store(): SessionStore | undefined {
+    return this._options.store;
+  }
+
+  /** Creates `AuthRequest.exchange` for a new call, which notes the principal of the call. */
+  newExchange(): SessionCall {
+    return new SessionCall(this, this.state.principalVersion);
   }
 
   /** What a call waits for before there is a token to send; undefined: nothing. After it, it may have to wait again. */
-  waitFor(principalVersion: number | undefined, clients: ClientProvider): Promise<void> | undefined {
-    const { state, _refresher: refresher } = this;
-    const { refresh } = this._options;
-    const loading = state.ready();
+  waitFor(exchange: object | undefined, clients: ClientProvider): Promise<void> | undefined {
+    const loading = this.state.ready();
     if (loading) return loading;
-    this._assertPrincipal(principalVersion);
-    const { tokens, generation, lifetimeMs } = state;
-    if (!refresh) return undefined;
-    if (!tokens) return state.status === 'empty' ? refresher.refresh('missing', clients) : undefined;
-    const { refusedGeneration, spent } = refresher.memory;
-    if (refresher.isActive && refusedGeneration === generation) return refresher.refresh('rejected', clients);
-    if (lifetimeMs === Infinity) return undefined;
-    const { remainingMs } = state;
-    if (remainingMs > this._aheadMs(lifetimeMs) || this._breaker.isPaused()) return undefined;
-    if (remainingMs <= 0) return refresher.refresh('expiring', clients);
-    // In the background, while the token is good. A refresh token that may be spent is sent only if a call needs it.
-    if (generation !== refresher.lastGeneration && (!spent || tokens.refreshToken !== spent))
-      void refresher.refresh('expiring', clients).catch(() => undefined);
-    return undefined;
+    if (exchange) this._assertPrincipal(exchange);
+    return this._refresher.refreshIfDue(clients);
   }
 
   /** The token to send now, refreshed first if it has to be; undefined: the call is sent without credentials. */
-  credential(principalVersion: number | undefined, clients: ClientProvider): MaybePromise<SentToken | undefined> {
-    const wait = this.waitFor(principalVersion, clients);
-    if (wait) return wait.then(() => this.credential(principalVersion, clients));
-    const { tokens, generation } = this.state;
-    if (!tokens) return undefined;
-    return (this._sent ??= { accessToken: tokens.accessToken, generation, headerValue: undefined });
+  credential(request: Request): MaybePromise<SentToken | undefined> {
+    return whenReady(this._token(request.exchange, request), (sent) => (this._callOf(request.exchange).sent = sent));
   }
 
   /**
    * After a 401 for the token that was sent: true if a replay may succeed.
    * @throws AuthError if the session has ended, changed or could not be refreshed.
    */
-  challenged(call: SessionCall, request: Endpoint & ClientProvider): MaybePromise<boolean> {
-    this._assertPrincipal(call.principalVersion);
+  challenged(request: Request): MaybePromise<boolean> {
     const { _refresher: refresher } = this;
+    const call = this._callOf(request.exchange);
+    call.isReplay = true;
+    this._assertPrincipal(call);
     const { status, tokens, generation } = this.state;
     if (status === 'expired') throw refresher.end ?? sessionExpired();
     let refreshed: Promise<void> | undefined;
     if (tokens) {
       // A newer generation may hold the same token, written again by another holder.
       if (call.sent?.accessToken !== tokens.accessToken) return true;
-      if (!this._options.refresh || this.isRefreshPaused(request)) return false;
-      refresher.memory.refusedGeneration = generation;
+      // A pause starts no refresh. One that is under way brings the next token all the same.
+      if (!refresher.isActive && (!this._options.refresh || this.isRefreshPaused(request))) return false;
+      this._memory.refusedGeneration = generation;
       refreshed = refresher.refresh('rejected', request);
     } else if (status === 'signed-out') refreshed = refresher.askAgain(request);
-    return refreshed ? refreshed.then(() => this.challenged(call, request)) : false;
+    return refreshed ? refreshed.then(() => this.challenged(request)) : false;
   }
 
   /** The circuit breaker keeps a 401 of this endpoint from causing a refresh. */
@@ -123,9 +112,11 @@ export class Session {
   }
 
   /** The server has answered a token. Only the current one counts. */
-  answered(result: AuthResult): void {
+  answered({ request: endpoint, response, isRefusal }: Answer): void {
     const { generation } = this.state;
-    const pausedMs = result.generation === generation ? this._breaker.record(result) : undefined;
+    const { sent, isReplay } = this._callOf(endpoint.exchange);
+    if (sent?.generation !== generation) return;
+    const pausedMs = this._breaker.record({ generation, status: response.status, isRefusal, isReplay, endpoint });
     if (pausedMs === undefined) return;
     const until = Math.round(this._clock.now() + pausedMs);
     this.observers.emit({ type: 'refresh-paused', generation, until });
@@ -133,30 +124,50 @@ export class Session {
 
   /** A change by the app: in memory at once, and it takes precedence over a refresh in flight. */
   async change(change: 'updated' | 'principal', tokens: Tokens | null): Promise<void> {
-    this._reset();
+    this._refresher.reset();
     const replaced = await this.state.change(change, tokens);
     if (change === 'principal' && !tokens && replaced) void this._revocation?.run(replaced);
   }
 
-  /** Why a call of that principal must not be sent any more. */
-  endOf(principalVersion: number): AuthError | undefined {
-    return principalVersion === this.state.principalVersion ? undefined : sessionChanged();
+  /** Why the call must not be sent any more: its principal has signed out, or another one has signed in. */
+  endOf(exchange: object): AuthError | undefined {
+    return this._callOf(exchange).principalVersion === this.state.principalVersion ? undefined : sessionChanged();
   }
 
   /** Refreshes whatever the token looks like, or joins the refresh that is under way. */
   async refresh(): Promise<void> {
     await this.state.ready();
-    this._reset();
+    this._refresher.reset();
     await this._refresher.refresh('manual', this.observers.anyClient);
   }
 
   async token(): Promise<string | undefined> {
-    return (await this.credential(undefined, this.observers.anyClient))?.accessToken;
+    return (await this._token(undefined, this.observers.anyClient))?.accessToken;
   }
 
   snapshot(): SessionSnapshot {
     void this.state.ready();
     return this.observers.current;
+  }
+
+  private _token(exchange: object | undefined, clients: ClientProvider): MaybePromise<SentToken | undefined> {
+    const wait = this.waitFor(exchange, clients);
+    if (wait) return wait.then(() => this._token(exchange, clients));
+    const { tokens, generation } = this.state;
+    if (!tokens) return undefined;
+    return (this._sent ??= { accessToken: tokens.accessToken, generation, headerValue: undefined });
+  }
+
+  private _callOf(exchange: object): SessionCall {
+    if (exchange instanceof SessionCall && exchange.isOf(this)) return exchange;
+    let call = this._foreignCalls.get(exchange);
+    if (!call) this._foreignCalls.set(exchange, (call = this.newExchange()));
+    return call;
+  }
+
+  private _assertPrincipal(exchange: object): void {
+    const end = this.endOf(exchange);
+    if (end) throw end;
   }
 
   private _changed(change: SessionChange | 'loaded'): void {
@@ -165,26 +176,11 @@ export class Session {
     this._sent = undefined;
     this._refresher.stateChanged(change);
     if (change === 'principal') {
-      this._breaker.reset();
       observers.principalChanged();
       observers.emit({ type: tokens ? 'signed-in' : 'signed-out', generation });
     } else if (change.startsWith('refused')) observers.emit({ type: 'session-expired', generation });
     // One change for the listeners, though the refresh is over only when its lock is released.
     this._publish(/^(?:refreshed|refused.*|nobody)$/.test(change));
-  }
-
-  private _reset(): void {
-    this._refresher.reset();
-    this._breaker.reset();
-  }
-
-  private _assertPrincipal(principalVersion: number | undefined): void {
-    if (principalVersion !== undefined && principalVersion !== this.state.principalVersion) throw sessionChanged();
-  }
-
-  private _aheadMs(lifetimeMs: number): number {
-    const byDefault = Math.min(lifetimeMs / 10, LONGEST_AHEAD_MS) * this._spread;
-    return Math.min(this._options.refreshAheadMs ?? byDefault, lifetimeMs / 2);
   }
 
   private _publish(isRefreshOver = false): void {

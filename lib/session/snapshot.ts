@@ -59,8 +59,8 @@ interface Reference {
 /** The observers of a session: the instances it serves, and the listeners of `subscribe`. The store is followed while there are any. */
 export class SessionObservers extends Snapshots {
   private readonly _instances = new Set<Reference>();
-  private _unfollow: (() => void) | undefined;
-  private _registry: FinalizationRegistry<undefined> | undefined;
+  private _unfollow: (() => void) | undefined = undefined;
+  private _registry: FinalizationRegistry<undefined> | undefined = undefined;
 
   constructor(private readonly _follow: () => (() => void) | undefined) {
     super();

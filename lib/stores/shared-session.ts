@@ -9,7 +9,7 @@ const WRITE_TRIES = 20;
 /** A session that several holders share through a store: compare-and-set, and read again what others have written. */
 export class SharedState extends StoredState {
   /** A write that the store did not answer, and may have done. */
-  private _unanswered: StoredSession | undefined;
+  private _unanswered: StoredSession | undefined = undefined;
 
   override async change(change: SessionChange, tokens: Tokens | null): Promise<Tokens | null> {
     const { status, tokens: replaced } = this;

@@ -16,18 +16,18 @@ export abstract class StoredState extends MemoryState {
   protected readonly _guard: StoreGuard;
   protected _epoch = 0;
   /** The generation that was last seen in the store: a write expects to replace it. */
-  protected _inStore: number | undefined;
+  protected _inStore: number | undefined = undefined;
   /** The tokens that were last read. */
   protected _found: Tokens | null = null;
   /** The stored generation that memory reflects; -1: none. */
   protected _adopted = -1;
   /** Memory holds this change and the store does not. Until it is written, nothing that is stored may replace it. */
-  protected _unwritten: 'initial' | 'updated' | 'principal' | undefined;
-  protected _loading: Promise<void> | undefined;
-  protected _writing: Promise<void> | undefined;
+  protected _unwritten: 'initial' | 'updated' | 'principal' | undefined = undefined;
+  protected _loading: Promise<void> | undefined = undefined;
+  protected _writing: Promise<void> | undefined = undefined;
   private readonly _initial: Tokens | undefined;
   /** The access token before the current one. If it is stored again, the store was put back to an older state. */
-  private _previous: string | undefined;
+  private _previous: string | undefined = undefined;
 
   constructor(port: TokenStore, deps: SessionStateDeps) {
     super({ ...deps, initial: undefined });

@@ -30,15 +30,15 @@ const NOTICEABLE_MS = 1_000; // the refusals of one burst differ by their travel
 
 /** The calls of one key, first in, first out. */
 export class LimitQueue {
-  policy: string | undefined; // the name of the limit, if a response gave one
-  wider: LimitQueue | undefined; // the queue of the shared key, which takes over unless this key is closed for longer
+  policy: string | undefined = undefined; // the name of the limit, if a response gave one
+  wider: LimitQueue | undefined = undefined; // the queue of the shared key, which takes over unless this key is closed for longer
   readonly waiting = new Fifo<Ticket>();
   private readonly _cooldown = new Cooldown();
   private readonly _rate = new Rate();
   private _askedUntil = 0;
   private _inFlight = 0;
   private _lastMoveAt = 0;
-  private _cancel: Cancel | undefined;
+  private _cancel: Cancel | undefined = undefined;
 
   constructor(
     readonly key: string,
@@ -156,7 +156,7 @@ export class LimitQueue {
 class Ticket implements QueueEntry {
   readonly ready: Promise<Permit>;
   settle!: (result: Permit | Promise<never>) => void;
-  permit: Permit | undefined;
+  permit: Permit | undefined = undefined;
 
   constructor(
     readonly call: QueuedCall,

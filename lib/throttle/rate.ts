@@ -17,7 +17,7 @@ const LEAST_PER_SECOND = 0.2; // one call in 5 s, as when no call is answered
 export class Rate {
   nextAt = 0;
   openedAt = 0;
-  private _perSecond: number | undefined;
+  private _perSecond: number | undefined = undefined;
   private _published = 0;
   private _low = 0;
   private _high = Infinity;
@@ -26,9 +26,9 @@ export class Rate {
   private _raisedAt = 0;
   private _inFlight = FIRST_IN_FLIGHT;
   private _roundTripMs = 0;
-  private _refusedAt: number | undefined;
+  private _refusedAt: number | undefined = undefined;
   /** The refusal before, if calls were waiting ever since. */
-  private _cycleAt: number | undefined;
+  private _cycleAt: number | undefined = undefined;
   private _grants = 0;
   private _grantsSinceOpened = 0;
   /** What was granted in one go while nothing was known, until calls have been granted again. */

@@ -30,10 +30,10 @@ export const loopback = /^(?:localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])
 
 /** Determines the destinations of an instance's calls. It caches the last base URL that it parsed. */
 export class OriginRules {
-  private _base: string | undefined;
-  private _baseDestination: Destination | undefined;
-  private _ownBase: string | undefined;
-  private _ownOrigin: string | undefined;
+  private _base: string | undefined = undefined;
+  private _baseDestination: Destination | undefined = undefined;
+  private _ownBase: string | undefined = undefined;
+  private _ownOrigin: string | undefined = undefined;
 
   /** `defaultBase` reads the instance's `defaults.baseURL`. */
   constructor(
@@ -65,7 +65,7 @@ export class OriginRules {
   private _judge(fullUrl: string): Destination {
     const base = documentBase();
     if (base === undefined && !isAbsolute(fullUrl)) return { kind: 'own', origin: RELATIVE, isSecure: true };
-    const url = parse(fullUrl, base);
+    const url = parseUrl(fullUrl, base);
     // An invalid URL reaches no server: the adapter reports it.
     if (!url || !/^https?:$/.test(url.protocol)) return { kind: 'foreign', origin: 'null', isSecure: true };
     return { kind: this._kindOf(url.origin), origin: url.origin, isSecure: this._isSecure(url) };
@@ -79,7 +79,7 @@ export class OriginRules {
     if (base !== this._ownBase || this._ownOrigin === undefined) {
       this._ownBase = base;
       // Not the document's base: an injected `<base href>` must not make its origin an own one.
-      this._ownOrigin = parse(base ?? '', pageUrl())?.origin;
+      this._ownOrigin = parseUrl(base ?? '', pageUrl())?.origin;
     }
     if (this._ownOrigin === undefined) return 'unknown';
     return origin === this._ownOrigin ? 'own' : 'foreign';
@@ -103,12 +103,13 @@ export function fullUrl(config: InternalAxiosRequestConfig): string {
 export function resolveUrl(url: string): URL {
   // The hash is cut from the text, since React Native's URL has no setter for it.
   const text = url.replace(/#.*$/s, '');
-  return parse(text, documentBase()) ?? parse(text, PLACEHOLDER) ?? new URL('http://invalid/');
+  return parseUrl(text, documentBase()) ?? parseUrl(text, PLACEHOLDER) ?? new URL('http://invalid/');
 }
 
-function parse(url: string, base: string | undefined): URL | undefined {
+/** undefined: it is not valid. */
+export function parseUrl(url: unknown, base?: string): URL | undefined {
   try {
-    return new URL(url, base);
+    return new URL(String(url), base);
   } catch {
     return undefined;
   }

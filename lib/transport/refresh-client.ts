@@ -5,8 +5,7 @@ import { redactError } from '../redact.js';
 import { safeGet } from '../safe-read.js';
 import { resolveAdapter } from './adapter.js';
 import { fullUrl, resolveUrl } from './origin.js';
-import { guardRedirects } from './platform.node.js';
-import { followRedirects, takeRedirects } from './redirects.js';
+import { sendGuarded } from './redirects.node.js';
 
 /** Returns a client with an instance's current defaults and without its interceptors: it bypasses throttle and session. */
 export function clientOf(instance: AxiosInstance): AxiosInstance {
@@ -72,13 +71,10 @@ function discreet(client: AxiosInstance): AxiosInstance {
 
 /** Refuses redirects to another origin: they would get the body, or issue tokens (RFC 9700 §4.12). */
 function keptAtHome(config: InternalAxiosRequestConfig): InternalAxiosRequestConfig {
-  const { send, transport } = resolveAdapter(config, config.adapter);
+  const adapter = resolveAdapter(config, config.adapter);
   config.adapter = (final) => {
     const { origin } = resolveUrl(fullUrl(final));
-    if (transport !== 'fetch') guardRedirects(final, origin, undefined);
-    return takeRedirects(final, transport, undefined)
-      ? followRedirects(final, { send, origin, credentialHeaders: undefined })
-      : send(final);
+    return sendGuarded(final, adapter, { origin, credentialHeaders: undefined, hasLeft: false });
   };
   return config;
 }

@@ -2,9 +2,9 @@ import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axio
 import { AuthError, chainOf, hide } from '../errors.js';
 import { ownValue, safeGet } from '../safe-read.js';
 import { isPage, type ResolvedAdapter, type Transport } from './adapter.js';
+import { markForeign, originOf, type Redirects } from './foreign.js';
 import { RELATIVE } from './origin.js';
-import { assertTransport, guardRedirects } from './platform.node.js';
-import { followRedirects, markForeign, originOf, takeRedirects } from './redirects.js';
+import { sendGuarded } from './redirects.node.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -14,53 +14,40 @@ export interface SendOptions {
   /** The snapshot that was judged, with the credentials. This is sent. */
   readonly copy: Config;
   readonly adapter: ResolvedAdapter;
-  readonly origin: string;
-  /** Lower-case names of the headers that no other origin may see. */
-  readonly credentialHeaders: readonly string[];
+  readonly redirects: Redirects;
   readonly isRepeated: boolean;
-  readonly reauthorize: (hop: Config) => Promise<void>;
 }
 
 /** Sends one attempt. The adapter gets the copy with the credentials; the response or error gets the call's own config back. */
 export function send(options: SendOptions): Promise<AxiosResponse> {
-  const { config, copy, adapter, origin, credentialHeaders, reauthorize } = options;
+  const { config, copy, adapter, redirects } = options;
   const { transport } = adapter;
-  assertTransport(transport);
   // Without it ECONNABORTED means a timeout and a browser's abort alike.
   if (transport === 'custom' || (copy.timeout && transport !== 'fetch'))
     copy.transitional = { ...copy.transitional, clarifyTimeoutError: true };
-  // A custom adapter may wrap the http adapter or fetch, as a mock's passThrough() does.
-  const hasLeft =
-    credentialHeaders.length > 0 && transport !== 'fetch' ? guardRedirects(copy, origin, credentialHeaders) : undefined;
-  const isFollowedHere = takeRedirects(copy, transport, credentialHeaders);
   // A page's HTTP cache would return the same refusal.
   if (options.isRepeated && transport === 'fetch' && isPage())
     copy.fetchOptions = { cache: 'reload', ...(copy.fetchOptions as object | undefined) };
-  const sent = isFollowedHere
-    ? followRedirects(copy, { send: adapter.send, origin, credentialHeaders, reauthorize })
-    : sendTo(adapter, copy);
+  let sent: Promise<AxiosResponse>;
+  try {
+    // An adapter of the app's own may throw before it returns a promise, or return none.
+    sent = Promise.resolve(sendGuarded(copy, adapter, redirects));
+  } catch (error) {
+    sent = Promise.reject(error);
+  }
   return sent.then(
     (response) => {
-      if (hasLeft?.()) markForeign(response);
+      if (redirects.hasLeft) markForeign(response);
       // An error that ends the stream later carries the copy.
       if (copy.responseType === 'stream') copy.headers = config.headers;
       return withOwnConfig(response, options);
     },
     (error: unknown) => {
       const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
-      if (response && hasLeft?.()) markForeign(response);
+      if (response && redirects.hasLeft) markForeign(response);
       throw errorWithOwnConfig(error, options);
     },
   );
-}
-
-/** An adapter of the app's own may throw before it returns a promise, or return none. */
-function sendTo(adapter: ResolvedAdapter, copy: Config): Promise<AxiosResponse> {
-  try {
-    return Promise.resolve(adapter.send(copy));
-  } catch (error) {
-    return Promise.reject(error);
-  }
 }
 
 /** A URL that a scheme may have signed or modified. */

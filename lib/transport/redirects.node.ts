@@ -1,44 +1,38 @@
 import { AxiosError, type AxiosAdapter, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
-import { AuthError, hide } from '../errors.js';
-import { ownValue, safeGet } from '../safe-read.js';
 import { isReplayable } from '../http/body.js';
-import { isPage, type Transport } from './adapter.js';
 import { headerOf } from '../http/response-headers.js';
+import { ownValue, safeGet } from '../safe-read.js';
+import { isPage, type ResolvedAdapter, type Transport } from './adapter.js';
 import { discard } from './discard.js';
-import { fullUrl, resolveUrl } from './origin.js';
+import { redirectHidden, redirectRefused, setManual, type Redirects } from './foreign.js';
+import { fullUrl, parseUrl, resolveUrl } from './origin.js';
+import { guardRedirects } from './redirect-guard.js';
 
 /** The limit of the Fetch standard. */
 const MAX_REDIRECTS = 20;
 
-/** Responses that a redirect fetched from another origin. A property, since other copies of the package may look, too. */
-const FOREIGN = Symbol.for('axios-attach-auth.foreign');
-
-export function markForeign(response: AxiosResponse): void {
-  hide(response, FOREIGN, true);
+/** Sends a config without its credentials following a redirect to another origin, in Node, Bun, Deno and workers. */
+export function sendGuarded(
+  copy: InternalAxiosRequestConfig,
+  { send, transport }: ResolvedAdapter,
+  redirects: Redirects,
+): Promise<AxiosResponse> {
+  const { credentialHeaders } = redirects;
+  // A custom adapter may wrap the http adapter or fetch, as a mock's passThrough() does.
+  if (transport !== 'fetch' && credentialHeaders?.length !== 0) guardRedirects(copy, redirects);
+  const isTaken = isFollowedHere(copy, transport, credentialHeaders);
+  if (isTaken || (transport !== 'http' && copy.maxRedirects === 0)) setManual(copy);
+  return isTaken ? followRedirects(copy, send, redirects) : send(copy);
 }
-
-/** Lower-case names of the headers to remove when a redirect leaves the origin; undefined: the redirect is refused. */
-type CredentialHeaders = readonly string[] | undefined;
 
 /**
- * Decides whether fetch follows redirects or this package does. When a redirect leaves the origin, fetch drops Authorization in
- * pages, but not in every runtime, and no other header. @returns true if {@link followRedirects} has to.
+ * Returns whether fetch must not follow redirects. When one leaves the origin, fetch drops Authorization in pages, but not in every
+ * runtime, and no other header.
  */
-export function takeRedirects(
-  copy: InternalAxiosRequestConfig,
-  transport: Transport,
-  credentialHeaders: CredentialHeaders,
-): boolean {
-  const isTaken = isFollowedHere(copy, transport, credentialHeaders);
-  if (isTaken || (transport !== 'http' && copy.maxRedirects === 0))
-    copy.fetchOptions = { ...(copy.fetchOptions as object | undefined), redirect: 'manual' };
-  return isTaken;
-}
-
 function isFollowedHere(
   copy: InternalAxiosRequestConfig,
   transport: Transport,
-  credentialHeaders: CredentialHeaders = ['authorization'],
+  credentialHeaders: readonly string[] = ['authorization'],
 ): boolean {
   if (transport === 'http' || transport === 'xhr') return false;
   const redirect = ownValue(copy.fetchOptions, 'redirect');
@@ -52,20 +46,13 @@ interface Settled {
   readonly failure?: { readonly error: unknown };
 }
 
-export interface FollowOptions {
-  readonly send: AxiosAdapter;
-  readonly origin: string;
-  readonly credentialHeaders: CredentialHeaders;
-  /** Writes the credentials anew: a signature for the old URL does not fit the new one. */
-  readonly reauthorize?: (hop: InternalAxiosRequestConfig) => Promise<void>;
-}
-
 /** Sends, and follows redirects as the Fetch standard does (§4.4). Credentials are removed once one leaves the origin. */
-export async function followRedirects(
+async function followRedirects(
   hop: InternalAxiosRequestConfig,
-  { send, origin, credentialHeaders, reauthorize }: FollowOptions,
+  send: AxiosAdapter,
+  redirects: Redirects,
 ): Promise<AxiosResponse> {
-  let hasLeft = false;
+  const { origin, credentialHeaders, reauthorize } = redirects;
   for (let hops = 0; ; hops++) {
     const settled = await send(hop).then(
       (value): Settled => ({ response: value }),
@@ -76,7 +63,6 @@ export async function followRedirects(
     );
     const { response, failure } = settled;
     if (response?.status === 0 && isPage()) throw redirectHidden();
-    if (response && hasLeft) markForeign(response);
     const target = response && redirectTarget(response, hop);
     if (failure && !target) throw failure.error;
     if (response && !target) return response;
@@ -88,8 +74,8 @@ export async function followRedirects(
     }
     discard(response.data);
     retarget(hop, target);
-    hasLeft ||= target.url.origin !== origin;
-    if (!hasLeft) await reauthorize?.(hop);
+    redirects.hasLeft ||= target.url.origin !== origin;
+    if (!redirects.hasLeft) await reauthorize?.(hop);
     else if (!credentialHeaders) throw redirectRefused();
     else {
       delete hop.auth;
@@ -97,19 +83,6 @@ export async function followRedirects(
         hop.headers.delete(name);
     }
   }
-}
-
-/** Returns whether a redirect fetched a response from another origin: then it does not judge our credentials. */
-export function wasFetchedElsewhere(response: AxiosResponse, origin: string): boolean {
-  if (ownValue(response, FOREIGN) === true) return true;
-  const request: unknown = safeGet(response, 'request');
-  const responseURL = safeGet(request, 'responseURL');
-  const finalUrl =
-    typeof responseURL === 'string' && responseURL !== ''
-      ? responseURL
-      : ownValue(ownValue(request, 'res'), 'responseUrl');
-  // A mock may report a relative URL, or none.
-  return finalUrl !== undefined && (originOf(finalUrl) ?? origin) !== origin;
 }
 
 interface Target {
@@ -120,7 +93,8 @@ interface Target {
 /** The target of a redirect; undefined if the response is not one, or if its body cannot be sent a second time. */
 function redirectTarget(response: AxiosResponse, hop: InternalAxiosRequestConfig): Target | undefined {
   const location = isRedirect(response.status) ? headerOf(response, 'location') : undefined;
-  const url = location === undefined ? undefined : parse(location, hop);
+  const next = location === undefined ? undefined : parseUrl(location, resolveUrl(fullUrl(hop)).href);
+  const url = next && /^https?:$/.test(next.protocol) ? next : undefined;
   const becomesGet = changesToGet(response.status, hop.method ?? 'get');
   return url && (becomesGet || isReplayable(hop.data)) ? { url, becomesGet } : undefined;
 }
@@ -142,37 +116,4 @@ function changesToGet(status: number, method: string): boolean {
 
 function isRedirect(status: number): boolean {
   return [301, 302, 303, 307, 308].includes(status);
-}
-
-function parse(location: string, from: InternalAxiosRequestConfig): URL | undefined {
-  try {
-    const next = new URL(location, resolveUrl(fullUrl(from)));
-    return /^https?:$/.test(next.protocol) ? next : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-export function redirectRefused(): AuthError {
-  return new AuthError(
-    'ERR_AUTH_FOREIGN_ORIGIN',
-    'The server redirects to another origin. That origin must not get the body, which may hold a refresh token, so the redirect was ' +
-      'not followed. Call the final URL.',
-  );
-}
-
-function redirectHidden(): AuthError {
-  return new AuthError(
-    'ERR_AUTH_FOREIGN_ORIGIN',
-    'The server redirects. A browser hides where to, and would send the credential along, so the redirect was not followed. ' +
-      'Call the final URL, or send the credential in Authorization.',
-  );
-}
-
-export function originOf(url: unknown): string | undefined {
-  try {
-    return new URL(String(url)).origin;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,0 +1,60 @@
+import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import { AuthError, hide } from '../errors.js';
+import { ownValue, safeGet } from '../safe-read.js';
+import { parseUrl } from './origin.js';
+
+/** The redirects of one send. */
+export interface Redirects {
+  readonly origin: string;
+  /** Lower-case names of the headers to remove when a redirect leaves the origin; undefined: the redirect is refused. */
+  readonly credentialHeaders: readonly string[] | undefined;
+  /** Writes the credentials anew: a signature for the old URL does not fit the new one. */
+  readonly reauthorize?: (hop: InternalAxiosRequestConfig) => Promise<void>;
+  /** A redirect has left the origin, even if another one came back. */
+  hasLeft: boolean;
+}
+
+/** Makes fetch return redirects instead of following them. */
+export function setManual(copy: InternalAxiosRequestConfig): void {
+  copy.fetchOptions = { ...(copy.fetchOptions as object | undefined), redirect: 'manual' };
+}
+
+/** Responses that a redirect fetched from another origin. A property, since other copies of the package may look, too. */
+const FOREIGN = Symbol.for('axios-attach-auth.foreign');
+
+export function markForeign(response: AxiosResponse): void {
+  hide(response, FOREIGN, true);
+}
+
+/** Returns whether a redirect fetched a response from another origin: then it does not judge our credentials. */
+export function wasFetchedElsewhere(response: AxiosResponse, origin: string): boolean {
+  if (ownValue(response, FOREIGN) === true) return true;
+  const request: unknown = safeGet(response, 'request');
+  const responseURL = safeGet(request, 'responseURL');
+  const finalUrl =
+    typeof responseURL === 'string' && responseURL !== ''
+      ? responseURL
+      : ownValue(ownValue(request, 'res'), 'responseUrl');
+  // A mock may report a relative URL, or none.
+  return finalUrl !== undefined && (originOf(finalUrl) ?? origin) !== origin;
+}
+
+export function redirectHidden(): AuthError {
+  return new AuthError(
+    'ERR_AUTH_FOREIGN_ORIGIN',
+    'The server redirects. A browser hides where to, and would send the credential along, so the redirect was not followed. ' +
+      'Call the final URL, or send the credential in Authorization.',
+  );
+}
+
+export function redirectRefused(): AuthError {
+  return new AuthError(
+    'ERR_AUTH_FOREIGN_ORIGIN',
+    'The server redirects to another origin. That origin must not get the body, which may hold a refresh token, so the redirect was ' +
+      'not followed. Call the final URL.',
+  );
+}
+
+export function originOf(url: unknown): string | undefined {
+  return parseUrl(url)?.origin;
+}
