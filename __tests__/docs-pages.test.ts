@@ -94,7 +94,15 @@ function withoutCode(text: string): string {
   return text.replace(/^```[^]*?^```$/gm, '');
 }
 
-const texts = [README, join(ROOT, 'CONTRIBUTING.md'), join(ROOT, 'SECURITY.md'), join(ROOT, 'CHANGELOG.md'), ...pages];
+const guides = readdirSync(join(DOCS, 'migrate')).map((name) => join(DOCS, 'migrate', name));
+const texts = [
+  ...['CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'llms.txt', 'docs/playground.md'].map((name) =>
+    join(ROOT, name),
+  ),
+  ...guides,
+  README,
+  ...pages,
+];
 
 describe.each(texts.map((path) => [relative(ROOT, path), path] as const))('%s', (name, path) => {
   const text = readFileSync(path, 'utf8');
@@ -126,7 +134,7 @@ describe.each(texts.map((path) => [relative(ROOT, path), path] as const))('%s', 
     expect(cells.filter((cell) => cell.length > 120)).toEqual([]);
   });
 
-  if (path.startsWith(DOCS)) {
+  if (pages.includes(path)) {
     test('begins with a line for the reader and a block of code', () => {
       const [intro = ''] = text.replace(/^# .*\n/, '').split(/^## /m);
       expect(text).toMatch(/^# \S/);
