@@ -162,6 +162,11 @@ export async function runBlock({ file, source }: CodeBlock): Promise<Ran> {
       url: 'https://app.example.com/page.js',
       hot: { dispose: (dispose: () => void) => disposals.push(dispose) },
     },
+    fetch: async (url: string) => {
+      const { data } = await axios.post<unknown>(url);
+      return { ok: true, json: async () => data };
+    },
+    location: { assign: () => undefined },
     WebSocket: FakeSocket,
     Worker: Quiet,
     self: new Quiet(),
