@@ -380,7 +380,7 @@ describe.each(Object.entries(media))('sealed in %s', (kind, make) => {
       async () => {
         await signedIn(KEY);
         medium.tamper((text) =>
-          text.replace(/a256gcm\.(.)(.)/, (_all, one: string) => `a256gcm.${one}${one === 'A' ? 'B' : 'A'}`),
+          text.replace(/a256gcm\.(.)/, (_all, first: string) => `a256gcm.${first === 'A' ? 'B' : 'A'}`),
         );
       },
     ],

@@ -7,8 +7,9 @@ import type { AuthEvent } from '../events.js';
  * message is the event itself, which never contains a credential.
  */
 export function publishEvents(): (event: AuthEvent) => void {
-  const events = channel('axios-attach-auth:event');
   return (event) => {
+    // Looked up each time: Node 20 forgets a channel that somebody holds, if one of the same name was collected before it.
+    const events = channel('axios-attach-auth:event');
     if (events.hasSubscribers) events.publish(event);
   };
 }
