@@ -7,11 +7,14 @@ const LIB = resolve('lib') + sep;
 /** Long names of members whose objects never leave lib/: an array. */
 const FILE = '.ci/internal-names.json';
 /**
- * Objects of these files pass between copies of the package, which may be of different versions: stores, sessions and
+ * Objects of these types pass between copies of the package, which may be of different versions: stores, sessions and
  * throttles that one copy makes and another one uses.
  */
-const SHARED_BY_COPIES =
-  /^(?:session\/(?:session-state|store|snapshot)|schemes\/scheme|throttle\/.*|create-throttle|clock|errors|events|http\/refusal|options)\.ts$/;
+const SHARED_BY_COPIES = [
+  ...['Session', 'SessionMember', 'ClientProvider', 'SessionState', 'SessionStateDeps', 'MemoryState', 'SessionStore'],
+  ...['Throttle', 'GivenThrottle', 'ThrottlePolicy', 'LimitQueue', 'QueuedCall', 'QueueEntry', 'Ticket', 'Permit'],
+  ...['Clock', 'Refusal', 'RetryPolicy', 'AuthError'],
+];
 
 /**
  * The internal names of lib/, and why some of them are none: an export leads to such a member, something else than lib/
@@ -56,7 +59,8 @@ export function readInternalNames() {
 }
 
 function isShared(node) {
-  return SHARED_BY_COPIES.test(node.getSourceFile().fileName.slice(LIB.length).replaceAll(sep, '/'));
+  const owner = ts.findAncestor(node, (each) => ts.isClassLike(each) || ts.isInterfaceDeclaration(each));
+  return SHARED_BY_COPIES.includes(owner?.name?.text);
 }
 
 /** The name of the member that a node declares or reads, and the type that has it, unless the name itself leads there. */

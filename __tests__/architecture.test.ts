@@ -25,7 +25,7 @@ const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: tr
   { parts: ['crypto-key'] },
   { parts: ['clock', 'events', 'redact', 'errors'], isOpen: true },
   { parts: ['check'] },
-  { parts: ['safe-read', 'maybe-promise', 'auth-error-brand', 'fifo', 'crypto-key'] },
+  { parts: ['safe-read', 'maybe-promise', 'auth-error-brand', 'fifo', 'weakly', 'crypto-key'] },
 ];
 const AXIOS_AT_RUN_TIME = /^(?:transport\/|errors\.ts$|attach-auth\.ts$)/;
 

@@ -3,12 +3,12 @@ import { DeadlineTimer } from './call/deadline-timer.js';
 import { LimitEvents } from './call/limit-events.js';
 import { CooldownSharing } from './call/shared-cooldown.js';
 import { check } from './check.js';
+import type { ThrottlePolicy } from './create-throttle.js';
 import type { Clock } from './clock.js';
 import { emitter, type Emit } from './events.js';
 import { isObject, ownValue } from './safe-read.js';
 import type { Policy } from './policy.js';
 import { RetryBudgets } from './retry/budget.js';
-import type { AuthRequest } from './schemes/scheme.js';
 import type { SessionMember } from './session/snapshot.js';
 import { A_SCHEME, principalOf, SchemeState, type Principal } from './schemes/scheme-state.js';
 import type { Throttle } from './throttle/throttle.js';
@@ -28,6 +28,7 @@ interface OpenCall {
 /** A throttle as one instance uses it. */
 export interface InstanceThrottle {
   readonly throttle: Throttle;
+  readonly options: ThrottlePolicy;
   readonly events: LimitEvents | undefined;
   readonly sharing: CooldownSharing | undefined;
 }
@@ -39,6 +40,8 @@ export class AttachedInstance implements SessionMember {
   readonly deadlines: DeadlineTimer;
   /** Sends again: it has no interceptors and no defaults, so that a final config stays as it is. */
   readonly resender: Axios = bareAxios();
+  /** How many calls there were so far. */
+  calls = 0;
   /** null: open calls shared the error object. */
   private readonly _callsOfErrors = new WeakMap<object, OpenCall | null>();
   private readonly _budgets = new RetryBudgets();
@@ -47,7 +50,6 @@ export class AttachedInstance implements SessionMember {
   private readonly _principal: Principal | undefined = undefined;
   private _leaveSession: (() => void) | undefined = undefined;
   private readonly _joined = new WeakSet();
-  private _calls = 0;
   private readonly _life = { isDetached: false };
 
   constructor(
@@ -64,7 +66,7 @@ export class AttachedInstance implements SessionMember {
     if (typeof scheme === 'function') return;
     check((scheme as unknown) !== null, 'scheme', A_SCHEME, scheme);
     this._principal = principalOf(scheme, this._anonymous, clock);
-    this._leaveSession = this._principal.main.session?.observers.join(this);
+    this._leaveSession = this._principal.main.session?.join(this);
   }
 
   get isDetached(): boolean {
@@ -74,13 +76,6 @@ export class AttachedInstance implements SessionMember {
   /** The instance's defaults as they are now, without interceptors. */
   get client(): AxiosInstance {
     return clientOf(this._instance);
-  }
-
-  get keyOf(): ((request: AuthRequest) => string) | undefined {
-    return this.policy.throttle ? this.policy.throttle.keyOf : undefined;
-  }
-  get maxQueued(): number {
-    return this.policy.throttle ? this.policy.throttle.maxQueued : Infinity;
   }
 
   /** Counts the first attempt of a call for the retry budget of its origin. */
@@ -105,10 +100,6 @@ export class AttachedInstance implements SessionMember {
     return isObject(error) ? (this._callsOfErrors.get(error) ?? undefined) : undefined;
   }
 
-  nextCallNumber(): number {
-    return ++this._calls;
-  }
-
   /**
    * Returns the schemes of a call. `schemes`: the call's own.
    * @throws the error of the app's function; TypeError for a value that is not a scheme.
@@ -120,7 +111,7 @@ export class AttachedInstance implements SessionMember {
     const { session } = principal.main;
     if (session && principal.main !== this._principal?.main && !this._joined.has(session)) {
       this._joined.add(session);
-      session.observers.join(this);
+      session.join(this);
     }
     return principal;
   }
@@ -134,6 +125,7 @@ export class AttachedInstance implements SessionMember {
     if (!used) {
       used = {
         throttle,
+        options: policy.throttle,
         events: policy.onEvent && new LimitEvents(throttle, clock, emit),
         sharing: shared && new CooldownSharing(shared, throttle, clock, policy.retry),
       };

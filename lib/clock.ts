@@ -137,13 +137,3 @@ export async function pause(clock: Clock, delayMs: number, over: Promise<unknown
   await Promise.race([passed, over]);
   cancel();
 }
-
-/** Keeps a Node process alive until `work` settles. */
-export async function heldUntil<T>(clock: Clock, work: Promise<T>): Promise<T> {
-  const release = alarm(clock, Infinity, () => undefined);
-  try {
-    return await work;
-  } finally {
-    release();
-  }
-}

@@ -5,7 +5,7 @@ import { atLeast, check, checkFunctions } from './check.js';
 import { resolveThrottle, type ThrottlePolicy } from './create-throttle.js';
 import { isObject, withoutPrototype } from './safe-read.js';
 import { RETRY_DEFAULTS, type RetryPolicy } from './retry/decide.js';
-import type { OriginPolicy } from './transport/origin.js';
+import { parseUrl, type OriginPolicy } from './transport/origin.js';
 
 /** Resolved retry options. */
 interface CallRetry {
@@ -92,40 +92,27 @@ export function resolveCall(given: RequestAuthOptions | undefined, policy: Polic
 }
 
 function resolveRetry(given: RetryOptions | false | undefined, over: CallRetry, name: string): CallRetry {
-  const { retry: byDefault, isRetried } = over;
-  if (given === undefined) return { retry: byDefault, isRetried, shouldRetry: over.shouldRetry };
-  if (given === false) return { retry: byDefault, isRetried: false, shouldRetry: undefined };
+  if (given === undefined) return over;
+  if (given === false) return { ...over, isRetried: false, shouldRetry: undefined };
   check(isObject(given), name, 'an object or false', given);
   const wanted = withoutPrototype(given);
-  const { statuses, methods, shouldRetry } = wanted;
-  check(
-    statuses === undefined || (Array.isArray(statuses) && statuses.every(isStatus)),
-    `${name}.statuses`,
-    'an array of statuses, 100 to 599',
-    statuses,
-  );
-  check(
-    methods === undefined || (Array.isArray(methods) && methods.every((method) => typeof method === 'string')),
-    `${name}.methods`,
-    'an array of methods',
-    methods,
-  );
+  const { statuses, methods, shouldRetry = over.shouldRetry } = wanted;
+  checkEach(statuses, isStatus, `${name}.statuses`, 'an array of statuses, 100 to 599');
+  checkEach(methods, (method) => typeof method === 'string', `${name}.methods`, 'an array of methods');
   checkFunctions({ [`${name}.shouldRetry`]: shouldRetry });
-  const numbers = { ...byDefault };
-  for (const key of ['maxAttempts', 'maxThrottledAttempts', 'baseDelayMs', 'maxDelayMs', 'maxRetryAfterMs'] as const) {
-    Object.assign(numbers, {
-      [key]: atLeast(key.endsWith('s') && !key.endsWith('Ms') ? 1 : 0, wanted[key], byDefault[key], `${name}.${key}`),
-    });
-  }
-  return {
-    isRetried: true,
-    retry: {
-      ...numbers,
-      statuses: statuses ? new Set(statuses) : byDefault.statuses,
-      methods: methods ? new Set(methods.map((method) => method.toUpperCase())) : byDefault.methods,
-    },
-    shouldRetry: shouldRetry ?? over.shouldRetry,
-  };
+  const retry = { ...over.retry };
+  for (const key of Object.keys(LEAST) as (keyof typeof LEAST)[])
+    retry[key] = atLeast(LEAST[key], wanted[key], retry[key], `${name}.${key}`);
+  if (statuses) retry.statuses = new Set(statuses);
+  if (methods) retry.methods = new Set(methods.map((method) => method.toUpperCase()));
+  return { ...over, isRetried: true, retry, shouldRetry };
+}
+
+/** The least value of each number. */
+const LEAST = { maxAttempts: 1, maxThrottledAttempts: 1, baseDelayMs: 0, maxDelayMs: 0, maxRetryAfterMs: 0 };
+
+function checkEach(given: unknown, isRight: (value: unknown) => boolean, name: string, takes: string): void {
+  check(given === undefined || (Array.isArray(given) && given.every(isRight)), name, takes, given);
 }
 
 function originSet(given: unknown, name: string, or: string): ReadonlySet<string> {
@@ -133,12 +120,7 @@ function originSet(given: unknown, name: string, or: string): ReadonlySet<string
   check(Array.isArray(given), name, takes, given);
   return new Set(
     given.map((origin: unknown) => {
-      let url: URL | undefined;
-      try {
-        url = new URL(String(origin));
-      } catch {
-        // Said below.
-      }
+      const url = parseUrl(origin);
       check(url !== undefined && /^https?:[/]{2}[^/@]+[/]?$/.test(url.href), name, takes, origin);
       return url.origin;
     }),

@@ -125,7 +125,7 @@ export const portMutants = [
     name: 'a session that the app has dropped follows its store for ever',
     row: 144,
     file: 'lib/schemes/bearer-session.ts',
-    from: 'if (store) session.observers.followUntilCollected(hook);',
+    from: 'session.followUntilCollected(hook);',
     to: '',
     suites: ['many-users'],
   },

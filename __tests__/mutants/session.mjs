@@ -395,12 +395,12 @@ export const sessionMutants = [
   ),
 
   // Observers
-  session(
-    'snapshot',
+  at('lib')(
+    'weakly',
     ['observers'],
     144,
     'a scheme keeps the instances that were dropped',
-    "typeof WeakRef === 'function' ? new WeakRef(instance) : ",
+    "typeof WeakRef === 'function' ? new WeakRef(value) : ",
     '',
   ),
   session(

@@ -49,7 +49,7 @@ export const failureMutants = [
   failure(
     'a time limit counts as a connection that failed, and the refresh token is sent again at once',
     130,
-    "NETWORK.test(transport ?? '') ? 'unreachable' : 'unanswered'",
+    "NETWORK_CODE.test(transport ?? '') ? 'unreachable' : 'unanswered'",
     "'unreachable'",
   ),
   failure(

@@ -51,26 +51,28 @@ export class Attempt {
   response: AxiosResponse | undefined = undefined;
   /** `data` as the adapter gave it. */
   received: unknown = undefined;
+  /** A redirect fetched the response from another origin: it does not judge our credentials. */
+  isForeign = false;
   error: unknown = undefined;
   isDecided = false;
 
   constructor(
     readonly request: CallRequest,
     /** The schemes that may run. */
-    readonly schemes: readonly SchemeState[],
+    private readonly _schemes: readonly SchemeState[],
     /** Why none may run. */
     private readonly _bare?: BareReason,
   ) {}
 
   /** Calls `authorize` of each scheme, in order. @returns undefined if none of them was asynchronous. */
-  authorize(config: Config, schemes = this.schemes): MaybePromise<void> {
-    const [state, ...others] = schemes;
+  authorize(config: Config, index = 0): MaybePromise<void> {
+    const state = this._schemes[index];
     if (!state) return undefined;
     const { headers, urlRead } = this.request;
     const before: Before = { headers: Object.assign({}, headers), href: urlRead?.href };
     const next = (): MaybePromise<void> => {
       this._keepWritten(state, before, config);
-      return others.length > 0 ? this.authorize(config, others) : undefined;
+      return this.authorize(config, index + 1);
     };
     state.singleFlight?.sent(this.request);
     const written = state.run(() => state.scheme?.authorize(this.request));
@@ -92,7 +94,7 @@ export class Attempt {
   }
 
   /** Sends the snapshot, and records the response or error. */
-  transmit({ config, copy, adapter }: Sending): Promise<AxiosResponse> {
+  async transmit({ config, copy, adapter }: Sending): Promise<AxiosResponse> {
     const { request, written, authorized } = this;
     request.handOver(config);
     const credentialHeaders = [...written];
@@ -106,20 +108,23 @@ export class Attempt {
       applyUrl(hop, next.request, adapter.transport);
     };
     const redirects = { origin: request.origin, credentialHeaders, reauthorize, hasLeft: false };
-    return send({ config, copy, adapter, redirects, isRepeated: request.attempt > 1 }).then(
-      (response) => this._record(response),
-      (error: unknown) => {
-        this.error = error;
-        this._record(safeGet(error as Partial<AxiosError> | undefined, 'response'));
-        throw error;
-      },
-    );
+    try {
+      this.response = await send({ config, copy, adapter, redirects, isRepeated: request.attempt > 1 });
+      return this.response;
+    } catch (error) {
+      this.error = error;
+      this.response = safeGet(error as Partial<AxiosError> | undefined, 'response');
+      throw error;
+    } finally {
+      this.received = this.response?.data;
+      this.isForeign = this.response !== undefined && wasFetchedElsewhere(this.response, request.origin);
+    }
   }
 
   /** Reads the server's clock and limits, unless a redirect fetched the response from another origin. */
   readHeaders(main: SchemeState, now: number): void {
     const { response, request, authorized } = this;
-    if (!response || wasFetchedElsewhere(response, request.origin)) return;
+    if (!response || this.isForeign) return;
     if (authorized.length > 0) main.learnClock(response, request.origin);
     if (response.status >= 400) this.refusal = readRefusal(response.status, (name) => headerOf(response, name), now);
   }
@@ -127,12 +132,6 @@ export class Attempt {
   /** A scheme decides by itself which responses refuse its credentials. */
   get hasPredicate(): boolean {
     return this.authorized.some(({ scheme }) => safeGet(scheme, 'isRefusal') !== undefined);
-  }
-
-  private _record<T extends AxiosResponse | undefined>(response: T): T {
-    this.response = response;
-    this.received = response?.data;
-    return response;
   }
 
   /** Checks the headers that a scheme wrote. If the call had set one of them, everything that the scheme wrote is discarded. */

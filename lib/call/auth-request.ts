@@ -1,16 +1,17 @@
-import type { AxiosInstance, AxiosRequestHeaders, InternalAxiosRequestConfig } from 'axios';
+import type { Axios, AxiosInstance, AxiosRequestHeaders, InternalAxiosRequestConfig } from 'axios';
 import { bodyView, type RequestBody } from '../http/body.js';
+import type { Principal } from '../schemes/scheme-state.js';
 import type { AuthRequest } from '../schemes/scheme.js';
+import { resolveUrl } from '../transport/origin.js';
 
 type Config = InternalAxiosRequestConfig;
 
-/** The properties of a request that its call computes, each when a scheme reads it. */
-export interface RequestSource {
-  readonly signal: AbortSignal;
-  readonly client: AxiosInstance;
+/** A call, as far as its requests need it. */
+export interface RequestingCall {
+  readonly instance: { readonly client: AxiosInstance; readonly resender: Axios };
+  readonly principal: Principal;
+  readonly waits: { readonly signal: AbortSignal };
   readonly exchange: object;
-  urlOf(config: Config): URL;
-  serverNow(origin: string): number;
 }
 
 /** One attempt as a scheme sees it. Properties are computed when they are read: most schemes read few of them. */
@@ -18,7 +19,7 @@ export class CallRequest implements AuthRequest {
   readonly method: string;
   readonly headers: AxiosRequestHeaders;
   private _config: Config;
-  private readonly _source: RequestSource;
+  private readonly _call: RequestingCall;
   private _url: URL | undefined = undefined;
   private _urlGiven: string | undefined = undefined;
   private _body: RequestBody | undefined = undefined;
@@ -27,17 +28,17 @@ export class CallRequest implements AuthRequest {
     config: Config,
     readonly attempt: number,
     readonly origin: string,
-    source: RequestSource,
+    call: RequestingCall,
   ) {
     this.method = (config.method ?? 'get').toUpperCase();
     this.headers = config.headers;
     this._config = config;
-    this._source = source;
+    this._call = call;
   }
 
   /** The same attempt for another config, as a redirect makes it. */
   of(config: Config): CallRequest {
-    return new CallRequest(config, this.attempt, this.origin, this._source);
+    return new CallRequest(config, this.attempt, this.origin, this._call);
   }
 
   /** From now on the request reads the call's own config: the adapter writes to the snapshot when it follows redirects. */
@@ -47,7 +48,8 @@ export class CallRequest implements AuthRequest {
 
   get url(): URL {
     if (!this._url) {
-      this._url = this._source.urlOf(this._config);
+      const url: string | undefined = this._call.instance.resender.getUri(this._config);
+      this._url = resolveUrl(url || '');
       this._urlGiven = this._url.href;
     }
     return this._url;
@@ -68,15 +70,15 @@ export class CallRequest implements AuthRequest {
     return (this._body ??= bodyView(this._config.data));
   }
   get signal(): AbortSignal {
-    return this._source.signal;
+    return this._call.waits.signal;
   }
   get now(): number {
-    return this._source.serverNow(this.origin);
+    return this._call.principal.main.serverNow(this.origin);
   }
   get client(): AxiosInstance {
-    return this._source.client;
+    return this._call.instance.client;
   }
   get exchange(): object {
-    return this._source.exchange;
+    return this._call.exchange;
   }
 }

@@ -1,4 +1,4 @@
-import type { AxiosAdapter, AxiosInstance, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { AttachedInstance } from '../attached-instance.js';
 import { isAuthError, type AuthError } from '../errors.js';
 import type { BareReason } from '../events.js';
@@ -8,10 +8,9 @@ import { safeGet } from '../safe-read.js';
 import type { Principal, SchemeState } from '../schemes/scheme-state.js';
 import { resolveAdapter, settleContentType } from '../transport/adapter.js';
 import { snapshot } from '../transport/copy.js';
-import { resolveUrl } from '../transport/origin.js';
 import { guardTransforms } from '../transport/transform-guard.js';
 import { Attempt, type Sending } from './attempt.js';
-import { CallRequest, type RequestSource } from './auth-request.js';
+import { CallRequest, type RequestingCall } from './auth-request.js';
 import { chooseSchemes } from './choose-schemes.js';
 import { tagCall, type Reported } from './report.js';
 import { ThrottlePass, type ThrottledCall } from './throttle-pass.js';
@@ -20,7 +19,7 @@ import { Waits, type WaitingCall } from './wait.js';
 type Config = InternalAxiosRequestConfig;
 
 /** One logical request with all its sends: its deadline, its waits, and why it settled. The app never holds one. */
-export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall {
+export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCall {
   /** The adapter in the call's config. It replaces the real one. */
   readonly adapter: AxiosAdapter = (config) => this._adapt(config);
   readonly waits: Waits;
@@ -63,7 +62,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
     this.waits = new Waits(this);
     this.exchange = principal.main.session?.newExchange() ?? {};
     this.pass = new ThrottlePass(this, instance.throttleOf(principal));
-    this.number = instance.nextCallNumber();
+    this.number = ++instance.calls;
     tagCall(this.adapter, this);
   }
 
@@ -80,7 +79,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
           await turn;
           continue;
         }
-        const refresh = this.isBound && this.principal.main.session?.waitFor(this.exchange, this);
+        const refresh = this.isBound && this.principal.main.session?.waitFor(this.exchange, this.instance);
         if (refresh) {
           await this.waits.for(refresh);
           continue;
@@ -114,7 +113,7 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
         ? { schemes: [], bare: 'omitted' as const }
         : chooseSchemes(copy, destination, principal.schemes, instance.policy);
     this.isBound = schemes.includes(principal.main);
-    return new Attempt(this._requestOf(copy, destination.origin), schemes, bare);
+    return new Attempt(this.requestOf(copy, destination.origin), schemes, bare);
   }
 
   /** Sends an attempt whose headers are written, and reads the clock and the limits of its response. */
@@ -141,10 +140,6 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
       });
     attempt.readHeaders(principal.main, instance.clock.now());
     pass.answered(attempt, status, instance.policy.isUnauthorized !== undefined || attempt.hasPredicate);
-  }
-
-  private _requestOf(copy: Config, origin: string): CallRequest {
-    return new CallRequest(copy, this.attempts + 1, origin, this);
   }
 
   private _adapt(config: Config): Promise<AxiosResponse> {
@@ -190,24 +185,11 @@ export class Call implements Reported, RequestSource, ThrottledCall, WaitingCall
   get principalEnd(): AuthError | undefined {
     return this.isBound ? this.principal.main.session?.endOf(this.exchange) : undefined;
   }
-  get signal(): AbortSignal {
-    return this.waits.signal;
-  }
-  get client(): AxiosInstance {
-    return this.instance.client;
-  }
-  cleanRequest(config: Config, origin: string): CallRequest {
-    return this._requestOf(snapshot(config), origin);
+  requestOf(copy: Config, origin: string): CallRequest {
+    return new CallRequest(copy, this.attempts + 1, origin, this);
   }
   /** The token may have expired meanwhile: the next refusal counts as the first one. */
   waitedForThrottle(): void {
     if (this.attempts > 0) this.challenges = undefined;
-  }
-  urlOf(config: Config): URL {
-    const url: string | undefined = this.instance.resender.getUri(config);
-    return resolveUrl(url || '');
-  }
-  serverNow(origin: string): number {
-    return this.principal.main.serverNow(origin);
   }
 }

@@ -6,7 +6,7 @@ import { isPromise } from '../maybe-promise.js';
 import { isThrottled, type Outcome } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
-import { wasFetchedElsewhere } from '../transport/foreign.js';
+import { FINAL_CODE } from '../transport/platform.node.js';
 import { isTimeout } from '../transport/send.js';
 import type { Attempt } from './attempt.js';
 import type { Call } from './call.js';
@@ -21,15 +21,15 @@ export interface Answer {
 
 /** Classifies an attempt, and passes its response to the schemes that authorized it. @throws what a predicate throws. */
 export function readAnswer(call: Call, attempt: Attempt): Answer {
-  const { response, request, authorized } = attempt;
-  const readers = response && !wasFetchedElsewhere(response, request.origin) ? authorized : [];
+  const { response, authorized } = attempt;
+  const readers = response && !attempt.isForeign ? authorized : [];
   const refusedBy: SchemeState[] = [];
-  let outcome = outcomeOf(attempt, false);
+  let outcome: Outcome;
   try {
     for (const state of readers) if (response && isRefusal(call, state, response)) refusedBy.push(state);
-    if (refusedBy.length > 0) outcome = outcomeOf(attempt, true);
   } finally {
     // Also if a predicate throws: other calls wait for the permit.
+    outcome = outcomeOf(attempt, refusedBy.length > 0);
     call.pass.report(attempt, isThrottled(outcome));
   }
   return { outcome, refusedBy, notified: notify(attempt, readers, refusedBy) };
@@ -79,7 +79,7 @@ function outcomeOf(attempt: Attempt, isRefusal: boolean): Outcome {
   if (response) {
     const { status } = response;
     if (status < 400 && !isRefusal) return { kind: 'answer', status, isRefusal, retryAfterMs: undefined };
-    if (wasFetchedElsewhere(response, request.origin)) return { kind: 'final' };
+    if (attempt.isForeign) return { kind: 'final' };
     const { retryAfterMs, isRounded } = refusal ?? {};
     return { kind: 'answer', status, isRefusal, retryAfterMs, isRounded };
   }
@@ -88,10 +88,6 @@ function outcomeOf(attempt: Attempt, isRefusal: boolean): Outcome {
   if (isTimeout(error)) return { kind: 'timeout' };
   return { kind: chainOf(error).some(isFinal) ? 'final' : 'network' };
 }
-
-/** Errors that another send cannot change: the caller's own doing, a wrong option, a certificate. */
-const FINAL_CODE =
-  /^(?:ECONNABORTED|ERR_(?:CANCELED|BAD_OPTION.*|BAD_REQUEST|INVALID_URL|NOT_SUPPORT|DEPRECATED|FORM_DATA.*|FR_.*|AUTH_.*|TLS_.*|SSL_.*)|CERT_.*|.*SELF_SIGNED_CERT.*|UNABLE_TO_.*|EPROTO)$/;
 
 /** Over fetch only the cause has the code. */
 function isFinal(failure: Partial<AxiosError>): boolean {

@@ -1,6 +1,6 @@
 import type { AxiosError } from 'axios';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
-import { decide, isSuccess, isThrottled, settled, type Decision } from '../retry/decide.js';
+import { decide, isSuccess, isThrottled, type Decision, type SettleReason } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { AuthRequest } from '../schemes/scheme.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
@@ -21,7 +21,8 @@ export async function nextStep(call: Call, attempt: Attempt, answer: Answer): Pr
   const decision = decideOn(call, attempt, answer);
   switch (decision.kind) {
     case 'settle':
-      return settle(call, attempt, answer, decision);
+      call.noteRetryAt(decision.retryAfterMs);
+      return settle(call, attempt, answer, decision.reason);
     case 'reauthorize':
       return reauthorize(call, attempt, answer);
     case 'wait':
@@ -73,13 +74,7 @@ function challengesLeft(call: Call, state: SchemeState): number {
   return state.maxChallenges - (call.challenges?.get(state) ?? 0);
 }
 
-function settle(
-  call: Call,
-  attempt: Attempt,
-  { outcome, refusedBy }: Answer,
-  { reason, retryAfterMs }: Extract<Decision, { kind: 'settle' }>,
-): false {
-  call.noteRetryAt(retryAfterMs);
+function settle(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer, reason?: SettleReason): false {
   call.reason = reason;
   if (reason === 'body-not-replayable') {
     // This call cannot be sent again, but the next one should not meet the same dead token.
@@ -106,7 +101,8 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
     return true;
   }
   const isPaused = answer.refusedBy.some(({ session }) => session?.isRefreshPaused(attempt.request));
-  return settle(call, attempt, answer, settled(isPaused ? 'refresh-breaker' : undefined));
+  call.noteRetryAt(undefined);
+  return settle(call, attempt, answer, isPaused ? 'refresh-breaker' : undefined);
 }
 
 function challenge(call: Call, state: SchemeState, attempt: Attempt): MaybePromise<boolean> {

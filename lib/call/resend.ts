@@ -1,9 +1,10 @@
 import type { AxiosError, AxiosResponse } from 'axios';
 import { isAuthError, type AuthErrorCode } from '../errors.js';
-import { bodyKind, isPlainData, isReplayable } from '../http/body.js';
+import { isReplayable } from '../http/body.js';
 import type { SettleReason } from '../retry/decide.js';
 import { isObject } from '../safe-read.js';
 import { copyOf } from '../transport/copy.js';
+import { isMadeOfValues } from '../transport/platform.node.js';
 import type { Call } from './call.js';
 
 const SETTLE_REASON: Partial<Record<AuthErrorCode, SettleReason>> = {
@@ -21,7 +22,7 @@ export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResp
   const { config, policy, values } = call;
   if (!config) return undefined;
   const repeated = copyOf(config);
-  call.isBodyRemade = policy.body !== undefined || isMadeOfValues(call);
+  call.isBodyRemade = policy.body !== undefined || isMadeOfValues(config.data, values);
   if (call.isBodyRemade) repeated.data = policy.body ? policy.body() : values;
   // The body is final: a second transformRequest would encode it twice.
   else repeated.transformRequest = [];
@@ -39,11 +40,6 @@ export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResp
   return result;
 }
 
-export function isBodyReplayable(call: Call): boolean {
-  return call.policy.body !== undefined || isReplayable(call.config?.data) || isMadeOfValues(call);
-}
-
-/** Returns whether axios made a stream of plain values (postForm in Node), so that it can make another one. */
-function isMadeOfValues({ config, values }: Call): boolean {
-  return bodyKind(config?.data) === 'stream' && values !== config?.data && isPlainData(values);
+export function isBodyReplayable({ policy, config, values }: Call): boolean {
+  return policy.body !== undefined || isReplayable(config?.data) || isMadeOfValues(config?.data, values);
 }

@@ -4,6 +4,7 @@ import type { SharedCooldown } from '../options.js';
 import type { RetryPolicy } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { Throttle, ThrottleKeys } from '../throttle/throttle.js';
+import { weakly } from '../weakly.js';
 
 /** As everywhere in this package, a store that does not answer within 2 s counts as away. */
 const ANSWER_LIMIT_MS = 2_000;
@@ -26,7 +27,7 @@ export class CooldownSharing {
     private readonly _retry: RetryPolicy,
   ) {
     // The store may outlive this instance, and must not keep it alive.
-    const weak = new WeakRef<CooldownSharing>(this);
+    const weak = weakly<CooldownSharing>(this);
     void quietly(() => {
       const unsubscribe = safeGet(_store, 'subscribe')?.call(_store, (key, forMs) => {
         const sharing = weak.deref();

@@ -3,6 +3,7 @@ import type { AttachedInstance, InstanceThrottle } from '../attached-instance.js
 import type { CallPolicy } from '../policy.js';
 import { isThrottling, isWithin } from '../retry/decide.js';
 import type { Permit, QueuedCall, ThrottleKeys } from '../throttle/throttle.js';
+import { snapshot } from '../transport/copy.js';
 import type { Attempt } from './attempt.js';
 import type { CallRequest } from './auth-request.js';
 import type { Waits } from './wait.js';
@@ -17,8 +18,7 @@ export interface ThrottledCall {
   noteRetryAt(delayMs: number): void;
   /** The call has waited: a token may have expired meanwhile. */
   waitedForThrottle(): void;
-  /** Makes a request without credentials. */
-  cleanRequest(config: InternalAxiosRequestConfig, origin: string): CallRequest;
+  requestOf(copy: InternalAxiosRequestConfig, origin: string): CallRequest;
 }
 
 /** The way of one call through the throttle. It holds the call's permit from its turn until the result of the send. */
@@ -44,8 +44,8 @@ export class ThrottlePass implements QueuedCall {
    */
   enter(attempt: Attempt): Promise<unknown> | undefined {
     if (!this._used) return undefined;
-    const { throttle, sharing } = this._used;
-    const { attempts, waits, instance } = this._call;
+    const { throttle, sharing, options } = this._used;
+    const { attempts, waits } = this._call;
     if (sharing && this._askedAttempt !== attempts) {
       this._askedAttempt = attempts;
       const asking = sharing.ask(this._keysOf(attempt));
@@ -54,7 +54,7 @@ export class ThrottlePass implements QueuedCall {
     if (throttle.isIdle) return undefined;
     if (this._permit && !this.isClosed(attempt)) return undefined;
     this.release('ended');
-    const entered = throttle.enter(this._keysOf(attempt), this, instance.maxQueued);
+    const entered = throttle.enter(this._keysOf(attempt), this, options.maxQueued);
     if (!entered || !('ready' in entered)) {
       this._permit = entered;
       return undefined;
@@ -131,9 +131,10 @@ export class ThrottlePass implements QueuedCall {
   /** The same for all attempts, from a request without credentials. */
   private _keysOf({ request, authorized }: Attempt): ThrottleKeys {
     if (this._keys) return this._keys;
-    const { config, instance } = this._call;
+    const { config } = this._call;
     const { origin } = request;
-    const clean = authorized.length === 0 || !config ? request : this._call.cleanRequest(config, origin);
-    return (this._keys = instance.keyOf ? [instance.keyOf(clean)] : [origin + clean.url.pathname, origin]);
+    const keyOf = this._used?.options.keyOf;
+    const clean = authorized.length === 0 || !config ? request : this._call.requestOf(snapshot(config), origin);
+    return (this._keys = keyOf ? [keyOf(clean)] : [origin + clean.url.pathname, origin]);
   }
 }

@@ -1,12 +1,7 @@
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
-const DAY = '(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)';
-const MONTH = `(${MONTHS.join('|')})`;
-const TIME = '(\\d{2}):(\\d{2}):(\\d{2})';
-
-const IMF_FIXDATE = new RegExp(`^${DAY}, (\\d{2}) ${MONTH} (\\d{4}) ${TIME} GMT$`);
-const RFC_850 = new RegExp(`^(?:${DAYS.join('|')}), (\\d{2})-${MONTH}-(\\d{2}) ${TIME} GMT$`);
-const ASCTIME = new RegExp(`^${DAY} ${MONTH} ((?:\\d| )\\d) ${TIME} (\\d{4})$`);
+const MONTHS = 'JanFebMarAprMayJunJulAugSepOctNovDec';
+const IMF_FIXDATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT$/;
+const RFC_850 = /^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d\d)-(\w{3})-(\d\d) (\d\d):(\d\d):(\d\d) GMT$/;
+const ASCTIME = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (\w{3}) ([ \d]\d) (\d\d):(\d\d):(\d\d) (\d{4})$/;
 
 /**
  * Reads an HTTP-date in any of its three forms (RFC 9110 §5.6.7) as epoch ms; undefined for anything else. `Date.parse`
@@ -27,12 +22,13 @@ export function parseHttpDate(text: string, now: number): number | undefined {
   return isPast ? instant(String(century - 100 + Number(old[3])), old[2], old[1], old.slice(4)) : read;
 }
 
-/** The parts are digits already; what they say may still be no date. */
+/** The parts are digits and letters already; what they say may still be no date. */
 function instant(year: unknown, month: unknown, day: unknown, time: readonly unknown[]): number | undefined {
   const [hour, minute, second] = time.map(Number) as [number, number, number];
+  const monthIndex = MONTHS.indexOf(month as string) / 3;
   if (hour > 23 || minute > 59 || second > 60) return undefined;
-  const monthIndex = MONTHS.indexOf(month as string);
   const at = Date.UTC(Number(year), monthIndex, Number(day), hour, minute, Math.min(second, 59));
+  // Neither a name that is no month nor the 30th of February leads there.
   if (new Date(at).getUTCMonth() !== monthIndex) return undefined;
   return second === 60 ? at + 1_000 : at;
 }

@@ -21,7 +21,9 @@ export type HeaderLookup = (name: string) => string | undefined;
 type Member = ReadonlyMap<string, string>;
 
 /** What is left of a limit. `name`: its policy's value, a name (draft 8) or a quota (drafts 6 and 7). */
-interface Status extends Pick<RateLimit, 'remaining' | 'resetMs'> {
+interface Status {
+  readonly remaining: number | undefined;
+  readonly resetMs: number | undefined;
   readonly name: string | undefined;
   readonly policy?: string;
 }
@@ -48,9 +50,12 @@ export function readRateLimit(header: HeaderLookup, now: number): RateLimit | un
   const policies = all.filter((member) => /^(?:"?requests?"?)?$/i.test(member.get('qu') ?? ''));
   const isForeign = ({ name }: Status): boolean =>
     all.some((member) => member.get('') === name) && !policies.some((member) => member.get('') === name);
+  const members = parseMembers(header('ratelimit'));
+  const seventh = new Map(members.flatMap((member) => [...member]));
   const status = [
-    readField(header('ratelimit'), isForeign),
-    ...FAMILIES.map((family) => readFamily(header, family, now)),
+    readStatus((name) => seventh.get(name), now),
+    tightest(members, now, isForeign),
+    ...FAMILIES.map((family) => readStatus((name) => header(family + name), now)),
   ].find((each) => each && !isForeign(each));
   const rates = policies.filter((member) => perSecond(member) > 0).sort((a, b) => perSecond(a) - perSecond(b));
   const rate = rates.find((member) => member.get('') === status?.name) ?? rates[0];
@@ -66,41 +71,25 @@ export function readRateLimit(header: HeaderLookup, now: number): RateLimit | un
   };
 }
 
-/** `"burst";r=0;t=3` (draft 8), or `limit=2, remaining=0, reset=3` (draft 7). */
-function readField(text: string | undefined, isForeign: (status: Status) => boolean): Status | undefined {
-  const members = parseMembers(text);
-  const seventh = new Map(members.flatMap((member) => [...member]));
-  if (seventh.has('remaining') || seventh.has('reset'))
-    return {
-      remaining: number(seventh.get('remaining')),
-      resetMs: seconds(seventh.get('reset')),
-      name: seventh.get('limit'),
-    };
+/** `limit=2, remaining=0, reset=3` (draft 7), or three headers: draft 6, and the X-RateLimit family, whose reset may be an instant. */
+function readStatus(get: HeaderLookup, now: number): Status | undefined {
+  const remaining = number(get('remaining'));
+  const resetMs = span(get('reset-after'), now) ?? span(get('reset'), now);
+  if (remaining === undefined && resetMs === undefined) return undefined;
+  return { remaining, resetMs, name: get('limit')?.trim() };
+}
+
+/** `"burst";r=0;t=3` (draft 8). */
+function tightest(members: Member[], now: number, isForeign: (status: Status) => boolean): Status | undefined {
   return members
     .map((member) => ({
       remaining: number(member.get('r')),
-      resetMs: seconds(member.get('t')),
+      resetMs: span(member.get('t'), now),
       name: member.get(''),
       policy: [member.get(''), member.get('pk')].filter(Boolean).join(' '),
     }))
     .filter((status) => status.remaining !== undefined && !isForeign(status))
-    .reduce<Status | undefined>(
-      (tightest, next) => (tightest && !isTighter(next, tightest) ? tightest : next),
-      undefined,
-    );
-}
-
-function isTighter(one: Status, other: Status): boolean {
-  const difference = (one.remaining ?? 0) - (other.remaining ?? 0);
-  return difference < 0 || (difference === 0 && (one.resetMs ?? 0) > (other.resetMs ?? 0));
-}
-
-/** Three headers: draft 6, and the X-RateLimit family, whose reset is an instant or a span. */
-function readFamily(header: HeaderLookup, family: string, now: number): Status | undefined {
-  const remaining = number(header(`${family}remaining`));
-  const resetMs = seconds(header(`${family}reset-after`)) ?? span(header(`${family}reset`), now);
-  if (remaining === undefined && resetMs === undefined) return undefined;
-  return { remaining, resetMs, name: header(`${family}limit`)?.trim() };
+    .sort((a, b) => (a.remaining ?? 0) - (b.remaining ?? 0) || (b.resetMs ?? 0) - (a.resetMs ?? 0))[0];
 }
 
 function span(text: string | undefined, now: number): number | undefined {
@@ -126,11 +115,6 @@ function parseMembers(text: string | undefined): Member[] {
     if (!/^[",;]?$/.test(value)) members.at(-1)?.set(name.toLowerCase(), value);
   }
   return members;
-}
-
-function seconds(text: string | undefined): number | undefined {
-  const value = number(text);
-  return value === undefined ? undefined : Math.ceil(value * 1_000);
 }
 
 function number(text: string | undefined): number | undefined {

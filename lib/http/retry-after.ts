@@ -38,5 +38,5 @@ function readOne(text: string, now: number, date: string | undefined): number | 
 }
 
 function trimOws(text: string): string {
-  return text.replace(/^[ \t]+/, '').replace(/[ \t]+$/, '');
+  return text.replace(/^[ \t]+|[ \t]+$/g, '');
 }

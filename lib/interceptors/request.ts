@@ -4,7 +4,7 @@ import { Call } from '../call/call.js';
 import { callBehind } from '../call/report.js';
 import { resolveCall } from '../policy.js';
 import { isObject } from '../safe-read.js';
-import { recordValues } from '../transport/transform-guard.js';
+import { recordValues } from '../transport/platform.node.js';
 
 /**
  * Begins the call, and puts its adapter where the real one was. It is synchronous: axios then needs no promise for each

@@ -116,8 +116,7 @@ export function decide(
   if (wish === false) return decision.kind === 'wait' ? settled() : decision;
   if (wish !== true || decision.kind === 'wait') return decision;
   // The app may know that another send does no harm; the limits of attempts, time and body hold.
-  const statuses = outcome.kind === 'answer' ? new Set([outcome.status]) : policy.statuses;
-  return afterFailure(outcome, progress, { ...call, isIdempotent: true }, { ...policy, statuses }, chance);
+  return afterFailure(outcome, progress, call, policy, chance, true);
 }
 
 /** All fields are own ones: a polluted prototype must not give one. */
@@ -141,11 +140,12 @@ function afterFailure(
   { isIdempotent, isReplayable }: Circumstances,
   policy: RetryPolicy,
   chance: number,
+  isWanted = false,
 ): Decision {
   const { status, retryAfterMs, isRounded } = outcome.kind === 'answer' ? outcome : NO_ANSWER;
   const settle = (reason: SettleReason): Decision => settled(reason, retryAfterMs);
   // A 429 says that the server did not act; a 503 does not.
-  if (status !== 429) {
+  if (status !== 429 && !isWanted) {
     if (status && !policy.statuses.has(status)) return settled();
     if (!isIdempotent) return settle('not-idempotent');
   }

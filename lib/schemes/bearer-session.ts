@@ -1,8 +1,9 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
-import { heldUntil, type Clock } from '../clock.js';
+import type { Clock } from '../clock.js';
 import type { RefreshFunction, RevokeFunction } from '../session/refresh-context.js';
 import { Session } from '../session/session.js';
 import type { SessionStore } from '../session/store.js';
+import { heldUntil } from '../transport/platform.node.js';
 import { readTokens, type TokenResponse, type Tokens } from '../session/tokens.js';
 import { headerValue, type BearerScheme } from './bearer-scheme.js';
 import { withSession } from './scheme.js';
@@ -82,10 +83,10 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     refresh: () => held(session.refresh()),
     getAccessToken: () => held(session.token()),
     getSnapshot: () => session.snapshot(),
-    subscribe: (listener) => session.observers.subscribe(listener),
+    subscribe: (listener) => session.subscribe(listener),
   };
   // A function, since inspectors print everything else.
   const hook = (): Session => session;
-  if (store) session.observers.followUntilCollected(hook);
+  session.followUntilCollected(hook);
   return withSession(scheme, hook);
 }

@@ -2,6 +2,7 @@ import { chainOf } from '../errors.js';
 import { parseRetryAfter } from '../http/retry-after.js';
 import { parseChallenges } from '../http/www-authenticate.js';
 import { safeGet } from '../safe-read.js';
+import { NETWORK_CODE } from '../transport/platform.node.js';
 
 /**
  * What a failed refresh means. Only the first three end a session, or show that there is none.
@@ -48,9 +49,6 @@ const LONGEST_DOCUMENT = 65_536;
 /** OAuth error codes that speak of the client or the request: RFC 6749 §5.2, RFC 8628 §3.5, RFC 8707 §2, RFC 9449 §5. */
 const CLIENT_REFUSED =
   /^(?:invalid_(?:client|request|scope|target|dpop_proof)|unauthorized_client|unsupported_grant_type|use_dpop_nonce|slow_down|server_error|temporarily_unavailable)$/;
-/** The connection failed. */
-const NETWORK =
-  /^(?:ECONN(?:RESET|REFUSED)|EPIPE|ENOTFOUND|EAI_\w+|E(?:HOST|NET)(?:UNREACH|DOWN)|ERR_NETWORK|UND_ERR_(?:SOCKET|CONNECT_TIMEOUT))$/;
 /** The client did not wait for the response. */
 const GIVEN_UP = /ABORTED|CANCELED|TIMEDOUT|TIMEOUT/;
 /** `context.client` met a redirect to another origin, or an endpoint without TLS. */
@@ -67,7 +65,7 @@ export function classify(failure: unknown, context: FailureContext): RefreshFail
   const { reason, now, received, body, isResult = false } = context;
   const chain: readonly unknown[] = isResult ? [failure] : chainOf(failure);
   const codes = chain.map((each) => safeGet(each, 'code')).filter((code) => typeof code === 'string');
-  const transport = codes.find((code) => NETWORK.test(code) || GIVEN_UP.test(code));
+  const transport = codes.find((code) => NETWORK_CODE.test(code) || GIVEN_UP.test(code));
   const holders = chain.flatMap((each) => [safeGet(each, 'response'), each, safeGet(each, 'cause')]);
   if (isResult) holders.unshift(received);
   // Without a cause of its own, an error speaks of the response that the client received.
@@ -92,7 +90,7 @@ export function classify(failure: unknown, context: FailureContext): RefreshFail
     if (CLIENT_REFUSED.test(oauthCode ?? '')) return 'configuration';
     if (status === undefined) {
       if (mayBeSpent) return 'configuration';
-      return NETWORK.test(transport ?? '') ? 'unreachable' : 'unanswered';
+      return NETWORK_CODE.test(transport ?? '') ? 'unreachable' : 'unanswered';
     }
     if (status >= 400 && reason === 'missing') return 'not-signed-in';
     return status === 401 || status === 403 ? 'refused-here' : 'configuration';

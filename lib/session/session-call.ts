@@ -1,3 +1,6 @@
+import type { Endpoint } from './circuit-breaker.js';
+import type { ClientProvider } from './snapshot.js';
+
 /** The token that a call was sent with. The generation tells whether a 401 speaks of the current one. */
 export interface SentToken {
   readonly accessToken: string;
@@ -33,4 +36,13 @@ export class SessionCall {
   set sent(sent: SentToken | undefined) {
     this.#sent = sent;
   }
+}
+
+/** A request of a call, as its session needs it. */
+export type SessionRequest = Endpoint & ClientProvider & { readonly exchange: object };
+
+export interface SessionAnswer {
+  readonly request: SessionRequest;
+  readonly response: { readonly status: number };
+  readonly isRefusal: boolean;
 }

@@ -5,26 +5,17 @@ import { CircuitBreaker, type Endpoint } from './circuit-breaker.js';
 import type { RefreshMemory, SessionOptions } from './refresh-deps.js';
 import { Refresher } from './refresher.js';
 import { Revocation } from './revocation.js';
-import { SessionCall, type SentToken } from './session-call.js';
+import { SessionCall, type SentToken, type SessionAnswer, type SessionRequest } from './session-call.js';
 import { sessionChanged, sessionExpired } from './session-errors.js';
 import { MemoryState, type SessionChange, type SessionState, type SessionStateDeps } from './session-state.js';
-import { SessionObservers, type ClientProvider, type SessionSnapshot } from './snapshot.js';
+import { SessionObservers, type ClientProvider, type SessionMember, type SessionSnapshot } from './snapshot.js';
 import { stateIn, type SessionStore } from './store.js';
 import type { Tokens } from './tokens.js';
-
-/** A request of a call, as its session needs it. */
-type Request = Endpoint & ClientProvider & { readonly exchange: object };
-
-interface Answer {
-  readonly request: Request;
-  readonly response: { readonly status: number };
-  readonly isRefusal: boolean;
-}
 
 /** The tokens of one principal, and the calls that are sent with them. */
 export class Session {
   readonly state: SessionState;
-  readonly observers: SessionObservers;
+  private readonly _observers: SessionObservers;
   private readonly _breaker: CircuitBreaker;
   private readonly _revocation: Revocation | undefined;
   private readonly _refresher: Refresher;
@@ -45,7 +36,7 @@ export class Session {
     const { store, revoke, initial } = _options;
     const clock = _clock;
     const breaker = (this._breaker = new CircuitBreaker(clock));
-    const observers = (this.observers = new SessionObservers(() => this.state.follow()));
+    const observers = (this._observers = new SessionObservers(() => this.state.follow()));
     const revocation = (this._revocation = revoke && new Revocation(revoke, clock, observers));
     const emit = observers.emit.bind(observers);
     const deps: SessionStateDeps = { clock, initial, emit, changed: this._changed.bind(this) };
@@ -79,7 +70,7 @@ export class Session {
   }
 
   /** The token to send now, refreshed first if it has to be; undefined: the call is sent without credentials. */
-  credential(request: Request): MaybePromise<SentToken | undefined> {
+  credential(request: SessionRequest): MaybePromise<SentToken | undefined> {
     return whenReady(this._token(request.exchange, request), (sent) => (this._callOf(request.exchange).sent = sent));
   }
 
@@ -87,7 +78,7 @@ export class Session {
    * After a 401 for the token that was sent: true if a replay may succeed.
    * @throws AuthError if the session has ended, changed or could not be refreshed.
    */
-  challenged(request: Request): MaybePromise<boolean> {
+  challenged(request: SessionRequest): MaybePromise<boolean> {
     const { _refresher: refresher } = this;
     const call = this._callOf(request.exchange);
     call.isReplay = true;
@@ -106,20 +97,34 @@ export class Session {
     return refreshed ? refreshed.then(() => this.challenged(request)) : false;
   }
 
+  /** Joins an instance, which is referenced weakly. Returns the way to leave. */
+  join(instance: SessionMember): () => void {
+    return this._observers.join(instance);
+  }
+
+  subscribe(listener: () => void): () => void {
+    return this._observers.subscribe(listener);
+  }
+
+  /** See {@link SessionObservers.followUntilCollected}. */
+  followUntilCollected(owner: object): void {
+    if (this.store) this._observers.followUntilCollected(owner);
+  }
+
   /** The circuit breaker keeps a 401 of this endpoint from causing a refresh. */
   isRefreshPaused(endpoint: Endpoint): boolean {
     return this._breaker.isPaused(endpoint);
   }
 
   /** The server has answered a token. Only the current one counts. */
-  answered({ request: endpoint, response, isRefusal }: Answer): void {
+  answered({ request: endpoint, response, isRefusal }: SessionAnswer): void {
     const { generation } = this.state;
     const { sent, isReplay } = this._callOf(endpoint.exchange);
     if (sent?.generation !== generation) return;
     const pausedMs = this._breaker.record({ generation, status: response.status, isRefusal, isReplay, endpoint });
     if (pausedMs === undefined) return;
     const until = Math.round(this._clock.now() + pausedMs);
-    this.observers.emit({ type: 'refresh-paused', generation, until });
+    this._observers.emit({ type: 'refresh-paused', generation, until });
   }
 
   /** A change by the app: in memory at once, and it takes precedence over a refresh in flight. */
@@ -138,16 +143,16 @@ export class Session {
   async refresh(): Promise<void> {
     await this.state.ready();
     this._refresher.reset();
-    await this._refresher.refresh('manual', this.observers.anyClient);
+    await this._refresher.refresh('manual', this._observers.anyClient);
   }
 
   async token(): Promise<string | undefined> {
-    return (await this._token(undefined, this.observers.anyClient))?.accessToken;
+    return (await this._token(undefined, this._observers.anyClient))?.accessToken;
   }
 
   snapshot(): SessionSnapshot {
     void this.state.ready();
-    return this.observers.current;
+    return this._observers.current;
   }
 
   private _token(exchange: object | undefined, clients: ClientProvider): MaybePromise<SentToken | undefined> {
@@ -172,7 +177,7 @@ export class Session {
 
   private _changed(change: SessionChange | 'loaded'): void {
     const { generation, tokens } = this.state;
-    const { observers } = this;
+    const { _observers: observers } = this;
     this._sent = undefined;
     this._refresher.stateChanged(change);
     if (change === 'principal') {
@@ -186,7 +191,7 @@ export class Session {
   private _publish(isRefreshOver = false): void {
     const { status, tokens, generation } = this.state;
     const { refresh } = this._options;
-    this.observers.publish({
+    this._observers.publish({
       status: status !== 'empty' ? status : refresh ? 'unknown' : 'signed-out',
       refreshing: this._refresher.isActive && !isRefreshOver,
       expiresAt: tokens?.accessToken === '' ? undefined : tokens?.expiresAt,

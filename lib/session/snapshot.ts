@@ -1,5 +1,6 @@
 import type { AxiosInstance } from 'axios';
 import type { EventBody } from '../events.js';
+import { weakly, type Reference } from '../weakly.js';
 
 /** The state of a session, as `getSnapshot()` returns it. The object stays the same until something in it changes. */
 export interface SessionSnapshot {
@@ -51,14 +52,9 @@ export class Snapshots {
   }
 }
 
-/** `deref` is all that is needed of a WeakRef, which old engines do not have. */
-interface Reference {
-  deref(): SessionMember | undefined;
-}
-
 /** The observers of a session: the instances it serves, and the listeners of `subscribe`. The store is followed while there are any. */
 export class SessionObservers extends Snapshots {
-  private readonly _instances = new Set<Reference>();
+  private readonly _instances = new Set<Reference<SessionMember>>();
   private _unfollow: (() => void) | undefined = undefined;
   private _registry: FinalizationRegistry<undefined> | undefined = undefined;
 
@@ -80,8 +76,7 @@ export class SessionObservers extends Snapshots {
   }
 
   join(instance: SessionMember): () => void {
-    const reference: Reference =
-      typeof WeakRef === 'function' ? new WeakRef(instance) : { deref: (): SessionMember => instance };
+    const reference = weakly(instance);
     this._instances.add(reference);
     // Instances that were dropped without detach() leave a reference. They are removed at each power of two.
     const { size } = this._instances;

@@ -1,6 +1,6 @@
 import { getAdapter, type AxiosAdapter, type InternalAxiosRequestConfig } from 'axios';
-import { tagOf } from '../http/body.js';
 import { safeGet } from '../safe-read.js';
+import { settleBlobType } from './platform.node.js';
 
 /** The kind of an adapter. `custom`: a mock, a cache, or an adapter of the app. */
 export type Transport = 'http' | 'xhr' | 'fetch' | 'custom';
@@ -36,10 +36,8 @@ function transportOf(send: AxiosAdapter, chosen: InternalAxiosRequestConfig['ada
 
 /** Sets Content-Type as the adapter will send it, so that a signature can cover it. Multipart gets its boundary later. */
 export function settleContentType(copy: InternalAxiosRequestConfig, transport: Transport): void {
-  const data = copy.data as { size?: number; type?: string } | undefined;
-  if (transport === 'xhr' && data === undefined) copy.headers.delete('Content-Type');
-  else if (transport === 'http' && data?.size && /^(?:Blob|File)$/.test(tagOf(data)))
-    copy.headers.set('Content-Type', data.type === '' ? 'application/octet-stream' : data.type);
+  if (transport === 'xhr' && copy.data === undefined) copy.headers.delete('Content-Type');
+  else if (transport === 'http') settleBlobType(copy);
 }
 
 /** Returns whether the code runs in a page. There, fetch hides redirect targets, drops Authorization at them, and has a cache. */

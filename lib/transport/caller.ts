@@ -1,5 +1,6 @@
 import { CanceledError, type InternalAxiosRequestConfig } from 'axios';
-import { ownValue, safeGet } from '../safe-read.js';
+import { ownValue } from '../safe-read.js';
+import { bodyStream } from './platform.node.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -7,13 +8,6 @@ type Config = InternalAxiosRequestConfig;
 interface Subscribable {
   subscribe(listener: (reason: unknown) => void): void;
   unsubscribe(listener: (reason: unknown) => void): void;
-}
-
-/** A stream of Node as the body of a request. */
-interface BodyStream {
-  readonly errored?: Error | null;
-  on(event: 'error', listener: (error: Error) => void): void;
-  off(event: 'error', listener: (error: Error) => void): void;
 }
 
 /** Returns the error of an aborted signal, a cancelled CancelToken or a failed body stream; undefined: none. */
@@ -40,11 +34,6 @@ export function watchCaller(config: Config, check: () => void, fail: (error: Err
     token?.unsubscribe(check);
     body?.off('error', fail);
   };
-}
-
-function bodyStream({ data }: Config): BodyStream | undefined {
-  const isStream = typeof safeGet(data, 'pipe') === 'function' && typeof safeGet(data, 'off') === 'function';
-  return isStream ? (data as BodyStream) : undefined;
 }
 
 function canceled(config: Config): unknown {

@@ -1,5 +1,6 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import { safeGet } from '../safe-read.js';
+import { hasSocketPath } from './platform.node.js';
 
 /** The destination of a call. */
 export type Destination = {
@@ -23,6 +24,7 @@ const PLAIN_BASE = /^https?:\/\/[^\\/?#@\s]+(?:\/|$)/i;
 /** As URL parsers decide it: a URL that names a scheme or a host, even badly, is absolute. */
 const STANDALONE = /^[\0-\x20]*(?:[a-z][a-z\d+\-.]*:|[\\/]{2})/i;
 export const RELATIVE = '';
+const UNREACHABLE: Destination = { kind: 'foreign', origin: 'null', isSecure: true };
 const PLACEHOLDER = 'http://localhost/';
 
 /** Hosts of this machine (RFC 6761 §6.3). */
@@ -31,9 +33,8 @@ export const loopback = /^(?:localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])
 /** Determines the destinations of an instance's calls. It caches the last base URL that it parsed. */
 export class OriginRules {
   private _base: string | undefined = undefined;
-  private _baseDestination: Destination | undefined = undefined;
   private _ownBase: string | undefined = undefined;
-  private _ownOrigin: string | undefined = undefined;
+  private _ofBase: Destination | undefined = undefined;
 
   /** `defaultBase` reads the instance's `defaults.baseURL`. */
   constructor(
@@ -44,22 +45,16 @@ export class OriginRules {
   /** Returns where this config would be sent. */
   destinationOf(config: InternalAxiosRequestConfig): Destination {
     const { baseURL, url = '' } = config;
+    if (hasSocketPath(config) && this._policy.origins !== '*') return UNREACHABLE;
     // A relative URL behind a plain base cannot leave the base's authority: no URL needs to be parsed.
-    if (
-      baseURL !== undefined &&
-      (baseURL === this._base || PLAIN_BASE.test(baseURL)) &&
-      (config.allowAbsoluteUrls === false || !ABSOLUTE.test(url)) &&
-      !hasSocketPath(config)
-    ) {
-      if (baseURL !== this._base || this._defaultBase() !== this._ownBase) {
-        this._base = baseURL;
-        this._baseDestination = this._judge(baseURL);
-      }
-      if (this._baseDestination) return this._baseDestination;
-    }
-    return hasSocketPath(config) && this._policy.origins !== '*'
-      ? { kind: 'foreign', origin: 'null', isSecure: true }
-      : this._judge(fullUrl(config));
+    const isBelow = config.allowAbsoluteUrls === false || !ABSOLUTE.test(url);
+    if (baseURL === undefined || !isBelow || hasSocketPath(config)) return this._judge(fullUrl(config));
+    const ownBase = this._defaultBase();
+    if (this._ofBase && baseURL === this._base && ownBase === this._ownBase) return this._ofBase;
+    if (!PLAIN_BASE.test(baseURL)) return this._judge(fullUrl(config));
+    this._base = baseURL;
+    this._ownBase = ownBase;
+    return (this._ofBase = this._judge(baseURL));
   }
 
   private _judge(fullUrl: string): Destination {
@@ -67,7 +62,7 @@ export class OriginRules {
     if (base === undefined && !isAbsolute(fullUrl)) return { kind: 'own', origin: RELATIVE, isSecure: true };
     const url = parseUrl(fullUrl, base);
     // An invalid URL reaches no server: the adapter reports it.
-    if (!url || !/^https?:$/.test(url.protocol)) return { kind: 'foreign', origin: 'null', isSecure: true };
+    if (!url || !/^https?:$/.test(url.protocol)) return UNREACHABLE;
     return { kind: this._kindOf(url.origin), origin: url.origin, isSecure: this._isSecure(url) };
   }
 
@@ -75,14 +70,9 @@ export class OriginRules {
     const { origins } = this._policy;
     if (origins === '*') return 'own';
     if (origins) return origins.has(origin) ? 'own' : 'foreign';
-    const base = this._defaultBase();
-    if (base !== this._ownBase || this._ownOrigin === undefined) {
-      this._ownBase = base;
-      // Not the document's base: an injected `<base href>` must not make its origin an own one.
-      this._ownOrigin = parseUrl(base ?? '', pageUrl())?.origin;
-    }
-    if (this._ownOrigin === undefined) return 'unknown';
-    return origin === this._ownOrigin ? 'own' : 'foreign';
+    // Not the document's base: an injected `<base href>` must not make its origin an own one.
+    const own = parseUrl(this._defaultBase() ?? '', pageUrl())?.origin;
+    return own === undefined ? 'unknown' : origin === own ? 'own' : 'foreign';
   }
 
   private _isSecure(url: URL): boolean {
@@ -131,8 +121,4 @@ function pageUrl(): string | undefined {
 
 function httpUrl(href: unknown): string | undefined {
   return typeof href === 'string' && /^https?:/.test(href) ? href : undefined;
-}
-
-function hasSocketPath(config: InternalAxiosRequestConfig): boolean {
-  return Object.hasOwn(config, 'socketPath') && config.socketPath !== undefined && config.socketPath !== null;
 }

@@ -41,11 +41,6 @@ function isFollowedHere(
   return !isPage() || credentialHeaders.some((name) => name !== 'authorization');
 }
 
-interface Settled {
-  readonly response: AxiosResponse | undefined;
-  readonly failure?: { readonly error: unknown };
-}
-
 /** Sends, and follows redirects as the Fetch standard does (§4.4). Credentials are removed once one leaves the origin. */
 async function followRedirects(
   hop: InternalAxiosRequestConfig,
@@ -54,19 +49,18 @@ async function followRedirects(
 ): Promise<AxiosResponse> {
   const { origin, credentialHeaders, reauthorize } = redirects;
   for (let hops = 0; ; hops++) {
-    const settled = await send(hop).then(
-      (value): Settled => ({ response: value }),
-      (error: unknown): Settled => ({
-        response: safeGet(error as Partial<AxiosError> | undefined, 'response'),
-        failure: { error },
-      }),
-    );
-    const { response, failure } = settled;
-    if (response?.status === 0 && isPage()) throw redirectHidden();
-    const target = response && redirectTarget(response, hop);
-    if (failure && !target) throw failure.error;
-    if (response && !target) return response;
-    if (!response || !target) throw new TypeError('An adapter resolved without a response');
+    let response: AxiosResponse | undefined;
+    let target: Target | undefined;
+    try {
+      response = await send(hop);
+      if (response.status === 0 && isPage()) throw redirectHidden();
+      target = redirectTarget(response, hop);
+      if (!target) return response;
+    } catch (error) {
+      response = safeGet(error as Partial<AxiosError> | undefined, 'response');
+      target = response && redirectTarget(response, hop);
+      if (!response || !target) throw error;
+    }
     // Written so that NaN is a limit, too.
     if (!(hops < (hop.maxRedirects ?? MAX_REDIRECTS))) {
       const message = 'Maximum number of redirects exceeded';

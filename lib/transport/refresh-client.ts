@@ -27,15 +27,14 @@ export function refreshClient(instance: AxiosInstance | undefined, log: Received
     timeout: 0,
     validateStatus: is2xx,
   });
-  // A later request, say for a profile, does not undo that the server issued tokens.
   const receive = (response: AxiosResponse | undefined): void => {
     const { received } = log;
-    if (response && !(received && is2xx(received.status) && !/^(?:get|head)$/i.test(received.config.method ?? '')))
-      log.received = response;
+    // A later request, say for a profile, does not undo that the server issued tokens.
+    if (response && !(received && is2xx(received.status) && !isRead(received))) log.received = response;
   };
   client.interceptors.request.use((config) => {
     // Metadata that was fetched first says nothing about the request for tokens.
-    if (log.received && /^(?:get|head)$/i.test(log.received.config.method ?? '')) delete log.received;
+    if (log.received && isRead(log.received)) delete log.received;
     return config;
   });
   client.interceptors.response.use(
@@ -45,10 +44,14 @@ export function refreshClient(instance: AxiosInstance | undefined, log: Received
     },
     (error: unknown) => {
       receive(safeGet(error, 'response') as AxiosResponse | undefined);
-      return Promise.reject(error);
+      throw error;
     },
   );
   return discreet(client);
+}
+
+function isRead({ config }: AxiosResponse): boolean {
+  return /^(?:get|head)$/i.test(config.method ?? '');
 }
 
 function is2xx(status: number): boolean {

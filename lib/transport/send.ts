@@ -4,6 +4,7 @@ import { ownValue, safeGet } from '../safe-read.js';
 import { isPage, type ResolvedAdapter, type Transport } from './adapter.js';
 import { markForeign, originOf, type Redirects } from './foreign.js';
 import { RELATIVE } from './origin.js';
+import { hideSockets } from './platform.node.js';
 import { sendGuarded } from './redirects.node.js';
 
 type Config = InternalAxiosRequestConfig;
@@ -19,7 +20,7 @@ export interface SendOptions {
 }
 
 /** Sends one attempt. The adapter gets the copy with the credentials; the response or error gets the call's own config back. */
-export function send(options: SendOptions): Promise<AxiosResponse> {
+export async function send(options: SendOptions): Promise<AxiosResponse> {
   const { config, copy, adapter, redirects } = options;
   const { transport } = adapter;
   // Without it ECONNABORTED means a timeout and a browser's abort alike.
@@ -28,26 +29,17 @@ export function send(options: SendOptions): Promise<AxiosResponse> {
   // A page's HTTP cache would return the same refusal.
   if (options.isRepeated && transport === 'fetch' && isPage())
     copy.fetchOptions = { cache: 'reload', ...(copy.fetchOptions as object | undefined) };
-  let sent: Promise<AxiosResponse>;
   try {
-    // An adapter of the app's own may throw before it returns a promise, or return none.
-    sent = Promise.resolve(sendGuarded(copy, adapter, redirects));
+    const response = await sendGuarded(copy, adapter, redirects);
+    if (redirects.hasLeft) markForeign(response);
+    // An error that ends the stream later carries the copy.
+    if (copy.responseType === 'stream') copy.headers = config.headers;
+    return withOwnConfig(response, options);
   } catch (error) {
-    sent = Promise.reject(error);
+    const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
+    if (response && redirects.hasLeft) markForeign(response);
+    throw errorWithOwnConfig(error, options);
   }
-  return sent.then(
-    (response) => {
-      if (redirects.hasLeft) markForeign(response);
-      // An error that ends the stream later carries the copy.
-      if (copy.responseType === 'stream') copy.headers = config.headers;
-      return withOwnConfig(response, options);
-    },
-    (error: unknown) => {
-      const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
-      if (response && redirects.hasLeft) markForeign(response);
-      throw errorWithOwnConfig(error, options);
-    },
-  );
 }
 
 /** A URL that a scheme may have signed or modified. */
@@ -85,8 +77,7 @@ function withOwnConfig(response: AxiosResponse, options: SendOptions): AxiosResp
   replaceCopy(response, options);
   if (options.adapter.transport !== 'xhr' && showsHeaders(response.request))
     hide(response, 'request', response.request);
-  const data = response.data as Record<string, unknown> | null | undefined;
-  if (typeof data?.['pipe'] === 'function') for (const key of ['req', 'socket', 'client']) hideOwn(data, key);
+  hideSockets(response);
   return response;
 }
 
@@ -98,11 +89,6 @@ function replaceCopy(holder: object, { config, copy }: SendOptions): void {
 /** Node's ClientRequest and fetch's Request show the headers that were sent; an XMLHttpRequest does not. */
 function showsHeaders(request: unknown): boolean {
   return safeGet(request, 'getHeader') !== undefined || safeGet(request, 'headers') !== undefined;
-}
-
-function hideOwn(holder: object, key: string): void {
-  const value = ownValue(holder, key);
-  if (value !== undefined) hide(holder, key, value);
 }
 
 const TIMEOUT = Symbol('timeout');
@@ -118,7 +104,8 @@ function errorWithOwnConfig(error: unknown, options: SendOptions): unknown {
   // The fetch adapter may wrap its own errors, whose config is the copy.
   for (const at of chain) {
     if (safeGet(at, 'config')) replaceCopy(at, options);
-    hideOwn(at, 'request');
+    const request = ownValue(at, 'request');
+    if (request !== undefined) hide(at, 'request', request);
     const response = safeGet(at, 'response');
     if (response) withOwnConfig(response, options);
   }

@@ -1,8 +1,4 @@
-import axios, {
-  type AxiosRequestTransformer,
-  type AxiosResponseTransformer,
-  type InternalAxiosRequestConfig,
-} from 'axios';
+import axios, { type AxiosResponseTransformer, type InternalAxiosRequestConfig } from 'axios';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -24,20 +20,6 @@ export function guardTransforms(config: Config, failed: (error: unknown) => void
       throw error;
     }
   };
-}
-
-/** Reports the values that transformRequest gets. The recorder is in the config only until the transforms run. */
-export function recordValues(config: Config, seen: (values: unknown) => void): void {
-  const transforms = config.transformRequest;
-  if (!transforms) return;
-  const recorder: AxiosRequestTransformer = function (this: Config, values: unknown, headers) {
-    if (this.transformRequest === recorder) this.transformRequest = transforms;
-    seen(values);
-    let data = values;
-    for (const transform of [transforms].flat()) data = transform.call(this, data, headers);
-    return data;
-  };
-  config.transformRequest = recorder;
 }
 
 /** axios's own transform throws an AxiosError that has the config. */

@@ -1,0 +1,21 @@
+import type * as inNode from './platform.node.js';
+
+/*
+ * What pages and React Native have in place of platform.node.ts: no streams of Node, no sockets, no process.
+ */
+
+export type { BodyStream } from './platform.node.js';
+
+export const NETWORK_CODE = /^ERR_NETWORK$/;
+
+export const FINAL_CODE =
+  /^(?:ECONNABORTED|ERR_(?:CANCELED|BAD_OPTION.*|BAD_REQUEST|INVALID_URL|NOT_SUPPORT|DEPRECATED|FORM_DATA.*|AUTH_.*))$/;
+
+export const heldUntil: typeof inNode.heldUntil = (_clock, work) => work;
+export const bodyStream: typeof inNode.bodyStream = () => undefined;
+export const isMadeOfValues: typeof inNode.isMadeOfValues = () => false;
+export const recordValues: typeof inNode.recordValues = () => undefined;
+export const destroy: typeof inNode.destroy = () => undefined;
+export const hideSockets: typeof inNode.hideSockets = () => undefined;
+export const settleBlobType: typeof inNode.settleBlobType = () => undefined;
+export const hasSocketPath: typeof inNode.hasSocketPath = () => false;

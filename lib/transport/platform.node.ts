@@ -1,0 +1,89 @@
+import type { AxiosRequestTransformer, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import { alarm, type Clock } from '../clock.js';
+import { hide } from '../errors.js';
+import { bodyKind, isPlainData, tagOf } from '../http/body.js';
+import { ownValue, safeGet } from '../safe-read.js';
+
+/*
+ * What only Node has: streams of its own, sockets, processes. Bun, Deno and workers load this file, too; see platform.browser.ts.
+ */
+
+type Config = InternalAxiosRequestConfig;
+
+/** A stream of Node as the body of a request. */
+export interface BodyStream {
+  readonly errored?: Error | null;
+  on(event: 'error', listener: (error: Error) => void): void;
+  off(event: 'error', listener: (error: Error) => void): void;
+}
+
+/** Codes of errors that say that a connection failed. */
+export const NETWORK_CODE =
+  /^(?:ECONN(?:RESET|REFUSED)|EPIPE|ENOTFOUND|EAI_\w+|E(?:HOST|NET)(?:UNREACH|DOWN)|ERR_NETWORK|UND_ERR_(?:SOCKET|CONNECT_TIMEOUT))$/;
+
+/** Codes of errors that another send cannot change: the caller's own doing, a wrong option, a certificate. */
+export const FINAL_CODE =
+  /^(?:ECONNABORTED|ERR_(?:CANCELED|BAD_OPTION.*|BAD_REQUEST|INVALID_URL|NOT_SUPPORT|DEPRECATED|FORM_DATA.*|FR_.*|AUTH_.*|TLS_.*|SSL_.*)|CERT_.*|.*SELF_SIGNED_CERT.*|UNABLE_TO_.*|EPROTO)$/;
+
+/** Keeps a process alive until `work` settles. */
+export async function heldUntil<T>(clock: Clock, work: Promise<T>): Promise<T> {
+  const release = alarm(clock, Infinity, () => undefined);
+  try {
+    return await work;
+  } finally {
+    release();
+  }
+}
+
+export function bodyStream({ data }: Config): BodyStream | undefined {
+  const isStream = typeof safeGet(data, 'pipe') === 'function' && typeof safeGet(data, 'off') === 'function';
+  return isStream ? (data as BodyStream) : undefined;
+}
+
+/** Returns whether axios made a stream of plain values (postForm), so that it can make another one. */
+export function isMadeOfValues(data: unknown, values: unknown): boolean {
+  return bodyKind(data) === 'stream' && values !== data && isPlainData(values);
+}
+
+/** Reports the values that transformRequest gets. The recorder is in the config only until the transforms run. */
+export function recordValues(config: Config, seen: (values: unknown) => void): void {
+  const transforms = config.transformRequest;
+  if (!transforms) return;
+  const recorder: AxiosRequestTransformer = function (this: Config, values: unknown, headers) {
+    if (this.transformRequest === recorder) this.transformRequest = transforms;
+    seen(values);
+    let data = values;
+    for (const transform of [transforms].flat()) data = transform.call(this, data, headers);
+    return data;
+  };
+  config.transformRequest = recorder;
+}
+
+/** Destroys a response stream. It would keep its socket, and a refresh may need that one. */
+export function destroy(stream: unknown): void {
+  if (typeof safeGet(stream, 'destroy') !== 'function') return;
+  const { on, destroy } = stream as { on?: (event: string, listener: () => void) => void; destroy: () => void };
+  // A stream that is destroyed early may emit an error, which without a listener ends the process.
+  on?.call(stream, 'error', () => undefined);
+  destroy.call(stream);
+}
+
+/** A response stream leads to the request with its credentials. */
+export function hideSockets({ data }: AxiosResponse): void {
+  if (typeof safeGet(data, 'pipe') !== 'function') return;
+  for (const key of ['req', 'socket', 'client']) {
+    const value = ownValue(data, key);
+    if (value !== undefined) hide(data as object, key, value);
+  }
+}
+
+/** The http adapter sets the type of a Blob after a scheme has signed it. */
+export function settleBlobType({ data, headers }: Config): void {
+  const blob = data as { size?: number; type?: string } | undefined;
+  if (blob?.size && /^(?:Blob|File)$/.test(tagOf(blob)))
+    headers.set('Content-Type', blob.type === '' ? 'application/octet-stream' : blob.type);
+}
+
+export function hasSocketPath(config: Config): boolean {
+  return Object.hasOwn(config, 'socketPath') && config.socketPath !== undefined && config.socketPath !== null;
+}
