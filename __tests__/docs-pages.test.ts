@@ -10,12 +10,10 @@ import { resolveOptions } from '../lib/policy.js';
 import { codeOf, ROOT, runBlock, typeErrors } from './support/page-code.js';
 
 const DOCS = join(ROOT, 'docs');
-/** They are checked by suites of their own. */
-const ELSEWHERE = /^(?:migrate\/|playground\.md$)/;
-
-const pages = readdirSync(DOCS, { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.md') && !/(?:^|\/)(?:node_modules|\.vitepress|reference)\//.test(path))
-  .filter((path) => !ELSEWHERE.test(path))
+/** The guides and the playground are checked by suites of their own. */
+const pages = ['.', 'schemes']
+  .flatMap((folder) => readdirSync(join(DOCS, folder)).map((name) => join(folder, name)))
+  .filter((path) => path.endsWith('.md') && path !== 'playground.md')
   .map((path) => join(DOCS, path))
   .sort();
 const README = join(ROOT, 'README.md');
@@ -96,7 +94,15 @@ function withoutCode(text: string): string {
   return text.replace(/^```[^]*?^```$/gm, '');
 }
 
-const texts = [README, join(ROOT, 'CONTRIBUTING.md'), join(ROOT, 'SECURITY.md'), join(ROOT, 'CHANGELOG.md'), ...pages];
+const guides = readdirSync(join(DOCS, 'migrate')).map((name) => join(DOCS, 'migrate', name));
+const texts = [
+  ...['CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'llms.txt', 'docs/playground.md'].map((name) =>
+    join(ROOT, name),
+  ),
+  ...guides,
+  README,
+  ...pages,
+];
 
 describe.each(texts.map((path) => [relative(ROOT, path), path] as const))('%s', (name, path) => {
   const text = readFileSync(path, 'utf8');
@@ -128,7 +134,7 @@ describe.each(texts.map((path) => [relative(ROOT, path), path] as const))('%s', 
     expect(cells.filter((cell) => cell.length > 120)).toEqual([]);
   });
 
-  if (path.startsWith(DOCS)) {
+  if (pages.includes(path)) {
     test('begins with a line for the reader and a block of code', () => {
       const [intro = ''] = text.replace(/^# .*\n/, '').split(/^## /m);
       expect(text).toMatch(/^# \S/);

@@ -22,6 +22,7 @@ const apart = [
   'build.test',
   'load.test',
   'readme',
+  'docs-pages',
   'docs-migrate',
   'parse-',
 ];

@@ -19,6 +19,15 @@ test('README says the weight in its first screen, and once', () => {
   expect([...README.matchAll(/`\{ attachAuth, bearer \}`/g)]).toHaveLength(1);
 });
 
+test('README has every error code and every option of attachAuth', () => {
+  const pageOf = (name: string): string => readFileSync(join(ROOT, 'docs', name), 'utf8');
+  const codes = [...pageOf('errors.md').matchAll(/^## (ERR_\w+)$/gm)].map(([, code]) => code);
+  const [, table = ''] = pageOf('options.md').split(/^## .*$/m);
+  const options = [...table.matchAll(/^\| `(\w+)`/gm)].map(([, option]) => option);
+  expect([codes.length, options.length]).toEqual([12, 9]);
+  for (const name of [...codes, ...options]) expect(README).toMatch(new RegExp(`^\\| \`${String(name)}\` `, 'm'));
+});
+
 test('README names the axios range and the Node of package.json', () => {
   expect(README).toContain(`\`${peerDependencies.axios}\``);
   expect(README).toContain(`Node ${engines.node.replace('>=', '')} or later`);

@@ -8,8 +8,13 @@ const docs = fileURLToPath(new URL('.', import.meta.url));
 const site = join(docs, '.vitepress/dist');
 const dead = [];
 
+/** Not recursive by itself: node_modules has a link to this repository. */
 const files = (folder, suffix) =>
-  readdirSync(folder, { recursive: true }).filter((file) => file.endsWith(suffix) && !file.includes('node_modules'));
+  readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.isDirectory() && entry.name !== 'node_modules')
+      return files(join(folder, entry.name), suffix).map((file) => join(entry.name, file));
+    return entry.name.endsWith(suffix) ? [entry.name] : [];
+  });
 const pages = new Map(files(site, '.html').map((file) => [join(site, file), readFileSync(join(site, file), 'utf8')]));
 const anchors = new Map();
 for (const [path, html] of pages) anchors.set(path, new Set([...html.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id)));

@@ -18,6 +18,7 @@ import type { BasicCredentials } from './schemes/basic.js';
 import { hasher, type Hasher } from './schemes/hash.js';
 import type { AuthScheme } from './schemes/scheme.js';
 
+/** An algorithm of RFC 7616 §3.3. */
 export type DigestAlgorithm = 'SHA-512-256' | 'SHA-256' | 'SHA-512' | 'MD5';
 
 /** Options of {@link digest}. */

@@ -9,7 +9,22 @@ import { safeGet } from './safe-read.js';
  * └─ RefreshRejectedError       thrown by an app's refresh(): the refresh token is dead
  */
 
-/** What an {@link AuthError} says; README lists what to do about each. */
+/**
+ * The codes of an {@link AuthError}.
+ *
+ * - `ERR_AUTH_REFRESH_FAILED`: the refresh failed for now. The session is kept. `cause` says why.
+ * - `ERR_AUTH_SESSION_EXPIRED`: the refresh token was refused. Sign in again.
+ * - `ERR_AUTH_SESSION_CHANGED`: the session was signed out, or another principal signed in, while the call waited.
+ * - `ERR_AUTH_BODY_NOT_SIGNABLE`: a signer cannot sign a stream or a multipart form.
+ * - `ERR_AUTH_RESPONSE_NOT_VERIFIED`: the signature or digest of a response is not valid.
+ * - `ERR_AUTH_FOREIGN_ORIGIN`: the URL, or a redirect, leads to an origin that may not receive credentials.
+ * - `ERR_AUTH_INSECURE`: credentials would be sent over plain `http:`.
+ * - `ERR_AUTH_INVALID_CREDENTIAL`: a credential has a character that no header may carry.
+ * - `ERR_AUTH_DEADLINE`: `deadlineMs` passed before there was a response.
+ * - `ERR_AUTH_THROTTLED`: not sent, since the limit stays closed for longer than the call may wait.
+ * - `ERR_AUTH_QUEUE_FULL`: not sent, since `throttle.maxQueued` calls wait already.
+ * - `ERR_AUTH_DETACHED`: detach() was called while the call waited.
+ */
 export type AuthErrorCode =
   | 'ERR_AUTH_REFRESH_FAILED'
   | 'ERR_AUTH_SESSION_EXPIRED'
@@ -25,8 +40,8 @@ export type AuthErrorCode =
   | 'ERR_AUTH_DETACHED';
 
 /**
- * What this package rejects a call with. It is an AxiosError, so `isAxiosError()` stays true; `config` is the call's own,
- * `response` the server's last answer if there was one, `cause` what lies behind it. It never holds a credential.
+ * The error of a call whose outcome this package decided. It is an AxiosError, so `isAxiosError()` stays true. `config` is the
+ * call's own, `response` the server's last response if there was one, `cause` the error behind it. It contains no credential.
  */
 export class AuthError extends AxiosError {
   /** Says what happened: one of `AuthErrorCode`. */
@@ -76,16 +91,17 @@ export function queueFull(): AuthError {
   return new AuthError('ERR_AUTH_QUEUE_FULL', 'Not sent: `throttle.maxQueued` calls wait for this limit already.');
 }
 
-/** True for an {@link AuthError}, also one of another copy of this package. */
+/** Returns true for an {@link AuthError}, also one of another copy of this package. */
 export function isAuthError(value: unknown): value is AuthError {
   return hasBrand(value);
 }
 
 /**
- * Thrown by an app's `refresh()` to say that the refresh token is dead, so that the session ends. Whatever else it
- * throws is judged by status and by the error code of RFC 6749 §5.2, and keeps the session unless that is `invalid_grant`.
+ * Thrown by an app's `refresh()` if the refresh token is no longer valid: the session ends. Any other error is classified by its
+ * status and by the error code of RFC 6749 §5.2.
  */
 export class RefreshRejectedError extends Error {
+  /** The name, by which an error of another copy of the package is recognized. */
   override readonly name = 'RefreshRejectedError' as const;
 }
 

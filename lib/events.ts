@@ -5,9 +5,16 @@ export type RetryReason = 'throttled' | 'status' | 'network' | 'timeout';
 export type BareReason = 'omitted' | 'own-credentials' | 'foreign-origin' | 'signed-out' | 'none-given';
 
 /**
- * An event, as `onEvent` gets it. `at` is epoch ms. URLs have no query and no user-info. `call` is the number of the call in its
- * report. `generation` counts the changes of a session's tokens: two events with the same one are about the same token. No
- * event contains a credential.
+ * An event, as `onEvent` gets it. No event contains a credential.
+ *
+ * - `at`, `until`, `resumesAt`: epoch ms. `delayMs`: ms.
+ * - `call`: the number of the call, as in its report. `attempt`: the number of the send that follows.
+ * - `method`: upper case. `url`: without query and user-info.
+ * - `generation`: counts the changes of a session's tokens. Two events with the same one are about the same token.
+ * - `code`, `status`: an OAuth error code or a network code, and the status of the response, if there was one.
+ * - `willRetry`: whether the refresh is sent again by itself.
+ * - `key`: the limit, a path, an origin or the result of `keyOf`. `waiting`: the calls that wait for it.
+ * - `why`: why the attempt was sent without credentials, as `bare` of a report.
  */
 export type AuthEvent = { at: number } & (
   | { type: 'refreshing' | 'refreshed' | 'signed-in' | 'signed-out' | 'session-expired'; generation: number }

@@ -32,7 +32,9 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Options of {@link httpSignature}. */
 export interface HttpSignatureOptions {
+  /** Names the key for the server. */
   keyId: string;
+  /** Must fit the key. */
   algorithm: SignatureAlgorithm;
   /**
    * Bytes: the secret of hmac-sha256, else a private key in PKCS #8. A function is called at every attempt, and once more
@@ -43,12 +45,16 @@ export interface HttpSignatureOptions {
     | Uint8Array
     | (() => MaybePromise<CryptoKey | Uint8Array>)
     | { sign(base: Uint8Array): MaybePromise<Uint8Array> };
-  /** @default @method @authority @path @query; with a body content-digest, too, and content-type if there is one */
+  /**
+   * What the signature covers: names, and objects for components with parameters.
+   * @default `@method`, `@authority`, `@path`, `@query`; with a body content-digest, too, and content-type if there is one
+   */
   components?: readonly (string | Component)[] | undefined;
   /** Hash of the Content-Digest (RFC 9530), which is written if it is covered and the call has none. @default 'sha-256' */
   digest?: 'sha-256' | 'sha-512' | false | undefined;
-  /** @default 'sig1' */
+  /** The name of the signature in its headers. @default 'sig1' */
   label?: string | undefined;
+  /** The parameter `tag`, by which an application knows its own signatures. @default none */
   tag?: string | undefined;
   /** In seconds after `created`. @default no `expires` */
   expiresIn?: number | undefined;

@@ -28,10 +28,11 @@ export interface JwtBearerOptions extends GrantOptions {
 export interface TokenExchangeOptions extends GrantOptions {
   /** Returns the token to exchange, for example `() => session.getAccessToken()`. Called for every request. */
   subjectToken: () => MaybePromise<string | undefined>;
-  /** @default 'urn:ietf:params:oauth:token-type:access_token' */
+  /** The type of that token (RFC 8693 §3). @default 'urn:ietf:params:oauth:token-type:access_token' */
   subjectTokenType?: string | undefined;
   /** Returns an access token of the party that acts for the subject. */
   actorToken?: (() => MaybePromise<string | undefined>) | undefined;
+  /** The logical name of the service that the token is for (RFC 8693 §2.1). */
   audience?: string | undefined;
 }
 

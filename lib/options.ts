@@ -74,11 +74,15 @@ export interface RetryOptions {
 
 /** A failure that `shouldRetry` decides on. The url has no query. */
 export interface RetryFailure {
+  /** Upper case. */
   readonly method: string;
+  /** Without query and user-info. */
   readonly url: string;
   /** 1 for the first. */
   readonly attempt: number;
+  /** The status of the response, if there was one. */
   readonly status?: number;
+  /** The error, if the adapter rejected. */
   readonly error?: AxiosError;
   /** The decision without `shouldRetry`. */
   readonly willRetry: boolean;

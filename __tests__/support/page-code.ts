@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import axios, {
   AxiosError,
   type AxiosAdapter,
@@ -16,6 +16,7 @@ import * as redis from '../../lib/redis.js';
 import * as store from '../../lib/store.js';
 import * as web from '../../lib/web.js';
 import { requireEsm } from './esm.js';
+import { typeErrorsOf } from './type-check.js';
 
 export const ROOT = resolve(__dirname, '../..');
 
@@ -26,7 +27,6 @@ export interface CodeBlock {
   readonly text: string;
   /** With what it takes for granted. */
   readonly source: string;
-  /** A file name beside the tests, so that packages are found. */
   readonly file: string;
   readonly isRun: boolean;
 }
@@ -61,7 +61,7 @@ export function codeOf(path: string): CodeBlock[] {
       page,
       text: code,
       source: `${grantedTo(`${given}\n${code}`)}\n${given}\n${code}\nexport {};\n`,
-      file: join(ROOT, '__tests__', `${page.replace(/\W/g, '-')}-${String(index)}.${language}`),
+      file: `${page.replace(/\W/g, '-')}-${String(index)}.${language}`,
       isRun: !comment.includes('<!-- not run:'),
     };
   });
@@ -91,7 +91,7 @@ function uses(name: string, code: string): boolean {
 
 function declares(name: string, code: string): boolean {
   return new RegExp(
-    `^import .*\\b${name}\\b.* from |\\b(?:const|let|function) ${name}\\b|\\{ [^}]*\\b${name}\\b[^}]* \\} = `,
+    `^import [^;]*\\b${name}\\b[^;]* from |\\b(?:const|let|function) ${name}\\b|\\{ [^}]*\\b${name}\\b[^}]* \\} = `,
     'm',
   ).test(code);
 }
@@ -116,47 +116,9 @@ declare const Bun: { env: Record<string, string | undefined> };
 
 /** Returns the errors of the compiler about these blocks, as text. */
 export function typeErrors(blocks: readonly CodeBlock[]): string {
-  const ambient = join(ROOT, '__tests__', 'page-ambient.d.ts');
-  const sources = new Map(blocks.map(({ file, source }) => [file, source]));
-  sources.set(ambient, AMBIENT);
-  const options: ts.CompilerOptions = {
-    target: ts.ScriptTarget.ES2022,
-    lib: ['lib.es2022.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'],
-    module: ts.ModuleKind.ESNext,
-    moduleResolution: ts.ModuleResolutionKind.Bundler,
-    jsx: ts.JsxEmit.ReactJSX,
-    strict: true,
-    allowJs: true,
-    checkJs: true,
-    noUncheckedIndexedAccess: true,
-    exactOptionalPropertyTypes: true,
-    verbatimModuleSyntax: true,
-    noEmit: true,
-    skipLibCheck: true,
-    types: ['node', 'jest'],
-    // Without a prototype: TypeScript enumerates the keys, polluted ones included.
-    paths: Object.assign(Object.create(null), {
-      'axios-attach-auth': [join(ROOT, 'lib/index.ts')],
-      'axios-attach-auth/*': [join(ROOT, 'lib/*.ts'), join(ROOT, 'lib/*.tsx')],
-    }) as ts.MapLike<string[]>,
-  };
-  const host = ts.createCompilerHost(options);
-  const { fileExists, readFile, getSourceFile } = host;
-  host.fileExists = (file) => sources.has(file) || fileExists(file);
-  host.readFile = (file) => sources.get(file) ?? readFile(file);
-  host.getSourceFile = (file, ...rest) => {
-    const source = sources.get(file);
-    return source === undefined
-      ? getSourceFile(file, ...rest)
-      : ts.createSourceFile(file, source, ts.ScriptTarget.ES2022, true);
-  };
-  const program = ts.createProgram([...sources.keys()], options, host);
-  const found = ts.getPreEmitDiagnostics(program).filter(({ file }) => file && sources.has(file.fileName));
-  return ts.formatDiagnostics(found, {
-    getCanonicalFileName: (name) => name,
-    getCurrentDirectory: () => ROOT,
-    getNewLine: () => '\n',
-  });
+  return typeErrorsOf(
+    new Map([...blocks.map(({ file, source }) => [file, source] as const), ['ambient.d.ts', AMBIENT]]),
+  );
 }
 
 /** What a block did and left behind. */
@@ -200,6 +162,11 @@ export async function runBlock({ file, source }: CodeBlock): Promise<Ran> {
       url: 'https://app.example.com/page.js',
       hot: { dispose: (dispose: () => void) => disposals.push(dispose) },
     },
+    fetch: async (url: string) => {
+      const { data } = await axios.post<unknown>(url);
+      return { ok: true, json: async () => data };
+    },
+    location: { assign: () => undefined },
     WebSocket: FakeSocket,
     Worker: Quiet,
     self: new Quiet(),

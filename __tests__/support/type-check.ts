@@ -7,17 +7,20 @@ const OPTIONS: ts.CompilerOptions = {
   lib: ['lib.es2022.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'],
   module: ts.ModuleKind.ESNext,
   moduleResolution: ts.ModuleResolutionKind.Bundler,
+  jsx: ts.JsxEmit.ReactJSX,
   strict: true,
+  allowJs: true,
+  checkJs: true,
   noUncheckedIndexedAccess: true,
   exactOptionalPropertyTypes: true,
   verbatimModuleSyntax: true,
   noEmit: true,
   skipLibCheck: true,
-  types: ['node'],
+  types: ['node', 'jest'],
   // Without a prototype: TypeScript enumerates the keys, polluted ones included.
   paths: Object.assign(Object.create(null), {
     'axios-attach-auth': [join(ROOT, 'lib/index.ts')],
-    'axios-attach-auth/*': [join(ROOT, 'lib/*.ts')],
+    'axios-attach-auth/*': [join(ROOT, 'lib/*.ts'), join(ROOT, 'lib/*.tsx')],
   }) as ts.MapLike<string[]>,
 };
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type DefaultTheme } from 'vitepress';
@@ -8,17 +8,14 @@ const DOCS = fileURLToPath(new URL('..', import.meta.url));
 const ROOT = resolve(DOCS, '..');
 
 interface Manifest {
-  version: string;
   repository?: { url: string };
 }
-const { version, repository } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest;
+const { repository } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest;
 const repositoryUrl = repository?.url.replace(/^git\+/, '').replace(/\.git$/, '');
 
 /** A group of the sidebar: text and link of each page. */
 function group(text: string, pages: readonly (readonly [text: string, link: string])[]): DefaultTheme.SidebarItem {
-  const exists = (link: string): boolean =>
-    existsSync(join(DOCS, link.endsWith('/') ? `${link}index.md` : `${link}.md`));
-  return { text, items: pages.filter(([, link]) => exists(link)).map(([text, link]) => ({ text, link })) };
+  return { text, items: pages.map(([text, link]) => ({ text, link })) };
 }
 
 export default defineConfig({
@@ -28,7 +25,11 @@ export default defineConfig({
   outDir: './.vitepress/dist',
   srcExclude: ['node_modules/**'],
   cleanUrls: false,
-  head: [['link', { rel: 'icon', href: 'data:,' }]],
+  head: [
+    ['link', { rel: 'icon', href: 'data:,' }],
+    // Some eighty columns of code fit beside the outline.
+    ['style', {}, ".vp-doc div[class*='language-'] pre code { font-size: 12.5px }"],
+  ],
   markdown: {
     // The same anchors as on GitHub: every page is read in both places.
     anchor: { slugify },
@@ -74,9 +75,8 @@ export default defineConfig({
       { text: 'Options', link: '/options' },
       { text: 'Errors', link: '/errors' },
       { text: 'Reference', link: '/reference/' },
-      ...(existsSync(join(DOCS, 'playground.md')) ? [{ text: 'Playground', link: '/playground' }] : []),
-      { text: version, link: '/changelog' },
-    ].filter(({ link }) => link.endsWith('/') || existsSync(join(DOCS, `${link}.md`))),
+      { text: 'Playground', link: '/playground' },
+    ],
     sidebar: [
       group('Start', [
         ['Guide', '/guide'],

@@ -17,7 +17,10 @@ export interface ExchangeReport {
   readonly retryAt?: number;
   /** Why the call settled with an error although it might have been sent again. */
   readonly reason?: SettleReason;
-  /** Why the last attempt was sent without the scheme's credentials, if so. */
+  /**
+   * Why the last attempt was sent without the scheme's credentials, if so: `omitted`, `own-credentials`, `foreign-origin`,
+   * `signed-out`, or `none-given` (the scheme gave none).
+   */
   readonly bare?: BareReason;
 }
 

@@ -8,6 +8,7 @@ import type { Parameters } from './parameters.js';
 export interface Component {
   /** A header, or a derived component such as `@query-param`. */
   name: string;
+  /** Such as `{ name: 'id' }` of `@query-param`, `{ key: 'rate' }`, `{ sf: true }`. */
   params?: Parameters | undefined;
 }
 /** A component as Signature-Input lists it: `"@query-param";name="id"`. */
@@ -35,6 +36,7 @@ export const ALGORITHMS = {
   'rsa-v1_5-sha256': { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
   'hmac-sha256': { name: 'HMAC', hash: 'SHA-256' },
 };
+/** An algorithm of RFC 9421 §3.3, or of its registry. */
 export type SignatureAlgorithm = keyof typeof ALGORITHMS;
 
 /** Returns WebCrypto's parameters. @throws Error if the key has another curve or hash: WebCrypto would use it all the same. */

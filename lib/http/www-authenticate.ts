@@ -1,8 +1,10 @@
 /** One challenge of a WWW-Authenticate header. Scheme and parameter names are lower case; `params` has no prototype. */
 export interface Challenge {
+  /** The name of the scheme, such as `bearer`. */
   readonly scheme: string;
+  /** The parameters, such as `realm` and `error`; empty if there are none. */
   readonly params: Readonly<Record<string, string>>;
-  /** What stands alone behind the scheme, as Negotiate and NTLM send it. */
+  /** The single value after the scheme, as Negotiate and NTLM send it (RFC 9110 §11.2). */
   readonly token68?: string;
 }
 

@@ -5,8 +5,11 @@ import { loopback } from '../transport/origin.js';
 
 /** Metadata of an authorization server (RFC 8414 §2). With `tokenEndpoint`, `issuer` is that URL. */
 export interface AuthorizationServer {
+  /** The issuer identifier. */
   readonly issuer: string;
+  /** The URL of the token endpoint. */
   readonly token_endpoint?: string;
+  /** The URL of the revocation endpoint (RFC 7009). */
   readonly revocation_endpoint?: string;
   // With `unknown`, the functions of oauth4webapi and openid-client would not be assignable.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -41,6 +44,7 @@ export interface GrantOptions {
   issuer?: string | undefined;
   /** Where the metadata of `issuer` is. @default 'oidc', and 'oauth2' if that answers 404 */
   discovery?: 'oidc' | 'oauth2' | undefined;
+  /** The client identifier (RFC 6749 §2.2). */
   clientId: string;
   /** @default none(), a public client */
   clientAuth?: ClientAuth | undefined;

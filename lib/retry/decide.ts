@@ -1,7 +1,18 @@
 import type { RetryReason } from '../events.js';
 import { fullJitter, equalJitter, notBefore } from './backoff.js';
 
-/** Why a call settled with an error although it might have been sent again. */
+/**
+ * Why a call settled with an error although it might have been sent again.
+ *
+ * - `attempts-exhausted`: `maxAttempts` or `maxThrottledAttempts` was reached.
+ * - `retry-after-too-long`: the server asked for more than `maxRetryAfterMs`.
+ * - `deadline`: the next attempt would begin after `deadlineMs`.
+ * - `body-not-replayable`: the body can be read only once.
+ * - `not-idempotent`: the server may have acted.
+ * - `retry-budget`: there were too many retries to this origin in the last minute.
+ * - `unauthorized-again`: the replay was refused, too.
+ * - `refresh-breaker`: refreshes have not helped before, and are paused.
+ */
 export type SettleReason =
   | 'attempts-exhausted'
   | 'retry-after-too-long'

@@ -5,7 +5,9 @@ import { LastSent, type AuthScheme } from './scheme.js';
 
 /** A user-id and a password (RFC 7617 §2). Neither may contain control characters, nor the user-id a colon. */
 export interface BasicCredentials {
+  /** The user-id, without a colon. */
   username: string;
+  /** The password; may be empty. */
   password: string;
 }
 

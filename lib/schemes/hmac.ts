@@ -12,7 +12,7 @@ export interface HmacOptions {
   keyId: string;
   /** The shared secret. A string is encoded as UTF-8. A function is called at every attempt, and once more after a 401. */
   secret: string | Uint8Array | (() => MaybePromise<string | Uint8Array>);
-  /** @default 'SHA-256' */
+  /** The hash of the HMAC and of the body: SHA-256, SHA-384 or SHA-512. @default 'SHA-256' */
   hash?: Hash | undefined;
   /** The encoding of the signature. @default 'hex' */
   encoding?: 'hex' | 'base64' | undefined;

@@ -77,7 +77,9 @@ export interface AuthRequest {
 
 /** A refusal, as a scheme sees it. */
 export interface AuthChallenge {
+  /** The attempt that was refused. */
   readonly request: AuthRequest;
+  /** The refusal, with `data` as the app gets it. */
   readonly response: AxiosResponse;
   /** The parsed WWW-Authenticate header (RFC 9110 §11.6.1). Empty if it is missing, malformed or hidden by CORS. */
   readonly challenges: readonly Challenge[];
@@ -85,7 +87,9 @@ export interface AuthChallenge {
 
 /** A response to an attempt that a scheme authorized. */
 export interface AuthAnswer {
+  /** The attempt that was answered. */
   readonly request: AuthRequest;
+  /** The response, after transformResponse. */
   readonly response: AxiosResponse;
   /** Whether the response refuses the credentials of this scheme. */
   readonly isRefusal: boolean;

@@ -5,7 +5,7 @@ import type { TokenResponse, Tokens } from './tokens.js';
 /** A request to the token endpoint that was sent may take so long (API.md, "Refresh"): no proxy in wide use waits longer. */
 export const REQUEST_LIMIT_MS = 60_000;
 
-/** What a `refresh` function is given. */
+/** The context of one refresh. */
 export interface RefreshContext {
   /** The refresh token (RFC 6749 §1.5), if there is one: cookie sessions and client credentials have none. */
   readonly refreshToken: string | undefined;
@@ -30,7 +30,7 @@ export interface RefreshContext {
 /** Obtains tokens. Returns null if nobody is signed in. Throws a RefreshRejectedError if the refresh token is no longer valid. */
 export type RefreshFunction = (context: RefreshContext) => MaybePromise<TokenResponse | null>;
 
-/** What a `revoke` function is given. */
+/** The context of one revocation. */
 export interface RevokeContext {
   /** The tokens of the session that has ended. */
   readonly tokens: Tokens;

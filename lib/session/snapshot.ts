@@ -2,13 +2,14 @@ import type { AxiosInstance } from 'axios';
 import type { EventBody } from '../events.js';
 import { WeakList } from '../weak-list.js';
 
-/** What a session looks like from outside. The object stays the same until something in it changes. */
+/** The state of a session, as `getSnapshot()` returns it. The object stays the same until something in it changes. */
 export interface SessionSnapshot {
   /**
    * `unknown`: the store has not answered yet, or nothing is stored and `refresh` has not yet been asked who is signed in.
    * `expired`: the refresh token was refused, and nobody has signed in since.
    */
   readonly status: 'unknown' | 'signed-out' | 'signed-in' | 'expired';
+  /** Whether a refresh is under way. */
   readonly refreshing: boolean;
   /** Epoch ms. undefined if the server did not say. */
   readonly expiresAt: number | undefined;

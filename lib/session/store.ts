@@ -5,6 +5,7 @@ const CREATE: unique symbol = Symbol.for('axios-attach-auth.SessionStore') as ne
 
 /** Where a session is kept. Opaque: made by webStorageStore(), fileStore(), redisStore(), memoryStore() or tokenStore(). */
 export interface SessionStore {
+  /** @hidden */
   readonly [CREATE]: (deps: never) => unknown;
 }
 

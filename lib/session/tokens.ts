@@ -5,8 +5,11 @@ import { ownValue, withoutPrototype } from '../safe-read.js';
  * `accessToken` is empty until the first refresh of a session that began with a refresh token alone.
  */
 export interface Tokens {
+  /** The access token: visible ASCII. */
   readonly accessToken: string;
+  /** The refresh token, if there is one. */
   readonly refreshToken?: string;
+  /** Epoch ms; absent if unknown. */
   readonly expiresAt?: number;
 }
 

@@ -4,13 +4,17 @@ import { safeGet } from '../safe-read.js';
 
 /** As @aws-sdk's credential providers return them. */
 export interface AwsCredentials {
+  /** The access key id. */
   accessKeyId: string;
+  /** The secret access key. */
   secretAccessKey: string;
+  /** The session token of temporary credentials. */
   sessionToken?: string | undefined;
   /** Without one a function is called at every attempt. */
   expiration?: Date | undefined;
 }
 
+/** Returns credentials, as the providers of `@aws-sdk` do. `forceRefresh`: the last ones were refused. */
 export type AwsCredentialProvider = (options?: { forceRefresh?: boolean }) => MaybePromise<AwsCredentials>;
 
 export interface CredentialSource {

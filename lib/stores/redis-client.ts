@@ -10,8 +10,11 @@ interface Subscriber {
 
 /** The part of a client of `redis` (node-redis) 5 or later that is used: a single client, or one of a cluster or of sentinels. */
 export interface NodeRedisClient {
+  /** Runs a script. */
   eval(script: string, options: { keys: string[]; arguments: string[] }): Reply;
+  /** Tells a client of `redis` from one of `ioredis`. */
   evalSha: unknown;
+  /** Creates the connection that listens for changes. */
   duplicate(): Subscriber & {
     connect(): Reply;
     subscribe(channels: string[], listener: (message: string) => void): Reply;
@@ -22,9 +25,13 @@ export interface NodeRedisClient {
 
 /** The part of a client of `ioredis` 5 or later that is used, single or cluster. */
 export interface IoRedisClient {
+  /** Runs a script. */
   eval(script: string, keyCount: number, ...keysAndArguments: string[]): Reply;
+  /** Tells a client of `ioredis` from one of `redis`. */
   evalsha: unknown;
+  /** The same. */
   call: unknown;
+  /** Creates the connection that listens for changes. */
   duplicate(): Subscriber & {
     readonly status: string;
     connect(): Reply;

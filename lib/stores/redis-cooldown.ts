@@ -4,6 +4,7 @@ import { ownValue } from '../safe-read.js';
 import { redisOf, type RedisClient } from './redis-client.js';
 import { redisMessages } from './redis-messages.js';
 
+/** Options of {@link redisCooldown}. */
 export interface RedisCooldownOptions {
   /**
    * Names the limit, or the principal whose limits these are, such as `upstream` or `partner:42`. Machines with the same prefix

@@ -8,6 +8,7 @@ import { redisMessages } from './redis-messages.js';
 import { sharedStore, type SealOptions } from './shared-store.js';
 import { parseStored, type StoredSession, type TokenStore } from './token-store.js';
 
+/** Options of {@link redisStore}. */
 export interface RedisStoreOptions extends SealOptions {
   /**
    * In ms, 1000 to 60 000: how long the lock outlives its last renewal if Redis cannot tell whether the holder lives (its machine or network is

@@ -7,9 +7,13 @@ import { tokensOf, type Tokens } from '../session/tokens.js';
  * sign-out). `tokens: null` is a sign-out, which every holder of the store must see: it is written, not deleted.
  */
 export interface StoredSession {
+  /** The form of the stored session. */
   readonly version: 1;
+  /** Grows with every write. */
   readonly generation: number;
+  /** Grows whenever the principal changes. */
   readonly epoch: number;
+  /** null: signed out. */
   readonly tokens: Tokens | null;
 }
 
@@ -19,7 +23,7 @@ export interface StoredSession {
  * use the same refresh token again.
  */
 export interface TokenStore {
-  /** What is stored now; undefined: nothing is. */
+  /** Returns the stored session; undefined if nothing is stored. */
   load(): MaybePromise<StoredSession | undefined>;
   /** Stores `next` only while the stored generation is still `expected` (undefined: nothing stored). Returns whether it did. */
   compareAndSet(expected: number | undefined, next: StoredSession): MaybePromise<boolean>;
