@@ -372,7 +372,7 @@ export const sessionMutants = [
     ['bearer-options'],
     69,
     'tokens that arrive after a sign-out stay valid at the server',
-    '} else if (this._replaced.isOfOther) void revocation?.run(tokens);',
+    '} else if (this._replaced.isOfOther) void revoke?.(tokens);',
     '}',
   ),
 

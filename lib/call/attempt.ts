@@ -54,6 +54,7 @@ export class Attempt {
   /** A redirect fetched the response from another origin: it does not judge our credentials. */
   isForeign = false;
   error: unknown = undefined;
+  isTimeout = false;
   isDecided = false;
 
   constructor(
@@ -108,11 +109,13 @@ export class Attempt {
       applyUrl(hop, next.request, adapter.transport);
     };
     const redirects = { origin: request.origin, credentialHeaders, reauthorize, hasLeft: false };
+    const options = { config, copy, adapter, redirects, isRepeated: request.attempt > 1, isTimeout: false };
     try {
-      this.response = await send({ config, copy, adapter, redirects, isRepeated: request.attempt > 1 });
+      this.response = await send(options);
       return this.response;
     } catch (error) {
       this.error = error;
+      this.isTimeout = options.isTimeout;
       this.response = safeGet(error as Partial<AxiosError> | undefined, 'response');
       throw error;
     } finally {
