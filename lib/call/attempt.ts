@@ -2,7 +2,6 @@ import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axio
 import type { BareReason } from '../events.js';
 import { assertHeader } from '../http/header-values.js';
 import { readRefusal, type Refusal } from '../http/refusal.js';
-import { headerOf } from '../http/response-headers.js';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
@@ -129,7 +128,7 @@ export class Attempt {
     const { response, request, authorized } = this;
     if (!response || this.isForeign) return;
     if (authorized.length > 0) main.learnClock(response, request.origin);
-    if (response.status >= 400) this.refusal = readRefusal(response.status, (name) => headerOf(response, name), now);
+    if (response.status >= 400) this.refusal = readRefusal(response, now);
   }
 
   /** A scheme decides by itself which responses refuse its credentials. */
