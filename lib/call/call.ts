@@ -139,7 +139,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
         instance.claim(error, this);
       });
     attempt.readHeaders(principal.main, instance.clock.now());
-    pass.answered(attempt, status, instance.policy.isUnauthorized !== undefined || attempt.hasPredicate);
+    pass.answered(attempt, status);
   }
 
   private _adapt(config: Config): Promise<AxiosResponse> {
