@@ -169,6 +169,23 @@ test('detach() ends the subscription', async () => {
   expect(board.listeners.size).toBe(0);
 });
 
+test('closed limits of others are obeyed where there is no WeakRef', async () => {
+  const { WeakRef: original } = globalThis;
+  Reflect.deleteProperty(globalThis, 'WeakRef');
+  try {
+    const stage = new Stage();
+    const board = new Board(stage);
+    const { api, detach } = machine(stage, board.port());
+    await stage.outcome(api.get('/open/warm-up'));
+    for (const listener of board.listeners) listener('upstream', 10_000);
+    expect(await stage.outcome(api.get('/open/x'))).toMatchObject({ status: 200, attempts: 1 });
+    expect(stage.clock.monotonic()).toBeGreaterThanOrEqual(10_000);
+    detach();
+  } finally {
+    Object.assign(globalThis, { WeakRef: original });
+  }
+});
+
 function fail(): never {
   throw new Error('away');
 }
