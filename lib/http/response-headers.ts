@@ -3,7 +3,7 @@ import { nameIn } from './header-values.js';
 
 /** The lines of a response header, by its lower-case name; headers may be AxiosHeaders or what a mock made of them. */
 export function headersOf(response: object, name: string): string[] {
-  const headers = (safeGet(response, 'headers') ?? {});
+  const headers = safeGet(response, 'headers') ?? {};
   const value = ownValue(headers, name) ?? ownValue(headers, nameIn(headers, name) ?? '');
   return [value]
     .flat()
