@@ -108,18 +108,16 @@ export class RefreshRejectedError extends Error {
 /** Without a prototype, since a polluted one could turn it into an accessor; one for all, since making it takes the most time. */
 let descriptor: PropertyDescriptor | undefined;
 
-/** Sets a property that inspectors and serializers skip. A frozen target stays as it is. */
+/** Sets a property that inspectors and serializers skip, whatever it was before. A frozen target stays as it is. */
 export function hide(target: object, key: PropertyKey, value: unknown): void {
-  define(target, key, value, false);
-}
-
-/** Sets a property whatever it was before. Returns false if the target is frozen. */
-export function define(target: object, key: PropertyKey, value: unknown, enumerable: boolean): boolean {
-  descriptor ??= Object.assign(Object.create(null) as object, { writable: true, configurable: true });
-  Object.assign(descriptor, { value, enumerable });
-  const isDefined = Reflect.defineProperty(target, key, descriptor);
+  descriptor ??= Object.assign(Object.create(null) as object, {
+    writable: true,
+    configurable: true,
+    enumerable: false,
+  });
+  descriptor.value = value;
+  Reflect.defineProperty(target, key, descriptor);
   descriptor.value = undefined;
-  return isDefined;
 }
 
 /** An error, what it was caused by and what it gathers, as far as anybody would look. */

@@ -290,7 +290,7 @@ export const sessionMutants = [
     ['breaker'],
     23,
     'the breaker stays open although the token was accepted',
-    'this._accepted = generation;\n    this._isTripped = false;\n    this._delay.reset();',
+    'this._accepted = generation;\n    this._delay.reset();',
     'this._accepted = generation;',
   ),
   session(
@@ -372,7 +372,7 @@ export const sessionMutants = [
     ['bearer-options'],
     69,
     'tokens that arrive after a sign-out stay valid at the server',
-    '} else if (this._replaced.isOfOther) void revocation?.run(tokens);',
+    '} else if (this._replaced.isOfOther) void revoke?.(tokens);',
     '}',
   ),
 

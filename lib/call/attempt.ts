@@ -2,7 +2,6 @@ import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axio
 import type { BareReason } from '../events.js';
 import { assertHeader } from '../http/header-values.js';
 import { readRefusal, type Refusal } from '../http/refusal.js';
-import { headerOf } from '../http/response-headers.js';
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
@@ -54,6 +53,7 @@ export class Attempt {
   /** A redirect fetched the response from another origin: it does not judge our credentials. */
   isForeign = false;
   error: unknown = undefined;
+  isTimeout = false;
   isDecided = false;
 
   constructor(
@@ -108,11 +108,13 @@ export class Attempt {
       applyUrl(hop, next.request, adapter.transport);
     };
     const redirects = { origin: request.origin, credentialHeaders, reauthorize, hasLeft: false };
+    const options = { config, copy, adapter, redirects, isRepeated: request.attempt > 1, isTimeout: false };
     try {
-      this.response = await send({ config, copy, adapter, redirects, isRepeated: request.attempt > 1 });
+      this.response = await send(options);
       return this.response;
     } catch (error) {
       this.error = error;
+      this.isTimeout = options.isTimeout;
       this.response = safeGet(error as Partial<AxiosError> | undefined, 'response');
       throw error;
     } finally {
@@ -126,7 +128,7 @@ export class Attempt {
     const { response, request, authorized } = this;
     if (!response || this.isForeign) return;
     if (authorized.length > 0) main.learnClock(response, request.origin);
-    if (response.status >= 400) this.refusal = readRefusal(response.status, (name) => headerOf(response, name), now);
+    if (response.status >= 400) this.refusal = readRefusal(response, now);
   }
 
   /** A scheme decides by itself which responses refuse its credentials. */

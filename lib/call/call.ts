@@ -93,7 +93,13 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
           // Once the throttle opens again, a signature or token may be too old.
           if (this.pass.isClosed(attempt)) continue;
         }
-        return await this._transmit(attempt, { config, copy, adapter });
+        const sending = { config, copy, adapter };
+        this._begin(attempt, sending);
+        try {
+          return await attempt.transmit(sending);
+        } finally {
+          if (attempt.response) this._read(attempt, attempt.response);
+        }
       }
     } catch (error) {
       const failure = this.inContext(error);
@@ -116,8 +122,8 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     return new Attempt(this.requestOf(copy, destination.origin), schemes, bare);
   }
 
-  /** Sends an attempt whose headers are written, and reads the clock and the limits of its response. */
-  private async _transmit(attempt: Attempt, sending: Sending): Promise<AxiosResponse> {
+  /** An attempt whose headers are written is about to be sent. */
+  private _begin(attempt: Attempt, sending: Sending): void {
     const { instance, principal } = this;
     this.bare = attempt.prepare(sending, principal.main);
     // exchangeOf() finds the call of the copy by this adapter. If the copy is sent through it, _adapt() calls the real one.
@@ -125,13 +131,9 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     this._sending = sending;
     this.last = attempt;
     if (++this.attempts === 1) instance.countCall(attempt.request.origin);
-    try {
-      return await attempt.transmit(sending);
-    } finally {
-      if (attempt.response) this._read(attempt, attempt.response);
-    }
   }
 
+  /** Reads the clock and the limits of a response. */
   private _read(attempt: Attempt, { status }: AxiosResponse): void {
     const { instance, principal, pass, _dispatched: config } = this;
     if (config)
@@ -139,7 +141,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
         instance.claim(error, this);
       });
     attempt.readHeaders(principal.main, instance.clock.now());
-    pass.answered(attempt, status, instance.policy.isUnauthorized !== undefined || attempt.hasPredicate);
+    pass.answered(attempt, status);
   }
 
   private _adapt(config: Config): Promise<AxiosResponse> {

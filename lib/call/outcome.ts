@@ -7,7 +7,6 @@ import { isThrottled, type Outcome } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import { FINAL_CODE } from '../transport/platform.node.js';
-import { isTimeout } from '../transport/send.js';
 import type { Attempt } from './attempt.js';
 import type { Call } from './call.js';
 
@@ -85,7 +84,7 @@ function outcomeOf(attempt: Attempt, isRefusal: boolean): Outcome {
   }
   // An opaque origin cannot be reached; do not retry.
   if (request.origin === 'null' || safeGet(error, 'isAxiosError') !== true) return { kind: 'final' };
-  if (isTimeout(error)) return { kind: 'timeout' };
+  if (attempt.isTimeout) return { kind: 'timeout' };
   return { kind: chainOf(error).some(isFinal) ? 'final' : 'network' };
 }
 

@@ -86,7 +86,7 @@ export class ThrottlePass implements QueuedCall {
   }
 
   /** Reports a response, unless a limit may have refused it and a predicate decides whether it did: see {@link report}. */
-  answered(attempt: Attempt, status: number, hasPredicate: boolean): void {
+  answered(attempt: Attempt, status: number): void {
     if (!isThrottling(status, attempt.refusal?.retryAfterMs)) {
       this.release(status < 500 ? 'granted' : 'ended');
       return;
@@ -95,6 +95,7 @@ export class ThrottlePass implements QueuedCall {
     this._permit = undefined;
     attempt.mayBeLimited = true;
     // An earlier handler may swallow the response: then it is never classified, and other calls wait for the permit.
+    const hasPredicate = this._call.instance.policy.isUnauthorized !== undefined || attempt.hasPredicate;
     if (attempt.permit && !hasPredicate) this.report(attempt, true);
   }
 

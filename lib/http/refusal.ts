@@ -1,5 +1,6 @@
 import { parseServed } from './http-date.js';
-import { readRateLimit, type HeaderLookup } from './rate-limit.js';
+import { readRateLimit } from './rate-limit.js';
+import { dateOf, headerOf } from './response-headers.js';
 import { parseRetryAfter } from './retry-after.js';
 
 /** What a refused response says of when it may be sent again. */
@@ -15,8 +16,10 @@ export interface Refusal {
 }
 
 /** Reads the headers of a response. Instants are measured against its own Date, unless it comes from a cache (Age). */
-export function readRefusal(status: number, header: HeaderLookup, now: number): Refusal {
-  const date = header('age') === undefined ? header('date') : undefined;
+export function readRefusal(response: { readonly status: number }, now: number): Refusal {
+  const { status } = response;
+  const header = (name: string): string | undefined => headerOf(response, name);
+  const date = dateOf(response);
   const retryAfterMs = parseRetryAfter(header('retry-after'), { now, date });
   if (status !== 429) return { status, retryAfterMs };
   const limit = readRateLimit(header, (date === undefined ? undefined : parseServed(date, now)) ?? now);

@@ -1,10 +1,9 @@
-import type { AxiosResponse } from 'axios';
 import { ownValue, safeGet } from '../safe-read.js';
 import { nameIn } from './header-values.js';
 
 /** The lines of a response header, by its lower-case name; headers may be AxiosHeaders or what a mock made of them. */
-export function headersOf(response: AxiosResponse, name: string): string[] {
-  const headers = (safeGet(response, 'headers') ?? {}) as object;
+export function headersOf(response: object, name: string): string[] {
+  const headers = safeGet(response, 'headers') ?? {};
   const value = ownValue(headers, name) ?? ownValue(headers, nameIn(headers, name) ?? '');
   return [value]
     .flat()
@@ -13,7 +12,12 @@ export function headersOf(response: AxiosResponse, name: string): string[] {
 }
 
 /** The same in one line, as RFC 9110 §5.3 joins them. */
-export function headerOf(response: AxiosResponse, name: string): string | undefined {
+export function headerOf(response: object, name: string): string | undefined {
   const lines = headersOf(response, name);
   return lines.length > 0 ? lines.join(', ') : undefined;
+}
+
+/** The Date header, unless the response comes from a cache (Age). */
+export function dateOf(response: object): string | undefined {
+  return headerOf(response, 'age') === undefined ? headerOf(response, 'date') : undefined;
 }

@@ -2,7 +2,7 @@ import type { AxiosResponse } from 'axios';
 import { check, checkFunctions } from '../check.js';
 import type { Clock } from '../clock.js';
 import { skewOf } from '../http/http-date.js';
-import { headerOf } from '../http/response-headers.js';
+import { dateOf } from '../http/response-headers.js';
 import { isObject, safeGet } from '../safe-read.js';
 import { Throttle } from '../throttle/throttle.js';
 import type { Session } from '../session/session.js';
@@ -62,7 +62,7 @@ export class SchemeState {
   /** Reads the server's clock from its first response, and from every refusal. */
   learnClock(response: AxiosResponse, origin: string): void {
     if (this._skews.has(origin) && response.status < 400) return;
-    const date = headerOf(response, 'age') === undefined ? headerOf(response, 'date') : undefined;
+    const date = dateOf(response);
     const skewMs = date === undefined ? undefined : skewOf(date, this._clock.now());
     if (this._skews.size >= MAX_ORIGINS) this._skews.clear();
     this._skews.set(origin, skewMs ?? this._skews.get(origin) ?? 0);
@@ -105,11 +105,8 @@ function stateOf(given: unknown, clock: Clock): SchemeState {
 
 function assertScheme(given: unknown): asserts given is AuthScheme {
   check(typeof safeGet(given, 'authorize') === 'function', 'scheme', A_SCHEME, given);
-  checkFunctions({
-    'scheme.onChallenge': safeGet(given, 'onChallenge'),
-    'scheme.isRefusal': safeGet(given, 'isRefusal'),
-    'scheme.onAnswer': safeGet(given, 'onAnswer'),
-  });
+  for (const name of ['onChallenge', 'isRefusal', 'onAnswer'])
+    checkFunctions({ [`scheme.${name}`]: safeGet(given, name) });
   const headers = safeGet(given, 'credentialHeaders') ?? [];
   const areNames = Array.isArray(headers) && headers.every((name) => typeof name === 'string');
   check(areNames, 'scheme.credentialHeaders', 'an array of names', headers);

@@ -47,7 +47,6 @@ export class CircuitBreaker {
   private readonly _endpoints = new Map<string, { readonly delay: GrowingDelay; generation: number }>();
   /** When the last refreshes were found useless, oldest first. */
   private _useless: number[] = [];
-  private _isTripped = false;
   private _accepted = -1;
   private _refreshed = -1;
   private _refused = -1;
@@ -55,15 +54,11 @@ export class CircuitBreaker {
 
   constructor(private readonly _clock: Clock) {}
 
-  get state(): 'closed' | 'open' | 'half-open' {
-    return this._delay.remainingMs(this._clock.monotonic()) > 0 ? 'open' : this._isTripped ? 'half-open' : 'closed';
-  }
-
   /** Whether a refresh for a refusal by this endpoint is paused. Without one: whether all refreshes are. */
   isPaused(endpoint?: Endpoint): boolean {
-    if (this.state === 'open') return true;
-    if (!endpoint) return false;
     const now = this._clock.monotonic();
+    if (this._delay.remainingMs(now) > 0) return true;
+    if (!endpoint) return false;
     const delayMs = this._endpoints.get(nameOf(endpoint))?.delay.remainingMs(now) ?? 0;
     return this._uselessMs(now) + delayMs > 0;
   }
@@ -84,14 +79,12 @@ export class CircuitBreaker {
     if (generation !== this._refreshed || generation === this._accepted || generation === this._refused)
       return pausedMs;
     this._refused = generation;
-    this._isTripped = true;
     this._delay.begin(now);
     return this._delay.remainingMs(now);
   }
 
   /** The app has signed in, updated or refreshed. */
   reset(): void {
-    this._isTripped = false;
     this._delay.reset();
     this._endpoints.clear();
     this._useless = [];
@@ -101,7 +94,6 @@ export class CircuitBreaker {
     if (this._endpoints.size > 0) this._endpoints.delete(nameOf(endpoint));
     if (generation === this._accepted) return;
     this._accepted = generation;
-    this._isTripped = false;
     this._delay.reset();
   }
 

@@ -24,7 +24,7 @@ export interface RefreshDeps {
   readonly state: SessionState;
   readonly observers: SessionObservers;
   readonly breaker: CircuitBreaker;
-  readonly revocation: Revocation | undefined;
+  readonly revoke: Revocation | undefined;
   readonly memory: RefreshMemory;
 }
 
@@ -38,4 +38,8 @@ export interface RefreshMemory {
   dead: { readonly refreshToken: string; readonly status: number | undefined } | undefined;
   /** The refresh token that a 2xx without a usable token may have spent. */
   spent: string | undefined;
+}
+
+export function noMemory(): RefreshMemory {
+  return { isCalling: false, refusedGeneration: -1, dead: undefined, spent: undefined };
 }

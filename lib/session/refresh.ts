@@ -75,7 +75,7 @@ export class Refresh {
   }
 
   principalChanged(): void {
-    if (!this._deps.revocation) this._request?.abort();
+    if (!this._deps.revoke) this._request?.abort();
     this._end(errors.sessionChanged());
   }
 
@@ -123,12 +123,12 @@ export class Refresh {
   }
 
   private async _store(tokens: Tokens): Promise<undefined> {
-    const { observers, breaker, revocation, state } = this._deps;
+    const { observers, breaker, revoke, state } = this._deps;
     this._enters('storing');
     if (await this._replaced.store(tokens)) {
       if (this._reason === 'rejected' || this._reason === 'expiring') breaker.refreshed(state.generation);
       observers.emit({ type: 'refreshed', generation: state.generation });
-    } else if (this._replaced.isOfOther) void revocation?.run(tokens);
+    } else if (this._replaced.isOfOther) void revoke?.(tokens);
   }
 
   /** Resolves with true when the next send may follow. Else the refresh is done. */

@@ -5,33 +5,20 @@ import { classify } from './refresh-failure.js';
 import type { SessionObservers } from './snapshot.js';
 import type { Tokens } from './tokens.js';
 
-/** Tells the server about sessions that have ended, as far as it can be reached. */
-export class Revocation {
-  constructor(
-    private readonly _revoke: RevokeFunction,
-    private readonly _clock: Clock,
-    private readonly _observers: SessionObservers,
-  ) {}
+/** Tells the server that a session has ended. Best effort: a failure is an event and nothing more. */
+export type Revocation = (tokens: Tokens) => Promise<void>;
 
-  /** Best effort: a failure is an event and nothing more. */
-  async run(tokens: Tokens): Promise<void> {
+export function revocation(revoke: RevokeFunction, clock: Clock, observers: SessionObservers): Revocation {
+  return async (tokens) => {
     const controller = new AbortController();
-    const cancel = alarm(
-      this._clock,
-      REQUEST_LIMIT_MS,
-      () => {
-        controller.abort();
-      },
-      'idle',
-    );
+    const cancel = alarm(clock, REQUEST_LIMIT_MS, controller.abort.bind(controller, undefined), 'idle');
     try {
-      const client = refreshClient(this._observers.anyClient.client);
-      await this._revoke({ tokens, client, signal: controller.signal });
+      await revoke({ tokens, client: refreshClient(observers.anyClient.client), signal: controller.signal });
     } catch (error) {
-      const { code, status } = classify(error, { reason: 'manual', now: this._clock.now() });
-      this._observers.emit({ type: 'revoke-failed', code, ...(status !== undefined && { status }) });
+      const { code, status } = classify(error, { reason: 'manual', now: clock.now() });
+      observers.emit({ type: 'revoke-failed', code, ...(status !== undefined && { status }) });
     } finally {
       cancel();
     }
-  }
+  };
 }

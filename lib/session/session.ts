@@ -2,9 +2,9 @@ import type { Clock } from '../clock.js';
 import type { AuthError } from '../errors.js';
 import { whenReady, type MaybePromise } from '../maybe-promise.js';
 import { CircuitBreaker, type Endpoint } from './circuit-breaker.js';
-import type { RefreshMemory, SessionOptions } from './refresh-deps.js';
+import { noMemory, type SessionOptions } from './refresh-deps.js';
 import { Refresher } from './refresher.js';
-import { Revocation } from './revocation.js';
+import { revocation, type Revocation } from './revocation.js';
 import { SessionCall, type SentToken, type SessionAnswer, type SessionRequest } from './session-call.js';
 import { sessionChanged, sessionExpired } from './session-errors.js';
 import { MemoryState, type SessionChange, type SessionState, type SessionStateDeps } from './session-state.js';
@@ -17,14 +17,9 @@ export class Session {
   readonly state: SessionState;
   private readonly _observers: SessionObservers;
   private readonly _breaker: CircuitBreaker;
-  private readonly _revocation: Revocation | undefined;
+  private readonly _revoke: Revocation | undefined;
   private readonly _refresher: Refresher;
-  private readonly _memory: RefreshMemory = {
-    isCalling: false,
-    refusedGeneration: -1,
-    dead: undefined,
-    spent: undefined,
-  };
+  private readonly _memory = noMemory();
   private _sent: SentToken | undefined = undefined;
   /** Calls that did not begin here: a scheme of the app's own passes its requests on. */
   private readonly _foreignCalls = new WeakMap<object, SessionCall>();
@@ -37,14 +32,17 @@ export class Session {
     const clock = _clock;
     const breaker = (this._breaker = new CircuitBreaker(clock));
     const observers = (this._observers = new SessionObservers(() => this.state.follow()));
-    const revocation = (this._revocation = revoke && new Revocation(revoke, clock, observers));
+    this._revoke = revoke && revocation(revoke, clock, observers);
     const emit = observers.emit.bind(observers);
     const deps: SessionStateDeps = { clock, initial, emit, changed: this._changed.bind(this) };
     const state = (this.state = store ? stateIn(store, deps) : new MemoryState(deps));
     const memory = this._memory;
-    this._refresher = new Refresher({ clock, options: _options, state, observers, breaker, revocation, memory }, () => {
-      this._publish();
-    });
+    this._refresher = new Refresher(
+      { clock, options: _options, state, observers, breaker, memory, revoke: this._revoke },
+      () => {
+        this._publish();
+      },
+    );
     this._publish();
   }
 
@@ -132,7 +130,7 @@ export class Session {
   async change(change: 'updated' | 'principal', tokens: Tokens | null): Promise<void> {
     this._refresher.reset();
     const replaced = await this.state.change(change, tokens);
-    if (change === 'principal' && !tokens && replaced) void this._revocation?.run(replaced);
+    if (change === 'principal' && !tokens && replaced) void this._revoke?.(replaced);
   }
 
   /** Why the call must not be sent any more: its principal has signed out, or another one has signed in. */

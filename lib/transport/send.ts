@@ -17,6 +17,8 @@ export interface SendOptions {
   readonly adapter: ResolvedAdapter;
   readonly redirects: Redirects;
   readonly isRepeated: boolean;
+  /** Set if the attempt has failed for that reason, whatever code its caller sees. */
+  isTimeout: boolean;
 }
 
 /** Sends one attempt. The adapter gets the copy with the credentials; the response or error gets the call's own config back. */
@@ -91,13 +93,6 @@ function showsHeaders(request: unknown): boolean {
   return safeGet(request, 'getHeader') !== undefined || safeGet(request, 'headers') !== undefined;
 }
 
-const TIMEOUT = Symbol('timeout');
-
-/** Returns whether an error is a timeout, whatever code its caller sees. */
-export function isTimeout(error: unknown): boolean {
-  return ownValue(error, TIMEOUT) === true;
-}
-
 function errorWithOwnConfig(error: unknown, options: SendOptions): unknown {
   const { config, adapter } = options;
   const chain = chainOf(error);
@@ -111,7 +106,7 @@ function errorWithOwnConfig(error: unknown, options: SendOptions): unknown {
   }
   const [failure] = chain;
   if (!failure || safeGet(failure, 'code') !== 'ETIMEDOUT') return error;
-  hide(failure, TIMEOUT, true);
+  options.isTimeout = true;
   const message = String(safeGet(failure, 'message'));
   const isClarified = message.startsWith('timeout') || message === config.timeoutErrorMessage;
   const isAsked = adapter.transport === 'fetch' || config.transitional?.clarifyTimeoutError === true;
