@@ -225,6 +225,7 @@ describe('nonces', () => {
     expect(api.sends).toBe(4);
   });
 
+  // F29
   test.each([true, false])('an expired nonce costs one more send (stale said: %s)', async (saysStale) => {
     await start({ saysStale });
     await api.get('/');

@@ -24,6 +24,7 @@ describe('an early refresh', () => {
     expect(stage.reasons).toEqual(['expiring', 'expiring']);
   });
 
+  // F21
   test('that is refused for good ends the session only when its token is no good any more', async () => {
     const refresh = jest.fn(() => Promise.resolve(null));
     const { stage, scheme } = Stage.with({ expiresIn: 1000, bearer: { refreshAheadMs: 30_000, refresh } });
@@ -83,6 +84,30 @@ describe('an early refresh', () => {
       expect(stage.tokens.refreshes).toBe(1);
     },
   );
+
+  // F43
+  test('begins at another instant in each holder, so that holders of tokens of one age do not all refresh at once', async () => {
+    const stage = new Stage();
+    stage.tokens.expiresIn = 3_600;
+    const apis = times(20, (user) => {
+      const scheme = stage.bearer({ tokens: stage.tokens.issue(`user${String(user)}`) });
+      scheme.getSnapshot();
+      const api = stage.instance();
+      stage.attach({ scheme }, api);
+      return api;
+    });
+    const refreshesAt = async (aheadMs: number): Promise<number> => {
+      await stage.clock.advance(3_600_000 - aheadMs - stage.clock.monotonic());
+      await stage.outcomes(apis.map((api) => api.get('/item')));
+      await stage.clock.advance(100);
+      return stage.tokens.refreshes;
+    };
+    expect(await refreshesAt(60_100)).toBe(0);
+    const early = await refreshesAt(57_000);
+    expect(early).toBeGreaterThan(3);
+    expect(early).toBeLessThan(17);
+    expect(await refreshesAt(53_900)).toBe(20);
+  });
 
   test('a token that lives shorter than refreshAheadMs is not refreshed at every call', async () => {
     const { stage } = Stage.with({ expiresIn: 60, bearer: { refreshAheadMs: 300_000 } });

@@ -201,6 +201,7 @@ onPosix('permissions', () => {
     expect([folder, join(folder, 'a'), join(folder, 'a', 'b')].map(modeOf)).toEqual(['755', '700', '700']);
   });
 
+  // F95
   test.each([0o640, 0o604, 0o644, 0o620, 0o602, 0o660, 0o666, 0o610])(
     'a file with mode %o is refused, and stays as it is',
     async (mode) => {
@@ -225,6 +226,7 @@ onPosix('permissions', () => {
   });
 });
 
+// F95
 onPosix('a path that cannot be trusted', () => {
   test('a symlink is refused, and what it points to is neither read nor written', async () => {
     const target = join(folder, 'elsewhere.json');

@@ -158,7 +158,7 @@ export class AttachedInstance implements SessionMember {
       events?.stop();
       sharing?.stop();
     }
-    for (const observers of this._observed.live()) observers.left();
+    for (const observers of this._observed.live()) observers.attached();
   }
 
   private _join({ main: { session } }: Principal): void {

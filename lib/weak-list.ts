@@ -5,22 +5,21 @@ interface Reference<T> {
 /** Does not keep its members alive, except in old engines without WeakRef. */
 export class WeakList<T extends object> {
   private _references: Reference<T>[] = [];
-  private _pruneAt = 1;
 
-  /** Returns the members, and removes those that `isKept` refuses. */
-  live(isKept: (member: T) => boolean = () => true): T[] {
+  /** Returns the members, and removes those that are gone. */
+  live(isGone?: (member: T) => boolean): T[] {
     const live: T[] = [];
     this._references = this._references.filter((reference) => {
       const member = reference.deref();
-      return member && isKept(member) && live.push(member);
+      return member && !isGone?.(member) && live.push(member);
     });
     return live;
   }
 
   add(member: T): void {
-    this._references.push(weakly(member));
-    // Collected members leave a reference. These are removed whenever the list has doubled.
-    if (this._references.length > this._pruneAt) this._pruneAt = 2 * this.live().length;
+    const size = this._references.push(weakly(member));
+    // Collected members leave a reference. These are removed at each power of two.
+    if ((size & (size - 1)) === 0) this.live();
   }
 }
 

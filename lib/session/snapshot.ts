@@ -64,25 +64,20 @@ export class SessionObservers extends Snapshots {
 
   /** That of the instance that was attached first. */
   get anyClient(): ClientProvider {
-    return this._live()[0] ?? { client: undefined };
+    return this.attached()[0] ?? { client: undefined };
   }
 
   emit(event: EventBody): void {
-    for (const instance of this._live()) instance.emit(event);
+    for (const instance of this.attached()) instance.emit(event);
   }
 
   principalChanged(): void {
-    for (const instance of this._live()) instance.principalChanged();
+    for (const instance of this.attached()) instance.principalChanged();
   }
 
   join(instance: SessionMember): void {
     this._instances.add(instance);
     this._unfollow ??= this._follow();
-  }
-
-  /** An instance was detached. */
-  left(): void {
-    this._live();
   }
 
   /**
@@ -93,7 +88,7 @@ export class SessionObservers extends Snapshots {
     if (typeof FinalizationRegistry !== 'function') return;
     this._registry = new FinalizationRegistry(() => {
       this._instances = new WeakList();
-      this.left();
+      this.attached();
     });
     this._registry.register(owner, undefined);
   }
@@ -103,17 +98,18 @@ export class SessionObservers extends Snapshots {
     this._unfollow ??= this._follow();
     return () => {
       leave();
-      this.left();
+      this.attached();
     };
   }
 
-  private _live(): SessionMember[] {
-    const live = this._instances.live(({ isDetached }) => !isDetached);
-    if (live.length + this._listeners.size === 0) {
+  /** Returns the attached instances. Stops following the store if there are none, and no listeners. */
+  attached(): SessionMember[] {
+    const attached = this._instances.live(({ isDetached }) => isDetached);
+    if (attached.length + this._listeners.size === 0) {
       this._unfollow?.();
       this._unfollow = undefined;
     }
-    return live;
+    return attached;
   }
 }
 
