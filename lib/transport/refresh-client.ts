@@ -27,15 +27,19 @@ export function refreshClient(instance: AxiosInstance | undefined, log: Received
     timeout: 0,
     validateStatus: is2xx,
   });
-  // A later request, say for a profile, does not undo that the server issued tokens.
+  // A later request, say for a profile, does not undo that the server issued tokens. Metadata (RFC 8615) spends no token.
   const receive = (response: AxiosResponse | undefined): void => {
     const { received } = log;
-    if (response && !(received && is2xx(received.status) && !/^(?:get|head)$/i.test(received.config.method ?? '')))
+    if (
+      response &&
+      !response.config.url?.includes('.well-known') &&
+      !(received && is2xx(received.status) && !/^(?:get|head)$/i.test(received.config.method ?? ''))
+    )
       log.received = response;
   };
   client.interceptors.request.use((config) => {
-    // Metadata that was fetched first says nothing about the request for tokens.
-    if (log.received && /^(?:get|head)$/i.test(log.received.config.method ?? '')) delete log.received;
+    // What was fetched first says nothing about the request for tokens.
+    if (/^(?:get|head)$/i.test(log.received?.config.method ?? '')) delete log.received;
     return config;
   });
   client.interceptors.response.use(
