@@ -43,7 +43,16 @@ export async function createApp({ redis, issuer, clientId, clientSecret, apiUrl,
   return { app, detach };
 }
 
+/** The host may have cookies of other apps, in any form. */
 function cookiesOf({ headers }) {
-  const pairs = (headers.cookie ?? '').split('; ').map((pair) => pair.split('='));
-  return Object.fromEntries(pairs.map(([name, value = '']) => [name, decodeURIComponent(value)]));
+  const pairs = (headers.cookie ?? '').split('; ').map((pair) => /^([^=]*)=?(.*)$/s.exec(pair).slice(1));
+  return Object.fromEntries(pairs.map(([name, value]) => [name, decoded(value)]));
+}
+
+function decoded(value) {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
 }
