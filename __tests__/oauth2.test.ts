@@ -380,6 +380,18 @@ describe('discovery', () => {
     expect(urls(server)).toEqual([...expected, '/t']);
   });
 
+  test.each(['post', 'head'])('is a GET on an instance whose default method is %s', async (method) => {
+    const server = await start(
+      documents({
+        '/.well-known/openid-configuration': (origin) => [200, { issuer: origin, token_endpoint: `${origin}/t` }],
+        '/t': token,
+      }),
+    );
+    const grant = refreshTokenGrant({ issuer: server.origin, clientId: 'app' });
+    await grant(contextOf(axios.create({ method })));
+    expect(server.seen.map(({ method: sent }) => sent)).toEqual(['GET', 'POST']);
+  });
+
   test('repeats a fetch that failed', async () => {
     let isUp = false;
     const server = await start(
@@ -401,20 +413,29 @@ describe('discovery', () => {
     expect(error).toMatchObject({ status: 200, response: { data: '<' } });
   });
 
-  const misconfigured: [string, number, (origin: string) => unknown][] = [
+  const misconfigured: [string, number, (origin: string) => unknown, string][] = [
     [
       'names another issuer (RFC 8414 §3.3)',
       200,
       (origin) => ({ issuer: `${origin}/`, token_endpoint: `${origin}/t` }),
+      'the metadata of ORIGIN (status 200) names ORIGIN/',
     ],
-    ['has no issuer', 200, (origin) => ({ token_endpoint: `${origin}/t` })],
-    ['is no document', 200, () => 'hello'],
-    ['is not there', 404, () => ({})],
-    ['is refused', 401, () => ({})],
+    ['has no issuer', 200, (origin) => ({ token_endpoint: `${origin}/t` }), '(status 200) names none'],
+    ['is no document', 200, () => 'hello', '(status 200) names none'],
+    ['is not there', 404, () => ({}), 'the metadata of ORIGIN (status 404) names none'],
+    ['is refused', 401, () => ({}), 'the metadata of ORIGIN (status 401) names none'],
+    ['has no token endpoint', 200, (origin) => ({ issuer: origin }), 'The token_endpoint of ORIGIN takes'],
+    ['has a relative token endpoint', 200, (origin) => ({ issuer: origin, token_endpoint: '/t' }), 'ORIGIN takes'],
+    [
+      'has a token endpoint without TLS',
+      200,
+      (origin) => ({ issuer: origin, token_endpoint: 'http://as.example/t' }),
+      'The token_endpoint of ORIGIN takes https',
+    ],
   ];
   test.each(misconfigured)(
-    'metadata that %s is a configuration error: the session is kept',
-    async (_, status, body) => {
+    'metadata that %s is a configuration error: the session is kept, and the message says what to correct',
+    async (_, status, body, message) => {
       const server = await start((seen, response, request) => {
         if (seen.url.startsWith('/.well-known')) reply(response, status, body(`http://${request.headers.host!}`));
         else reply(response, 401);
@@ -425,7 +446,9 @@ describe('discovery', () => {
       });
       const api = axios.create({ baseURL: server.origin });
       attachAuth(api, { scheme: session });
-      expect(((await failureOf(api.get('/me'))) as AuthError).code).toBe('ERR_AUTH_REFRESH_FAILED');
+      const error = (await failureOf(api.get('/me'))) as AuthError;
+      expect(error.code).toBe('ERR_AUTH_REFRESH_FAILED');
+      expect(error.message).toContain(message.replaceAll('ORIGIN', server.origin));
       expect(session.getSnapshot().status).toBe('signed-in');
       expect(urls(server)).toEqual(['/me', '/.well-known/openid-configuration']);
     },
@@ -518,6 +541,28 @@ describe('a failure', () => {
   });
 });
 
+describe('a dead refresh token in the words of', () => {
+  const answers: [string, number, object][] = [
+    ['RFC 6749', 400, { error: 'invalid_grant' }],
+    [
+      'GitHub',
+      200,
+      { error: 'bad_refresh_token', error_description: 'The refresh token passed is incorrect or expired.' },
+    ],
+    ['Slack', 200, { ok: false, error: 'invalid_refresh_token' }],
+  ];
+  test.each(answers)('%s ends the session', async (_, status, body) => {
+    const server = await start((seen, response) =>
+      seen.url === '/token' ? reply(response, status, body) : reply(response, 401),
+    );
+    const session = bearer({ tokens: { refreshToken: 'r1' }, refresh: refreshTokenGrant(optionsFor(server)) });
+    const api = axios.create({ baseURL: server.origin });
+    attachAuth(api, { scheme: session });
+    expect(((await failureOf(api.get('/me'))) as AuthError).code).toBe('ERR_AUTH_SESSION_EXPIRED');
+    expect(session.getSnapshot().status).toBe('expired');
+  });
+});
+
 describe('revocation', () => {
   const tokens: Tokens = { accessToken: 'a1', refreshToken: 'r1' };
   const revoke = (server: Recorder, given = tokens): Promise<unknown> =>
@@ -591,6 +636,15 @@ describe('token_type', () => {
     expect(await grantFor(type, false)).toMatchObject({ access_token: 'a' });
   });
 
+  test.each(['mac', 'PoP'])('%s is refused: bearer() would send a token that is bound to a key', async (type) => {
+    await expect(grantFor(type, false)).rejects.toThrow('token_type that does not fit');
+  });
+
+  // Apigee, Slack, RFC 8693
+  test.each(['BearerToken', 'bot', 'JWT', 'N_A'])('%s is accepted: names vary', async (type) => {
+    expect(await grantFor(type, false)).toMatchObject({ access_token: 'a' });
+  });
+
   // F28
   test('a nonce that the server requires costs one more request, with a new proof and a new client assertion', async () => {
     const nonces: unknown[] = [];
@@ -622,6 +676,15 @@ describe('token_type', () => {
 });
 
 describe('onTokens', () => {
+  test('receives a copy: what the app deletes from it is not lost', async () => {
+    const server = await start(ok);
+    const onTokens = (document: Record<string, unknown>): void => {
+      delete document['access_token'];
+    };
+    const grant = refreshTokenGrant(optionsFor(server, { onTokens }));
+    expect(await grant(contextOf())).toMatchObject({ access_token: 'fresh' });
+  });
+
   test('receives what the session does not keep', async () => {
     const server = await start(ok);
     const onTokens = jest.fn();

@@ -272,6 +272,16 @@ describe('a refresh that fails', () => {
       },
     ],
     [
+      'its client, with Basic, accepted and thrown',
+      async ({ client, refreshToken }) => {
+        const { data } = await client.post<never>('/token', asForm(refreshToken), {
+          auth: { username: 'id', password: SECRET },
+          validateStatus: () => true,
+        });
+        throw Object.assign(new Error(JSON.stringify(data)), { status: 422 });
+      },
+    ],
+    [
       'plain axios',
       async ({ client, refreshToken }) =>
         (await axios.post<never>(`${String(client.defaults.baseURL)}/token`, asForm(refreshToken))).data,
@@ -292,5 +302,22 @@ describe('a refresh that fails', () => {
     expect(error.message).toContain('invalid_request');
     expect(inspect(error, { depth: Infinity })).not.toContain(CANARY);
     expectRedacted(error.cause);
+  });
+
+  test("its cause keeps the server's error code and description", async () => {
+    const server = await start(({ url }, response) => {
+      if (url === '/token')
+        reply(response, 401, { error: 'invalid_client', error_description: 'The client secret has expired' });
+      else reply(response, 401);
+    });
+    const api = axios.create({ baseURL: server.origin });
+    const refresh: NonNullable<BearerOptions['refresh']> = async ({ client, refreshToken }) =>
+      (await client.post<never>('/token', asForm(refreshToken))).data;
+    attachAuth(api, { scheme: bearer({ tokens: { refreshToken: REFRESH }, refresh }) });
+    const { cause } = (await failureOf(api.get('/x'))) as AuthError;
+    expect((cause as AxiosError).response?.data).toEqual({
+      error: 'invalid_client',
+      error_description: 'The client secret has expired',
+    });
   });
 });

@@ -147,16 +147,17 @@ function grant<T extends GrantOptions, F extends Form | null>(
     const response = await post(context, form);
     const document = documentOf(response);
     const token = ownValue(document, 'access_token') ?? ownValue(document, 'accessToken');
-    const isBound = /^dpop$/i.test(String(ownValue(document, 'token_type')));
+    const type = String(ownValue(document, 'token_type')).toLowerCase();
     const problem = !isSuccess(response)
       ? 'refused the request'
       : typeof token !== 'string'
         ? 'sent no access_token'
-        : isBound !== Boolean(dpop) && 'sent a token_type that does not fit `dpop`';
+        : // A token that is bound to a key. Other names vary, and mean Bearer.
+          (dpop ? type !== 'dpop' : /^(?:dpop|mac|pop)$/.test(type)) && 'sent a token_type that does not fit `dpop`';
     if (problem) throw responseError(`${name}(): the token endpoint ${problem}`, response);
     // The tokens must not be lost by what the app does with a copy.
     new Promise((resolve) => {
-      resolve(onTokens?.(document));
+      resolve(onTokens?.({ ...document }));
     }).catch(() => undefined);
     return document as TokenResponse;
   };

@@ -37,7 +37,7 @@ export function endpoint(
 
   return async ({ client, signal }, form) => {
     const as = { ...(await server(client)), ...(url !== undefined && { [key]: url }) };
-    const target = secureUrl(as[key], `The ${key} of ${as.issuer}`);
+    const target = endpointOf(as, key);
     const post = async (): Promise<AxiosResponse> => {
       const body = new URLSearchParams(form);
       const headers = new Headers({ 'content-type': 'application/x-www-form-urlencoded' });
@@ -61,19 +61,33 @@ async function discover(
 ): Promise<AuthorizationServer> {
   const oidc = issuer.replace(/\/?$/, '/.well-known/openid-configuration');
   const oauth2 = issuer.replace(/(\/\/[^/]+)(.*?)\/?$/, '$1/.well-known/oauth-authorization-server$2');
-  const get = (url: string): Promise<AxiosResponse> => send(client, { url, timeout: METADATA_TIMEOUT_MS });
+  // `GET` is not the default of every instance.
+  const get = (url: string): Promise<AxiosResponse> =>
+    send(client, { url, method: 'GET', timeout: METADATA_TIMEOUT_MS });
   let response = await get(kind === 'oauth2' ? oauth2 : oidc);
   if (response.status === 404 && !kind) response = await get(oauth2);
   if (response.status === 429 || response.status >= 500 || (isSuccess(response) && isPage(response)))
     throw responseError(`${issuer} sent no metadata`, response);
   const metadata = isSuccess(response) ? documentOf(response) : undefined;
-  const named = ownValue(metadata, 'issuer');
+  const named: unknown = ownValue(metadata, 'issuer') ?? 'none';
   if (named === issuer) return metadata as unknown as AuthorizationServer;
-  // With this code the session is kept, and the server is not asked again for a while.
-  throw Object.assign(
-    new Error(`The metadata of ${issuer} (status ${String(response.status)}) names another issuer: ${String(named)}`),
-    { response: { data: { error: 'invalid_client' } } },
+  const { status } = response;
+  throw misconfigured(
+    new Error(`\`issuer\`: the metadata of ${issuer} (status ${String(status)}) names ${String(named)}`),
   );
+}
+
+function endpointOf(as: AuthorizationServer, key: string): string {
+  try {
+    return secureUrl(as[key], `The ${key} of ${as.issuer}`);
+  } catch (error) {
+    throw misconfigured(error as Error);
+  }
+}
+
+/** With this code the session is kept, and the server is not asked again for a while. */
+function misconfigured(error: Error): Error {
+  return Object.assign(error, { response: { data: { error: 'invalid_client' } } });
 }
 
 /** Nothing of the instance reaches the endpoint but its adapter, agents, proxy and plain headers. */
@@ -118,10 +132,15 @@ function isPage({ data }: AxiosResponse): boolean {
   return /^\s*</.test(String(data));
 }
 
-/** An error code of RFC 6749 §5.2. Another value may be text that the server repeats from the request. */
+/**
+ * An error code of RFC 6749 §5.2. Another value may be text that the server repeats from the request. GitHub and Slack have
+ * codes of their own for `invalid_grant`.
+ */
 export function errorCode(response: AxiosResponse): string | undefined {
   const code = ownValue(documentOf(response), 'error');
-  return typeof code === 'string' && /^[a-z_]{1,40}$/.test(code) ? code : undefined;
+  return typeof code === 'string' && /^[a-z_]{1,40}$/.test(code)
+    ? code.replace(/^(bad|invalid)_refresh_token$/, 'invalid_grant')
+    : undefined;
 }
 
 /** An error with the status, the error code and the headers that say when to retry. The rest may repeat what was sent. */
@@ -131,7 +150,7 @@ export function responseError(what: string, response: AxiosResponse): Error {
   const headers: Record<string, unknown> = {};
   for (const name of ['retry-after', 'date', 'content-type'])
     headers[name] = (response.headers as Partial<AxiosHeaders>).get?.(name);
-  return Object.assign(new Error(`${what} (status ${String(status)}, ${String(error)})`), {
+  return Object.assign(new Error(`${what} (status ${String(status)}${error ? `, ${error}` : ''})`), {
     status,
     // By `<` a page is known as one, whatever its Content-Type.
     response: { status, headers, data: isPage(response) ? '<' : { error } },

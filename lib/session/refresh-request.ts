@@ -32,10 +32,18 @@ export async function requestTokens(
   const before = replaced ?? undefined;
   const log: ReceivedLog = {};
   const failed = (value: unknown, cause: unknown, code?: string, isResult = false, body?: string): Failed => {
-    const failure = classify(value, { reason, now: clock.now(), received: log.received, isResult, body });
+    const { received } = log;
+    const failure = classify(value, { reason, now: clock.now(), received, isResult, body });
     return {
       failure: code && /^(?:unknown|status)$/.test(failure.code) ? { ...failure, code } : failure,
-      cause: redactError(cause, before, log.received?.config.data, log.received?.data),
+      // A 2xx may hold tokens. An error document says what is wrong, and repeats at most what was sent.
+      cause: redactError(
+        cause,
+        before,
+        received?.config.data,
+        received?.config.headers,
+        failure.mayBeSpent && received?.data,
+      ),
       rotated: isResult ? refreshTokenIn(value) : undefined,
     };
   };

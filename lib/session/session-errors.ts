@@ -1,4 +1,5 @@
 import { AuthError } from '../errors.js';
+import { safeGet } from '../safe-read.js';
 import type { RefreshFailure } from './refresh-failure.js';
 
 export function sessionExpired(cause?: unknown): AuthError {
@@ -12,7 +13,7 @@ export function sessionExpired(cause?: unknown): AuthError {
 export function sessionChanged(): AuthError {
   return new AuthError(
     'ERR_AUTH_SESSION_CHANGED',
-    'The call was not sent (again): the session was signed out, or another principal signed in, while it waited. Make it again if it is still wanted.',
+    'The call was not sent (again): the session was signed out, or another principal signed in, while it waited. Make it again if still wanted.',
   );
 }
 
@@ -21,17 +22,18 @@ export function refreshFailed(why: string, cause?: unknown): AuthError {
 }
 
 export function reasonOf({ kind, status, code }: RefreshFailure, cause: unknown): string {
-  if (code === 'nonsense') return (cause as Error).message;
-  const what = status === undefined ? code : `${String(status)} ${code}`;
-  return kind === 'configuration'
-    ? `the token endpoint refuses this client (${what}).`
-    : `${what}. A later call tries again.`;
+  const isRefused = kind === 'configuration';
+  const message: unknown = safeGet(cause, 'message') ?? code;
+  // Without a status, no response was refused: the error says what is wrong.
+  if (code === 'nonsense' || (isRefused && !status)) return String(message);
+  const what = status ? `${String(status)} ${code}` : code;
+  return isRefused ? `the token endpoint refuses this client (${what}).` : `${what}. A later call tries again.`;
 }
 
 export function noAnswerWithin(timeoutMs: number): AuthError {
   return refreshFailed(
     `no answer within ${String(timeoutMs)} ms (refreshTimeoutMs). The refresh goes on. A refresh() ` +
-      'that calls through the attached instance waits for itself: use the `client` of its context, or `attachAuth: false` on that call.',
+      'that calls the attached instance waits for itself: use `client` of its context, or `attachAuth: false`.',
   );
 }
 

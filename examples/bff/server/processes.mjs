@@ -47,7 +47,8 @@ function said(child, text) {
 }
 
 async function stop(child) {
-  if (child.exitCode !== null) return;
+  // Ctrl+C reaches the children, too.
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
   await ended;

@@ -4,6 +4,9 @@ import { createApi, currentSession } from './api.mjs';
 import { loginRoutes } from './login.mjs';
 import { Sessions } from './sessions.mjs';
 
+const HOME = `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>BFF</title><p><a href="/auth/login">Sign in</a>, then <a href="/api/me">who am I?</a>`;
+
 /** The backend for a frontend: it holds the tokens, and calls the API as the user who asks. */
 export async function createApp({ redis, issuer, clientId, clientSecret, apiUrl, origin }) {
   const sessions = new Sessions({ redis, issuer, clientId, clientSecret });
@@ -27,7 +30,7 @@ export async function createApp({ redis, issuer, clientId, clientSecret, apiUrl,
     response.json({ name: data.sub });
   });
   app.get('/', (request, response) => {
-    response.send('<a href="/auth/login">Sign in</a>, then <a href="/api/me">who am I?</a>');
+    response.send(HOME);
   });
 
   // Four parameters make it an error handler.
@@ -43,7 +46,16 @@ export async function createApp({ redis, issuer, clientId, clientSecret, apiUrl,
   return { app, detach };
 }
 
+/** The host may have cookies of other apps, in any form. */
 function cookiesOf({ headers }) {
-  const pairs = (headers.cookie ?? '').split('; ').map((pair) => pair.split('='));
-  return Object.fromEntries(pairs.map(([name, value = '']) => [name, decodeURIComponent(value)]));
+  const pairs = (headers.cookie ?? '').split('; ').map((pair) => /^([^=]*)=?(.*)$/s.exec(pair).slice(1));
+  return Object.fromEntries(pairs.map(([name, value]) => [name, decoded(value)]));
+}
+
+function decoded(value) {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
 }

@@ -76,6 +76,12 @@ test('without a cookie, and with one that nobody got, the answer is 401', { skip
   assert.equal((await fetch(`${origin}/api/me`, { headers: { cookie: 'sid=made-up' } })).status, 401);
 });
 
+test("another app's cookie on the same host, in whatever form, changes nothing", { skip }, async () => {
+  const browser = await signIn();
+  const cookie = `other=50%; x; base64=YQ==; sid=${browser.sessionId}`;
+  assert.equal((await fetch(`${machines[1].origin}/api/me`, { headers: { cookie } })).status, 200);
+});
+
 test('the cookie holds an id that scripts cannot read, and that Redis does not have', { skip }, async () => {
   const browser = await signIn();
   assert.match(

@@ -9,23 +9,31 @@ const BYTES = 32;
  * Returns the key that seals the session file: from the OS keychain, or from a key file of mode 0600 where there is no
  * keychain (a server, a container). Created at the first use.
  *
- * @param {{ service: string, keyFile: string, hasKeychain?: boolean }} options
+ * @param {{ service: string, keyFile: string, hasKeychain?: boolean, keychain?: Pick<AsyncEntry, 'getPassword' | 'setPassword'> }} options
+ * @throws if the keychain that has the key is locked: with another key, the session file could not be opened
  */
-export async function sealingKey({ service, keyFile, hasKeychain = true }) {
-  // A key file stays in use if a keychain appears later: what is sealed with it could not be opened otherwise.
-  const stored = await keyInFile(keyFile);
+export async function sealingKey({ service, keyFile, hasKeychain = true, keychain }) {
+  // A key file stays in use if a keychain appears later, for the same reason.
+  const stored = await contentOf(keyFile);
   if (stored || !hasKeychain) return stored ?? createKeyFile(keyFile);
-  const entry = new AsyncEntry(service, 'session-key');
+  /** Exists if the keychain has the key. */
+  const mark = `${keyFile}.in-keychain`;
   try {
+    const entry = keychain ?? new AsyncEntry(service, 'session-key');
     const key = (await entry.getPassword()) ?? randomBytes(BYTES).toString('base64');
-    await entry.setPassword(key);
+    if ((await contentOf(mark)) === undefined) {
+      await entry.setPassword(key);
+      await mkdir(dirname(mark), { recursive: true, mode: 0o700 });
+      await writeFile(mark, '');
+    }
     return Buffer.from(key, 'base64');
-  } catch {
+  } catch (error) {
+    if ((await contentOf(mark)) !== undefined) throw error;
     return createKeyFile(keyFile);
   }
 }
 
-async function keyInFile(path) {
+async function contentOf(path) {
   return readFile(path).catch((error) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;

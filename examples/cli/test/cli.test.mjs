@@ -94,6 +94,21 @@ test('where the keychain refuses, the key file is used', async (context) => {
   assert.deepEqual(one, other);
 });
 
+test('a keychain that has the key and is locked is an error: no key file takes its place', async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), 'key-'));
+  context.after(() => rm(folder, { recursive: true }));
+  let password;
+  const open = { getPassword: async () => password, setPassword: async (given) => void (password = given) };
+  const locked = { getPassword: () => Promise.reject(new Error('locked')) };
+  const options = { service: 'test', keyFile: join(folder, 'config', 'key') };
+
+  const key = await sealingKey({ ...options, keychain: open });
+  assert.deepEqual(key, Buffer.from(password, 'base64'));
+  await assert.rejects(sealingKey({ ...options, keychain: locked }), /locked/);
+  assert.deepEqual(await sealingKey({ ...options, keychain: open }), key);
+  await assert.rejects(stat(options.keyFile), { code: 'ENOENT' });
+});
+
 async function modes(folder) {
   const entries = ['session.json', 'key'].map(async (name) => [
     name,

@@ -6,7 +6,8 @@ const { API_URL, TOKEN_URL, CLIENT_ID, CLIENT_SECRET, STATE = '.', TOTAL = '500'
 const log = pino({ level: LOG_LEVEL });
 
 const stopping = new AbortController();
-for (const name of ['SIGTERM', 'SIGINT']) process.once(name, () => stopping.abort());
+// `on`: Ctrl+C may arrive twice, from the terminal and from a parent. The second one must not cut the stop short.
+for (const name of ['SIGTERM', 'SIGINT']) process.on(name, () => stopping.abort());
 
 const api = createApi(
   {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 
 /** Calls at a time. The API's rate limit is not this number's business: attachAuth queues what the API would refuse. */
@@ -12,6 +13,8 @@ export async function syncOrders(api, { total, progressFile, signal, log }) {
   const done = new Set(await readProgress(progressFile));
   const todo = Array.from({ length: total }, (_, index) => index + 1).filter((id) => !done.has(id));
   const startedAt = Date.now();
+  // Node warns from eleven listeners on: each call under way has some.
+  setMaxListeners(WORKERS * 3, signal);
   let fetched = 0;
 
   async function work() {

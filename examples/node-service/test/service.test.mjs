@@ -22,6 +22,8 @@ async function rig(context, options) {
       const service = spawn(process.execPath, [MAIN], { env: { ...process.env, ...api.env, STATE: state, ...env } });
       const lines = [];
       let text = '';
+      let warnings = '';
+      service.stderr.on('data', (chunk) => (warnings += chunk));
       service.stdout.on('data', (chunk) => {
         const parts = (text + chunk).split('\n');
         text = parts.pop();
@@ -30,16 +32,16 @@ async function rig(context, options) {
           onLine(line, service);
         }
       });
-      service.on('close', (code) => resolve({ code, lines, last: lines.at(-1) }));
+      service.on('close', (code) => resolve({ code, lines, warnings, last: lines.at(-1) }));
     });
   return { api, state, run };
 }
 
 test('500 calls against 100 a second: none is lost, tokens expire in the middle, and progress is shown', async (context) => {
   const { api, state, run } = await rig(context, { lifetimeS: 2 });
-  const { code, lines, last } = await run();
+  const { code, lines, warnings, last } = await run();
 
-  assert.equal(code, 0);
+  assert.deepEqual([code, warnings], [0, '']);
   assert.deepEqual([last.msg, last.fetched], ['finished', 500]);
   assert.equal(api.counts.served, 500);
   assert.ok(api.counts.refused < 100, `${api.counts.refused} calls were refused`);
@@ -62,6 +64,17 @@ test('SIGTERM stops it at once, and the next run continues with the same token',
   const next = await run();
   assert.deepEqual([next.code, next.last.msg, next.last.fetched], [0, 'finished', 500 - fetched]);
   assert.equal(api.counts.tokens, 1);
+});
+
+test('Ctrl+C that arrives twice stops it as well, and the progress is kept', async (context) => {
+  const { state, run } = await rig(context);
+  const stopped = await run(({ msg }, service) => {
+    if (msg !== 'progress') return;
+    service.kill('SIGINT');
+    service.kill('SIGINT');
+  });
+  assert.deepEqual([stopped.code, stopped.last.msg], [0, 'stopped']);
+  assert.equal(JSON.parse(await readFile(join(state, 'progress.json'), 'utf8')).length, stopped.last.fetched);
 });
 
 test('a wrong secret is logged, without the secret', async (context) => {

@@ -1,6 +1,9 @@
 import { createElement } from 'react';
 import { renderToString } from 'react-dom/server';
 
+const HEAD = `<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Account</title>`;
+
 function Account({ name, orders }) {
   return createElement(
     'main',
@@ -14,5 +17,5 @@ function Account({ name, orders }) {
 export async function accountPage(api) {
   const [me, orders] = await Promise.all([api.get('/me'), api.get('/orders')]);
   const page = createElement(Account, { name: me.data.name, orders: orders.data });
-  return `<!doctype html><title>Account</title>${renderToString(page)}`;
+  return `${HEAD}${renderToString(page)}`;
 }
