@@ -19,16 +19,14 @@ import {
   wrong,
 } from './http-signature/message.js';
 import type { Component, Covered, SignatureAlgorithm } from './http-signature/message.js';
-import type { VerifyOptions } from './http-signature/verify.js';
+import { verifyResponse, type VerifyOptions } from './http-signature/verify.js';
 import type { MaybePromise } from './maybe-promise.js';
 import { safeGet, withoutPrototype } from './safe-read.js';
-import { toBase64 } from './schemes/hash.js';
+import { toBase64, type Bytes } from './schemes/hash.js';
 import type { AuthAnswer, AuthRequest, AuthScheme } from './schemes/scheme.js';
 
 export type { Component, SignatureAlgorithm } from './http-signature/message.js';
 export type { VerifyOptions } from './http-signature/verify.js';
-
-type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Options of {@link httpSignature}. */
 export interface HttpSignatureOptions {
@@ -132,11 +130,7 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
       const correctionMs = now - systemClock.now() - before.offsetMs;
       return Math.abs(correctionMs) > LEAST_CORRECTION_MS || comparable(await currentKey()) !== before.usedKey;
     },
-    ...(verify && {
-      // Apps that verify nothing need not load it.
-      onAnswer: async (answer: AuthAnswer) =>
-        (await import('./http-signature/verify.js')).verifyResponse(answer, verify),
-    }),
+    ...(verify && { onAnswer: (answer: AuthAnswer) => verifyResponse(answer, verify) }),
   };
 }
 
@@ -175,7 +169,7 @@ async function addDigest(request: AuthRequest, algorithm: string): Promise<void>
   if (!bytes) {
     throw new AuthError(
       'ERR_AUTH_BODY_NOT_SIGNABLE',
-      'A stream or a multipart form has no bytes to sign before it is sent. Set its Content-Digest, or `digest: false`.',
+      'Not sent: a stream or a multipart form has no bytes to sign yet. Set its Content-Digest, or `digest: false`.',
     );
   }
   request.headers.set('Content-Digest', `${algorithm}=:${await base64Digest(algorithm, bytes)}:`);

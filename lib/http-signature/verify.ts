@@ -6,8 +6,15 @@ import type { MaybePromise } from '../maybe-promise.js';
 import { safeGet, withoutPrototype } from '../safe-read.js';
 import { toBase64 } from '../schemes/hash.js';
 import type { AuthAnswer, AuthRequest } from '../schemes/scheme.js';
-import { base64Digest, componentOf, linesOf, parametersFor, signatureBase, type Message } from './message.js';
-import { structuredHeaders } from './parameters.js';
+import {
+  base64Digest,
+  componentOf,
+  linesOf,
+  parametersFor,
+  signatureBase,
+  structuredHeaders,
+  type Message,
+} from './message.js';
 
 /** How responses are verified. */
 export interface VerifyOptions {
