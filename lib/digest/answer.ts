@@ -33,6 +33,8 @@ export async function answer(
   const { realm, algorithm, userhash } = params;
   const content = qop === 'auth-int' ? await body.bytes() : new Uint8Array();
   if (!content) throw notSignable();
+  // An empty query is sent by some platforms and not by others.
+  if (url.href.endsWith('?')) url.search = '';
   const uri = url.pathname + url.search;
   const cnonce = session?.[1] ?? clientNonce;
   const nc = (++nonce.uses).toString(16).padStart(8, '0');

@@ -63,12 +63,17 @@ export function wrong(what: string): never {
   throw new TypeError(`httpSignature(): ${what}`);
 }
 
-/** Reads a component. @throws TypeError if it is not written as one. */
+/** Reads a component. @throws TypeError if it is none, or if its parameters do not go together. */
 export function componentOf(given: unknown): Covered {
   const name = String(safeGet(given, 'name') ?? given).toLowerCase();
   const params = withoutPrototype((safeGet(given, 'params') ?? {}) as Parameters);
   const id = withParameters(`"${name}"`, params);
-  if (!/^"[^";]+"(?:;(?:sf|bs|req)|;(?:key|name)="(?:[^"\\]|\\.)*")*$/.test(id)) wrong(`${id} is no component`);
+  const { bs, sf, key } = params;
+  // RFC 9421 §2.1, §2.2.8.
+  const isMixed =
+    (bs === true && (sf ?? key) !== undefined) || (name === '@query-param') === (params.name === undefined);
+  if (isMixed || !/^"[^";]+"(?:;(?:sf|bs|req)|;(?:key|name)="(?:[^"\\]|\\.)*")*$/.test(id))
+    wrong(`${id} is no component`);
   return { id, name, params };
 }
 

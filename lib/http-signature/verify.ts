@@ -34,6 +34,17 @@ export interface VerifyOptions {
   digest?: boolean | undefined;
 }
 
+export function isVerifyOptions(given: object): boolean {
+  const {
+    keyLookup,
+    requiredComponents = [],
+    maxAge = 0,
+    digest = false,
+  } = withoutPrototype<Partial<VerifyOptions>>(given);
+  const types = [typeof keyLookup, Array.isArray(requiredComponents), typeof maxAge, typeof digest];
+  return types.join() === 'function,true,number,boolean';
+}
+
 /**
  * Verifies a response (RFC 9421 §3.2). A refusal, a 429 and a 5xx may be unsigned: gateways make them, too.
  * @throws AuthError ERR_AUTH_RESPONSE_NOT_VERIFIED
@@ -77,7 +88,7 @@ async function verifySignature(
   const components = list[0].map(([name, params]) => componentOf({ name, params: Object.fromEntries(params) }));
   const covered = components.map(({ id }) => id);
   for (const required of requiredComponents) {
-    const id = required.replace(/^[^";]+/, '"$&"');
+    const id = required.replace(/^[^";]+/, (name) => `"${name.toLowerCase()}"`);
     assert(covered.includes(id), `its signature does not cover ${id}`);
   }
   const { serializeList } = await structuredHeaders();
