@@ -115,6 +115,18 @@ describe('against a server that verifies by the letter', () => {
     },
   );
 
+  test('an empty query is neither sent nor hashed', async () => {
+    await start();
+    for (const path of ['/a?', '/a?#part']) expect((await api.get(path)).status).toBe(200);
+    expect(server.seen.map(({ url }) => url)).toEqual(['/a', '/a', '/a']);
+    const scheme = digest(PAIR);
+    const request = authRequest({ url: 'http://a.test/x?' });
+    const challenges = parseChallenges('Digest realm="r", qop="auth", nonce="n"');
+    await scheme.onChallenge?.({ request, response: { status: 401, headers: {} } as AxiosResponse, challenges });
+    await scheme.authorize(request);
+    expect(request.url.href).toBe('http://a.test/x');
+  });
+
   test.each(['MD5-sess', 'SHA-256-sess', 'SHA-512-256-sess'])('%s: the session key lasts', async (algorithm) => {
     await start({ algorithms: [algorithm] });
     for (let call = 0; call < 4; call++) expect((await api.get('/a')).status).toBe(200);

@@ -226,6 +226,13 @@ describe('what is covered', () => {
     expect(server.seen).toEqual([]);
   });
 
+  test('an empty query is neither sent nor signed', async () => {
+    for (const adapter of ['http', 'fetch'] as const)
+      await client({ components: ['@target-uri', '@request-target', '@query'] }, { adapter }).get('/a?#part');
+    for (const seen of server.seen) expect([seen.url, await isValid(seen, 'ed25519')]).toEqual(['/a', true]);
+    expect(server.seen).toHaveLength(2);
+  });
+
   test('a component that is listed twice is refused', async () => {
     const failure = await failureOf(client({ components: ['@path', '@PATH'] }).get('/'));
     expect(failure.message).toContain('"@path" is covered twice');
@@ -398,11 +405,21 @@ test.each<[string, unknown]>([
   ['tag', { tag: 'line\nbreak' }],
   ['expiresIn', { expiresIn: 0 }],
   ['expiresIn', { expiresIn: 1.5 }],
+  ['expiresIn', { expiresIn: '60' }],
+  ['nonce', { nonce: 'yes' }],
+  ['includeAlg', { includeAlg: 1 }],
   ['verify', { verify: {} }],
+  ['verify', { verify: { keyLookup: () => null, maxAge: '60' } }],
+  ['verify', { verify: { keyLookup: () => null, requiredComponents: '@status' } }],
+  ['verify', { verify: { keyLookup: () => null, digest: 'yes' } }],
   ['is no component', { components: [{ name: '@path', params: { tr: true } }] }],
   ['is no component', { components: ['@query-param;name="Pet"'] }],
   ['is no component', { components: [''] }],
-  ['components', { components: '@path' }],
+  ['is no component', { components: ['@query-param'] }],
+  ['is no component', { components: [{ name: '@path', params: { name: 'Pet' } }] }],
+  ['is no component', { components: [{ name: 'x-dict', params: { bs: true, sf: true } }] }],
+  ['is no component', { components: [{ name: 'x-dict', params: { bs: true, key: 'a' } }] }],
+  ['`components` takes an array', { components: '@path' }],
 ])('a wrong %s is a TypeError that names it: %j', (option, wrong) => {
   const make = (): AuthScheme => scheme(wrong as Partial<HttpSignatureOptions>);
   expect(make).toThrow(TypeError);

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
+import type { Browser, Page } from 'playwright-core';
 import { digest } from '../lib/digest.js';
 import {
   attachAuth,
@@ -12,8 +13,10 @@ import {
 } from '../lib/index.js';
 import { sigV4, type SigV4Options } from '../lib/sigv4.js';
 import { KEYS, serveAws, verify } from './support/aws-server.js';
+import { bundle, isChromiumInstalled, startChromium } from './support/chromium.js';
 import { serveDigest } from './support/digest-server.js';
 import { reply, serve, type Recorder, type Seen } from './support/serve.js';
+import type * as tabModule from './support/standards-tab.js';
 
 const PAIR = { username: 'Mufasa', password: 'Circle of Life' };
 const CREDENTIALS = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: KEYS.AKIDEXAMPLE.secret };
@@ -157,5 +160,77 @@ describe('digest() under attachAuth', () => {
       response: { status: 401 },
     });
     expect(server.seen.map(({ headers }) => headers.authorization)).toEqual(['Own']);
+  });
+});
+
+const isHere = isChromiumInstalled();
+if (!isHere && process.env['REQUIRE_REAL'] === '1') throw new Error('REQUIRE_REAL=1, but there is no chromium');
+
+declare const tab: typeof tabModule;
+
+(isHere ? describe : describe.skip)('in Chromium, from a page of another origin', () => {
+  let browser: Browser;
+  let page: Page;
+  let site: Recorder;
+  beforeAll(async () => {
+    const script = bundle('support/standards-tab.ts', 'tab');
+    browser = await startChromium();
+    site = await serve((seen, response) => {
+      response.setHeader('Content-Type', seen.url === '/page' ? 'text/html' : 'text/javascript');
+      response.end(seen.url === '/page' ? '<!doctype html><script src="/page.js"></script>' : script);
+    });
+    page = await browser.newPage();
+    await page.goto(`${site.origin}/page`);
+  });
+  afterAll(async () => {
+    await browser.close();
+    await site.close();
+  });
+
+  /** Lets pages of other origins call, and read what the schemes need. */
+  function withCors<T extends Recorder>({ server, ...rest }: T): T {
+    const [listener] = server.listeners('request') as [(...given: unknown[]) => void];
+    server.removeAllListeners('request');
+    server.on('request', (request, response) => {
+      response.setHeader('Access-Control-Allow-Origin', '*');
+      response.setHeader('Access-Control-Allow-Methods', 'GET, POST, PUT');
+      response.setHeader('Access-Control-Allow-Headers', request.headers['access-control-request-headers'] ?? '*');
+      response.setHeader('Access-Control-Expose-Headers', 'WWW-Authenticate, Authentication-Info, Date');
+      if (request.method === 'OPTIONS') response.end();
+      else listener(request, response);
+    });
+    return { server, ...rest } as T;
+  }
+
+  test.each([
+    ['MD5', 'auth'],
+    ['MD5', 'auth-int'],
+    ['SHA-256', 'auth'],
+    ['SHA-512-256-sess', 'auth-int'],
+  ])('Digest, %s, %s, over XHR and fetch', async (algorithm, qop) => {
+    const server = started(withCors(await serveDigest({ algorithms: [algorithm], qop })));
+    for (const adapter of ['xhr', 'fetch'] as const) {
+      const given = { origin: server.origin, adapter, digest: PAIR };
+      expect(await page.evaluate((call) => tab.calls(call), given)).toEqual(Array(6).fill(200));
+    }
+    expect(new Set(server.verdicts)).toEqual(new Set(['no credentials', undefined]));
+  });
+
+  test.each([
+    ['service', false],
+    ['service', true],
+    ['s3', false],
+    ['s3', true],
+  ])('AWS Signature Version 4, %s, presigned: %s, over XHR and fetch', async (service, query) => {
+    const server = started(withCors(await serveAws({ service, now: () => Date.now() + 1_200_000 })));
+    for (const adapter of ['xhr', 'fetch'] as const) {
+      const given = {
+        origin: server.origin,
+        adapter,
+        aws: { service, region: 'us-east-1', query, credentials: CREDENTIALS },
+      };
+      expect(await page.evaluate((call) => tab.calls(call), given)).toEqual(Array(6).fill(200));
+    }
+    expect(new Set(server.verdicts)).toEqual(new Set(['RequestTimeTooSkewed', undefined]));
   });
 });

@@ -5,18 +5,17 @@
  */
 
 import { check } from './check.js';
-import { answer, type Hash, type Nonce, type Sent } from './digest/answer.js';
-import { md5 } from './digest/md5.js';
-import { checked, clientNonce, pairOf } from './digest/pair.js';
+import { answer, clientNonce, md5, type Nonce, type Sent } from './digest/answer.js';
 import { AuthError } from './errors.js';
 import { bodyView } from './http/body.js';
 import { headersOf } from './http/response-headers.js';
 import { parseChallenges, type Challenge } from './http/www-authenticate.js';
 import type { MaybePromise } from './maybe-promise.js';
-import { withoutPrototype } from './safe-read.js';
+import { safeGet, withoutPrototype } from './safe-read.js';
 import type { BasicCredentials } from './schemes/basic.js';
-import { hasher, type Hasher } from './schemes/hash.js';
-import type { AuthScheme } from './schemes/scheme.js';
+import type { Bytes, Digest } from './schemes/hash.js';
+import { hasher } from './schemes/hasher.node.js';
+import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
 
 /** An algorithm of RFC 7616 §3.3. */
 export type DigestAlgorithm = 'SHA-512-256' | 'SHA-256' | 'SHA-512' | 'MD5';
@@ -33,10 +32,6 @@ export interface DigestOptions {
   mutual?: boolean | undefined;
 }
 
-const by = (name: 'SHA-256' | 'SHA-512' | 'SHA-512-256'): Hash => {
-  let known: Hasher | undefined;
-  return (data) => (known ??= hasher(name)).digest(data);
-};
 /** Bounds the memory of a scheme whose URLs all begin differently. */
 const MOST_PLACES = 100;
 
@@ -62,12 +57,13 @@ export function digest(
 /** @internal */
 export function digest(credentials: unknown, options: DigestOptions | undefined, makeNonce: () => string): AuthScheme;
 export function digest(credentials: unknown, options: DigestOptions = {}, makeNonce = clientNonce): AuthScheme {
-  const sha512 = by('SHA-512');
-  const hashes: Record<DigestAlgorithm, Hash[]> = {
-    // RFC 7616 names SHA-512/256 (FIPS 180-4 §6.7), but the values of its example (§3.9.2) are the first half of SHA-512, and
-    // servers use either (erratum 4897). The second is tried if the first is refused.
-    'SHA-512-256': [async (data) => (await sha512(data)).slice(0, 32), by('SHA-512-256')],
-    'SHA-256': [by('SHA-256')],
+  const sha512 = hasher('SHA-512');
+  // RFC 7616 names SHA-512/256 (FIPS 180-4 §6.7), but the values of its example (§3.9.2) are the first half of SHA-512, and
+  // servers use either (erratum 4897). The second is tried if the first is refused.
+  const sha512256 = [async (data: Bytes) => (await sha512(data)).slice(0, 32), hasher('SHA-512-256')];
+  const hashes: Record<DigestAlgorithm, Digest[]> = {
+    'SHA-512-256': sha512256,
+    'SHA-256': [hasher('SHA-256')],
     'SHA-512': [sha512],
     MD5: [md5],
   };
@@ -80,41 +76,46 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   const isList = Array.isArray(given) && given.length > 0 && given.every(isKnown);
   check(isList, 'digest(): `algorithms`', `an array of ${names.join(', ')}`, algorithms);
   check(['auth', 'auth-int'].includes(qop), 'digest(): `qop`', 'auth or auth-int', qop);
-  check(typeof legacy === 'boolean', 'digest(): `legacy`', 'a boolean', legacy);
-  check(typeof mutual === 'boolean', 'digest(): `mutual`', 'a boolean', mutual);
+  for (const [option, got] of Object.entries({ legacy, mutual }))
+    check(typeof got === 'boolean', `digest(): \`${option}\``, 'a boolean', got);
 
   const calls = new WeakMap<object, Call>();
-  /** The nonce that was accepted last, by origin and by first part of the path: an origin may have several realms. */
-  const accepted = new Map<string, Nonce>();
-
-  const callOf = (exchange: object): Call => {
+  const callOf = ({ exchange }: AuthRequest): Call => {
     const call = calls.get(exchange) ?? {};
     calls.set(exchange, call);
     return call;
   };
-  const current = async (): Promise<BasicCredentials | undefined> => {
-    const pair: unknown = typeof credentials === 'function' ? await (credentials as () => unknown)() : credentials;
-    return pair === null || pair === undefined ? undefined : checked(pair);
-  };
-  const share = ({ origin, pathname }: URL, nonce: Nonce): void => {
+  /** The nonce that was accepted last, by origin and by first part of the path: an origin may have several realms. */
+  const accepted = new Map<string, Nonce>();
+  const share = (url: URL, nonce: Nonce): void => {
     if (accepted.size > MOST_PLACES) accepted.clear();
-    accepted.set(origin, nonce).set(origin + firstPart(pathname), nonce);
+    for (const place of placesOf(url)) accepted.set(place, nonce);
   };
-  const sharedFor = ({ origin, pathname }: URL): Nonce | undefined =>
-    accepted.get(origin + firstPart(pathname)) ?? accepted.get(origin);
+
+  const current = async (): Promise<BasicCredentials | undefined> => {
+    const given: unknown = typeof credentials === 'function' ? await (credentials as () => unknown)() : credentials;
+    if (given === null || given === undefined) return undefined;
+    const pair = pairOf(given);
+    // eslint-disable-next-line no-control-regex -- no quoted-string may hold them, nor half a surrogate pair
+    if (pair && !/[\x00-\x1f\x7f]|\p{Surrogate}/u.test(pair.username + pair.password)) return pair;
+    throw new AuthError(
+      'ERR_AUTH_INVALID_CREDENTIAL',
+      'digest() takes { username, password }, both strings without control characters, such as a line break at the end.',
+    );
+  };
 
   /** Takes the best algorithm that the server offers and this runtime has; of those behind `refused`. */
-  const choose = async (challenges: readonly Challenge[], refused?: Hash): Promise<Nonce | undefined> => {
+  const choose = async (challenges: readonly Challenge[], refused?: Digest): Promise<Nonce | undefined> => {
     const candidates = algorithms.flatMap((name) => hashes[name].map((hash) => ({ name, hash })));
     for (const { name, hash } of candidates.slice(candidates.findIndex((each) => each.hash === refused) + 1)) {
       for (const { scheme, params } of challenges) {
         const { algorithm = 'MD5', nonce, qop: list } = params;
-        const [base, rest] = algorithm.toUpperCase().split('-SESS');
+        const [, base, isSession] = /^(.*?)(-sess)?$/i.exec(algorithm) ?? [];
         const offers = list?.toLowerCase().split(/[\s,]+/);
         const chosen = offers && [qop, 'auth', 'auth-int'].find((each) => offers.includes(each));
-        if (scheme !== 'digest' || base !== name || nonce === undefined || !(chosen ?? (legacy && !offers))) continue;
-        if (!(await isAvailable(hash))) continue;
-        const session = rest === undefined ? undefined : ([nonce, makeNonce()] as const);
+        if (scheme !== 'digest' || nonce === undefined || base?.toUpperCase() !== name) continue;
+        if (!(chosen ?? (legacy && !offers)) || !(await isAvailable(hash))) continue;
+        const session = isSession ? ([nonce, makeNonce()] as const) : undefined;
         return { params, hash, qop: chosen, session, uses: 0, isAccepted: false };
       }
     }
@@ -127,13 +128,14 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     // One without a nonce, one with a stale nonce, one with the other SHA-512-256.
     maxChallenges: 3,
     async authorize(request) {
-      const call = callOf(request.exchange);
-      const nonce = call.own ?? sharedFor(request.url);
+      const call = callOf(request);
+      const shared = placesOf(request.url).map((place) => accepted.get(place));
+      const nonce = [call.own, ...shared].find(Boolean);
       const pair = nonce && (await current());
       call.sent = pair && (await answer(request, nonce, pair, makeNonce()));
     },
     async onChallenge({ request, challenges }) {
-      const call = callOf(request.exchange);
+      const call = callOf(request);
       const { sent } = call;
       const pair = await current();
       if (!pair) return false;
@@ -141,12 +143,12 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       const isSame = sent?.username === pair.username && sent.password === pair.password;
       // A nonce that was accepted before has expired, whatever the server says.
       const refused = isSame && !isStale && !sent.nonce.isAccepted ? sent.nonce.hash : undefined;
-      if (refused && refused !== hashes['SHA-512-256'][0]) return false;
+      if (refused && refused !== sha512256[0]) return false;
       call.own = await choose(challenges, refused);
       return call.own !== undefined;
     },
     async onAnswer({ request, response, isRefusal, received }) {
-      const { sent } = callOf(request.exchange);
+      const { sent } = callOf(request);
       if (!sent || isRefusal) return;
       const { nonce, prove } = sent;
       const { status } = response;
@@ -156,7 +158,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       if (status < 500 && status !== 429) {
         nonce.isAccepted = true;
         share(request.url, nonce);
-        if (nonce.hash === hashes['SHA-512-256'][1]) hashes['SHA-512-256'].reverse();
+        if (nonce.hash === sha512256[1]) sha512256.reverse();
       }
       if (nextnonce && nextnonce !== nonce.params['nonce'])
         share(request.url, { ...nonce, params: { ...nonce.params, nonce: nextnonce }, uses: 0, isAccepted: true });
@@ -165,22 +167,28 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       if (body && rspauth?.toLowerCase() === (await prove('', protection, body))) return;
       throw new AuthError(
         'ERR_AUTH_RESPONSE_NOT_VERIFIED',
-        'The response has no valid `rspauth` (RFC 7616 §3.5): the server does not know the password, the body was changed or ' +
-          'cannot be read, or a proxy or CORS hides the Authentication-Info header.',
+        'The response has no valid `rspauth`: the server does not know the password, the body was changed or cannot be read, ' +
+          'or CORS hides Authentication-Info.',
       );
     },
   };
 }
 
-function firstPart(pathname: string): string {
-  return pathname.slice(0, pathname.indexOf('/', 1) + 1);
+/** Where a nonce may serve other calls, the narrower place first. */
+function placesOf({ origin, pathname }: URL): string[] {
+  return [origin + pathname.slice(0, pathname.indexOf('/', 1) + 1), origin];
 }
 
 /** WebCrypto has no SHA-512/256, and nothing at all on a page of plain http. */
-async function isAvailable(hash: Hash): Promise<boolean> {
+async function isAvailable(hash: Digest): Promise<boolean> {
   try {
     return Boolean(await hash(new Uint8Array()));
   } catch {
     return false;
   }
+}
+
+function pairOf(given: unknown): BasicCredentials | undefined {
+  const [username, password] = [safeGet(given, 'username'), safeGet(given, 'password')];
+  return typeof username === 'string' && typeof password === 'string' ? { username, password } : undefined;
 }

@@ -19,16 +19,16 @@ import {
   wrong,
 } from './http-signature/message.js';
 import type { Component, Covered, SignatureAlgorithm } from './http-signature/message.js';
-import type { VerifyOptions } from './http-signature/verify.js';
+import { isVerifyOptions, verifyResponse, type VerifyOptions } from './http-signature/verify.js';
 import type { MaybePromise } from './maybe-promise.js';
 import { safeGet, withoutPrototype } from './safe-read.js';
-import { toBase64 } from './schemes/hash.js';
+import { toBase64, type Bytes } from './schemes/hash.js';
 import type { AuthAnswer, AuthRequest, AuthScheme } from './schemes/scheme.js';
 
 export type { Component, SignatureAlgorithm } from './http-signature/message.js';
 export type { VerifyOptions } from './http-signature/verify.js';
 
-type Bytes = Uint8Array<ArrayBuffer>;
+type Signer = { sign(base: Uint8Array): MaybePromise<Uint8Array> };
 
 /** Options of {@link httpSignature}. */
 export interface HttpSignatureOptions {
@@ -98,7 +98,7 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
   const currentKey = async (): Promise<unknown> => (typeof key === 'function' ? key() : key);
 
   async function sign(value: unknown, base: Bytes): Promise<ArrayBuffer | Uint8Array> {
-    if (isSigner(value)) return value.sign(base);
+    if (typeof safeGet(value, 'sign') === 'function') return (value as Signer).sign(base);
     try {
       const id = comparable(value);
       if (last.id !== id) last = { id, imported: importKey(value, algorithm) };
@@ -113,7 +113,9 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
     name: 'HTTP-Signature',
     credentialHeaders: ['Signature', 'Signature-Input'],
     async authorize(request) {
-      const { headers, now, exchange } = request;
+      const { url, headers, now, exchange } = request;
+      // An empty query is sent by some platforms and not by others.
+      if (url.href.endsWith('?')) url.search = '';
       const value = await currentKey();
       const covered = components ?? defaultComponents(request, digest);
       if (digest && covered.some(({ name }) => name === 'content-digest')) await addDigest(request, digest);
@@ -138,28 +140,33 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
       const correctionMs = now - systemClock.now() - before.offsetMs;
       return Math.abs(correctionMs) > LEAST_CORRECTION_MS || comparable(await currentKey()) !== before.usedKey;
     },
-    ...(verify && {
-      // Apps that verify nothing need not load it.
-      onAnswer: async (answer: AuthAnswer) =>
-        (await import('./http-signature/verify.js')).verifyResponse(answer, verify),
-    }),
+    ...(verify && { onAnswer: (answer: AuthAnswer) => verifyResponse(answer, verify) }),
   };
 }
 
 /** Checks the options. Returns what they cover, if they say so. */
 function readComponents(given: Partial<HttpSignatureOptions>): readonly Covered[] | undefined {
-  const { keyId, algorithm, key, components, digest, label, tag, expiresIn, verify } = given;
+  const { keyId, algorithm, key, components, digest, label, tag, expiresIn, nonce, includeAlg, verify } = given;
   // The key is never shown.
   if (Object(key) !== key) wrong('`key` takes a CryptoKey, bytes, { sign } or a function');
   const isText = (got: unknown): boolean => typeof got === 'string' && /^[ -~]+$/.test(got);
+  const isBoolean = (got: unknown): boolean => typeof (got ?? false) === 'boolean';
   const rules: [option: string, got: unknown, isRight: boolean, takes: string][] = [
     ['keyId', keyId, isText(keyId), 'visible ASCII characters'],
     ['algorithm', algorithm, Object.hasOwn(ALGORITHMS, String(algorithm)), Object.keys(ALGORITHMS).join(', ')],
+    ['components', components, Array.isArray(components ?? []), 'an array'],
     ['digest', digest, [undefined, 'sha-256', 'sha-512', false].includes(digest), 'sha-256, sha-512 or false'],
     ['label', label, /^[a-z*][a-z\d_\-.*]*$/.test(label ?? 'sig'), 'a lower-case name'],
     ['tag', tag, tag === undefined || isText(tag), 'visible ASCII characters'],
-    ['expiresIn', expiresIn, /^[1-9]\d*$/.test(String(expiresIn ?? 1)), 'whole seconds above 0'],
-    ['verify', verify, verify === undefined || typeof safeGet(verify, 'keyLookup') === 'function', '{ keyLookup }'],
+    ['expiresIn', expiresIn, Number.isInteger(expiresIn ?? 1) && !(Number(expiresIn) < 1), 'whole seconds above 0'],
+    ['nonce', nonce, isBoolean(nonce), 'a boolean'],
+    ['includeAlg', includeAlg, isBoolean(includeAlg), 'a boolean'],
+    [
+      'verify',
+      verify,
+      verify === undefined || isVerifyOptions(verify),
+      '{ keyLookup, requiredComponents?, maxAge?, digest? }',
+    ],
   ];
   for (const [option, got, isRight, takes] of rules) check(isRight, `httpSignature(): \`${option}\``, takes, got);
   return components?.map(componentOf);
@@ -181,14 +188,10 @@ async function addDigest(request: AuthRequest, algorithm: string): Promise<void>
   if (!bytes) {
     throw new AuthError(
       'ERR_AUTH_BODY_NOT_SIGNABLE',
-      'A stream or a multipart form has no bytes to sign before it is sent. Set its Content-Digest, or `digest: false`.',
+      'Not sent: a stream or a multipart form has no bytes to sign yet. Set its Content-Digest, or `digest: false`.',
     );
   }
   request.headers.set('Content-Digest', `${algorithm}=:${await base64Digest(algorithm, bytes)}:`);
-}
-
-function isSigner(key: unknown): key is { sign(base: Bytes): MaybePromise<Uint8Array> } {
-  return typeof safeGet(key, 'sign') === 'function';
 }
 
 async function importKey(key: unknown, algorithm: SignatureAlgorithm): Promise<CryptoKey> {

@@ -7,18 +7,18 @@
 import { check } from './check.js';
 import { systemClock, type Clock } from './clock.js';
 import { isHeaderName } from './http/header-values.js';
-import { parseHttpDate } from './http/http-date.js';
+import { skewOf } from './http/http-date.js';
 import { headerOf } from './http/response-headers.js';
 import { safeGet, withoutPrototype } from './safe-read.js';
+import { utf8 } from './schemes/hash.js';
 import { notSignable } from './schemes/not-signable.js';
 import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
-import { canonicalHeaders, canonicalPath, canonicalQuery, encode, placeOf } from './sigv4/canonical.js';
-import { credentialSource, hasShape, type AwsCredentialProvider, type AwsCredentials } from './sigv4/credentials.js';
-import { signer, utf8 } from './sigv4/key.js';
-import { codeOf, REFUSED } from './sigv4/refusal.js';
+import { codeOf, credentialSource, encode, hasShape, placeOf, REFUSED, sha256, signer } from './sigv4/aws.js';
+import { canonicalHeaders, canonicalPath, canonicalQuery } from './sigv4/aws.js';
+import type { AwsCredentialProvider, AwsCredentials } from './sigv4/aws.js';
 import { loopback } from './transport/origin.js';
 
-export type { AwsCredentialProvider, AwsCredentials } from './sigv4/credentials.js';
+export type { AwsCredentialProvider, AwsCredentials } from './sigv4/aws.js';
 
 /** Options of {@link sigV4}. */
 export interface SigV4Options {
@@ -74,13 +74,13 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
   const unsigned = unsignedHeaders.map((name) => name.toLowerCase());
   const source = credentialSource(given.credentials);
   const calls = new WeakMap<object, Sent>();
-  const { hash, sign } = signer();
+  const sign = signer();
 
   const payloadHash = async ({ url, body, headers }: AuthRequest, isS3: boolean): Promise<string> => {
     const own = headers.get('X-Amz-Content-Sha256');
     if (own) return String(own);
     const bytes = payload === 'unsigned' || (isS3 && expiresIn) ? undefined : await body.bytes();
-    if (bytes) return hash(bytes);
+    if (bytes) return sha256(bytes);
     const isSecure = url.protocol === 'https:' || loopback.test(url.hostname);
     if (payload === 'unsigned' || (isS3 && (expiresIn || isSecure))) return 'UNSIGNED-PAYLOAD';
     throw notSignable();
@@ -136,7 +136,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       if (!doubleEncode && !/\/\.\.?(?:\/|$)/.test(path)) url.pathname = path;
       const lines = signed.map(([name, value]) => `${name}:${value}\n`).join('');
       const canonical = [method, path, canonicalQuery(url.search, unsigned), lines, names, contentHash].join('\n');
-      const text = [ALGORITHM, date, scope, await hash(utf8(canonical))].join('\n');
+      const text = [ALGORITHM, date, scope, await sha256(utf8(canonical))].join('\n');
       const signature = await sign(text, credentials.secretAccessKey, scope);
       if (expiresIn) url.search += `&X-Amz-Signature=${signature}`;
       else
@@ -152,9 +152,8 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       const code = codeOf(response);
       if (code) return REFUSED.test(code) || (status === 401 && !code.startsWith('AccessDenied'));
       // A HEAD or a stream does not tell its code.
-      const now = clock.now();
-      const served = parseHttpDate(headerOf(response, 'date') ?? '', now) ?? now;
-      return status === 401 || (status === 403 && Math.abs(served - now) > SKEW_MS);
+      const skewMs = skewOf(headerOf(response, 'date') ?? '', clock.now()) ?? 0;
+      return status === 401 || (status === 403 && Math.abs(skewMs) > SKEW_MS);
     },
     async onChallenge({ request, response }) {
       const sent = calls.get(request.exchange);
@@ -171,21 +170,24 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
 
 function checked(options: SigV4Options): SigV4Options {
   const given = withoutPrototype({ ...options });
-  const { service, region, payload, query, doubleEncode, normalizePath, unsignedHeaders } = given;
-  if (typeof given.credentials !== 'function' && !hasShape(given.credentials))
-    throw new TypeError('sigV4(): `credentials` takes { accessKeyId, secretAccessKey, sessionToken? } or a function');
-  const assert = (option: string, got: unknown, takes: string, isRight: boolean): void => {
-    check(got === undefined || isRight, `sigV4(): \`${option}\``, takes, got);
-  };
-  for (const [option, got] of Object.entries({ service, region }))
-    assert(option, got, 'a name', /^[\w-]+$/.test(String(got)));
-  for (const [option, got] of Object.entries({ doubleEncode, normalizePath }))
-    assert(option, got, 'a boolean', typeof got === 'boolean');
-  assert('payload', payload, 'signed or unsigned', payload === 'signed' || payload === 'unsigned');
-  const seconds = Number(safeGet(query, 'expiresIn'));
-  const isTime = Number.isInteger(seconds) && seconds > 0 && seconds <= 604_800;
-  assert('query', query, 'a boolean or { expiresIn }, 1 to 604800 whole seconds', typeof query === 'boolean' || isTime);
-  const isNames = Array.isArray(unsignedHeaders) && unsignedHeaders.every(isHeaderName);
-  assert('unsignedHeaders', unsignedHeaders, 'an array of header names', isNames);
+  const isName = (got: unknown): boolean => /^[\w-]+$/.test(String(got));
+  const isCredentials = (got: unknown): boolean => typeof got === 'function' || hasShape(got);
+  const isBoolean = (got: unknown): boolean => typeof got === 'boolean';
+  const isTime = (got: unknown): boolean => Number.isInteger(got) && Number(got) > 0 && Number(got) <= 604_800;
+  const isNames = (got: unknown): boolean => Array.isArray(got) && got.every(isHeaderName);
+  const rules: [option: keyof SigV4Options, takes: string, isRight: (got: unknown) => boolean][] = [
+    ['credentials', 'an object { accessKeyId, secretAccessKey, sessionToken? } or a function', isCredentials],
+    ['service', 'a name', isName],
+    ['region', 'a name', isName],
+    ['payload', 'signed or unsigned', (got) => got === 'signed' || got === 'unsigned'],
+    ['query', 'a boolean or { expiresIn }, 1 to 604800', (got) => isBoolean(got) || isTime(safeGet(got, 'expiresIn'))],
+    ['doubleEncode', 'a boolean', isBoolean],
+    ['normalizePath', 'a boolean', isBoolean],
+    ['unsignedHeaders', 'an array of header names', isNames],
+  ];
+  for (const [option, takes, isRight] of rules) {
+    const got: unknown = given[option];
+    check((got === undefined && option !== 'credentials') || isRight(got), `sigV4(): \`${option}\``, takes, got);
+  }
   return given;
 }

@@ -39,10 +39,12 @@ const workerd = (name, dateOf) => ({
 
 const WORKER = `
   import { conformance } from './conformance.mjs';
+  import { standards } from './standards.mjs';
   export default {
     async fetch(request) {
       try {
-        return Response.json(await conformance(Object.fromEntries(new URL(request.url).searchParams)));
+        const options = Object.fromEntries(new URL(request.url).searchParams);
+        return Response.json([...(await conformance(options)), ...(await standards(options))]);
       } catch (error) {
         return new Response(String(error?.stack ?? error), { status: 500 });
       }

@@ -1,6 +1,7 @@
 // The servers that conformance.mjs calls: an API, and another origin. Each run has a state of its own, and they judge it.
 import { createHash, createHmac } from 'node:crypto';
 import { createServer } from 'node:http';
+import { verifiers } from './verifiers.mjs';
 
 const RETRY_AFTER_MS = 1_000;
 const CORS = {
@@ -60,6 +61,8 @@ export async function startServers(pages = new Map()) {
 }
 
 const routes = {
+  ...verifiers,
+
   '/facts': ({ state, reply }) => reply(200, state),
 
   '/token': ({ body, state, reply }) => {

@@ -1,8 +1,8 @@
+import type * as StructuredHeaders from 'structured-headers';
 import type { CryptoKey } from '../crypto-key.js';
 import { nameIn } from '../http/header-values.js';
 import { ownValue, safeGet, withoutPrototype } from '../safe-read.js';
-import { toBase64 } from '../schemes/hash.js';
-import type { Parameters } from './parameters.js';
+import { toBase64, utf8, type Bytes } from '../schemes/hash.js';
 
 /** A covered component with parameters (RFC 9421 §2). */
 export interface Component {
@@ -10,6 +10,19 @@ export interface Component {
   name: string;
   /** Such as `{ name: 'id' }` of `@query-param`, `{ key: 'rate' }`, `{ sf: true }`. */
   params?: Parameters | undefined;
+}
+/** Parameters of a component (RFC 9421 §2.1, §2.2.8, §2.4). */
+export interface Parameters {
+  /** The header as a structured field in strict form. Needs the package `structured-headers`. */
+  sf?: true | undefined;
+  /** Each line of the header as a byte sequence. */
+  bs?: true | undefined;
+  /** One member of a header that is a dictionary. Needs the package `structured-headers`. */
+  key?: string | undefined;
+  /** Name of a `@query-param`, percent-encoded. */
+  name?: string | undefined;
+  /** In a response: the component of its request. */
+  req?: true | undefined;
 }
 /** A component as Signature-Input lists it: `"@query-param";name="id"`. */
 export interface Covered {
@@ -52,12 +65,17 @@ export function wrong(what: string): never {
   throw new TypeError(`httpSignature(): ${what}`);
 }
 
-/** Reads a component. @throws TypeError if it is not written as one. */
+/** Reads a component. @throws TypeError if it is none, or if its parameters do not go together. */
 export function componentOf(given: unknown): Covered {
   const name = String(safeGet(given, 'name') ?? given).toLowerCase();
   const params = withoutPrototype((safeGet(given, 'params') ?? {}) as Parameters);
   const id = withParameters(`"${name}"`, params);
-  if (!/^"[^";]+"(?:;(?:sf|bs|req)|;(?:key|name)="(?:[^"\\]|\\.)*")*$/.test(id)) wrong(`${id} is no component`);
+  const { bs, sf, key } = params;
+  // RFC 9421 §2.1, §2.2.8.
+  const isMixed =
+    (bs === true && (sf ?? key) !== undefined) || (name === '@query-param') === (params.name === undefined);
+  if (isMixed || !/^"[^";]+"(?:;(?:sf|bs|req)|;(?:key|name)="(?:[^"\\]|\\.)*")*$/.test(id))
+    wrong(`${id} is no component`);
   return { id, name, params };
 }
 
@@ -70,11 +88,7 @@ export function withParameters(item: string, params: object): string {
 }
 
 /** The bytes to sign (RFC 9421 §2.5). @throws TypeError that names a component which the message lacks. */
-export async function signatureBase(
-  covered: readonly Covered[],
-  params: string,
-  message: Message,
-): Promise<Uint8Array<ArrayBuffer>> {
+export async function signatureBase(covered: readonly Covered[], params: string, message: Message): Promise<Bytes> {
   const lines = new Map<string, string>();
   for (const component of covered) {
     const { id } = component;
@@ -84,17 +98,31 @@ export async function signatureBase(
     if (/[^\t -~]/.test(value)) wrong(`${id} is not ASCII: cover it with \`bs\``);
     lines.set(id, `${id}: ${value}\n`);
   }
-  return new TextEncoder().encode(`${[...lines.values()].join('')}"@signature-params": ${params}`);
+  return utf8(`${[...lines.values()].join('')}"@signature-params": ${params}`);
 }
 
+/** Returns the value of a component; undefined if the message has none. */
 async function valueOf({ name, params }: Covered, message: Message): Promise<string | undefined> {
-  const source = params.req ? message.request : message;
+  const { sf, bs, key, req } = params;
+  const source = req ? message.request : message;
   if (!source) return undefined;
-  if (name.startsWith('@') && params.name === undefined) return derived(name, source);
+  if (name.startsWith('@'))
+    return params.name === undefined ? derived(name, source) : queryParam(source.url, params.name);
   const lines = linesOf(source, name);
-  if (!params.sf && !params.bs && (params.key ?? params.name) === undefined) return lines?.join(', ');
-  const { valueWith } = await import('./parameters.js');
-  return valueWith(params, lines, source.url);
+  if (bs) return lines?.map((line) => `:${btoa(line)}:`).join(', ');
+  const value = lines?.join(', ');
+  if (value === undefined || (!sf && key === undefined)) return value;
+  const { parseDictionary, parseList, serializeDictionary, serializeList } = await structuredHeaders();
+  if (key !== undefined) {
+    const member = parseDictionary(value).get(key);
+    return member && serializeList([member]);
+  }
+  // The type of the header is not known. A value that is both a list and a dictionary is written alike.
+  try {
+    return serializeList(parseList(value));
+  } catch {
+    return serializeDictionary(parseDictionary(value));
+  }
 }
 
 function derived(name: string, { method, url, status }: Message): string | undefined {
@@ -111,6 +139,28 @@ function derived(name: string, { method, url, status }: Message): string | undef
   return values[name];
 }
 
+/** @throws TypeError if the query has it twice: it is not defined which one is meant (RFC 9421 §2.2.8). */
+function queryParam(url: URL | undefined, name: string): string | undefined {
+  const [found, ...more] = [...(url?.searchParams ?? [])].filter(([key]) => percentEncode(key) === name);
+  if (more.length > 0) wrong(`the query has ${name} twice, so it cannot be covered`);
+  return found && percentEncode(found[1]);
+}
+
+/** Like application/x-www-form-urlencoded, but a space is %20. */
+function percentEncode(text: string): string {
+  return new URLSearchParams({ '': text }).toString().slice(1).replaceAll('+', '%20');
+}
+
+/** Loads the optional peer. Inside `try`, bundlers do not insist on finding it. */
+export async function structuredHeaders(): Promise<typeof StructuredHeaders> {
+  try {
+    return await import('structured-headers');
+  } catch (cause) {
+    const what = '`verify`, and components with `sf` or `key`,';
+    throw new Error(`httpSignature(): ${what} need the package structured-headers`, { cause });
+  }
+}
+
 /** Lines of a header, by its lower-case name. A header that is `false` is not sent. */
 export function linesOf({ headers }: Message, name: string): string[] | undefined {
   const value = ownValue(headers, nameIn(headers, name) ?? '') as string | number | string[] | false | undefined;
@@ -118,6 +168,6 @@ export function linesOf({ headers }: Message, name: string): string[] | undefine
 }
 
 /** A digest as in Content-Digest (RFC 9530 §2). `algorithm`: sha-256 or sha-512. */
-export async function base64Digest(algorithm: string, body: Uint8Array<ArrayBuffer>): Promise<string> {
+export async function base64Digest(algorithm: string, body: Bytes): Promise<string> {
   return toBase64(new Uint8Array(await crypto.subtle.digest(algorithm, body)));
 }

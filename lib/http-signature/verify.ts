@@ -6,8 +6,15 @@ import type { MaybePromise } from '../maybe-promise.js';
 import { safeGet, withoutPrototype } from '../safe-read.js';
 import { toBase64 } from '../schemes/hash.js';
 import type { AuthAnswer, AuthRequest } from '../schemes/scheme.js';
-import { base64Digest, componentOf, linesOf, parametersFor, signatureBase, type Message } from './message.js';
-import { structuredHeaders } from './parameters.js';
+import {
+  base64Digest,
+  componentOf,
+  linesOf,
+  parametersFor,
+  signatureBase,
+  structuredHeaders,
+  type Message,
+} from './message.js';
 
 /** How responses are verified. */
 export interface VerifyOptions {
@@ -25,6 +32,17 @@ export interface VerifyOptions {
    * must match a covered Content-Digest. false: bodies are not verified.
    */
   digest?: boolean | undefined;
+}
+
+export function isVerifyOptions(given: object): boolean {
+  const {
+    keyLookup,
+    requiredComponents = [],
+    maxAge = 0,
+    digest = false,
+  } = withoutPrototype<Partial<VerifyOptions>>(given);
+  const types = [typeof keyLookup, Array.isArray(requiredComponents), typeof maxAge, typeof digest];
+  return types.join() === 'function,true,number,boolean';
 }
 
 /**
@@ -70,7 +88,7 @@ async function verifySignature(
   const components = list[0].map(([name, params]) => componentOf({ name, params: Object.fromEntries(params) }));
   const covered = components.map(({ id }) => id);
   for (const required of requiredComponents) {
-    const id = required.replace(/^[^";]+/, '"$&"');
+    const id = required.replace(/^[^";]+/, (name) => `"${name.toLowerCase()}"`);
     assert(covered.includes(id), `its signature does not cover ${id}`);
   }
   const { serializeList } = await structuredHeaders();

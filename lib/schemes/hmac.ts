@@ -2,7 +2,8 @@ import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { AuthError } from '../errors.js';
 import { withoutPrototype } from '../safe-read.js';
 import { assertHeader, isHeaderName } from '../http/header-values.js';
-import { hasher, toBase64, toHex, type Hash } from './hash.js';
+import { toBase64, toHex, utf8, type Bytes, type Digest, type Hash } from './hash.js';
+import { hasher, hmacSigner } from './hasher.node.js';
 import { notSignable } from './not-signable.js';
 import { type AuthRequest, type AuthScheme } from './scheme.js';
 
@@ -23,9 +24,6 @@ export interface HmacOptions {
     | ((parts: { method: string; path: string; timestamp: string; bodyHash: string; request: AuthRequest }) => string)
     | undefined;
 }
-
-type Bytes = Uint8Array<ArrayBuffer>;
-type Sign = (data: Bytes) => MaybePromise<Bytes>;
 
 /** If the server's time, as known now, differs by more from the signed one, the server may have refused the timestamp. */
 const STALE_MS = 5_000;
@@ -55,13 +53,14 @@ export function hmac(options: HmacOptions): AuthScheme {
     signature: named.signature ?? 'X-Signature',
   };
   assertOptions({ keyId, secret, hash, encoding, headers: names, stringToSign });
-  const { digest, signer } = hasher(hash);
+  const digest = hasher(hash);
   const write = encoding === 'hex' ? toHex : toBase64;
   const sent = new WeakMap<object, { secret: string | Uint8Array; signedAt: number }>();
-  let known: { secret: string | Uint8Array; sign: MaybePromise<Sign> } | undefined;
+  let known: { secret: string | Uint8Array; sign: MaybePromise<Digest> } | undefined;
 
-  const signerFor = (value: string | Uint8Array): MaybePromise<Sign> => {
-    if (!known || !isSame(known.secret, value)) known = { secret: snapshot(value), sign: signer(bytesOf(value)) };
+  const signerFor = (value: string | Uint8Array): MaybePromise<Digest> => {
+    if (!known || !isSame(known.secret, value))
+      known = { secret: snapshot(value), sign: hmacSigner(hash, bytesOf(value)) };
     return known.sign;
   };
 
@@ -78,7 +77,7 @@ export function hmac(options: HmacOptions): AuthScheme {
       const path = request.url.pathname + request.url.search;
       const text = stringToSign({ method: request.method, path, timestamp, bodyHash, request });
       const sign = await signerFor(value);
-      const signature = await sign(new TextEncoder().encode(text));
+      const signature = await sign(utf8(text));
       assertHeader(names.keyId, keyId);
       request.headers.set(names.keyId, keyId);
       request.headers.set(names.timestamp, timestamp);
@@ -121,7 +120,7 @@ function assertOptions(options: { [K in keyof HmacOptions]-?: NonNullable<HmacOp
 }
 
 function bytesOf(secret: unknown): Bytes {
-  if (typeof secret === 'string') return new TextEncoder().encode(secret);
+  if (typeof secret === 'string') return utf8(secret);
   if (ArrayBuffer.isView(secret))
     return new Uint8Array(secret.buffer as ArrayBuffer, secret.byteOffset, secret.byteLength).slice();
   throw new AuthError(
