@@ -356,7 +356,7 @@ export const sessionMutants = [
     ['identity'],
     70,
     "a call that waited is sent with another principal's token",
-    'if (exchange) this._assertPrincipal(exchange);',
+    'if (end) throw end;',
     '',
   ),
   stores(
