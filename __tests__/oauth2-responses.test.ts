@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import axios, { type AxiosInstance } from 'axios';
 import { attachAuth, bearer, type AuthError, type BearerScheme } from '../lib/index.js';
 import { clientSecretBasic, refreshTokenGrant } from '../lib/oauth2.js';
@@ -65,6 +66,14 @@ const usable: [name: string, reply: (tokens: IssuedTokens) => TokenReply][] = [
   ],
   ['a byte order mark and blank lines', (tokens) => ({ body: `\uFEFF\n${JSON.stringify(standard(tokens))}\n` })],
   [
+    'JSON labelled as text',
+    (tokens) => ({ headers: { 'Content-Type': 'text/plain' }, body: JSON.stringify(standard(tokens)) }),
+  ],
+  ['gzip', (tokens) => ({ headers: { 'Content-Encoding': 'gzip' }, body: gzipSync(JSON.stringify(standard(tokens))) })],
+  ['expires_in beyond every date', (tokens) => ({ body: { ...standard(tokens), expires_in: 1e99 } })],
+  ['expires_in as a date', (tokens) => ({ body: { ...standard(tokens), expires_in: '2030-01-01T00:00:00Z' } })],
+  ['error null', (tokens) => ({ body: { ...standard(tokens), error: null } })],
+  [
     'a form',
     (tokens) => ({
       headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
@@ -89,6 +98,14 @@ const unusable: [name: string, reply: (tokens: IssuedTokens) => TokenReply][] = 
   ['no access token', (tokens) => ({ body: without(tokens, 'access_token') })],
   ['an access token that is no string', (tokens) => ({ body: { ...standard(tokens), access_token: 7 } })],
   ['a DPoP token, which `dpop` was not set for', (tokens) => ({ body: { ...standard(tokens), token_type: 'DPoP' } })],
+  ['a mac token', (tokens) => ({ body: { ...standard(tokens), token_type: 'mac' } })],
+  ['an access token of two lines', (tokens) => ({ body: { ...standard(tokens), access_token: 'a\nb' } })],
+  ['expires_in 0', (tokens) => ({ body: { ...standard(tokens), expires_in: 0 } })],
+  ['expires_in negative', (tokens) => ({ body: { ...standard(tokens), expires_in: '-1' } })],
+  ['an array', (tokens) => ({ body: [standard(tokens)] })],
+  ['null', () => ({ body: 'null' })],
+  ['the document inside of another', (tokens) => ({ body: { data: standard(tokens) } })],
+  ['an error of another kind', () => ({ body: { error: { code: 190, type: 'OAuthException' } } })],
   ['an empty document', () => ({ body: {} })],
   ['an empty body', () => ({ status: 204, body: '' })],
   ['half a document', (tokens) => ({ body: JSON.stringify(standard(tokens)).slice(0, -20) })],

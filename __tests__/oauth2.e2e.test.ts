@@ -7,9 +7,11 @@ import {
   clientCredentialsGrant,
   clientSecretBasic,
   clientSecretPost,
+  jwtBearerGrant,
   none,
   refreshTokenGrant,
   revocation,
+  tokenExchangeGrant,
   type ClientAuth,
   type GrantOptions,
 } from '../lib/oauth2.js';
@@ -147,6 +149,44 @@ describe('oidc-provider, client credentials:', () => {
     const options = { tokenEndpoint, clientId: 'jwt', clientAuth: authentications.jwt };
     const session = bearer({ refresh: clientCredentialsGrant(options) });
     expect(await introspect(await session.getAccessToken())).toMatchObject({ active: true, client_id: 'jwt' });
+  });
+});
+
+describe('oidc-provider, a signed JWT and token exchange:', () => {
+  const twenty = async (refresh: NonNullable<BearerOptions['refresh']>): Promise<Record<string, unknown>> => {
+    const session = bearer({ refresh });
+    const tokens = await Promise.all(times(20, () => session.getAccessToken()));
+    expect(new Set(tokens).size).toBe(1);
+    return introspect(tokens[0]);
+  };
+  const requests = async (): Promise<number> =>
+    (await oidc.log()).entries.filter(({ path }) => path === '/token').length;
+
+  test('jwtBearerGrant: twenty callers cost one request, and the server verifies the assertion', async () => {
+    const { private_jwk: jwk } = oidc.client;
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+    const key = await crypto.subtle.importKey('jwk', jwk!, algorithm, false, ['sign']);
+    const assertion = async (): Promise<string> => {
+      const parts = [{ alg: 'ES256' }, { iss: 'basic', sub: 'ada', aud: oidc.origin }];
+      const text = parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
+      const signature = await crypto.subtle.sign(algorithm, key, Buffer.from(text));
+      return `${text}.${Buffer.from(signature).toString('base64url')}`;
+    };
+    const refresh = jwtBearerGrant({ ...grantFor('basic'), assertion });
+    expect(await twenty(refresh)).toMatchObject({ active: true, client_id: 'basic', scope: 'read' });
+    expect(await requests()).toBe(1);
+  });
+
+  test('tokenExchangeGrant: twenty callers cost one request, with the token of another session', async () => {
+    const own = bearer({ refresh: clientCredentialsGrant(grantFor('post')) });
+    const refresh = tokenExchangeGrant({
+      ...grantFor('post', { parameters: { audience: 'https://lost.example' } }),
+      subjectToken: () => own.getAccessToken(),
+      audience: 'https://billing.example',
+    });
+    const token = await twenty(refresh);
+    expect(token).toMatchObject({ active: true, client_id: 'post', aud: 'https://billing.example' });
+    expect(await requests()).toBe(2);
   });
 });
 

@@ -179,6 +179,28 @@ const rendersOf = (tab: Page): Promise<Record<string, number>> => tab.evaluate((
     expect(refreshes()).toBe(1);
   });
 
+  test('two roots that suspend ask once, and one that is unmounted during a refresh leaves the other alone', async () => {
+    await signIn();
+    const tab = await open('/?manual');
+    await tab.evaluate(() => {
+      page.mount('one');
+      page.mount('other');
+    });
+    for (const root of ['one', 'other']) await tab.waitForSelector(`#${root} #protected`);
+    expect(refreshes()).toBe(1);
+    const refreshed = tab.evaluate(() => {
+      const done = page.session.refresh();
+      page.unmount('one');
+      return done;
+    });
+    await refreshed;
+    expect(refreshes()).toBe(2);
+    await tab.evaluate(() => page.session.signOut());
+    await tab.waitForSelector('#other #sign-in');
+    expect(await tab.textContent('#one')).toBe('');
+    expect(noise).toEqual([]);
+  });
+
   test('a page that starts offline waits, and signs in when it is online', async () => {
     await signIn();
     const tab = await open('/orders/7?manual');

@@ -1,16 +1,18 @@
 // oidc-provider with every kind of client that /oauth2 authenticates. Speaks with the process that forked it as
 // examples/demo/oidc-server.mjs does: { id, ask, about } in, { id, answer } or { id, error } out.
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, verify } from 'node:crypto';
 import Provider from 'oidc-provider';
 import { listen } from '../../examples/demo/listen.mjs';
 
 const SECRET = 'a secret: of+app %';
 const KEY = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const jwk = (key, more) => ({ ...key.export({ format: 'jwk' }), alg: 'ES256', ...more });
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const clientOf = (id, method, more) => ({
   client_id: id,
   token_endpoint_auth_method: method,
-  grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+  grant_types: ['authorization_code', 'refresh_token', 'client_credentials', JWT_BEARER, TOKEN_EXCHANGE],
   response_types: ['code'],
   redirect_uris: ['https://app.example/callback'],
   id_token_signed_response_alg: 'ES256',
@@ -57,6 +59,31 @@ function createProvider(issuer) {
     clockTolerance: 0,
     ttl: { AccessToken: 600, ClientCredentials: 600, RefreshToken: 86_400, Grant: 86_400, IdToken: 600 },
   });
+  // oidc-provider leaves these two grants to whoever runs it.
+  const register = (type, parameters, isGood) => {
+    const answer = async (ctx) => {
+      const { client, params } = ctx.oidc;
+      if (!(await isGood(params))) {
+        ctx.status = 400;
+        ctx.body = { error: 'invalid_grant' };
+        return;
+      }
+      const token = new created.ClientCredentials({ client, scope: 'read', aud: params.audience });
+      const issued = { issued_token_type: 'urn:ietf:params:oauth:token-type:access_token' };
+      ctx.body = { access_token: await token.save(), token_type: 'Bearer', expires_in: 600, ...issued };
+    };
+    created.registerGrantType(type, answer, parameters);
+  };
+  register(JWT_BEARER, ['assertion'], ({ assertion }) => {
+    const [header, payload, signature] = assertion.split('.');
+    const key = { key: KEY.publicKey, dsaEncoding: 'ieee-p1363' };
+    return (
+      verify('sha256', `${header}.${payload}`, key, Buffer.from(signature, 'base64url')) &&
+      JSON.parse(Buffer.from(payload, 'base64url')).aud === issuer
+    );
+  });
+  const exchanged = ['subject_token', 'subject_token_type', 'audience'];
+  register(TOKEN_EXCHANGE, exchanged, ({ subject_token: subject }) => created.ClientCredentials.find(subject));
   created.on('grant.success', ({ req, oidc }) => {
     req.entry.isRefresh = oidc.params.grant_type === 'refresh_token';
   });

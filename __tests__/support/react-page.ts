@@ -1,6 +1,6 @@
 import axios from 'axios';
-import { createElement, StrictMode } from 'react';
-import { createRoot, hydrateRoot } from 'react-dom/client';
+import { createElement, lazy, StrictMode, Suspense } from 'react';
+import { createRoot, hydrateRoot, type Root } from 'react-dom/client';
 import { attachAuth, bearer, type BearerScheme, type TokenResponse } from '../../lib/index.js';
 import { webStorageStore } from '../../lib/web.js';
 import { App, renders } from './react-app.js';
@@ -27,6 +27,20 @@ export function start(): void {
   if (container.hasChildNodes()) hydrateRoot(container, app);
   else createRoot(container).render(app);
 }
+
+const roots = new Map<string, Root>();
+const Late = lazy(() => new Promise<{ default: typeof App }>((resolve) => setTimeout(resolve, 50, { default: App })));
+
+/** Renders the app once more, in a root of its own with this id. It suspends at first. */
+export function mount(id: string): void {
+  const container = document.body.appendChild(document.createElement('div'));
+  container.id = id;
+  const app = createElement(Late, { session, kind: 'hook' });
+  const root = createRoot(container);
+  roots.set(id, root);
+  root.render(createElement(StrictMode, null, createElement(Suspense, { fallback: 'loading' }, app)));
+}
+export const unmount = (id: string): void => roots.get(id)?.unmount();
 
 export const call = (path: string): Promise<number> => api.get(path).then(({ status }) => status);
 export { renders };

@@ -5,7 +5,7 @@ export interface IssuedTokens {
   readonly refresh: string;
 }
 
-/** A response of a token endpoint. A string body is sent as it is. */
+/** A response of a token endpoint. A string or a Buffer is sent as it is. */
 export interface TokenReply {
   readonly status?: number;
   readonly headers?: Record<string, string>;
@@ -36,7 +36,7 @@ export class StrictTokenServer {
     server.recorder = await serve((seen, response) => {
       if (seen.url === '/token') {
         const { status = 200, headers = {}, body } = server.#answer(new URLSearchParams(seen.body.toString()));
-        if (typeof body !== 'string') return reply(response, status, body, headers);
+        if (typeof body !== 'string' && !Buffer.isBuffer(body)) return reply(response, status, body, headers);
         response.writeHead(status, { 'Content-Type': 'application/json', ...headers });
         response.end(body);
       } else {

@@ -13,7 +13,7 @@ export function sessionExpired(cause?: unknown): AuthError {
 export function sessionChanged(): AuthError {
   return new AuthError(
     'ERR_AUTH_SESSION_CHANGED',
-    'The call was not sent (again): the session was signed out, or another principal signed in, while it waited. Make it again if still wanted.',
+    'The call was not sent (again): the session was signed out, or another principal signed in, while it waited. Make it again if needed.',
   );
 }
 

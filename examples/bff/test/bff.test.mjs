@@ -4,6 +4,7 @@ import { createClient } from 'redis';
 import { freePort, isRedisInstalled, startMachine, startRedis } from '../server/processes.mjs';
 import { startProvider } from '../server/provider.mjs';
 import { Browser } from '../support/browser.mjs';
+import { skip as noChromium, startChromium } from '../support/chromium.mjs';
 
 const skip = isRedisInstalled() || process.env.REQUIRE_REAL ? false : 'redis-server is not installed';
 let redis, provider, machines;
@@ -53,6 +54,16 @@ test(
     assert.equal(provider.counts.revokedGrants, 0);
   },
 );
+
+test('in Chromium: the page signs in, and no script sees a token or the id', { skip: skip || noChromium }, async () => {
+  const page = await (await startChromium()).newPage({ viewport: { width: 400, height: 800 } });
+  await page.goto(machines[0].origin);
+  await page.getByRole('link', { name: 'Sign in' }).click();
+  await page.waitForURL(`${machines[0].origin}/`);
+  assert.equal(await page.evaluate('document.cookie + localStorage.length + sessionStorage.length'), '00');
+  await page.getByRole('link', { name: 'who am I?' }).click();
+  assert.match(await page.textContent('body'), /"name":"(ada|grace)"/);
+});
 
 test('a sign-out on one machine ends the session on the other, and revokes the grant', { skip }, async () => {
   const browser = await signIn();

@@ -17,18 +17,21 @@ export async function startChromium() {
   return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 }
 
-/** Takes a picture in both color schemes, and returns what axe finds against accessibility in either. */
+/** Takes pictures at two widths and in both color schemes. Returns what axe finds against accessibility, and what is too wide. */
 export async function inspect(page, name) {
   mkdirSync(screenshots, { recursive: true });
   const found = [];
-  for (const colorScheme of ['light', 'dark']) {
+  for (const [width, colorScheme] of [400, 1280].flatMap((pixels) => ['light', 'dark'].map((each) => [pixels, each]))) {
+    const view = `${colorScheme}-${width}`;
+    await page.setViewportSize({ width, height: 800 });
     await page.emulateMedia({ colorScheme });
-    await page.screenshot({ path: join(screenshots, `${name}-${colorScheme}.png`) });
+    await page.screenshot({ path: join(screenshots, `${name}-${view}.png`) });
     const violations = await page.evaluate(async (script) => {
       if (!globalThis.axe) new Function(script)();
       return (await globalThis.axe.run()).violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`);
     }, axe);
-    found.push(...violations.map((violation) => `${colorScheme}: ${violation}`));
+    if ((await page.evaluate('document.documentElement.scrollWidth')) > width) violations.push('wider than the screen');
+    found.push(...violations.map((violation) => `${view}: ${violation}`));
   }
   return found;
 }
