@@ -8,11 +8,11 @@ import { reply, serve, type Handler, type Recorder } from './support/serve.js';
 const isHere = isChromiumInstalled();
 if (!isHere && process.env['REQUIRE_REAL'] === '1') throw new Error('REQUIRE_REAL=1, but there is no chromium');
 
-const README = readFileSync(join(__dirname, '../README.md'), 'utf8');
+const RECIPE = readFileSync(join(__dirname, '../docs/stores.md'), 'utf8');
 
-/** A block of the README that begins with this comment, as a page or a worker gets it. */
+/** A block of the page about stores that begins with this comment, as a page or a worker gets it. */
 function scriptOf(comment: string): string {
-  const [, code = ''] = new RegExp(`^\`\`\`ts\\n(${comment}.*?)^\`\`\``, 'ms').exec(README) ?? [];
+  const [, code = ''] = new RegExp(`^\`\`\`ts\\n(${comment}.*?)^\`\`\``, 'ms').exec(RECIPE) ?? [];
   expect(code).not.toBe('');
   const prelude = `
     import axios from 'axios';
