@@ -130,6 +130,22 @@ export const portMutants = [
     suites: ['many-users'],
   },
   {
+    name: 'detach() ends the subscription to the store of one user only',
+    row: 168,
+    file: 'lib/attached-instance.ts',
+    from: 'for (const observers of this._observed.live()) observers.attached();',
+    to: 'this._principal?.main.session?.observers.attached();',
+    suites: ['many-users'],
+  },
+  {
+    name: 'detach() ends the shared cool-down of one user only',
+    row: 168,
+    file: 'lib/attached-instance.ts',
+    from: 'for (const { events, sharing } of this._used.live()) {',
+    to: 'for (const { events, sharing } of this._principal ? [this.throttleOf(this._principal)] : []) {',
+    suites: ['shared-cooldown'],
+  },
+  {
     name: 'a session that does not authorize a call ends it',
     row: 161,
     file: 'lib/call/call.ts',
