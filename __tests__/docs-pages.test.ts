@@ -58,6 +58,13 @@ describe('the code of the pages', () => {
         await attached.get('/after');
         expect(seen.at(-1)).toBe('200 /after');
       }
+      const { apiWith } = exports as { apiWith?: (cookies: object, setCookies: (tokens: object) => void) => AppOfPage };
+      if (apiWith) {
+        const setCookies = jest.fn();
+        await apiWith({ accessToken: 'old', refreshToken: 'r1' }, setCookies).api.get('/after');
+        expect(seen).toEqual(['401 /after', '200 /auth/refresh', '200 /after']);
+        expect(setCookies).toHaveBeenCalledTimes(1);
+      }
       const { Account } = exports as { Account?: React.FC };
       if (Account) expect(renderToString(React.createElement(Account))).toMatch(/Sign (in|out)/);
       for (const dispose of disposals) dispose();
@@ -66,6 +73,10 @@ describe('the code of the pages', () => {
     });
   });
 });
+
+interface AppOfPage {
+  readonly api: AxiosInstance;
+}
 
 /** What certain blocks, told apart by a part of theirs, send. */
 const WIRE: Record<string, string[]> = {

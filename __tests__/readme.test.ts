@@ -19,6 +19,17 @@ test('README says the weight in its first screen, and once', () => {
   expect([...README.matchAll(/`\{ attachAuth, bearer \}`/g)]).toHaveLength(1);
 });
 
+test('README says the weight that `npm run size` allows, within 150 bytes', () => {
+  const sizes = readFileSync(join(ROOT, '.ci/check-size.mjs'), 'utf8');
+  const [, limit = ''] = /'\{ attachAuth, bearer \}': \[([\d_]+),/.exec(sizes) ?? [];
+  const [, said = ''] = /weighs ([\d.]+) kB/.exec(README) ?? [];
+  expect(Math.abs(Number(limit.replaceAll('_', '')) - Number(said) * 1_000)).toBeLessThanOrEqual(150);
+});
+
+test('README has no comment for maintainers', () => {
+  expect(README).not.toContain('<!--');
+});
+
 test('README has every error code and every option of attachAuth', () => {
   const pageOf = (name: string): string => readFileSync(join(ROOT, 'docs', name), 'utf8');
   const codes = [...pageOf('errors.md').matchAll(/^## (ERR_\w+)$/gm)].map(([, code]) => code);

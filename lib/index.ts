@@ -27,12 +27,12 @@ export { signed } from './schemes/signed.js';
 export { hmac, type HmacOptions } from './schemes/hmac.js';
 
 export type { SessionSnapshot } from './session/snapshot.js';
-export type { RefreshContext } from './session/refresh-context.js';
+export type { RefreshContext, RefreshFunction, RevokeContext, RevokeFunction } from './session/refresh-context.js';
 export type { TokenResponse, Tokens } from './session/tokens.js';
 export type { SessionStore } from './session/store.js';
 
 export { AuthError, isAuthError, RefreshRejectedError, type AuthErrorCode } from './errors.js';
-export type { AuthEvent, RetryReason } from './events.js';
+export type { AuthEvent, BareReason, RetryReason } from './events.js';
 export { exchangeOf, type ExchangeReport } from './call/report.js';
 export type { SettleReason } from './retry/decide.js';
 

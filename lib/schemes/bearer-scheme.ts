@@ -5,7 +5,10 @@ import type { AuthScheme } from './scheme.js';
 
 /** A bearer scheme (RFC 6750) and its session. One object may be attached to several instances. */
 export interface BearerScheme extends AuthScheme {
-  /** Starts the session of a new principal: calls that began before are not sent again with these tokens. */
+  /**
+   * Starts the session of a new principal: calls that began before are not sent again with these tokens. Takes effect at once,
+   * and resolves when that is stored.
+   */
   signIn(tokens: TokenResponse): Promise<void>;
   /** Replaces the tokens of the same principal: waiting calls continue with them. Without a refresh token the old one is kept. */
   update(tokens: TokenResponse): Promise<void>;
@@ -18,7 +21,8 @@ export interface BearerScheme extends AuthScheme {
   refresh(): Promise<void>;
   /**
    * Returns the token to send now, for WebSocket, EventSource or fetch. It is refreshed first if needed.
-   * @returns undefined if nobody is signed in.
+   * @returns undefined if nobody is signed in, or the session has expired.
+   * @throws AuthError ERR_AUTH_REFRESH_FAILED, and ERR_AUTH_SESSION_EXPIRED if this call finds the refresh token refused.
    */
   getAccessToken(): Promise<string | undefined>;
   /** Returns the state of the session: the same object until something in it changes. */

@@ -32,8 +32,8 @@ export interface AuthScheme {
    */
   readonly singleFlight?: boolean | undefined;
   /**
-   * Returns true if a response refuses these credentials; any other result means that it does not. attachAuth's
-   * `isUnauthorized` takes precedence. @default a 401 whose challenge says neither insufficient_scope (RFC 6750 §3.1) nor
+   * Returns true if a response refuses these credentials; any other result means that it does not. Of a single scheme,
+   * attachAuth's `isUnauthorized` takes precedence. @default a 401 whose challenge says neither insufficient_scope (RFC 6750 §3.1) nor
    * insufficient_user_authentication (RFC 9470)
    */
   isRefusal?(response: AxiosResponse): boolean;
