@@ -52,6 +52,9 @@ export function dpop<S extends BearerScheme>(
   if (typeof safeGet(prover, 'proof') !== 'function' || typeof safeGet(prover, 'heard') !== 'function') {
     throw new TypeError(`dpop(): \`prover\` takes a dpopProver(), but got ${typeof prover}`);
   }
+  if (!session.credentialHeaders?.includes('Authorization')) {
+    throw new TypeError('dpop() takes a session that writes Authorization: leave out its `header` (RFC 9449 §7.1)');
+  }
   const store = sessionOf(session)?.store;
   if (store && !isLocalStore(store) && hasProcessKey(prover)) {
     throw new TypeError(
