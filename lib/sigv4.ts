@@ -98,7 +98,6 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
     async authorize(request) {
       const { url, headers, method, exchange } = request;
       const renewed = calls.get(exchange)?.renewed;
-      calls.delete(exchange);
       if (/[?&]X-Amz-Signature=/i.test(url.search)) return;
       const signedAt = request.now;
       const credentials = renewed ?? (await source.current(signedAt));
