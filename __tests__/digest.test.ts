@@ -133,6 +133,13 @@ describe('against a server that verifies by the letter', () => {
     expect(api.sends).toBe(5);
   });
 
+  test('-sess without qop tells the client nonce that is in A1', async () => {
+    const h = (text: string): string => createHash('md5').update(text).digest('hex');
+    const a1 = h(`${h('Mufasa:r:Circle of Life')}:n:c`);
+    const header = await answerTo('Digest realm="r", nonce="n", algorithm=MD5-sess', { cnonce: 'c' });
+    expect(header).toContain(`response="${h(`${a1}:n:${h('GET:/dir/index.html')}`)}", algorithm=MD5-sess, cnonce="c"`);
+  });
+
   test('-sess with nextnonce keeps the nonce of the challenge in A1 (§3.4.2)', async () => {
     const algorithm = 'SHA-256-sess';
     const challenge = `Digest realm="r", qop="auth", algorithm=${algorithm}, nonce="n1"`;
@@ -285,10 +292,10 @@ describe('nonces', () => {
     expect(await send()).toMatch(/nonce="own".*nc=00000002/);
   });
 
-  test('a 503 says nothing about a nonce', async () => {
+  test.each([503, 429])('a %s says nothing about a nonce', async (status) => {
     let isDown = true;
-    await start({ accept: (_, response, headers) => reply(response, isDown ? 503 : 200, {}, headers) });
-    expect(await statusOf(api.get('/'))).toBe(503);
+    await start({ accept: (_, response, headers) => reply(response, isDown ? status : 200, {}, headers) });
+    expect(await statusOf(api.get('/'))).toBe(status);
     isDown = false;
     expect((await api.get('/')).status).toBe(200);
     expect(api.sends).toBe(4);

@@ -355,6 +355,7 @@ describe('wrong arguments are a TypeError that names them', () => {
   test.each([
     ['dpop()', () => dpop(undefined as never)],
     ['prover', () => dpop(bearer('at'), { prover: {} as never })],
+    ['header', () => dpop(bearer({ refresh: () => null, header: 'X-Token' }))],
     ['keyPair', () => dpopProver({ keyPair: 'pem' as never })],
     ['algorithm', () => dpopProver({ algorithm: 'ES512' as never })],
     ['indexedDbKeyPair()', () => indexedDbKeyPair('')],

@@ -502,6 +502,26 @@ describe('credentials', () => {
     },
   );
 
+  test('a call that begins during a forced refresh waits for it', async () => {
+    const server = await start({ keys: keysOf('NEW') });
+    let finish = (): void => undefined;
+    const forced = new Promise<void>((resolve) => (finish = resolve));
+    const expiration = new Date(Date.now() + 3_600_000);
+    const provider = jest.fn(async (given?: { forceRefresh?: boolean }) => {
+      if (given?.forceRefresh) await forced;
+      return roll(given?.forceRefresh ? 'NEW' : 'OLD', { expiration });
+    });
+    const api = client(server, { credentials: provider });
+    const first = api.get('/');
+    while (provider.mock.calls.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    const second = api.get('/');
+    await new Promise((resolve) => setImmediate(resolve));
+    finish();
+    expect([(await first).status, (await second).status]).toEqual([200, 200]);
+    expect(provider.mock.calls).toEqual([[], [{ forceRefresh: true }]]);
+    expect(api.sends).toBe(3);
+  });
+
   test('an expired session token is replaced; the key id may stay the same', async () => {
     const server = await start({ keys: { A: { secret: 'secret-of-A', token: 'new' } } });
     const provider = jest.fn((given?: { forceRefresh?: boolean }) =>

@@ -46,9 +46,8 @@ export function dpop<S extends BearerScheme>(
   options: { prover?: DpopProver | undefined } = {},
 ): S & { readonly prover: DpopProver } {
   const { prover = dpopProver() } = withoutPrototype(options);
-  if (typeof safeGet(session, 'authorize') !== 'function') {
-    throw new TypeError(`dpop() takes the session of bearer(), but got ${typeof session}`);
-  }
+  if (typeof safeGet(session, 'authorize') !== 'function' || !session.credentialHeaders?.includes('Authorization'))
+    throw new TypeError('dpop() takes the session of a bearer() without `header`: its token is sent in Authorization');
   if (typeof safeGet(prover, 'proof') !== 'function' || typeof safeGet(prover, 'heard') !== 'function') {
     throw new TypeError(`dpop(): \`prover\` takes a dpopProver(), but got ${typeof prover}`);
   }

@@ -116,6 +116,10 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
       const { url, headers, now, exchange } = request;
       // An empty query is sent by some platforms and not by others.
       if (url.href.endsWith('?')) url.search = '';
+      const type = headers.getContentType();
+      // XMLHttpRequest writes it so.
+      if (type && 'XMLHttpRequest' in globalThis)
+        headers.setContentType(String(type).replace(/charset=utf-8/i, 'charset=UTF-8'));
       const value = await currentKey();
       const covered = components ?? defaultComponents(request, digest);
       if (digest && covered.some(({ name }) => name === 'content-digest')) await addDigest(request, digest);

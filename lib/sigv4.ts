@@ -13,7 +13,7 @@ import { safeGet, withoutPrototype } from './safe-read.js';
 import { utf8 } from './schemes/hash.js';
 import { notSignable } from './schemes/not-signable.js';
 import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
-import { codeOf, credentialSource, encode, hasShape, placeOf, REFUSED, sha256, signer } from './sigv4/aws.js';
+import { codeOf, credentialSource, encode, hasShape, placeOf, signer } from './sigv4/aws.js';
 import { canonicalHeaders, canonicalPath, canonicalQuery } from './sigv4/aws.js';
 import type { AwsCredentialProvider, AwsCredentials } from './sigv4/aws.js';
 import { loopback } from './transport/origin.js';
@@ -47,6 +47,10 @@ const ALGORITHM = 'AWS4-HMAC-SHA256';
 /** Most services accept a signature for 5 min. */
 const SKEW_MS = 4 * 60_000;
 
+/** S3 and the JSON services send some of them with 400. AccessDenied is none: those credentials were accepted. */
+const REFUSED =
+  /^(?:Request(?:TimeTooSkewed|Expired|InTheFuture)|ExpiredToken|TokenRefreshRequired|Invalid(?:Token|ClientTokenId|AccessKeyId|Signature)|UnrecognizedClient|SignatureDoesNotMatch|AuthFailure)/;
+
 interface Sent {
   readonly credentials: AwsCredentials;
   readonly signedAt: number;
@@ -74,13 +78,13 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
   const unsigned = unsignedHeaders.map((name) => name.toLowerCase());
   const source = credentialSource(given.credentials);
   const calls = new WeakMap<object, Sent>();
-  const sign = signer();
+  const { hash, sign } = signer();
 
   const payloadHash = async ({ url, body, headers }: AuthRequest, isS3: boolean): Promise<string> => {
     const own = headers.get('X-Amz-Content-Sha256');
     if (own) return String(own);
     const bytes = payload === 'unsigned' || (isS3 && expiresIn) ? undefined : await body.bytes();
-    if (bytes) return sha256(bytes);
+    if (bytes) return hash(bytes);
     const isSecure = url.protocol === 'https:' || loopback.test(url.hostname);
     if (payload === 'unsigned' || (isS3 && (expiresIn || isSecure))) return 'UNSIGNED-PAYLOAD';
     throw notSignable();
@@ -94,7 +98,6 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
     async authorize(request) {
       const { url, headers, method, exchange } = request;
       const renewed = calls.get(exchange)?.renewed;
-      calls.delete(exchange);
       if (/[?&]X-Amz-Signature=/i.test(url.search)) return;
       const signedAt = request.now;
       const credentials = renewed ?? (await source.current(signedAt));
@@ -136,7 +139,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       if (!doubleEncode && !/\/\.\.?(?:\/|$)/.test(path)) url.pathname = path;
       const lines = signed.map(([name, value]) => `${name}:${value}\n`).join('');
       const canonical = [method, path, canonicalQuery(url.search, unsigned), lines, names, contentHash].join('\n');
-      const text = [ALGORITHM, date, scope, await sha256(utf8(canonical))].join('\n');
+      const text = [ALGORITHM, date, scope, await hash(utf8(canonical))].join('\n');
       const signature = await sign(text, credentials.secretAccessKey, scope);
       if (expiresIn) url.search += `&X-Amz-Signature=${signature}`;
       else

@@ -6,8 +6,8 @@ import { attachAuth } from '../../lib/index.js';
 const bytes = (base64: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 
 /**
- * Signs a POST and verifies its response. `signing`: PKCS #8 or the secret; `verifying`: SPKI or the secret; both base64.
- * Returns the data of the response, or the code of the error.
+ * Signs some POSTs and verifies their responses. `signing`: PKCS #8 or the secret; `verifying`: SPKI or the secret; both base64.
+ * Returns the data of the last response, or the code of its error.
  */
 export async function call(given: {
   algorithm: SignatureAlgorithm;
@@ -27,6 +27,11 @@ export async function call(given: {
   });
   const api = axios.create({ adapter, baseURL: location.origin });
   attachAuth(api, { scheme });
+  const form = api.post('/form?', new URLSearchParams({ a: 'é ' })).catch(() => undefined);
+  const text = api
+    .post('/text', 'é', { headers: { 'Content-Type': 'text/plain; charset=utf-8' } })
+    .catch(() => undefined);
+  await Promise.all([form, text]);
   return api.post<unknown>('/orders?b=2&a=1 x', { text: 'é€' }).then(
     ({ data }) => data,
     (error: unknown) => (error as { code?: string }).code ?? String(error),

@@ -83,7 +83,9 @@ function binary(text: string): string {
 }
 
 function bytesOf(binary: string): Bytes {
-  return Uint8Array.from(binary, (char) => char.charCodeAt(0));
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
+  return bytes;
 }
 
 /** JSON and a quoted-string (RFC 9110 §5.6.4) are the same without control characters. */

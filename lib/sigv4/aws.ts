@@ -3,7 +3,7 @@ import { AuthError } from '../errors.js';
 import { headerOf } from '../http/response-headers.js';
 import type { MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
-import { toHex, utf8, type Digest } from '../schemes/hash.js';
+import { toHex, utf8, type Bytes, type Digest } from '../schemes/hash.js';
 import { hasher, hmacSigner } from '../schemes/hasher.node.js';
 import type { AuthRequest } from '../schemes/scheme.js';
 
@@ -18,7 +18,7 @@ const UNSIGNED =
 
 /** Percent-encodes all but the unreserved characters of RFC 3986 §2.3. */
 export function encode(text: string): string {
-  return text.replace(/[^\w.~-]/gu, (char) => toHex(utf8(char)).toUpperCase().replace(/../g, '%$&'));
+  return encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 /** The same for a text that may be encoded in part: decoded and encoded, byte by byte. */
@@ -77,24 +77,27 @@ export function placeOf(host: string): { service?: string | undefined; region?: 
 /** A process may sign for several regions and services, and for each of them anew every day. */
 const MOST_KEYS = 20;
 
-/** Returns the function that signs with the key of a day, region and service. A closure: it keeps the keys, which are secret. */
-export function signer(): (text: string, secret: string, scope: string) => Promise<string> {
+/** SHA-256, and HMAC with the key of a day, region and service, which is derived once. A closure: the keys are secret. */
+export function signer(): {
+  hash: (data: Bytes) => Promise<string>;
+  sign: (text: string, secret: string, scope: string) => Promise<string>;
+} {
   const keys = new Map<string, Digest>();
-  return async (text, secret, scope) => {
-    const id = `${scope} ${secret}`;
-    let sign = keys.get(id);
-    if (!sign) {
-      sign = await hmacSigner('SHA-256', utf8(`AWS4${secret}`));
-      for (const part of scope.split('/')) sign = await hmacSigner('SHA-256', await sign(utf8(part)));
-      if (keys.size >= MOST_KEYS) keys.clear();
-      keys.set(id, sign);
-    }
-    return toHex(await sign(utf8(text)));
+  const digest = hasher('SHA-256');
+  return {
+    hash: async (data) => toHex(await digest(data)),
+    async sign(text, secret, scope) {
+      const id = `${scope} ${secret}`;
+      let sign = keys.get(id);
+      if (!sign) {
+        sign = await hmacSigner('SHA-256', utf8(`AWS4${secret}`));
+        for (const part of scope.split('/')) sign = await hmacSigner('SHA-256', await sign(utf8(part)));
+        if (keys.size >= MOST_KEYS) keys.clear();
+        keys.set(id, sign);
+      }
+      return toHex(await sign(utf8(text)));
+    },
   };
-}
-
-export async function sha256(data: Parameters<Digest>[0]): Promise<string> {
-  return toHex(await hasher('SHA-256')(data));
 }
 
 /** As @aws-sdk's credential providers return them. */
@@ -185,10 +188,6 @@ function checked(given: unknown): AwsCredentials {
 function isText(value: unknown): value is string {
   return typeof value === 'string' && /^[!-~]+$/.test(value);
 }
-
-/** S3 and the JSON services send some of them with 400. AccessDenied is none: those credentials were accepted. */
-export const REFUSED =
-  /^(?:Request(?:TimeTooSkewed|Expired|InTheFuture)|ExpiredToken|TokenRefreshRequired|Invalid(?:Token|ClientTokenId|AccessKeyId|Signature)|UnrecognizedClient|SignatureDoesNotMatch|AuthFailure)/;
 
 /** The error code of a service, from its header, JSON or XML; empty if there is none, as for a HEAD or a stream. */
 export function codeOf(response: AxiosResponse): string {
