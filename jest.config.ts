@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { Config } from 'jest';
 
 /** What every project, and every other configuration, has in common. */
@@ -49,7 +50,8 @@ const projects = Object.entries(PROJECTS).map(([displayName, pattern], index, al
 const config: Config = {
   projects,
   testTimeout,
-  maxWorkers: '100%',
+  // Many suites wait for servers, processes and browsers: one worker more than there are cores.
+  maxWorkers: availableParallelism() + 1,
   coverageThreshold: { global: { branches: 95, functions: 95, lines: 95, statements: 95 } },
   collectCoverageFrom: ['lib/**/*.ts', '!lib/index.ts'],
 };

@@ -15,6 +15,7 @@ import {
 import { memoryPort } from '../lib/stores/memory.js';
 import { failureOf } from './support/answers.js';
 import { recording, type Sent as Recorded } from './support/recording.js';
+import { rounds } from './support/rounds.js';
 import { times } from './support/series.js';
 import { Stage, TOKEN_PATH, tooMany, unauthorized, underway, type Sent, type Told } from './support/stage.js';
 import { ownerOf } from './support/token-endpoint.js';
@@ -66,7 +67,7 @@ const usersOf = (sent: readonly Sent[]): (string | undefined)[] => sent.map(({ c
 describe('thirty users on one instance', () => {
   const names = times(30, (index) => `user${String(index)}`);
 
-  test.each(times(8, (seed) => seed + 1))(
+  test.each(times(rounds(3, 8), (seed) => seed + 1))(
     'share nothing, whatever expires, is refused, signs out and is throttled meanwhile (seed %i)',
     async (seed) => {
       const house = new House(seed);

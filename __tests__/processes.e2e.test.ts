@@ -8,7 +8,7 @@ import { fileStore } from '../lib/node.js';
 import { aesGcm, type StoredSession } from '../lib/store.js';
 import { filePort } from '../lib/stores/file.js';
 import { Processes, type Holder } from './support/processes.js';
-import { rounds } from './support/rounds.js';
+import { cases, rounds } from './support/rounds.js';
 import { times } from './support/series.js';
 import { reply, serve, type Recorder } from './support/serve.js';
 import { TokenEndpoint } from './support/token-endpoint.js';
@@ -136,7 +136,7 @@ onPosix('a process that is killed', () => {
     ['before unlocking', ['issued']],
   ];
 
-  test.each(points)('%s leaves the file whole, and the next goes on at once', async (point, expected) => {
+  test.each(cases(4, points))('%s leaves the file whole, and the next goes on at once', async (point, expected) => {
     endpoint.graceMs = 1;
     endpoint.revokeAll();
     const [victim, next] = await Promise.all([processes.start(server.origin, file, point), start(1)]);
@@ -151,7 +151,7 @@ onPosix('a process that is killed', () => {
   });
 
   // I11: between the response and the store there is no holder that lived to store it.
-  test.each(['answered', 'before the draft', 'with a synced draft'])(
+  test.each(cases(2, ['answered', 'before the draft', 'with a synced draft']))(
     '%s, at a server without a grace: the session ends, once and cleanly',
     async (point) => {
       const victim = await processes.start(server.origin, file, point);

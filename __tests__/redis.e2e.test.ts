@@ -11,7 +11,7 @@ import { redisPort } from '../lib/stores/redis.js';
 import { connected, LIBRARIES, type Library } from './support/redis-clients.js';
 import { authorizationServer, buildHolder, Holder, type HolderPlan, type Place } from './support/redis-holders.js';
 import { isRedisInstalled, startRedis, type RedisServer } from './support/redis-server.js';
-import { rounds } from './support/rounds.js';
+import { cases, rounds } from './support/rounds.js';
 import type { Recorder } from './support/serve.js';
 import { times } from './support/series.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';
@@ -90,11 +90,13 @@ suite(`a session in Redis${whether}`, () => {
   const good = (among: readonly Holder[]): string[] => among.flatMap(() => ['200', '200']);
 
   // F30 F31
-  test.each([
-    [2, EXPIRIES * 2],
-    [5, EXPIRIES],
-    [16, rounds(2, EXPIRIES)],
-  ])('is refreshed once for each expiry by %i processes of both libraries', async (count, expiries) => {
+  test.each(
+    cases(2, [
+      [2, EXPIRIES * 2],
+      [5, EXPIRIES],
+      [16, rounds(2, EXPIRIES)],
+    ]),
+  )('is refreshed once for each expiry by %i processes of both libraries', async (count, expiries) => {
     const all = await start(count);
     for (let expiry = 1; expiry <= expiries; expiry++) {
       endpoint.revokeAll();
@@ -105,11 +107,13 @@ suite(`a session in Redis${whether}`, () => {
   });
 
   // F32: the lock would last for a minute, so what frees it is the death that Redis sees.
-  test.each<[Place, Library]>([
-    ['read', 'redis'],
-    ['asking', 'ioredis'],
-    ['written', 'redis'],
-  ])('is refreshed once where its holder is killed at `%s` (%s)', async (place, library) => {
+  test.each<[Place, Library]>(
+    cases(2, [
+      ['asking', 'ioredis'],
+      ['read', 'redis'],
+      ['written', 'redis'],
+    ]),
+  )('is refreshed once where its holder is killed at `%s` (%s)', async (place, library) => {
     const [victim, other] = await start(2, { library, lockMs: 60_000 });
     endpoint.revokeAll();
     await victim!.haltAt(place);
