@@ -50,7 +50,7 @@ export function stopwatch(clock: Clock): () => number {
   return () => Math.max(clock.now() - wall, clock.monotonic() - monotonic);
 }
 
-/** The wall clock gets ahead by so much when the machine sleeps, or somebody sets it; less is how finely it shows time. */
+/** A smaller lead of the wall clock is its resolution. A larger one means that the machine slept, or that the clock was set. */
 const LEAST_SLEEP_MS = 1_000;
 
 /**

@@ -6,7 +6,7 @@ const REDACTED = '[redacted]';
 const SHORTEST_SECRET = 4;
 /** Values of these names are no secrets, and messages may need them. */
 const PUBLIC_NAME = /^(?:accept|content-|user-agent|host$)|_type$/i;
-/** Values of these names are secret, whoever sent them. Validators repeat a value that they refuse as `input`. */
+/** Values of these names are secret. Validators repeat a refused value as `input`. */
 const SECRET_NAME = /(?:token|secret|password|assertion|authorization|cookie|credentials?|verifier|api.?key|^input)$/i;
 const SECRET_PAIR = /((?:token|secret|password|assertion)(?:=|"\s*:\s*"))[^"&\s]+/gi;
 /** User-info and query of a URL. */

@@ -8,7 +8,7 @@ import type { AuthEvent } from '../events.js';
  */
 export function publishEvents(): (event: AuthEvent) => void {
   return (event) => {
-    // Looked up each time: Node 20 forgets a channel that somebody holds, if one of the same name was collected before it.
+    // Looked up each time: Node 20 loses a referenced channel if an earlier one of the same name was collected.
     const events = channel('axios-attach-auth:event');
     if (events.hasSubscribers) events.publish(event);
   };

@@ -1,4 +1,4 @@
-/** How long to wait when nobody says, in ms. */
+/** Delays in ms, for responses without Retry-After. */
 export interface Backoff {
   readonly baseDelayMs: number;
   readonly maxDelayMs: number;

@@ -78,7 +78,7 @@ export abstract class StoredState extends MemoryState {
   }
 
   private _open(stored: StoredSession | undefined): void {
-    // Somebody has signed in meanwhile: what is stored is found when that is written.
+    // signIn() or signOut() ran before the first read ended. Its write reads the stored session itself.
     if (this.status !== 'unknown') return;
     const initial = this._initial;
     if (stored) this._take(stored);
