@@ -16,7 +16,7 @@ if (chosen.length === 0) {
 }
 
 /** What runs longer hangs. All the suites together have more. */
-const TIME_LIMIT_MS = 40_000;
+const TIME_LIMIT_MS = 30_000;
 const SUITES_TIME_LIMIT_MS = 300_000;
 const FAIL_FAST = ['--env', './__tests__/mutants/environment.cjs'];
 
