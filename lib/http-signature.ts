@@ -11,7 +11,9 @@ import { AuthError } from './errors.js';
 import {
   ALGORITHMS,
   base64Digest,
+  comparable,
   componentOf,
+  importKey,
   linesOf,
   parametersFor,
   signatureBase,
@@ -27,8 +29,6 @@ import type { AuthAnswer, AuthRequest, AuthScheme } from './schemes/scheme.js';
 
 export type { Component, SignatureAlgorithm } from './http-signature/message.js';
 export type { VerifyOptions } from './http-signature/verify.js';
-
-type Signer = { sign(base: Uint8Array): MaybePromise<Uint8Array> };
 
 /** Options of {@link httpSignature}. */
 export interface HttpSignatureOptions {
@@ -98,7 +98,8 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
   const currentKey = async (): Promise<unknown> => (typeof key === 'function' ? key() : key);
 
   async function sign(value: unknown, base: Bytes): Promise<ArrayBuffer | Uint8Array> {
-    if (typeof safeGet(value, 'sign') === 'function') return (value as Signer).sign(base);
+    if (typeof safeGet(value, 'sign') === 'function')
+      return (value as Extract<HttpSignatureOptions['key'], { sign: unknown }>).sign(base);
     try {
       const id = comparable(value);
       if (last.id !== id) last = { id, imported: importKey(value, algorithm) };
@@ -196,15 +197,4 @@ async function addDigest(request: AuthRequest, algorithm: string): Promise<void>
     );
   }
   request.headers.set('Content-Digest', `${algorithm}=:${await base64Digest(algorithm, bytes)}:`);
-}
-
-async function importKey(key: unknown, algorithm: SignatureAlgorithm): Promise<CryptoKey> {
-  if (!ArrayBuffer.isView(key)) return key as CryptoKey;
-  const format = algorithm === 'hmac-sha256' ? 'raw' : 'pkcs8';
-  return crypto.subtle.importKey(format, key as Bytes, ALGORITHMS[algorithm], false, ['sign']);
-}
-
-/** Bytes as text: their owner may overwrite them. */
-function comparable(key: unknown): unknown {
-  return ArrayBuffer.isView(key) ? toBase64(key as Bytes) : key;
 }

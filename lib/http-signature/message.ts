@@ -52,7 +52,7 @@ export const ALGORITHMS = {
 /** An algorithm of RFC 9421 §3.3, or of its registry. */
 export type SignatureAlgorithm = keyof typeof ALGORITHMS;
 
-/** Returns WebCrypto's parameters. @throws Error if the key has another curve or hash: WebCrypto would use it all the same. */
+/** Returns WebCrypto's parameters. @throws Error if the key has another curve or hash: WebCrypto would use it. */
 export function parametersFor(name: string, key: CryptoKey): (typeof ALGORITHMS)['ecdsa-p256-sha256'] {
   const parameters = ALGORITHMS[name as 'ecdsa-p256-sha256'];
   const { namedCurve, hash } = key.algorithm as { namedCurve?: string; hash?: { name: string } };
@@ -170,4 +170,16 @@ export function linesOf({ headers }: Message, name: string): string[] | undefine
 /** A digest as in Content-Digest (RFC 9530 §2). `algorithm`: sha-256 or sha-512. */
 export async function base64Digest(algorithm: string, body: Bytes): Promise<string> {
   return toBase64(new Uint8Array(await crypto.subtle.digest(algorithm, body)));
+}
+
+/** Imports a key of bytes for signing. */
+export async function importKey(key: unknown, algorithm: SignatureAlgorithm): Promise<CryptoKey> {
+  if (!ArrayBuffer.isView(key)) return key as CryptoKey;
+  const format = algorithm === 'hmac-sha256' ? 'raw' : 'pkcs8';
+  return crypto.subtle.importKey(format, key as Bytes, ALGORITHMS[algorithm], false, ['sign']);
+}
+
+/** Returns a key in a form that can be compared later. Bytes become text, since their owner may overwrite them. */
+export function comparable(key: unknown): unknown {
+  return ArrayBuffer.isView(key) ? toBase64(key as Bytes) : key;
 }

@@ -7,10 +7,7 @@ import { toHex, utf8, type Bytes, type Digest } from '../schemes/hash.js';
 import { hasher, hmacSigner } from '../schemes/hasher.node.js';
 import type { AuthRequest } from '../schemes/scheme.js';
 
-/*
- * The forms that both sides of AWS Signature Version 4 compute from a request:
- * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
- */
+// The forms of https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 
 /** Adapters, browsers and proxies change these. */
 const UNSIGNED =
