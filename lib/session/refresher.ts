@@ -73,7 +73,7 @@ export class Refresher {
     return started.wait();
   }
 
-  /** Nobody was signed in, and a call met a 401: asks again, at most every 30 s; undefined: not yet. */
+  /** After a 401 of a call without a session: asks `refresh` again, at most every 30 s. Returns undefined before that. */
   askAgain(clients: ClientProvider): Promise<void> | undefined {
     const now = this._deps.clock.monotonic();
     if (now < this._askAgainAt && !this._current) return undefined;

@@ -87,7 +87,7 @@ export class Session {
     if (tokens) {
       // A newer generation may hold the same token, written again by another holder.
       if (call.sent?.accessToken !== tokens.accessToken) return true;
-      // A pause starts no refresh. One that is under way brings the next token all the same.
+      // A pause keeps a refresh from starting. One that is under way still returns the next token.
       if (!refresher.isActive && (!this._options.refresh || this.isRefreshPaused(request))) return false;
       this._memory.refusedGeneration = generation;
       refreshed = refresher.refresh('rejected', request);

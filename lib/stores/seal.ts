@@ -1,7 +1,7 @@
 import type { MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 
-/** Seals the tokens of a store, so that nobody who reads the store can use them. Either function may be called for several texts at once. */
+/** Seals the tokens of a store, so that a reader of the store cannot use them. Either function may be called for several texts at once. */
 export interface Seal {
   /** Returns `text` in sealed form. `context` is the storage or Redis key, and empty for files and for a store of your own. */
   seal(text: string, context: string): MaybePromise<string>;
