@@ -8,20 +8,11 @@ import type { SchemeState } from '../schemes/scheme-state.js';
 import type { Permit } from '../throttle/throttle.js';
 import type { ResolvedAdapter } from '../transport/adapter.js';
 import { wasFetchedElsewhere } from '../transport/foreign.js';
-import { applyUrl, send } from '../transport/send.js';
+import { applyUrl, type Transmission } from '../transport/send.js';
 import type { CallRequest } from './auth-request.js';
 import { bringsOwn } from './choose-schemes.js';
 
 type Config = InternalAxiosRequestConfig;
-
-/** The parameters of one transmission. */
-export interface Sending {
-  /** The call's own config. */
-  readonly config: Config;
-  /** The snapshot that is sent. */
-  readonly copy: Config;
-  readonly adapter: ResolvedAdapter;
-}
 
 /** A request before a scheme wrote to it. */
 interface Before {
@@ -34,13 +25,17 @@ interface Before {
 const NO_CREDENTIALS = ['accept', 'content-type'];
 
 /** One attempt of a call: what is sent, and the result. */
-export class Attempt {
+export class Attempt implements Transmission {
   /** The schemes that ran and whose headers were not discarded. */
   readonly authorized: SchemeState[] = [];
   /** Those among them that wrote a header or modified the URL. */
   readonly writers: SchemeState[] = [];
   /** Lower-case names of the headers that they wrote. */
   readonly written: string[] = [];
+  /** Those, and the ones that the schemes name. */
+  readonly credentialHeaders: string[] = [];
+  /** A redirect has left the origin. */
+  hasLeft = false;
   /** A limit may have refused the attempt, which is not reported yet. */
   mayBeLimited = false;
   /** Kept until that is reported. */
@@ -57,6 +52,11 @@ export class Attempt {
   isDecided = false;
 
   constructor(
+    /** The call's own config. */
+    readonly config: Config,
+    /** The snapshot that is sent. */
+    readonly copy: Config,
+    readonly adapter: ResolvedAdapter,
     readonly request: CallRequest,
     /** The schemes that may run. */
     private readonly _schemes: readonly SchemeState[],
@@ -64,15 +64,22 @@ export class Attempt {
     private readonly _bare?: BareReason,
   ) {}
 
+  get origin(): string {
+    return this.request.origin;
+  }
+  get isRepeated(): boolean {
+    return this.request.attempt > 1;
+  }
+
   /** Calls `authorize` of each scheme, in order. @returns undefined if none of them was asynchronous. */
-  authorize(config: Config, index = 0): MaybePromise<void> {
+  authorize(index = 0): MaybePromise<void> {
     const state = this._schemes[index];
     if (!state) return undefined;
     const { headers, urlRead } = this.request;
     const before: Before = { headers: Object.assign({}, headers), href: urlRead?.href };
     const next = (): MaybePromise<void> => {
-      this._keepWritten(state, before, config);
-      return this.authorize(config, index + 1);
+      this._keepWritten(state, before);
+      return this.authorize(index + 1);
     };
     state.singleFlight?.sent(this.request);
     const written = state.run(() => state.scheme?.authorize(this.request));
@@ -84,8 +91,9 @@ export class Attempt {
    * it is.
    * @throws AuthError if a scheme has changed the URL's origin.
    */
-  prepare({ copy, adapter }: Sending, main: SchemeState): BareReason | undefined {
-    applyUrl(copy, this.request, adapter.transport);
+  prepare(main: SchemeState): BareReason | undefined {
+    this.request.handOver(this.config);
+    applyUrl(this.copy, this.request, this.adapter.transport);
     if (this._bare) return this._bare;
     if (!this.authorized.includes(main)) return 'own-credentials';
     // A scheme that names no headers may leave its credentials to the transport, as a cookie log-in does.
@@ -93,41 +101,27 @@ export class Attempt {
     return main.session ? 'signed-out' : 'none-given';
   }
 
-  /** Sends the snapshot, and records the response or error. */
-  async transmit({ config, copy, adapter }: Sending): Promise<AxiosResponse> {
-    const { request, written, authorized } = this;
-    request.handOver(config);
-    const credentialHeaders = [...written];
-    for (const state of authorized) credentialHeaders.push(...state.credentialHeaders);
-    /** A redirect within the origin needs a signature of its own. */
-    const reauthorize = async (hop: Config): Promise<void> => {
-      for (const name of credentialHeaders) hop.headers.delete(name);
-      const next = new Attempt(request.of(hop), authorized);
-      await next.authorize(config);
-      credentialHeaders.push(...next.written);
-      applyUrl(hop, next.request, adapter.transport);
-    };
-    const redirects = { origin: request.origin, credentialHeaders, reauthorize, hasLeft: false };
-    const options = { config, copy, adapter, redirects, isRepeated: request.attempt > 1, isTimeout: false };
-    try {
-      this.response = await send(options);
-      return this.response;
-    } catch (error) {
-      this.error = error;
-      this.isTimeout = options.isTimeout;
-      this.response = safeGet(error as Partial<AxiosError> | undefined, 'response');
-      throw error;
-    } finally {
-      this.received = this.response?.data;
-      this.isForeign = this.response !== undefined && wasFetchedElsewhere(this.response, request.origin);
-    }
+  /** Writes the credentials of a redirect within the origin, which needs a signature of its own. */
+  async reauthorize(hop: Config): Promise<void> {
+    const { config, request, authorized, credentialHeaders, adapter } = this;
+    for (const name of credentialHeaders) hop.headers.delete(name);
+    const next = new Attempt(config, hop, adapter, request.of(hop), authorized);
+    await next.authorize();
+    credentialHeaders.push(...next.written);
+    applyUrl(hop, next.request, adapter.transport);
+  }
+
+  failed(error: unknown): void {
+    this.error = error;
+    this.response = safeGet(error as Partial<AxiosError> | undefined, 'response');
   }
 
   /** Reads the server's clock and limits, unless a redirect fetched the response from another origin. */
-  readHeaders(main: SchemeState, now: number): void {
-    const { response, request, authorized } = this;
-    if (!response || this.isForeign) return;
-    if (authorized.length > 0) main.learnClock(response, request.origin);
+  read(response: AxiosResponse, main: SchemeState, now: number): void {
+    this.received = response.data;
+    this.isForeign = wasFetchedElsewhere(response, this.origin);
+    if (this.isForeign) return;
+    if (this.authorized.length > 0) main.learnClock(response, this.origin);
     if (response.status >= 400) this.refusal = readRefusal(response, now);
   }
 
@@ -137,17 +131,16 @@ export class Attempt {
   }
 
   /** Checks the headers that a scheme wrote. If the call had set one of them, everything that the scheme wrote is discarded. */
-  private _keepWritten(state: SchemeState, before: Before, config: Config): void {
+  private _keepWritten(state: SchemeState, before: Before): void {
     const { headers, urlRead, urlGiven } = this.request;
     const hrefBefore = before.href ?? urlGiven;
-    const written: string[] = [];
-    for (const name of Object.keys(headers)) {
-      if (headers[name] === before.headers[name]) continue;
-      assertHeader(name, headers[name]);
-      written.push(name.toLowerCase());
-    }
-    const credentials = written.filter((name) => !NO_CREDENTIALS.includes(name));
-    if (bringsOwn(config, credentials)) {
+    const names = Object.keys(headers).filter((name) => headers[name] !== before.headers[name]);
+    for (const name of names) assertHeader(name, headers[name]);
+    const written = names.map((name) => name.toLowerCase());
+    const { credentialHeaders } = state;
+    // The call does not set those that the scheme names: else it had not run.
+    const others = written.filter((name) => !credentialHeaders.includes(name) && !NO_CREDENTIALS.includes(name));
+    if (bringsOwn(this.config, others)) {
       for (const name of Object.keys(headers)) {
         if (name in before.headers) headers[name] = before.headers[name] as string;
         else Reflect.deleteProperty(headers, name);
@@ -160,6 +153,7 @@ export class Attempt {
         throw new TypeError(`attachAuth: two schemes wrote the header ${name}; a call can carry one of them`);
       this.written.push(name);
     }
+    this.credentialHeaders.push(...written, ...credentialHeaders);
     this.authorized.push(state);
     if (written.length > 0 || urlRead?.href !== hrefBefore) this.writers.push(state);
   }

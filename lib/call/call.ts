@@ -8,8 +8,9 @@ import { safeGet } from '../safe-read.js';
 import type { Principal, SchemeState } from '../schemes/scheme-state.js';
 import { resolveAdapter, settleContentType } from '../transport/adapter.js';
 import { snapshot } from '../transport/copy.js';
+import { send } from '../transport/send.js';
 import { guardTransforms } from '../transport/transform-guard.js';
-import { Attempt, type Sending } from './attempt.js';
+import { Attempt } from './attempt.js';
 import { CallRequest, type RequestingCall } from './auth-request.js';
 import { chooseSchemes } from './choose-schemes.js';
 import { tagCall, type Reported } from './report.js';
@@ -48,8 +49,6 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   retryAt: number | undefined = undefined;
   /** The config that axios passed for the current attempt. */
   private _dispatched: Config | undefined = undefined;
-  /** The snapshot that is on the wire, and its adapter. */
-  private _sending: Sending | undefined = undefined;
 
   constructor(
     readonly instance: AttachedInstance,
@@ -71,9 +70,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     try {
       for (;;) {
         this.waits.assertOngoing();
-        const copy = snapshot(config);
-        const attempt = this._prepare(copy);
-
+        const attempt = this._prepare(config, snapshot(config));
         const turn = this.pass.enter(attempt);
         if (turn) {
           await turn;
@@ -84,19 +81,19 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
           await this.waits.for(refresh);
           continue;
         }
-        const adapter = resolveAdapter(copy, this.adapters);
-        settleContentType(copy, adapter.transport);
-        const authorizing = attempt.authorize(config);
+        const authorizing = attempt.authorize();
         if (authorizing) {
           await this.waits.for(authorizing);
           this.waits.assertOngoing();
           // Once the throttle opens again, a signature or token may be too old.
           if (this.pass.isClosed(attempt)) continue;
         }
-        const sending = { config, copy, adapter };
-        this._begin(attempt, sending);
+        this._begin(attempt);
         try {
-          return await attempt.transmit(sending);
+          return (attempt.response = await send(attempt));
+        } catch (error) {
+          attempt.failed(error);
+          throw error;
         } finally {
           if (attempt.response) this._read(attempt, attempt.response);
         }
@@ -111,7 +108,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   }
 
   /** Determines the destination of a snapshot, and the schemes that run for it. */
-  private _prepare(copy: Config): Attempt {
+  private _prepare(config: Config, copy: Config): Attempt {
     const { instance, policy, principal } = this;
     const destination = instance.origins.destinationOf(copy);
     const { schemes, bare } =
@@ -119,33 +116,34 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
         ? { schemes: [], bare: 'omitted' as const }
         : chooseSchemes(copy, destination, principal.schemes, instance.policy);
     this.isBound = schemes.includes(principal.main);
-    return new Attempt(this.requestOf(copy, destination.origin), schemes, bare);
+    const adapter = resolveAdapter(copy, this.adapters);
+    settleContentType(copy, adapter.transport);
+    return new Attempt(config, copy, adapter, this.requestOf(copy, destination.origin), schemes, bare);
   }
 
   /** An attempt whose headers are written is about to be sent. */
-  private _begin(attempt: Attempt, sending: Sending): void {
+  private _begin(attempt: Attempt): void {
     const { instance, principal } = this;
-    this.bare = attempt.prepare(sending, principal.main);
+    this.bare = attempt.prepare(principal.main);
     // exchangeOf() finds the call of the copy by this adapter. If the copy is sent through it, _adapt() calls the real one.
-    sending.copy.adapter = this.adapter;
-    this._sending = sending;
+    attempt.copy.adapter = this.adapter;
     this.last = attempt;
     if (++this.attempts === 1) instance.countCall(attempt.request.origin);
   }
 
   /** Reads the clock and the limits of a response. */
-  private _read(attempt: Attempt, { status }: AxiosResponse): void {
+  private _read(attempt: Attempt, response: AxiosResponse): void {
     const { instance, principal, pass, _dispatched: config } = this;
     if (config)
       guardTransforms(config, (error) => {
         instance.claim(error, this);
       });
-    attempt.readHeaders(principal.main, instance.clock.now());
-    pass.answered(attempt, status);
+    attempt.read(response, principal.main, instance.clock.now());
+    pass.answered(attempt, response.status);
   }
 
   private _adapt(config: Config): Promise<AxiosResponse> {
-    if (config === this._sending?.copy) return this._sending.adapter.send(config);
+    if (config === this.last?.copy) return this.last.adapter.send(config);
     this._dispatched = config;
     // A layer of the app may have wrapped our adapter: then only the config leads to the call.
     if (config.adapter !== this.adapter) tagCall(config, this);
@@ -168,7 +166,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   /** The call has settled. Its report stays available. */
   finish(): void {
     this.isDone = true;
-    this.last = this._sending = this.recovering = undefined;
+    this.last = this.recovering = undefined;
   }
 
   /** Sets `retryAt` of the report from the delay that the server asked for, if any. */

@@ -9,7 +9,7 @@ export interface Redirects {
   /** Lower-case names of the headers to remove when a redirect leaves the origin; undefined: the redirect is refused. */
   readonly credentialHeaders: readonly string[] | undefined;
   /** Writes the credentials anew: a signature for the old URL does not fit the new one. */
-  readonly reauthorize?: (hop: InternalAxiosRequestConfig) => Promise<void>;
+  reauthorize?(hop: InternalAxiosRequestConfig): Promise<void>;
   /** A redirect has left the origin, even if another one came back. */
   hasLeft: boolean;
 }

@@ -22,7 +22,9 @@ export function sendGuarded(
   if (transport !== 'fetch' && credentialHeaders?.length !== 0) guardRedirects(copy, redirects);
   const isTaken = isFollowedHere(copy, transport, credentialHeaders);
   if (isTaken || (transport !== 'http' && copy.maxRedirects === 0)) setManual(copy);
-  return isTaken ? followRedirects(copy, send, redirects) : send(copy);
+  const sent = send(copy);
+  const follow = (): Promise<AxiosResponse> => followRedirects(sent, copy, send, redirects);
+  return isTaken ? sent.then((response) => (mayRedirect(response.status) ? follow() : response), follow) : sent;
 }
 
 /**
@@ -41,18 +43,19 @@ function isFollowedHere(
   return !isPage() || credentialHeaders.some((name) => name !== 'authorization');
 }
 
-/** Sends, and follows redirects as the Fetch standard does (§4.4). Credentials are removed once one leaves the origin. */
+/** Follows redirects as the Fetch standard does (§4.4). Credentials are removed once one leaves the origin. */
 async function followRedirects(
+  sent: Promise<AxiosResponse>,
   hop: InternalAxiosRequestConfig,
   send: AxiosAdapter,
   redirects: Redirects,
 ): Promise<AxiosResponse> {
-  const { origin, credentialHeaders, reauthorize } = redirects;
+  const { origin, credentialHeaders } = redirects;
   for (let hops = 0; ; hops++) {
     let response: AxiosResponse | undefined;
     let target: Target | undefined;
     try {
-      response = await send(hop);
+      response = await sent;
       if (response.status === 0 && isPage()) throw redirectHidden();
       target = redirectTarget(response, hop);
       if (!target) return response;
@@ -69,13 +72,14 @@ async function followRedirects(
     discard(response.data);
     retarget(hop, target);
     redirects.hasLeft ||= target.url.origin !== origin;
-    if (!redirects.hasLeft) await reauthorize?.(hop);
+    if (!redirects.hasLeft) await redirects.reauthorize?.(hop);
     else if (!credentialHeaders) throw redirectRefused();
     else {
       delete hop.auth;
       for (const name of [...credentialHeaders, 'authorization', 'cookie', 'proxy-authorization'])
         hop.headers.delete(name);
     }
+    sent = send(hop);
   }
 }
 
@@ -110,4 +114,9 @@ function changesToGet(status: number, method: string): boolean {
 
 function isRedirect(status: number): boolean {
   return [301, 302, 303, 307, 308].includes(status);
+}
+
+/** A page's fetch gives what it hides the status 0. */
+function mayRedirect(status: number): boolean {
+  return status === 0 || isRedirect(status);
 }

@@ -9,38 +9,38 @@ import { sendGuarded } from './redirects.node.js';
 
 type Config = InternalAxiosRequestConfig;
 
-export interface SendOptions {
+/** One transmission. */
+export interface Transmission extends Redirects {
   /** The call's own config: its response or error carries it. It is never written to. */
   readonly config: Config;
   /** The snapshot that was judged, with the credentials. This is sent. */
   readonly copy: Config;
   readonly adapter: ResolvedAdapter;
-  readonly redirects: Redirects;
   readonly isRepeated: boolean;
   /** Set if the attempt has failed for that reason, whatever code its caller sees. */
   isTimeout: boolean;
 }
 
 /** Sends one attempt. The adapter gets the copy with the credentials; the response or error gets the call's own config back. */
-export async function send(options: SendOptions): Promise<AxiosResponse> {
-  const { config, copy, adapter, redirects } = options;
+export async function send(transmission: Transmission): Promise<AxiosResponse> {
+  const { config, copy, adapter } = transmission;
   const { transport } = adapter;
   // Without it ECONNABORTED means a timeout and a browser's abort alike.
   if (transport === 'custom' || (copy.timeout && transport !== 'fetch'))
     copy.transitional = { ...copy.transitional, clarifyTimeoutError: true };
   // A page's HTTP cache would return the same refusal.
-  if (options.isRepeated && transport === 'fetch' && isPage())
+  if (transmission.isRepeated && transport === 'fetch' && isPage())
     copy.fetchOptions = { cache: 'reload', ...(copy.fetchOptions as object | undefined) };
   try {
-    const response = await sendGuarded(copy, adapter, redirects);
-    if (redirects.hasLeft) markForeign(response);
+    const response = await sendGuarded(copy, adapter, transmission);
+    if (transmission.hasLeft) markForeign(response);
     // An error that ends the stream later carries the copy.
     if (copy.responseType === 'stream') copy.headers = config.headers;
-    return withOwnConfig(response, options);
+    return withOwnConfig(response, transmission);
   } catch (error) {
     const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
-    if (response && redirects.hasLeft) markForeign(response);
-    throw errorWithOwnConfig(error, options);
+    if (response && transmission.hasLeft) markForeign(response);
+    throw errorWithOwnConfig(error, transmission);
   }
 }
 
@@ -75,15 +75,15 @@ export function applyUrl(copy: Config, { origin, urlRead: url, urlGiven }: ReadU
   delete copy.params;
 }
 
-function withOwnConfig(response: AxiosResponse, options: SendOptions): AxiosResponse {
-  replaceCopy(response, options);
-  if (options.adapter.transport !== 'xhr' && showsHeaders(response.request))
+function withOwnConfig(response: AxiosResponse, transmission: Transmission): AxiosResponse {
+  replaceCopy(response, transmission);
+  if (transmission.adapter.transport !== 'xhr' && showsHeaders(response.request))
     hide(response, 'request', response.request);
   hideSockets(response);
   return response;
 }
 
-function replaceCopy(holder: object, { config, copy }: SendOptions): void {
+function replaceCopy(holder: object, { config, copy }: Transmission): void {
   // A frozen holder keeps the copy: then the copy loses the credentials.
   if (!Reflect.set(holder, 'config', config)) Object.assign(copy, config);
 }
@@ -93,20 +93,20 @@ function showsHeaders(request: unknown): boolean {
   return safeGet(request, 'getHeader') !== undefined || safeGet(request, 'headers') !== undefined;
 }
 
-function errorWithOwnConfig(error: unknown, options: SendOptions): unknown {
-  const { config, adapter } = options;
+function errorWithOwnConfig(error: unknown, transmission: Transmission): unknown {
+  const { config, adapter } = transmission;
   const chain = chainOf(error);
   // The fetch adapter may wrap its own errors, whose config is the copy.
   for (const at of chain) {
-    if (safeGet(at, 'config')) replaceCopy(at, options);
+    if (safeGet(at, 'config')) replaceCopy(at, transmission);
     const request = ownValue(at, 'request');
     if (request !== undefined) hide(at, 'request', request);
     const response = safeGet(at, 'response');
-    if (response) withOwnConfig(response, options);
+    if (response) withOwnConfig(response, transmission);
   }
   const [failure] = chain;
   if (!failure || safeGet(failure, 'code') !== 'ETIMEDOUT') return error;
-  options.isTimeout = true;
+  transmission.isTimeout = true;
   const message = String(safeGet(failure, 'message'));
   const isClarified = message.startsWith('timeout') || message === config.timeoutErrorMessage;
   const isAsked = adapter.transport === 'fetch' || config.transitional?.clarifyTimeoutError === true;
