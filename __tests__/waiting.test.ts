@@ -417,7 +417,7 @@ describe('the process is kept alive', () => {
 describe('time', () => {
   const HOUR = 3_600_000;
 
-  test('a laptop that slept through a Retry-After sends soon after it wakes', async () => {
+  test('after a sleep beyond a Retry-After the call is sent soon', async () => {
     const { stage } = Stage.with({ attach: { deadlineMs: Infinity, retry: { maxRetryAfterMs: HOUR } } });
     stage.script('/item', tooMany(3_600));
     const call = underway(stage.api.get('/item'));
@@ -427,7 +427,7 @@ describe('time', () => {
     expect(stage.clock.monotonic()).toBeLessThan(66_000);
   });
 
-  test('a laptop that slept through a deadline begins no attempt', async () => {
+  test('after a sleep beyond the deadline no attempt begins', async () => {
     const { stage } = Stage.with({ attach: { deadlineMs: 2 * HOUR, retry: { maxRetryAfterMs: HOUR } } });
     stage.script('/item', tooMany(3_600));
     const call = underway(stage.api.get('/item'));
@@ -437,7 +437,7 @@ describe('time', () => {
     expect(stage.clock.monotonic()).toBeLessThan(66_000);
   });
 
-  test('a laptop that slept does not send the token that expired meanwhile', async () => {
+  test('after a sleep the token that expired meanwhile is not sent', async () => {
     const { stage } = Stage.with({ expiresIn: 3_600 });
     await stage.outcome(stage.api.get('/item'));
     stage.clock.sleepMachine(8 * HOUR);
@@ -458,7 +458,7 @@ describe('time', () => {
     expect(stage.to('/item').at(-1)?.token).toBe('alice-a2');
   });
 
-  test('a wall clock set back while a token is being stored makes it no younger', async () => {
+  test('a wall clock set back while a token is being stored does not extend its lifetime', async () => {
     const stage = new Stage();
     stage.tokens.expiresIn = 60;
     const inner = memoryPort();
@@ -479,7 +479,7 @@ describe('time', () => {
     expect(stage.reasons).toEqual(['expiring']);
   });
 
-  test('a wall clock set back keeps no deadline and no refresh from ending', async () => {
+  test('a wall clock set back extends no deadline and no refresh', async () => {
     const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     stage.always(TOKEN_PATH, { fault: 'silence' });
     const calls = [
@@ -494,7 +494,7 @@ describe('time', () => {
     expect(stage.clock.monotonic()).toBe(10_010);
   });
 
-  test('a wall clock set forward and back again does no harm', async () => {
+  test('a wall clock set forward and back again has no effect', async () => {
     const { stage } = Stage.with({ expiresIn: 3_600 });
     await stage.outcome(stage.api.get('/item'));
     stage.clock.setWall(MORNING + 24 * HOUR);
@@ -508,7 +508,7 @@ describe('time', () => {
     expect(stage.tokens.reuses).toBe(0);
   });
 
-  test('a clock that is a day off does not matter to a token that says how long it lives', async () => {
+  test('a clock that is a day off does not affect a token with a lifetime', async () => {
     for (const skewMs of [-24 * HOUR, 24 * HOUR]) {
       const stage = new Stage();
       stage.clock.setWall(MORNING + skewMs);
@@ -524,29 +524,26 @@ describe('time', () => {
   test.each([
     ['attach', 24 * HOUR],
     ['omit', 0],
-  ] as const)(
-    'the clock of the server is learned from answers to credentials alone (%s)',
-    async (credentials, skewMs) => {
-      const stage = new Stage();
-      const seen: number[] = [];
-      const scheme = signed(({ now }) => {
-        seen.push(now - stage.clock.now());
-        return {};
-      });
-      stage.attach({ scheme });
-      const date = new Date(stage.clock.now() + 24 * HOUR).toUTCString();
-      stage.script('/open/first', { status: 200, headers: { Date: date } });
-      await stage.outcome(stage.api.get('/open/first', { attachAuth: { credentials } }));
-      await stage.outcome(stage.api.get('/open/second'));
-      expect(seen.at(-1)).toBeCloseTo(skewMs, -3);
-    },
-  );
+  ] as const)('only responses to credentials correct the clock (%s)', async (credentials, skewMs) => {
+    const stage = new Stage();
+    const seen: number[] = [];
+    const scheme = signed(({ now }) => {
+      seen.push(now - stage.clock.now());
+      return {};
+    });
+    stage.attach({ scheme });
+    const date = new Date(stage.clock.now() + 24 * HOUR).toUTCString();
+    stage.script('/open/first', { status: 200, headers: { Date: date } });
+    await stage.outcome(stage.api.get('/open/first', { attachAuth: { credentials } }));
+    await stage.outcome(stage.api.get('/open/second'));
+    expect(seen.at(-1)).toBeCloseTo(skewMs, -3);
+  });
 
   test.each([
     ['of thirty days is one of 24 hours', 30 * 24 * HOUR, 24 * HOUR],
     ['of a day', 24 * HOUR, 24 * HOUR],
     ['of 20 hours', 20 * HOUR, 20 * HOUR],
-  ])('a wait for a limit %s, and not of a millisecond', async (_, askedMs, waitedMs) => {
+  ])('a wait for a limit %s', async (_, askedMs, waitedMs) => {
     const { stage } = Stage.with({ attach: { deadlineMs: Infinity, retry: { maxRetryAfterMs: Infinity } } });
     stage.script('/item', tooMany(askedMs / 1_000));
     const call = underway(stage.api.get('/item'));
@@ -592,7 +589,7 @@ describe('a slow store', () => {
     };
   }
 
-  test('is waited for, and the wait ends with the caller, the deadline and detach()', async () => {
+  test('is waited for until an abort, the deadline or detach()', async () => {
     const stage = new Stage();
     const handle = stage.attach({ scheme: stage.bearer({ store: slow(stage, 1_000), tokens: stage.tokens.issue() }) });
     const controller = new AbortController();
@@ -612,7 +609,7 @@ describe('a slow store', () => {
     expect(stage.clock.pending).toBe(0);
   });
 
-  test('is waited for no longer than until somebody signs out', async () => {
+  test('is waited for until signOut()', async () => {
     const stage = new Stage();
     const scheme = stage.bearer({ store: slow(stage, 1_000), tokens: stage.tokens.issue() });
     stage.attach({ scheme });
@@ -625,7 +622,7 @@ describe('a slow store', () => {
     expect(await scheme.getAccessToken()).toBeUndefined();
   });
 
-  test('that never answers is given up, and the session goes on in memory', async () => {
+  test('that never answers is given up, and the session continues in memory', async () => {
     const stage = new Stage();
     stage.attach({ scheme: stage.bearer({ store: slow(stage, 1e8), tokens: stage.tokens.issue() }) });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
