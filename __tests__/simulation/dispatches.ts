@@ -1,4 +1,4 @@
-/** What is on its way, by name, until it arrives or is called off. */
+/** Messages in flight, by name, until they arrive or are cancelled. */
 export class Dispatches {
   readonly #arrivals = new Map<string, () => void>();
 
