@@ -141,7 +141,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       if (!pair) return false;
       const isStale = challenges.some(({ params }) => params['stale']?.toLowerCase() === 'true');
       const isSame = sent?.username === pair.username && sent.password === pair.password;
-      // A nonce that was accepted before has expired, whatever the server says.
+      // A nonce that was accepted before has expired, even without stale=true.
       const refused = isSame && !isStale && !sent.nonce.isAccepted ? sent.nonce.hash : undefined;
       if (refused && refused !== sha512256[0]) return false;
       call.own = await choose(challenges, refused);
@@ -154,7 +154,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       const { status } = response;
       const lines = headersOf(response, 'authentication-info').map((line) => `Digest ${line}`);
       const { nextnonce, rspauth, qop: protection = nonce.qop } = parseChallenges(lines)[0]?.params ?? {};
-      // A gateway answers 429 and 5xx without a look at the nonce.
+      // A gateway answers 429 and 5xx without a check of the nonce.
       if (status < 500 && status !== 429) {
         nonce.isAccepted = true;
         share(request.url, nonce);
@@ -174,7 +174,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   };
 }
 
-/** Where a nonce may serve other calls, the narrower place first. */
+/** The places where a nonce is valid for other calls, the narrower one first. */
 function placesOf({ origin, pathname }: URL): string[] {
   return [origin + pathname.slice(0, pathname.indexOf('/', 1) + 1), origin];
 }

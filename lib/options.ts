@@ -88,7 +88,7 @@ export interface RetryFailure {
   readonly willRetry: boolean;
 }
 
-/** How calls are queued while a server throttles. */
+/** Queues calls while a server throttles. */
 export interface ThrottleOptions {
   /**
    * Returns the same key for calls that share a limit. Gets the request before credentials are written to it.
@@ -113,9 +113,9 @@ export interface Throttle {
  * within 2 s, only the sharing is lost.
  */
 export interface SharedCooldown {
-  /** Called when this machine was told that a limit is closed. A longer closed time of another machine must stay. */
+  /** Called when a server has closed a limit for this machine. Must keep a longer closed time of another machine. */
   close(key: string, forMs: number): MaybePromise<void>;
-  /** Returns for how long a limit is closed; 0 if it is open. Asked once per key if there is `subscribe`, else before each call. */
+  /** Returns for how many ms a limit is closed, 0 if it is open. Called once per key if there is `subscribe`, else before each call. */
   closedForMs(key: string): MaybePromise<number>;
   /** Calls `onClosed` when another machine closes a limit. Returns a function that ends this. */
   subscribe?(onClosed: (key: string, forMs: number) => void): () => void;

@@ -16,7 +16,7 @@ import type { SessionSnapshot } from './session/snapshot.js';
 type Session = Pick<BearerScheme, 'getSnapshot' | 'subscribe' | 'getAccessToken'>;
 type Subscribe = Session['subscribe'];
 
-/** Delays before the session is asked again: as long as its own cool-down after a failed refresh or longer, 30 s at most. */
+/** Delays before the next probe: at least the cool-down of the session after a failed refresh, 30 s at most. */
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
 
@@ -60,7 +60,7 @@ export interface RequireSessionProps {
   session: Session;
   /** Rendered while the status is `unknown`: on the server, during hydration and until the session has been asked. Default: nothing. */
   loading?: ReactNode;
-  /** Rendered when nobody is signed in, for example a sign-in form or the router's redirect. */
+  /** Rendered when signed out or expired, for example a sign-in form or the router's redirect. */
   fallback: ReactNode | ((status: 'signed-out' | 'expired') => ReactNode);
   /** Rendered when signed in, and during every refresh. */
   children: ReactNode;
@@ -118,7 +118,7 @@ function subscriptionTo(session: Session): Subscribe {
 }
 
 /**
- * Returns the session's `subscribe`, which also asks the session who is signed in while its status is `unknown`. React
+ * Returns the session's `subscribe`, which also probes the session while its status is `unknown`. React
  * calls `subscribe` in browsers only. All subscribers share one probe, which outlives a remount by StrictMode.
  */
 function withProbe(session: Session): Subscribe {

@@ -43,7 +43,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   recovering: Promise<unknown> | undefined = undefined;
   reason: SettleReason | undefined = undefined;
   bare: BareReason | undefined = undefined;
-  /** The session of its principal authorizes the call: it ends with that session. */
+  /** The call ends with the session of its principal. */
   isBound = false;
   retryAt: number | undefined = undefined;
   /** The config that axios passed for the current attempt. */
@@ -149,7 +149,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     this._dispatched = config;
     // A layer of the app may have wrapped our adapter: then only the config leads to the call.
     if (config.adapter !== this.adapter) tagCall(config, this);
-    // axios takes a URL object, whatever its types say.
+    // axios accepts a URL object, although its types do not.
     for (const key of ['url', 'baseURL'] as const)
       if (config[key] && typeof config[key] !== 'string') config[key] = String(config[key]);
     if (!this.isDone) {

@@ -8,7 +8,7 @@ export interface Wait {
   check(): void;
 }
 
-/** Limits the time that checking takes: with so many waits they are checked once per ms at most. */
+/** From this number of waits on they are checked once per ms at most, which limits the time that checks take. */
 const CHECKS_PER_MS = 1_000;
 
 /** One timer for the deadlines of all waits, since a timer for each would take more memory than an entry of a set. */

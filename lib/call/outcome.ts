@@ -34,7 +34,7 @@ export function readAnswer(call: Call, attempt: Attempt): Answer {
   return { outcome, refusedBy, notified: notify(attempt, readers, refusedBy) };
 }
 
-/** Calls `onAnswer` of each scheme. An error rejects the promise, so that no promise of another scheme is left alone. */
+/** Calls `onAnswer` of each scheme. An error rejects the promise only after the promises of the other schemes. */
 function notify(
   { response, request, received }: Attempt,
   readers: readonly SchemeState[],
@@ -93,6 +93,6 @@ function isFinal(failure: Partial<AxiosError>): boolean {
   const { message } = failure;
   const code = safeGet(failure, 'code') ?? '';
   if (code === 'ERR_BAD_RESPONSE') return message !== 'stream has been aborted';
-  // Node's fetch says so if `redirect: 'error'` forbids a redirect.
+  // The message of Node's fetch if `redirect: 'error'` forbids a redirect.
   return FINAL_CODE.test(code) || message === 'unexpected redirect';
 }

@@ -65,7 +65,7 @@ export class ThrottlePass implements QueuedCall {
     });
   }
 
-  /** Whether the call must not be sent now, unless to find out whether the server has recovered. */
+  /** Whether the call must not be sent now, unless as a probe. */
   isClosed(attempt: Attempt): boolean {
     const throttle = this._used?.throttle;
     if (!throttle || throttle.isIdle || this._permit?.isProbe) return false;

@@ -16,7 +16,7 @@ export type Post = (sender: Sender, form: URLSearchParams) => Promise<AxiosRespo
 /** As long as a call waits for a refresh by default. */
 const METADATA_TIMEOUT_MS = 10_000;
 
-/** An endpoint of the authorization server: at `url`, or where the metadata of the issuer says. */
+/** An endpoint of the authorization server: at `url`, or from the metadata of the issuer. */
 export function endpoint(
   options: GrantOptions,
   key: 'token_endpoint' | 'revocation_endpoint',
@@ -143,7 +143,7 @@ export function errorCode(response: AxiosResponse): string | undefined {
     : undefined;
 }
 
-/** An error with the status, the error code and the headers that say when to retry. The rest may repeat what was sent. */
+/** An error with the status, the error code and the headers for the retry delay. The rest may repeat the request. */
 export function responseError(what: string, response: AxiosResponse): Error {
   const { status } = response;
   const error = errorCode(response);
@@ -152,7 +152,7 @@ export function responseError(what: string, response: AxiosResponse): Error {
     headers[name] = (response.headers as Partial<AxiosHeaders>).get?.(name);
   return Object.assign(new Error(`${what} (status ${String(status)}${error ? `, ${error}` : ''})`), {
     status,
-    // By `<` a page is known as one, whatever its Content-Type.
+    // A body that begins with `<` counts as a page, whatever its Content-Type.
     response: { status, headers, data: isPage(response) ? '<' : { error } },
   });
 }

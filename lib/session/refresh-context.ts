@@ -27,7 +27,7 @@ export interface RefreshContext {
   readonly signal: AbortSignal;
 }
 
-/** Obtains tokens. Returns null if nobody is signed in. Throws a RefreshRejectedError if the refresh token is no longer valid. */
+/** Obtains tokens. Returns null if there is no session. Throws a RefreshRejectedError if the refresh token is no longer valid. */
 export type RefreshFunction = (context: RefreshContext) => MaybePromise<TokenResponse | null>;
 
 /** The context of one revocation. */

@@ -150,7 +150,7 @@ function challengeCodeOf(response: unknown): string | undefined {
   return code ?? (challenges.some(({ scheme }) => scheme === 'basic') ? 'invalid_client' : undefined);
 }
 
-/** A page of a gateway or a captive portal says nothing about the session, whatever its status. */
+/** A page of a gateway or a captive portal is not about the session, whatever its status. */
 function isHtml(response: unknown, unread: string | undefined): boolean {
   const text = [safeGet(response, 'data'), safeGet(response, 'body'), unread].find((body) => typeof body === 'string');
   return /^\s*text\/html/i.test(headerOf(response, 'content-type') ?? '') || /^\s*</.test(text ?? '');

@@ -81,7 +81,7 @@ export class Refresher {
     return this.refresh('missing', clients);
   }
 
-  /** The app has spoken: earlier failures say nothing any more. */
+  /** An explicit call by the app resets the cool-down and the breaker. */
   reset(): void {
     this._coolDown.reset();
     this._deps.breaker.reset();
@@ -123,7 +123,7 @@ export class Refresher {
       if (pauseMs !== undefined) this._coolDown.begin(now, pauseMs);
     } else this._lastGeneration = state.generation;
     if (state.status === 'expired') this.end = error;
-    // The word of the server needs no second question; a plain status, which a gateway may have sent, does.
+    // An explicit answer of the server is final. A plain status, which a gateway may have sent, is asked for again.
     const isDefinite = failure?.code === 'rejected' || failure?.code === 'invalid_grant';
     if (failure?.kind === 'not-signed-in') this._askAgainAt = isDefinite ? Infinity : now + ASK_AGAIN_MS;
     this._changed();

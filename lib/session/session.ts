@@ -21,7 +21,7 @@ export class Session {
   private readonly _refresher: Refresher;
   private readonly _memory = noMemory();
   private _sent: SentToken | undefined = undefined;
-  /** Calls that did not begin here: a scheme of the app's own passes its requests on. */
+  /** Calls that did not begin here: a custom scheme passes its requests on. */
   private readonly _foreignCalls = new WeakMap<object, SessionCall>();
 
   constructor(
@@ -95,7 +95,7 @@ export class Session {
     return refreshed ? refreshed.then(() => this.challenged(request)) : false;
   }
 
-  /** Joins an instance, which is referenced weakly. Returns what to tell that it was detached. */
+  /** Adds an instance, which is referenced weakly. Returns the function that removes it. */
   join(instance: SessionMember): SessionObservers {
     this._observers.join(instance);
     return this._observers;

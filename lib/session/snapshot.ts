@@ -6,7 +6,7 @@ import { WeakList } from '../weak-list.js';
 export interface SessionSnapshot {
   /**
    * `unknown`: the store has not answered yet, or nothing is stored and `refresh` has not yet been asked who is signed in.
-   * `expired`: the refresh token was refused, and nobody has signed in since.
+   * `expired`: the refresh token was refused, and no sign-in followed.
    */
   readonly status: 'unknown' | 'signed-out' | 'signed-in' | 'expired';
   /** Whether a refresh is under way. */
@@ -113,7 +113,7 @@ export class SessionObservers extends Snapshots {
   }
 }
 
-/** A listener's error is its own: it must neither stop the others nor end a process. */
+/** An error of a listener must neither stop other listeners nor end the process. */
 function report(error: unknown): void {
   if (typeof reportError === 'function') reportError(error);
   else console.error(error);

@@ -73,7 +73,7 @@ export function redisLock({
   id,
   lockMs,
 }: RedisLockOptions): RedisLock {
-  /** The callers of this process wait for each other here, and one of them at Redis. */
+  /** The callers of this process queue here, and one of them waits at Redis. */
   let last: Promise<unknown> = Promise.resolve();
   /** Since the lock was last known to be held. */
   let heldMs = stopwatch(clock);
