@@ -73,7 +73,7 @@ describe('a limit of a caller ends its wait, and not a refresh that was sent', (
     const { stage } = Stage.with({ tokens: dead, bearer: { refreshTimeoutMs: 1_000 } });
     stage.refreshMs = 5_000;
     const { message } = reasonOf(await stage.clock.until(stage.api.get('/item')));
-    expect(message).toMatch(/no answer within 1000 ms \(refreshTimeoutMs\)\. The refresh goes on/);
+    expect(message).toMatch(/no answer within 1000 ms \(`refreshTimeoutMs`\)\. The refresh continues/);
   });
 });
 

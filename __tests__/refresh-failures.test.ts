@@ -121,7 +121,7 @@ describe('the end of a session', () => {
       expect(reasonOf(await stage.clock.until(stage.api.get('/item')))).toMatchObject({
         code: 'ERR_AUTH_SESSION_EXPIRED',
         response: { status: 401 },
-        cause: { message: 'It was refused before' },
+        cause: { message: 'The refresh token was refused before' },
       });
     }
     expect(stage.tokens.asks.map(({ refreshToken }) => refreshToken)).toEqual(['alice-r1']);
@@ -491,7 +491,7 @@ describe('the error and the event of a failed refresh', () => {
     [
       'no answer',
       () => new Promise(() => undefined),
-      /no answer within 10000 ms \(refreshTimeoutMs\).*attachAuth: false/,
+      /no answer within 10000 ms \(`refreshTimeoutMs`\).*attachAuth: false/,
       { code: 'timeout', willRetry: false },
     ],
     [
@@ -532,7 +532,7 @@ describe('the error and the event of a failed refresh', () => {
     const { stage } = Stage.with({ tokens: dead });
     stage.tokens.endSession();
     const { message } = reasonOf(await stage.clock.until(stage.api.get('/item')));
-    expect(message).toMatch(/refresh token was refused\. Sign in again \(signIn\)/);
+    expect(message).toMatch(/refresh token was refused\. Sign in again \(`signIn\(\)`\)/);
   });
 
   test('no event and no error holds a token', async () => {

@@ -414,7 +414,7 @@ describe('service and region', () => {
     async (host) => {
       const request = authRequest({ url: `https://${host}/` });
       await expect(sigV4({ credentials: CREDENTIALS }).authorize(request)).rejects.toThrow(
-        new TypeError(`sigV4(): \`service\` and \`region\` are required: ${host} does not tell them`),
+        new TypeError(`sigV4(): \`service\` and \`region\` are required: the host ${host} does not contain them`),
       );
       await sigV4({ ...PLACE, credentials: CREDENTIALS }).authorize(request);
       expect(authorizationOf(request)).toContain('us-east-1/service');

@@ -106,7 +106,11 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
       const imported = await last.imported;
       return await crypto.subtle.sign(parametersFor(algorithm, imported), imported, base);
     } catch (cause) {
-      throw new AuthError('ERR_AUTH_INVALID_CREDENTIAL', `httpSignature(): the key is not for ${algorithm}.`, cause);
+      throw new AuthError(
+        'ERR_AUTH_INVALID_CREDENTIAL',
+        `httpSignature(): \`key\` does not fit \`algorithm\` ${algorithm}.`,
+        cause,
+      );
     }
   }
 

@@ -104,7 +104,9 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       const place = given.service && given.region ? given : placeOf(url.hostname);
       const { service = place.service, region = place.region } = given;
       if (!service || !region)
-        throw new TypeError(`sigV4(): \`service\` and \`region\` are required: ${url.host} does not tell them`);
+        throw new TypeError(
+          `sigV4(): \`service\` and \`region\` are required: the host ${url.host} does not contain them`,
+        );
       const isS3 = /^s3(?:-|$)/.test(service);
       const { doubleEncode = !isS3, normalizePath = !isS3 } = given;
       const contentHash = await payloadHash(request, isS3);

@@ -65,7 +65,7 @@ function assertDue(call: Call, sent: URL | undefined, isThere: boolean): void {
   const origins = ownOrigins(call);
   const isOwn = /^https?:$/.test(sent.protocol) && (!origins || origins.includes(sent.origin));
   if (isThere === (isOwn && sent.username + sent.password === '')) return;
-  throw new Error(`${isThere ? 'a credential went' : 'no credential came'} to ${sent.href}`);
+  throw new Error(`${isThere ? 'a credential was' : 'no credential was'} sent to ${sent.href}`);
 }
 
 /** undefined: any. */

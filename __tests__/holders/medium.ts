@@ -79,7 +79,7 @@ export class Medium {
         };
         const abort = (): void => {
           leave();
-          reject(new Error('nobody waits any more'));
+          reject(new Error('the wait was aborted'));
         };
         const claim: Claim = {
           line,

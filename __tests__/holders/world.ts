@@ -117,7 +117,7 @@ export class HoldersWorld {
       await this.#clock.settle();
       const events = this.#offer();
       if (events.length === 0) return;
-      if (step > MOST_STEPS) throw new Error('these holders do not come to rest');
+      if (step > MOST_STEPS) throw new Error('these holders never run out of events');
       this.#happen(driver.choose({ events, pushes: [] }));
     }
   }

@@ -87,7 +87,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exi
 const suites = [...new Set(chosen.flatMap(({ suites }) => suites))];
 const broken = await firstFailure(folders[0], suites, SUITES_TIME_LIMIT_MS);
 if (broken !== undefined) {
-  console.error(`Without any mutant there fails ${broken}`);
+  console.error(`A suite fails without any bug: ${broken}`);
   process.exit(2);
 }
 

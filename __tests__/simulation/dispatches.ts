@@ -16,7 +16,7 @@ export class Dispatches {
 
   arrive(name: string): void {
     const arrive = this.#arrivals.get(name);
-    if (!arrive) throw new Error(`${name} is not on its way`);
+    if (!arrive) throw new Error(`${name} is not in flight`);
     this.#arrivals.delete(name);
     arrive();
   }

@@ -52,7 +52,7 @@ export function replay(schedule: readonly string[]): Driver {
       const choice = schedule[next++] ?? events[0]!;
       const { event, push = event } = readChoice(choice);
       if (!events.includes(event) || (push !== event && !events.includes(push)))
-        throw new Error(`${choice} cannot happen here, but ${events.join(' ')} can: this line is of another version`);
+        throw new Error(`${choice} is not possible here, only ${events.join(' ')}: the schedule is of another version`);
       return choice;
     },
   };

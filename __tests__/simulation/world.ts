@@ -142,7 +142,7 @@ export class World {
         seen?.(this.#fingerprint.of(this.#acted));
         const offer = this.#offer();
         if (offer.events.length === 0) break;
-        if (++this.#step > MOST_STEPS) throw new Error('this world does not come to rest');
+        if (++this.#step > MOST_STEPS) throw new Error('this world never runs out of events');
         this.#perform(driver.choose(offer), driver.ran !== undefined);
       }
       await this.#windUp();

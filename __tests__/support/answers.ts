@@ -56,7 +56,7 @@ export function listenIn({ server }: Recorder): () => string {
 export async function failureOf(call: Promise<unknown>): Promise<Error> {
   return call.then(
     (value) => {
-      throw new Error(`It should have failed, but came to ${typeof value}`);
+      throw new Error(`expected a rejection, got a value of type ${typeof value}`);
     },
     (error: unknown) => error as Error,
   );

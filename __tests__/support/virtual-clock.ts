@@ -104,7 +104,7 @@ export class VirtualClock implements Clock {
       await this.settle();
       while (!settled) {
         const next = this.#next(until);
-        if (!next) throw new Error(`it did not settle within ${String(withinMs)} ms`);
+        if (!next) throw new Error(`the promise did not settle within ${String(withinMs)} ms`);
         await this.#fire(next);
       }
       return settled;
@@ -121,7 +121,7 @@ export class VirtualClock implements Clock {
   }
 
   async #drive<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#isDriven) throw new Error('somebody else is moving this clock');
+    if (this.#isDriven) throw new Error('this clock is being advanced already');
     this.#isDriven = true;
     try {
       return await work();

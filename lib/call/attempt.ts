@@ -157,7 +157,7 @@ export class Attempt {
     }
     for (const name of written) {
       if (this.written.includes(name))
-        throw new TypeError(`attachAuth: two schemes wrote the header ${name}; a call can carry one of them`);
+        throw new TypeError(`attachAuth: two schemes wrote the header ${name}. Remove one of them`);
       this.written.push(name);
     }
     this.authorized.push(state);

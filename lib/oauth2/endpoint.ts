@@ -73,7 +73,9 @@ async function discover(
   if (named === issuer) return metadata as unknown as AuthorizationServer;
   const { status } = response;
   throw misconfigured(
-    new Error(`\`issuer\`: the metadata of ${issuer} (status ${String(status)}) names ${String(named)}`),
+    new Error(
+      `\`issuer\`: the metadata of ${issuer} (status ${String(status)}) names ${String(named)}. Spell \`issuer\` as the server publishes it`,
+    ),
   );
 }
 

@@ -89,8 +89,7 @@ export function principalOf(given: unknown, anonymous: SchemeState, clock: Clock
   if (sessions.length > 1) throw new TypeError('attachAuth: scheme takes at most one scheme with a session');
   const headers = schemes.flatMap(({ credentialHeaders }) => [...new Set(credentialHeaders)]);
   const twice = headers.find((name, index) => headers.indexOf(name) !== index);
-  if (twice !== undefined)
-    throw new TypeError(`attachAuth: two schemes write the header ${twice}; a call can carry one of them`);
+  if (twice !== undefined) throw new TypeError(`attachAuth: two schemes write the header ${twice}. Remove one of them`);
   return { schemes, main: sessions[0] ?? schemes[0] ?? anonymous };
 }
 
