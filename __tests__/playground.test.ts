@@ -144,7 +144,7 @@ describe('server', () => {
     ['retry-after', { 'retry-after': '1' }],
     ['ratelimit', { ratelimit: '"default";r=0;t=1', 'ratelimit-policy': '"default";q=5;w=1' }],
     ['none', {}],
-  ] as const)('a 429 has the hints asked for: %s', async (hints, expected) => {
+  ] as const)('a 429 has the hints of the settings: %s', async (hints, expected) => {
     const calls = Array.from({ length: 6 }, () => get('access-1'));
     const answers = await ask({ limit: 5, hints }, [...calls, get('access-1', 1_000)]);
     expect(statuses(answers)).toEqual([401, 401, 401, 401, 401, 429, 401]);

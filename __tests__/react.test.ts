@@ -247,7 +247,7 @@ describe('in a browser', () => {
       expect(session.asked).toBe(2);
     });
 
-    test.each(['online', 'focus'])('%s ends the pause, and the delays begin anew', async (type) => {
+    test.each(['online', 'focus'])('%s ends the pause, and the delays start again', async (type) => {
       const session = new FakeSession(UNKNOWN);
       session.answer = session.fail;
       await root.render(recorder(session).element);

@@ -56,7 +56,7 @@ test('llms.txt has at most 4 kB', () => {
   expect(Buffer.byteLength(readFileSync(join(ROOT, 'llms.txt')))).toBeLessThanOrEqual(4_096);
 });
 
-test('CHANGELOG has at most 15 lines for a version, and names what users look for', () => {
+test('CHANGELOG has at most 15 lines for a version, and names the features', () => {
   const changelog = readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8');
   const versions = changelog.split(/^## /m).slice(1);
   for (const version of versions)

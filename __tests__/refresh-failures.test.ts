@@ -121,7 +121,7 @@ describe('the end of a session', () => {
       expect(reasonOf(await stage.clock.until(stage.api.get('/item')))).toMatchObject({
         code: 'ERR_AUTH_SESSION_EXPIRED',
         response: { status: 401 },
-        cause: { message: 'The refresh token was refused before' },
+        cause: { message: 'refresh token refused before' },
       });
     }
     expect(stage.tokens.asks.map(({ refreshToken }) => refreshToken)).toEqual(['alice-r1']);
@@ -262,7 +262,7 @@ describe('a store with a lock', () => {
 });
 
 // F18 F19 F20
-describe('failures told apart', () => {
+describe('classes of failures', () => {
   type Kind = 'refused' | 'configuration' | 'plain' | 'page';
   const documents: [string, unknown, Kind][] = [
     ['invalid_grant', { error: 'invalid_grant' }, 'refused'],

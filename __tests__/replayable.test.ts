@@ -46,7 +46,7 @@ describe('bodies that can be sent again, byte for byte', () => {
     expect(isReplayable(body)).toBe(true);
   });
 
-  test.each([undefined, null])('%p, which is no body', (body) => {
+  test.each([undefined, null])('no body: %p', (body) => {
     expect(bodyKind(body)).toBe('none');
     expect(isReplayable(body)).toBe(true);
   });

@@ -345,7 +345,7 @@ describe('apiKey()', () => {
 });
 
 describe('signed()', () => {
-  test('signs every attempt afresh, and sees what is sent', async () => {
+  test('signs every attempt again, and gets the final request', async () => {
     const seen: unknown[] = [];
     const { api, sent } = recording(
       signed(async ({ method, url, attempt, body, now }: AuthRequest) => {

@@ -51,7 +51,7 @@ describe('aesGcm', () => {
     ['32 bytes', () => KEY],
     ['a Uint8Array', () => new Uint8Array(KEY)],
     ['a CryptoKey', () => cryptoKey()],
-  ])('opens what it has sealed, with %s', async (_what, make) => {
+  ])('opens its own sealed text, with %s', async (_what, make) => {
     const key = await make();
     for (const seal of [aesGcm(key), aesGcm(() => key), aesGcm(async () => key), aesGcm([key])]) {
       for (const text of [ACCESS, '', 'ä€😀', 'x'.repeat(100_000)]) {

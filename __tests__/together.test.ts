@@ -103,7 +103,7 @@ describe('schemes', () => {
   });
 });
 
-describe('what works together', () => {
+describe('other libraries and features of axios', () => {
   test('a streamed response: the refused one is discarded, the accepted one is passed on', async () => {
     const { client } = await dead();
     const { data } = await client.get<Readable>('/x', { responseType: 'stream' });
@@ -313,7 +313,7 @@ describe('what works together', () => {
   });
 });
 
-describe('where credentials go', () => {
+describe('the destinations of credentials', () => {
   const secret = 'canary-secret';
   async function keyed(handler: Handler, options: object = {}) {
     const server = await api(handler);

@@ -37,7 +37,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** In slices: a timer past 2^31 - 1 ms fires at once, and one that began before the machine slept fires late. */
+/** In slices, since a timer past 2^31 - 1 ms fires at once, and one across a sleep of the machine fires late. */
 const SLICE_MS = 10_000;
 
 /**

@@ -58,8 +58,8 @@ export function digest(
 export function digest(credentials: unknown, options: DigestOptions | undefined, makeNonce: () => string): AuthScheme;
 export function digest(credentials: unknown, options: DigestOptions = {}, makeNonce = clientNonce): AuthScheme {
   const sha512 = hasher('SHA-512');
-  // RFC 7616 names SHA-512/256 (FIPS 180-4 §6.7), but the values of its example (§3.9.2) are the first half of SHA-512, and
-  // servers use either (erratum 4897). The second is tried if the first is refused.
+  // RFC 7616 names SHA-512/256 (FIPS 180-4 §6.7), but its example (§3.9.2) has the first half of SHA-512 (erratum 4897). Servers use
+  // either. The second is tried if the first is refused.
   const sha512256 = [async (data: Bytes) => (await sha512(data)).slice(0, 32), hasher('SHA-512-256')];
   const hashes: Record<DigestAlgorithm, Digest[]> = {
     'SHA-512-256': sha512256,
@@ -85,7 +85,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     calls.set(exchange, call);
     return call;
   };
-  /** The nonce that was accepted last, by origin and by first part of the path: an origin may have several realms. */
+  /** The nonce that was accepted last, by origin and by first part of the path, since an origin may have several realms. */
   const accepted = new Map<string, Nonce>();
   const share = (url: URL, nonce: Nonce): void => {
     if (accepted.size > MOST_PLACES) accepted.clear();

@@ -9,9 +9,9 @@ export type Schemes = AuthScheme | readonly AuthScheme[];
 /** Options of {@link attachAuth}. An option that is undefined counts as absent. */
 export interface AttachAuthOptions {
   /**
-   * Authenticates the requests: basic(), bearer(), signed(), hmac(), apiKey(), or any AuthScheme. A function is called once per
-   * call and never at attach, so that one instance serves many users: it returns the same object for the same user, and null
-   * for a call without credentials. If it throws, the call rejects unsent.
+   * Authenticates the requests: basic(), bearer(), signed(), hmac(), apiKey(), or any AuthScheme. A function is called once per call, and
+   * not at attach, so that one instance serves many users. It returns the same object for the same user, and null for a call without
+   * credentials. If it throws, the call rejects unsent.
    */
   scheme: Schemes | (() => Schemes | null);
   /** Retries after throttling (429), server errors and network errors. `false`: never retries. @default {} */

@@ -78,8 +78,8 @@ export function RequireSession({ session, loading, fallback, children }: Require
 }
 
 /**
- * Returns a `retry` function for TanStack Query: true for fewer than `max` failures, and never for a call that attachAuth
- * handled, since attachAuth has already retried it. For SWR: `shouldRetryOnError: (error) => retry(0, error)`.
+ * Returns a `retry` function for TanStack Query. It returns true for fewer than `max` failures. For a call that attachAuth has retried
+ * already it returns false. For SWR: `shouldRetryOnError: (error) => retry(0, error)`.
  *
  * @param max - Retries of other failures: a number from 0, may be Infinity. @default 0
  * @throws TypeError if `max` is negative or no number.
@@ -97,7 +97,7 @@ function statusOf({ status }: SessionSnapshot): SessionSnapshot['status'] {
   return status;
 }
 
-/** React compares the results of two reads: a `select` that creates an object must return the same one for one snapshot. */
+/** React compares the results of two reads. So a `select` that creates an object must return the same one for one snapshot. */
 function oncePerSnapshot<T>(select: (snapshot: SessionSnapshot) => T): (snapshot: SessionSnapshot) => T {
   let last: SessionSnapshot | undefined;
   let selected: T;

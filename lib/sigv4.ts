@@ -27,8 +27,8 @@ export interface SigV4Options {
   /** For example `eu-central-1`. @default read from hosts of AWS; required for others */
   region?: string | undefined;
   /**
-   * A function (a provider of @aws-sdk) is called again shortly before `expiration`, at every attempt if there is none, and after a
-   * refusal with `{ forceRefresh: true }`: the call is sent again if the credentials have changed.
+   * A function (a provider of @aws-sdk) is called again shortly before `expiration`, or at every attempt if there is none. After a refusal
+   * it is called with `{ forceRefresh: true }`, and the call is replayed if the credentials have changed.
    */
   credentials: AwsCredentials | AwsCredentialProvider;
   /** Whether the signature covers the body. A stream to S3 counts as unsigned over https. @default 'signed' */

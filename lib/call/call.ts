@@ -157,7 +157,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
       if (this.isBodyRemade) this.config.data = config.data as unknown;
       return this.send(this.config);
     }
-    // The config of a settled call is sent again, by a retry layer or a button: that is a new call.
+    // If a retry layer or a button sends the config of a settled call again, that is a new call.
     const { instance, policy, adapters, values } = this;
     if (instance.isDetached) return resolveAdapter(config, adapters).send(config);
     const next = new Call(instance, policy, instance.principal(policy.schemes), adapters, values);

@@ -66,7 +66,7 @@ function isRefusal({ instance, principal }: Call, { scheme }: SchemeState, respo
   );
 }
 
-/** The token is good but not enough (RFC 6750 §3.1, RFC 9470): a new one of the same kind changes nothing. */
+/** The token is valid but not sufficient (RFC 6750 §3.1, RFC 9470). A refresh would not help. */
 const NOT_THE_TOKEN = /^insufficient_(?:scope|user_authentication)$/;
 
 export function challengesOf(response: AxiosResponse): Challenge[] {

@@ -39,7 +39,7 @@ export class CooldownSharing {
     });
   }
 
-  /** Returns a promise if a call of these keys has to wait until it is known whether other machines were refused. */
+  /** Returns a promise if a call of these keys has to wait for the closed times of other machines. */
   ask(keys: ThrottleKeys): Promise<unknown> | undefined {
     const unknown = keys.filter((key) => key !== undefined && !this._known.has(key)) as string[];
     if (unknown.length === 0 || this._throttle.closedForMs(keys) > 0) return undefined;

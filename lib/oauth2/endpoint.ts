@@ -48,7 +48,7 @@ export function endpoint(
       return response;
     };
     const response = await post();
-    // A nonce is required (RFC 9449 §8), or the clock is wrong: once more with a new proof, and a new assertion of the client.
+    // A nonce is required (RFC 9449 §8), or the clock is wrong. Sends once more with a new proof and a new client assertion.
     return dpop && /^(?:use_dpop_nonce|invalid_dpop_proof)$/.test(errorCode(response) ?? '') ? post() : response;
   };
 }

@@ -21,7 +21,7 @@ export class RetryBudgets {
 }
 
 /**
- * Keeps retries from multiplying an outage: in the last minute at most a tenth as many retries as calls, and for few calls ten
+ * Keeps retries from multiplying an outage. In a minute it grants at most a tenth as many retries as calls. For few calls it grants ten
  * retries in ten seconds. Replays after a 401 and after a 429 do not count.
  */
 export class RetryBudget {

@@ -166,7 +166,7 @@ function afterFailure(
 /** All fields are own ones, as those of `settled`. */
 const NO_ANSWER = { status: 0, retryAfterMs: undefined, isRounded: undefined };
 
-/** Compares whole seconds, as servers mean them: rounding up to an instant must not turn a minute into more than a minute. */
+/** Compares whole seconds, since an instant that was rounded up must not turn a minute into more than a minute. */
 export function isWithin(askedMs: number, longestMs: number): boolean {
   return Math.floor(askedMs / 1000) * 1000 <= longestMs;
 }

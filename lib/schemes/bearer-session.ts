@@ -25,8 +25,8 @@ export interface BearerOptions {
    */
   refresh?: RefreshFunction | undefined;
   /**
-   * In ms before the token expires: from then on the next call starts a refresh in the background, and is sent with the
-   * current token. At most half the lifetime. @default a tenth of the lifetime, at most 60 000
+   * In ms before the token expires. From then on the next call is sent with the current token, and starts a refresh in the background. At
+   * most half the lifetime. @default a tenth of the lifetime, at most 60 000
    */
   refreshAheadMs?: number | undefined;
   /**

@@ -15,8 +15,7 @@ export const A_SCHEME =
 const MAX_ORIGINS = 100;
 
 /**
- * The state of one scheme object, shared by all instances that it is attached to: the cool-downs, the clock skew of each origin,
- * and a single-flight challenge.
+ * The state of one scheme object, shared by its instances: the cool-downs, the clock skew of each origin, and a single-flight challenge.
  */
 export class SchemeState {
   readonly session: Session | undefined;

@@ -59,7 +59,7 @@ export class Session {
     return new SessionCall(this, this.state.principalVersion);
   }
 
-  /** What a call waits for before there is a token to send; undefined: nothing. After it, it may have to wait again. */
+  /** A promise to wait for before there is a token to send. undefined: none. Afterwards the call may have to wait again. */
   waitFor(exchange: object | undefined, clients: ClientProvider): Promise<void> | undefined {
     const loading = this.state.ready();
     if (loading) return loading;

@@ -97,7 +97,7 @@ export class SharedState extends StoredState {
   }
 }
 
-/** What a holder found out by a refresh: the store has it first, and it gives way to anything written earlier. */
+/** The result of a refresh. It is written to the store first, and gives way to anything written earlier. */
 function isResult(change: Written): change is 'refreshed' | 'refused' {
   return change === 'refreshed' || change === 'refused';
 }
