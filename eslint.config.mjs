@@ -27,16 +27,16 @@ export default defineConfig(
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       // A union of shapes reads better as a type, one shape as an interface; both are used.
       '@typescript-eslint/consistent-type-definitions': 'off',
-      // Index signatures are read in brackets, which says that they are index signatures.
+      // Index signatures are read in brackets, to mark them as such.
       '@typescript-eslint/dot-notation': 'off',
       // A second overload may be an internal one, that the published types do not show.
       '@typescript-eslint/unified-signatures': 'off',
-      // What somebody else threw is handed on as it is.
+      // Errors of other code are rethrown unchanged.
       '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true }],
     },
   },
   {
-    // Tests look into answers of any shape, pass wrong values on purpose, and hand out functions that need not await.
+    // Tests read responses of any shape, pass wrong values on purpose, and pass async functions without await.
     files: ['__tests__/**/*.{ts,tsx}'],
     rules: {
       '@typescript-eslint/no-confusing-void-expression': 'off',
@@ -58,7 +58,7 @@ export default defineConfig(
     },
   },
   {
-    // Examples have packages of their own, which need not be installed to lint them; each checks its types by itself.
+    // Examples have separate packages, which need not be installed for lint. Each checks its types itself.
     files: ['examples/**/*.{ts,tsx}'],
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
   },

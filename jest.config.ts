@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os';
 import type { Config } from 'jest';
 
-/** What every project, and every other configuration, has in common. */
+/** The common options of every project and every other configuration. */
 export const shared = {
   testEnvironment: 'node',
   roots: ['<rootDir>/__tests__'],
-  // Packages of their own, as the runtimes are, and what is built for them.
+  // Separate packages, such as the runtimes, and their build output.
   modulePathIgnorePatterns: ['<rootDir>/__tests__/runtimes/'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: {
@@ -30,7 +30,7 @@ export const shared = {
   },
 } satisfies Config;
 
-/** A machine that is busy with other things is no reason to fail. No option of a project. */
+/** A busy machine must not fail a test. Not an option of a project. */
 export const testTimeout = 60_000;
 
 /** By the names of the suites. All others are `unit`. */

@@ -11,7 +11,7 @@ const config: Config = {
   testMatch: ['**/*.test.ts'],
   maxWorkers: '100%',
   moduleNameMapper: { ...shared.moduleNameMapper, '^axios$': version },
-  // What a test says of the adapter itself comes after this, and wins.
+  // An adapter that a test sets comes after this, and wins.
   setupFiles: ['<rootDir>/__tests__/support/adapter.ts'],
 };
 

@@ -1,7 +1,7 @@
 import type { Config } from 'jest';
 import { shared, testTimeout } from './jest.config';
 
-/** Their own tools or neighbours read what is polluted, or they run nothing of the package in this process. */
+/** Their tools or other libraries read the polluted names, or they do not run the package in this process. */
 const leftOut = [
   ...[
     'architecture',
@@ -19,7 +19,8 @@ const leftOut = [
 
 /**
  * Runs the suites under a polluted Object.prototype: `npx jest -c jest.pollution.config.ts`, and once more with
- * POLLUTION=enumerable, where axios-mock-adapter and tough-cookie trip over what they enumerate. pollution.test.ts has the names that cannot be polluted under a whole suite.
+ * POLLUTION=enumerable, where axios-mock-adapter and tough-cookie fail on enumerated names. pollution.test.ts has the names that cannot be
+ * polluted under a whole suite.
  */
 const config: Config = {
   ...shared,

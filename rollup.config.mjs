@@ -59,7 +59,7 @@ const output = (dir, format, extension) => ({
 const build = (dir, plugins) => ({
   input,
   external,
-  // As `sideEffects: false` of package.json says it.
+  // The same as `sideEffects: false` of package.json.
   treeshake: { moduleSideEffects: false },
   plugins: [
     mangle(),

@@ -104,7 +104,7 @@ try {
   );
   check('errors of one copy are known to the other', () => run(process.execPath, ['both.mjs']));
 
-  // So far with axios alone. The packages that single entries need, and their types:
+  // The checks above need only axios. Installs the packages of single entries, and their types.
   const optional = Object.keys(own.peerDependencies).filter((name) => name !== 'axios');
   const extra = optional.flatMap((name) => [name, `@types/${name}`]).filter((name) => own.devDependencies[name]);
   if (extra.length > 0) install(...extra.map((name) => `${name}@${own.devDependencies[name]}`));
@@ -192,7 +192,7 @@ try {
     }
   }
 
-  // Last, since it takes away the axios that the checks before were about.
+  // Last, since it replaces the axios of the checks before.
   const oldest = /\d+\.\d+\.\d+/.exec(own.peerDependencies.axios)[0];
   check(`it works with axios ${oldest}, as ESM and as CommonJS`, () => {
     install(`axios@${oldest}`);

@@ -1,11 +1,11 @@
-// What an app pays for an import: bundled from dist with the condition `browser`, minified, compressed, without axios and
-// other packages. Run the build first. `--json` prints the figures alone.
+// The size of an import in an app: bundled from dist with the condition `browser`, minified, compressed, without axios and other packages.
+// Run the build first. `--json` prints the figures alone.
 import { existsSync, readFileSync } from 'node:fs';
 import { argv } from 'node:process';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
-/** Bytes after gzip -9, at es2022 and at es2020. They only ever go down. */
+/** Bytes after gzip -9, at es2022 and at es2020. They may only shrink. */
 const LIMITS = {
   '{ attachAuth, bearer }': [28_750, 29_000],
   '{ attachAuth, bearer }, default build': [30_000, 30_200],
@@ -25,8 +25,7 @@ const LIMITS = {
   'axios-attach-auth/http-signature': [4_900, 4_900],
 };
 /**
- * What the standards add to an app that has `{ attachAuth, bearer }`, at es2022: the bundle of both less the bundle of that. Without
- * their peers. They only ever go down.
+ * The bytes that the standards add to `{ attachAuth, bearer }`, at es2022 and without their peers. They may only shrink.
  */
 const BESIDE = { dpop: 1_800, digest: 2_650, sigv4: 3_350, 'http-signature': 3_450 };
 /** How much larger es2020 may be than es2022. */

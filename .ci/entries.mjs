@@ -29,7 +29,7 @@ function conditionsOf(name, script, types) {
 
 const entry = (name) => ({ import: conditionsOf(name, 'mjs', 'd.mts'), require: conditionsOf(name, 'cjs', 'd.cts') });
 
-/** What resolvers without `exports` read. React Native's takes CommonJS only. */
+/** For resolvers without `exports`. That of React Native takes CommonJS only. */
 const mainFields = (name, dist) => ({
   main: `${dist}/${name}.cjs`,
   module: `${dist}/${name}.mjs`,

@@ -1,4 +1,4 @@
-// Members of lib/ that neither an app nor another copy of the package can meet: the build shortens their names, too.
+// Members of lib/ that no app and no other copy of the package can reach. The build shortens their names, too.
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
 import ts from 'typescript';
@@ -17,8 +17,8 @@ const SHARED_BY_COPIES = [
 ];
 
 /**
- * The internal names of lib/, and why some of them are none: an export leads to such a member, something else than lib/
- * declares it, or it is read by its name in quotes.
+ * The internal names of lib/, and the reasons to exclude a name: an export leads to such a member, other code than lib/ declares it, or it
+ * is read by its name in quotes.
  */
 export function readInternalNames() {
   const internal = existsSync(FILE) ? JSON.parse(readFileSync(FILE, 'utf8')) : [];
@@ -31,13 +31,13 @@ export function readInternalNames() {
   const own = new Set();
   const other = new Set();
 
-  /** Notes a name by where its member is declared. An object of unknown type may be anything. */
+  /** Records a name by the declaration of its member. An object of unknown type may be anything. */
   const note = (name, declarations) => {
     const isInternal = declarations?.length > 0 && declarations.every((each) => isOurs(each) && !isShared(each));
     (isInternal ? own : other).add(name);
   };
   const visit = (node) => {
-    // What is read by its name in quotes keeps it.
+    // A member that is read by its name in quotes keeps the name.
     if (ts.isStringLiteralLike(node)) other.add(node.text);
     const [name, owner] = memberOf(node, checker);
     if (name && ts.isIdentifier(name)) {

@@ -95,7 +95,7 @@ function propertyNameOf(node) {
 const mayShare = (one, other, groups) =>
   PRIVATE.test(one) && PRIVATE.test(other) && !groups.some((group) => group.has(one) && group.has(other));
 
-/** Why this table is not the one for these names; empty if it is. */
+/** The reasons why this table does not fit these names, or an empty array. */
 function problemsOf(table, { counts, others, wrong, groups }) {
   const names = Object.keys(table);
   const meeting = names.flatMap((one) =>

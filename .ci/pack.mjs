@@ -9,6 +9,6 @@ export function packed(folder) {
   if (process.env.TARBALL) return process.env.TARBALL;
   const args = ['pack', '--json', '--pack-destination', folder];
   const said = execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  // The scripts of the package say something first.
+  // The scripts of the package write output first.
   return join(folder, JSON.parse(said.slice(said.indexOf('[\n')))[0].filename);
 }

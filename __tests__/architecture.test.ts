@@ -5,8 +5,8 @@ import ts from 'typescript';
 const LIB = join(__dirname, '../lib');
 
 /**
- * What stands above what: imports lead to the same part, or further down. A part is a folder of lib/ or a file beside the
- * folders; those of one floor may know each other where it says so.
+ * The layers. A part is a folder of lib/ or a file beside the folders. Imports lead to the same part or further down. Parts of one floor
+ * import each other only if it says so.
  */
 const SUBPATHS = ['web', 'node', 'redis', 'store', 'oauth2', 'react', 'dpop', 'digest', 'sigv4', 'http-signature'];
 const FLOORS: readonly { readonly parts: readonly string[]; readonly isOpen?: true }[] = [
@@ -58,7 +58,7 @@ function read(path: string): Module {
   return { path, source, imports: found };
 }
 
-/** What a node imports from, in every way that TypeScript has. */
+/** The module that a node imports from, in each syntax of TypeScript. */
 function specifierOf(node: ts.Node): string | undefined {
   let specifier: ts.Node | undefined;
   if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) specifier = node.moduleSpecifier;
@@ -69,7 +69,7 @@ function specifierOf(node: ts.Node): string | undefined {
   return specifier && ts.isStringLiteralLike(specifier) ? specifier.text : undefined;
 }
 
-/** `import type`; what `import { type … }` leaves behind is an import at run time. */
+/** Only `import type` counts: `import { type … }` still imports at run time. */
 function isTypeOnly(node: ts.Node): boolean {
   if (ts.isImportTypeNode(node)) return true;
   if (ts.isExportDeclaration(node)) return node.isTypeOnly;
@@ -88,12 +88,12 @@ function visit(node: ts.Node, look: (node: ts.Node) => void): void {
 }
 
 const partOf = (path: string): string => path.replace(/(?:\/.*|\.tsx?)$/, '');
-/** What an app asks for by a subpath of its own. */
+/** Modules that an app imports by a subpath. */
 const isExtra = (path: string): boolean => ['stores', ...SUBPATHS].includes(partOf(path));
 const floorOf = (path: string): number => FLOORS.findIndex(({ parts }) => parts.includes(partOf(path)));
 const shown = (list: readonly Import[]): string[] => list.map(({ from, to }) => `${from} → ${to}`);
 
-test('the whole of lib/ is looked at', () => {
+test('every file of lib/ is checked', () => {
   expect([...paths]).toEqual(expect.arrayContaining(['index.ts', 'attach-auth.ts', 'clock.ts', 'errors.ts']));
   expect(inner.length).toBeGreaterThan(modules.length);
 });
@@ -106,7 +106,7 @@ test('every relative import leads to a file of lib/', () => {
   expect(shown(imports.filter(({ to }) => !paths.has(to) && /^\.|\.ts$/.test(to)))).toEqual([]);
 });
 
-test('imports go down only, those of types included', () => {
+test('imports lead downwards only, type imports included', () => {
   const isAllowed = ({ from, to }: Import): boolean => {
     if (partOf(from) === partOf(to)) return true;
     const [floor, other] = [floorOf(from), floorOf(to)];
@@ -115,7 +115,7 @@ test('imports go down only, those of types included', () => {
   expect(shown(inner.filter((each) => !isAllowed(each)))).toEqual([]);
 });
 
-test('no imports go round in a circle, those of types included', () => {
+test('there is no import cycle, type imports included', () => {
   const state = new Map<string, 'open' | 'done'>();
   const circles: string[] = [];
   const walk = (path: string, way: readonly string[]): void => {
@@ -146,18 +146,18 @@ test('the core imports no integration, and no integration imports an interceptor
   ).toEqual([]);
 });
 
-test('axios is there at run time where transport/, errors.ts and attach-auth.ts say so; elsewhere only its types are', () => {
+test('only transport/, errors.ts and attach-auth.ts import axios at run time', () => {
   const values = imports.filter(({ to, isType }) => /^axios(?:\/|$)/.test(to) && !isType);
   expect(values.length).toBeGreaterThan(0);
   expect(shown(values.filter(({ from }) => !AXIOS_AT_RUN_TIME.test(from)))).toEqual([]);
 });
 
-test('the core needs no package but axios, and nothing of Node', () => {
+test('the core imports no package but axios, and no module of Node', () => {
   const foreign = imports.filter(({ from, to }) => !paths.has(to) && !isExtra(from));
   expect(new Set(foreign.map(({ to }) => to))).toEqual(new Set(['axios']));
 });
 
-test('time, chance and timers are read in clock.ts alone', () => {
+test('only clock.ts reads time, random numbers and timers', () => {
   const global = /^(?:(?:globalThis|window|self)\.)?/;
   const sources = new RegExp(
     `${global.source}(?:Date\\.now|Math\\.random|performance\\.now|performance\\.timeOrigin|process\\.(?:hrtime|uptime)|AbortSignal\\.timeout|` +
@@ -177,7 +177,7 @@ test('time, chance and timers are read in clock.ts alone', () => {
   expect(found.filter((place) => !place.startsWith('clock.ts: '))).toEqual([]);
 });
 
-/** A name that stands for itself: neither a member of something nor a key. */
+/** An identifier that is neither a member nor a key. */
 function isFreeIdentifier(node: ts.Node): boolean {
   if (!ts.isIdentifier(node)) return false;
   const { parent } = node;
@@ -190,7 +190,7 @@ function isFreeIdentifier(node: ts.Node): boolean {
   );
 }
 
-test('names are exported one by one: there is no `export *`', () => {
+test('there is no `export *`', () => {
   const stars = modules.filter(({ source }) =>
     source.statements.some(
       (each) => ts.isExportDeclaration(each) && (!each.exportClause || ts.isNamespaceExport(each.exportClause)),
@@ -200,7 +200,7 @@ test('names are exported one by one: there is no `export *`', () => {
 });
 
 // F90. The build assigns fields in constructors: one without a value would be read from a polluted prototype.
-test('every field has a value from the start', () => {
+test('every class field has an initial value', () => {
   const unset = modules.flatMap(({ path, source }) => {
     const fields: string[] = [];
     visit(source, (node) => {

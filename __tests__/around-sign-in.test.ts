@@ -1,9 +1,9 @@
-// What guide.md and errors.md say about calls around a sign-in, a sign-out and the end of a session.
+// The statements of guide.md and errors.md on calls around a sign-in, a sign-out and the end of a session.
 import axios, { AxiosError, type AxiosInstance, type AxiosResponse } from 'axios';
 import { attachAuth, bearer, isAuthError, type BearerOptions, type BearerScheme } from '../lib/index.js';
 import { memoryStore, tokenStore, type StoredSession } from '../lib/store.js';
 
-/** An API that accepts the token `new`, and logs `path token` of every request. It answers `/slow/…` once `release` was called. */
+/** An API that accepts the token `new`, and logs `path token` of every request. It answers `/slow/…` after `release()`. */
 function app(options: BearerOptions) {
   const seen: string[] = [];
   let release!: () => void;
@@ -45,8 +45,8 @@ describe('signIn() that is not awaited', () => {
 
   test.each<[string, BearerOptions]>([
     ['in memory', { refresh: () => null }],
-    ['with a store that answers at once', { store: memoryStore(), refresh: () => null }],
-    ['with a store that takes its time', { store: slow, refresh: () => null }],
+    ['with a synchronous store', { store: memoryStore(), refresh: () => null }],
+    ['with a slow store', { store: slow, refresh: () => null }],
   ])('sends the next call with its token, %s', async (_, options) => {
     const { api, session, seen } = app(options);
     const done = session.signIn({ accessToken: 'new' });
@@ -63,11 +63,11 @@ describe('signIn() that is not awaited', () => {
   });
 });
 
-describe('signOut() with calls on the wire', () => {
+describe('signOut() with calls in flight', () => {
   const signedIn = (): ReturnType<typeof app> =>
     app({ tokens: { accessToken: 'old', refreshToken: 'r' }, refresh: () => ({ accessToken: 'new' }) });
 
-  test('rejects the one that then meets a 401 with ERR_AUTH_SESSION_CHANGED and that response', async () => {
+  test('rejects a call that gets a 401 with ERR_AUTH_SESSION_CHANGED and that response', async () => {
     const { api, session, seen, release } = signedIn();
     const call = reasonOf(api.get('/slow/me'));
     await new Promise(setImmediate);
@@ -77,7 +77,7 @@ describe('signOut() with calls on the wire', () => {
     expect(seen).toEqual(['/slow/me old']);
   });
 
-  test('lets another response reach its caller, and sends later calls without credentials', async () => {
+  test('lets other responses settle their calls, and sends later calls without credentials', async () => {
     const { api, session, seen, release } = signedIn();
     const call = api.get('/slow/open');
     await new Promise(setImmediate);
@@ -91,19 +91,19 @@ describe('signOut() with calls on the wire', () => {
   });
 });
 
-describe('a refresh token that is refused', () => {
+describe('a refused refresh token', () => {
   const refused = (): BearerScheme =>
     app({ tokens: { accessToken: 'old', refreshToken: 'r', expiresAt: 1_000_000_000_001 }, refresh: () => null })
       .session;
 
-  test('rejects the getAccessToken() that finds out, and resolves later ones with undefined', async () => {
+  test('rejects the getAccessToken() that started the refresh, and later ones resolve with undefined', async () => {
     const session = refused();
     await expect(session.getAccessToken()).rejects.toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
     expect(await session.getAccessToken()).toBeUndefined();
     expect(session.getSnapshot().status).toBe('expired');
   });
 
-  test('does so until signIn()', async () => {
+  test('ends the session until signIn()', async () => {
     const session = refused();
     await session.getAccessToken().catch(() => undefined);
     void session.signIn({ accessToken: 'new' });

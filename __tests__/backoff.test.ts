@@ -22,7 +22,7 @@ describe('the step doubles with every failure, up to maxDelayMs', () => {
     expect(equalJitter(backoff, failures, LAST_CHANCE)).toBeCloseTo(stepMs);
   });
 
-  test('and without an end where maxDelayMs is Infinity', () => {
+  test('the step has no upper limit if maxDelayMs is Infinity', () => {
     expect(fullJitter({ baseDelayMs: 1, maxDelayMs: Infinity }, 31, 0.5)).toBe(2 ** 29);
   });
 
@@ -32,7 +32,7 @@ describe('the step doubles with every failure, up to maxDelayMs', () => {
   });
 });
 
-describe('what a server asks for is only ever added to', () => {
+describe('jitter is added to the delay of the server, and never subtracted', () => {
   test.each([
     [1, 250],
     [1_000, 250],
@@ -47,7 +47,7 @@ describe('what a server asks for is only ever added to', () => {
   });
 
   // F103
-  test('where it asks for 0 the backoff of a throttled call stands', () => {
+  test('a delay of 0 falls back to the backoff of a throttled call', () => {
     for (const failures of [1, 2, 3]) {
       expect(notBefore(0, backoff, failures, 0.25)).toBe(equalJitter(backoff, failures, 0.25));
       expect(notBefore(0, backoff, failures, 0)).toBeGreaterThan(0);
@@ -59,7 +59,7 @@ describe('what a server asks for is only ever added to', () => {
   });
 });
 
-test('whatever the options and the chance, a delay lies within its step, and never before the instant asked for', () => {
+test('for all options and random numbers a delay is within its step, and not below the delay of the server', () => {
   const ms = fc.integer({ min: 0, max: 1e9 });
   fc.assert(
     fc.property(

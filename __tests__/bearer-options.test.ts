@@ -26,7 +26,7 @@ describe('header and prefix', () => {
     expect(scheme.credentialHeaders?.map((each) => each.toLowerCase())).toEqual([header]);
   });
 
-  test('a CSRF token in a header of its own is fetched once for all calls that are refused', async () => {
+  test('a CSRF token in its own header is fetched once for concurrent refused calls', async () => {
     const stage = new Stage();
     stage.always('/item', ({ headers }) => (headers['X-CSRF-Token'] === 'c2' ? 200 : 401));
     const refresh = jest.fn(async () => {
@@ -103,7 +103,7 @@ describe('revoke', () => {
     expect(revoked).toHaveLength(1);
   });
 
-  test('is called with the tokens that are stored, also if signOut() is the first thing that happens', async () => {
+  test('is called with the stored tokens, also if signOut() is the first use of the session', async () => {
     const stage = new Stage();
     const store = memoryPort();
     await stage.bearer({ store }).signIn(stage.tokens.issue());
@@ -140,7 +140,7 @@ describe('revoke', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
   });
 
-  test('that fails is an event without a secret, and nothing else', async () => {
+  test('that fails emits an event without a secret, and has no other effect', async () => {
     const { stage, scheme } = revoking({
       revoke: async ({ client }) => client.post('/status/503', { token: 'alice-r1' }),
     });
@@ -151,7 +151,7 @@ describe('revoke', () => {
     expect(scheme.getSnapshot().status).toBe('signed-out');
   });
 
-  test.each(['throws', 'rejects'])('that %s at once is one, too', async (how) => {
+  test.each(['throws', 'rejects'])('that %s synchronously emits that event, too', async (how) => {
     const error = Object.assign(new Error('x'), { code: 'ECONNREFUSED' });
     const { stage, scheme } = revoking({
       revoke: () => {
@@ -165,7 +165,7 @@ describe('revoke', () => {
   });
 
   test.each(['signOut', 'signIn'] as const)(
-    '%s() while a refresh is on the wire: it is left to complete, and its tokens are revoked',
+    '%s() while a refresh is in flight lets it complete, and its tokens are revoked',
     async (what) => {
       let signal: AbortSignal | undefined;
       const { stage, scheme, revoked } = revoking(
@@ -191,7 +191,7 @@ describe('revoke', () => {
     },
   );
 
-  test('without it, such a refresh is aborted', async () => {
+  test('without `revoke` a refresh in flight is aborted', async () => {
     let signal: AbortSignal | undefined;
     const { stage, scheme } = Stage.with({
       tokens: dead,

@@ -12,7 +12,7 @@ const start = servers();
 const adapters = ['http', 'fetch'] as const;
 type Adapter = (typeof adapters)[number];
 
-/** A session whose token is dead, and whose refresh brings `fresh`. */
+/** A session with a dead token, whose refresh returns `fresh`. */
 function dead(): BearerScheme {
   return bearer({
     tokens: { accessToken: 'dead', refreshToken: 'r1' },
@@ -35,7 +35,7 @@ interface Sample {
   readonly body: string;
   readonly make: () => unknown;
   readonly config?: AxiosRequestConfig;
-  /** What the server should have got; parts for a form. */
+  /** The body that the server must get. Parts for a form. */
   readonly bytes?: Buffer | string;
   readonly parts?: readonly Part[];
   readonly type?: string | RegExp;
@@ -71,7 +71,7 @@ const samples: readonly Sample[] = [
   },
   { body: 'a Buffer', make: () => Buffer.from(noise), bytes: Buffer.from(noise) },
   { body: 'an ArrayBuffer', make: () => noise.slice().buffer, bytes: Buffer.from(noise) },
-  // axios sends the whole buffer behind a view, the first time as the second.
+  // axios sends the whole buffer behind a view, in both sends.
   { body: 'a Uint8Array that is a view', make: () => noise.slice().subarray(100, 200), bytes: Buffer.from(noise) },
   {
     body: 'URLSearchParams',
@@ -79,7 +79,7 @@ const samples: readonly Sample[] = [
     bytes: 'q=a+b%26c&%C3%BC=1',
     type: /^application\/x-www-form-urlencoded/,
   },
-  // Over fetch in Node axios itself calls a Blob or a form URL-encoded unless it is told otherwise.
+  // Over fetch in Node, axios labels a Blob or a form as URL-encoded unless the headers differ.
   {
     body: 'a Blob',
     make: () => new Blob([noise], { type: 'application/x-noise' }),
@@ -130,48 +130,45 @@ const refusals: readonly [name: string, first: Answer][] = [
 
 describe.each(adapters)('over the %s adapter', (adapter) => {
   describe.each(refusals)('after a %s', (status, refusal) => {
-    test.each(samples)(
-      '$body arrives the second time as it did the first',
-      async ({ make, config, bytes, parts, type }) => {
-        const server = await start(inTurn(refusal, 200));
-        const api = client(server, adapter);
-        let transforms = 0;
-        const count = (data: unknown): unknown => {
-          transforms++;
-          return data;
-        };
-        const own = config?.transformRequest ?? axios.defaults.transformRequest;
+    test.each(samples)('$body is replayed unchanged', async ({ make, config, bytes, parts, type }) => {
+      const server = await start(inTurn(refusal, 200));
+      const api = client(server, adapter);
+      let transforms = 0;
+      const count = (data: unknown): unknown => {
+        transforms++;
+        return data;
+      };
+      const own = config?.transformRequest ?? axios.defaults.transformRequest;
 
-        const answer = await api.put('/things', make(), {
-          ...config,
-          transformRequest: [count, ...[own ?? []].flat()],
-        });
+      const answer = await api.put('/things', make(), {
+        ...config,
+        transformRequest: [count, ...[own ?? []].flat()],
+      });
 
-        expect(answer.status).toBe(200);
-        expect(exchangeOf(answer)).toMatchObject({ attempts: 2, refreshed: status === '401' });
-        expect(transforms).toBe(1);
-        const [first, second] = pair(server);
-        expect(contentType(second)).toBe(contentType(first));
-        if (type !== undefined) expect(first.headers['content-type']).toMatch(type);
-        for (const seen of [first, second]) {
-          expect(lengthOf(seen)).toBe(seen.body.length);
-          if (bytes !== undefined) expect(seen.body.equals(Buffer.from(bytes))).toBe(true);
-          if (parts)
-            expect(
-              readParts(seen).map(({ name, filename, bytes: content }) => ({
-                name,
-                ...(filename && { filename }),
-                bytes: content,
-              })),
-            ).toEqual(parts.map(inLatin1));
-        }
-        if (parts) expect(readParts(second)).toEqual(readParts(first));
-        else expect(second.body.equals(first.body)).toBe(true);
-      },
-    );
+      expect(answer.status).toBe(200);
+      expect(exchangeOf(answer)).toMatchObject({ attempts: 2, refreshed: status === '401' });
+      expect(transforms).toBe(1);
+      const [first, second] = pair(server);
+      expect(contentType(second)).toBe(contentType(first));
+      if (type !== undefined) expect(first.headers['content-type']).toMatch(type);
+      for (const seen of [first, second]) {
+        expect(lengthOf(seen)).toBe(seen.body.length);
+        if (bytes !== undefined) expect(seen.body.equals(Buffer.from(bytes))).toBe(true);
+        if (parts)
+          expect(
+            readParts(seen).map(({ name, filename, bytes: content }) => ({
+              name,
+              ...(filename && { filename }),
+              bytes: content,
+            })),
+          ).toEqual(parts.map(inLatin1));
+      }
+      if (parts) expect(readParts(second)).toEqual(readParts(first));
+      else expect(second.body.equals(first.body)).toBe(true);
+    });
   });
 
-  test('a body that was sent twice is not on the second attempt twice', async () => {
+  test('the body of each send is there once', async () => {
     const server = await start(inTurn(401, 503, 200));
     const answer = await client(server, adapter).put('/things', { a: 1 });
     expect(answer.status).toBe(200);
@@ -179,7 +176,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(server.seen.map((seen) => seen.headers['content-length'])).toEqual(['7', '7', '7']);
   });
 
-  test('a keep-alive connection stays in step after a replay', async () => {
+  test('a keep-alive connection is usable after a replay', async () => {
     const server = await start(onlyFor('fresh'));
     const httpAgent = new Agent({ keepAlive: true, maxSockets: 1 });
     const api = client(server, adapter, {}, { httpAgent });
@@ -193,7 +190,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     ]);
   });
 
-  test('what the caller changes in its object after the call has begun is not sent', async () => {
+  test('a change of the data object after the call began is not sent', async () => {
     const order = { a: 1 };
     const server = await start(
       inTurn((_, response) => {
@@ -211,20 +208,17 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     ['429', [429, { 'Retry-After': '1' }]],
     ['reset', hangUp],
   ] as [string, Answer][])('a %s', (what, refusal) => {
-    test.each(streamsFor(adapter))(
-      'is what a call with $body comes to: it is never sent twice',
-      async ({ make, config }) => {
-        const server = await start(inTurn(refusal, 200));
-        const error = (await failureOf(client(server, adapter).put('/things', make(), config))) as AxiosError;
-        expect(error.response?.status).toBe(what === 'reset' ? undefined : Number(what));
-        expect(exchangeOf(error)).toMatchObject({ attempts: 1, refreshed: false, reason: 'body-not-replayable' });
-        expect(server.seen).toHaveLength(1);
-        expect(server.seen[0]?.body.toString()).toContain('once only');
-      },
-    );
+    test.each(streamsFor(adapter))('settles a call with $body, which is not sent twice', async ({ make, config }) => {
+      const server = await start(inTurn(refusal, 200));
+      const error = (await failureOf(client(server, adapter).put('/things', make(), config))) as AxiosError;
+      expect(error.response?.status).toBe(what === 'reset' ? undefined : Number(what));
+      expect(exchangeOf(error)).toMatchObject({ attempts: 1, refreshed: false, reason: 'body-not-replayable' });
+      expect(server.seen).toHaveLength(1);
+      expect(server.seen[0]?.body.toString()).toContain('once only');
+    });
   });
 
-  test.each(streamsFor(adapter))('$body that is accepted the first time arrives whole', async ({ make, config }) => {
+  test.each(streamsFor(adapter))('$body that is accepted at the first send arrives whole', async ({ make, config }) => {
     const server = await start(inTurn(200));
     const answer = await client(server, adapter).put('/things', make(), config);
     expect(exchangeOf(answer)).toEqual({
@@ -236,7 +230,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(server.seen[0]?.body.toString()).toContain('once only');
   });
 
-  test('a 401 for a stream refreshes for the calls to come', async () => {
+  test('a 401 for a stream starts a refresh for later calls', async () => {
     const server = await start(onlyFor('fresh'));
     const api = client(server, adapter);
     await failureOf(api.put('/stream', Readable.from(['once only'])));
@@ -257,7 +251,7 @@ interface Stream {
 function streamsFor(adapter: Adapter): Stream[] {
   const untouched = { transformRequest: [(data: unknown) => data] };
   const readable = { body: 'a Readable', make: () => Readable.from([Buffer.from('once '), Buffer.from('only')]) };
-  // axios hands the form-data package to Node's http alone, and web streams and generators to fetch alone.
+  // Only the http adapter takes forms of form-data. Only fetch takes web streams and generators.
   if (adapter === 'http') {
     const formData = (): FormDataPackage => {
       const data = new FormDataPackage();
@@ -284,7 +278,7 @@ function streamsFor(adapter: Adapter): Stream[] {
   ];
 }
 
-/** Begins an answer and never ends it. */
+/** Begins a response and never ends it. */
 const endless =
   (status: number, headers: Record<string, string> = {}): Handler =>
   (_, response) => {
@@ -302,7 +296,7 @@ describe.each(adapters)('with responseType stream over the %s adapter', (adapter
     ['401', endless(401)],
     ['503', endless(503)],
     ['429', endless(429, { 'Retry-After': '0' })],
-  ])('a refused %s is let go, and the accepted answer is whole', async (_status, refusal) => {
+  ])('the connection of a refused %s is closed, and the accepted response is whole', async (_status, refusal) => {
     const server = await start(inTurn(refusal, whole));
     const closed = closings(server);
     const api = client(server, adapter, {}, { httpAgent: new Agent({ keepAlive: false }) });
@@ -312,7 +306,7 @@ describe.each(adapters)('with responseType stream over the %s adapter', (adapter
     await closed(2);
   });
 
-  test('several refusals of one call are all let go', async () => {
+  test('the connections of several refusals are all closed', async () => {
     const server = await start(inTurn(endless(503), endless(401), endless(429, { 'Retry-After': '0' }), whole));
     const closed = closings(server);
     const api = client(server, adapter, {}, { httpAgent: new Agent({ keepAlive: false }) });
@@ -321,7 +315,7 @@ describe.each(adapters)('with responseType stream over the %s adapter', (adapter
     await closed(4);
   });
 
-  test('an answer that is accepted at once is whole', async () => {
+  test('a response that is accepted at once is whole', async () => {
     const server = await start(inTurn(whole));
     const answer = await client(server, adapter).get('/big', { responseType: 'stream' });
     expect(digest(await read(answer))).toBe(digest(big));
@@ -338,7 +332,7 @@ describe.each(adapters)('with responseType stream over the %s adapter', (adapter
     expect((await read(error.response as AxiosResponse)).toString()).toBe('the last word');
   });
 
-  test("a stream that breaks off is the caller's: the call is not sent again", async () => {
+  test('a stream that breaks off after the call has settled does not repeat the call', async () => {
     const server = await start(
       inTurn((_, response) => {
         response.writeHead(200, { 'Content-Length': '1000' });
@@ -351,7 +345,7 @@ describe.each(adapters)('with responseType stream over the %s adapter', (adapter
   });
 });
 
-test('the refresh gets through an agent of one socket while the refusal streams', async () => {
+test('a refresh can use an agent with one socket while the refusal streams', async () => {
   const server = await start((seen, response, request) => {
     if (seen.url === '/token')
       reply(response, 200, { access_token: 'fresh', expires_in: 3600 }, { Connection: 'close' });
@@ -374,7 +368,7 @@ test('the refresh gets through an agent of one socket while the refusal streams'
 
 function pair({ seen }: Recorder): [Seen, Seen] {
   const [first, second, ...more] = seen;
-  if (!first || !second || more.length > 0) throw new Error(`two requests were due, but ${String(seen.length)} came`);
+  if (!first || !second || more.length > 0) throw new Error(`expected two requests, got ${String(seen.length)}`);
   return [first, second];
 }
 
@@ -426,7 +420,7 @@ function digest(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Resolves once the connections of all requests, that many, have been closed; over http there is no other. */
+/** Resolves once that many connections were closed. Over http each request has its own. */
 function closings({ server }: Recorder): (requests: number) => Promise<void> {
   const sockets: Promise<void>[] = [];
   server.on('request', ({ socket }: { socket: Socket }) => {

@@ -25,20 +25,17 @@ describe('redirects', () => {
     (config) =>
       (axios.getAdapter as (names: string, config: object) => AxiosAdapter)(name, config)(config);
 
-  test.each(adapters)(
-    'an adapter of the caller that hands on to %s takes no credential to another origin',
-    async (to) => {
-      const foreign = await start(inTurn(200));
-      const own = await start(redirect(302, foreign.origin));
-      const api = axios.create({ baseURL: own.origin, adapter: wrapped(to) });
-      attachAuth(api, { scheme: apiKey(CANARY), retry: false });
-      await api.get('/');
-      expect(own.seen.map(({ headers }) => headers['x-api-key'])).toEqual([CANARY]);
-      expect(foreign.seen.map(({ headers }) => headers['x-api-key'])).toEqual([undefined]);
-    },
-  );
+  test.each(adapters)('an adapter of the app that calls %s sends no credential to another origin', async (to) => {
+    const foreign = await start(inTurn(200));
+    const own = await start(redirect(302, foreign.origin));
+    const api = axios.create({ baseURL: own.origin, adapter: wrapped(to) });
+    attachAuth(api, { scheme: apiKey(CANARY), retry: false });
+    await api.get('/');
+    expect(own.seen.map(({ headers }) => headers['x-api-key'])).toEqual([CANARY]);
+    expect(foreign.seen.map(({ headers }) => headers['x-api-key'])).toEqual([undefined]);
+  });
 
-  test.each(adapters)('nor does it follow a redirect over %s where maxRedirects is 0', async (to) => {
+  test.each(adapters)('an adapter of the app that calls %s follows no redirect if maxRedirects is 0', async (to) => {
     const foreign = await start(inTurn(200));
     const own = await start(redirect(302, foreign.origin));
     const api = axios.create({ baseURL: own.origin, adapter: wrapped(to), maxRedirects: 0 });
@@ -50,10 +47,10 @@ describe('redirects', () => {
   describe.each<[name: string, adapter: string | AxiosAdapter]>([
     ['http', 'http'],
     ['fetch', 'fetch'],
-    ['what hands on to http', wrapped('http')],
-    ['what hands on to fetch', wrapped('fetch')],
+    ['an adapter that calls http', wrapped('http')],
+    ['an adapter that calls fetch', wrapped('fetch')],
   ])('the client of a refresh over %s', (_name, adapter) => {
-    /** What a call comes to whose refresh is answered by this redirect, and what the refresh failed with. */
+    /** The result of a call whose refresh gets this redirect, and the error of the refresh. */
     const refreshing = async (status: number, location: string): Promise<[settled: unknown, failure: unknown]> => {
       const own = await start((seen, response, request) => {
         if (seen.url === '/token') return redirect(status, location)(seen, response, request);
@@ -88,7 +85,7 @@ describe('redirects', () => {
   });
 
   test.each(adapters)(
-    'passThrough of axios-mock-adapter to %s takes no credential to another origin',
+    'passThrough of axios-mock-adapter to %s sends no credential to another origin',
     async (adapter) => {
       const foreign = await start(inTurn(200));
       const own = await start(redirect(302, foreign.origin));
@@ -104,7 +101,7 @@ describe('redirects', () => {
   test.each([
     ['without credentials', { attachAuth: { credentials: 'omit' as const } }],
     ['with an Authorization of its own', { headers: { Authorization: 'Own 1' } }],
-  ])('a 429 that a call %s fetched from elsewhere over fetch throttles nothing', async (_what, config) => {
+  ])('a 429 of another origin after a redirect of a call %s over fetch starts no cool-down', async (_what, config) => {
     const foreign = await start(inTurn([429, { 'Retry-After': '3000' }]));
     const own = await start((seen, response, request) => {
       if (seen.url === '/away') return redirect(302, foreign.origin)(seen, response, request);
@@ -118,7 +115,7 @@ describe('redirects', () => {
   });
 
   test.each(['http', 'fetch'] as const)(
-    'a 401 of the own origin, reached from abroad without credentials over %s, refreshes nothing',
+    'a 401 of the own origin, reached through another origin without credentials over %s, starts no refresh',
     async (adapter) => {
       let home = '';
       const foreign = await start((seen, response, request) => redirect(302, `${home}/3`)(seen, response, request));
@@ -140,7 +137,7 @@ describe('redirects', () => {
     },
   );
 
-  test('a redirect whose own answer streams is let go', async () => {
+  test('the connection of a redirect whose body streams is closed', async () => {
     let first: Promise<unknown> | undefined;
     const own = await start((seen, response) => {
       if (seen.url === '/1') {
@@ -183,7 +180,7 @@ describe('file store', () => {
     ['an empty token', { ...good, tokens: { accessToken: '' } }],
     ['a refresh token that is no string', { ...good, tokens: { accessToken: 'a', refreshToken: 7 } }],
     ['an expiry that is no number', { ...good, tokens: { accessToken: 'a', expiresAt: 'soon' } }],
-  ])('%s never gets into a session', async (_what, stored) => {
+  ])('%s is not loaded as a session', async (_what, stored) => {
     const folder = await mkdtemp(join(tmpdir(), 'left-out-'));
     const file = join(folder, 's.json');
     await writeFile(file, JSON.stringify(stored), { mode: 0o600 });

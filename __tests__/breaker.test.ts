@@ -9,7 +9,7 @@ import type { TokenEndpoint } from './support/token-endpoint.js';
 const dead = (endpoint: TokenEndpoint): TokenResponse => endpoint.issueDead();
 
 // F23
-describe('a server that always says 401', () => {
+describe('a server that answers every call with 401', () => {
   const refuse = (stage: Stage): void => {
     stage.always('/item', unauthorized());
   };
@@ -33,7 +33,7 @@ describe('a server that always says 401', () => {
     expect(stage.tokens.refreshes).toBe(1);
   });
 
-  test('whatever the path costs one refresh for all of them', async () => {
+  test('on every path costs one refresh for all paths', async () => {
     const { stage } = Stage.with({});
     const paths = times(20, (index) => `/item/${String(index)}`);
     for (const path of paths) stage.always(path, unauthorized());
@@ -47,7 +47,7 @@ describe('a server that always says 401', () => {
     [1, 200],
     [20, 200],
   ])(
-    'costs bursts of %i calls every 20 s at most 1.1 sends a call, and one refresh each time the breaker has closed',
+    'costs bursts of %i calls every 20 s at most 1.1 sends a call, and one refresh per pause of the breaker',
     async (burst, bursts) => {
       const { stage } = Stage.with({});
       refuse(stage);
@@ -67,7 +67,7 @@ describe('a server that always says 401', () => {
     },
   );
 
-  test('is asked again after 30 s, then after twice as long each time, at most 5 min', async () => {
+  test('costs the next refresh after 30 s, then after twice as long each time, at most 5 min', async () => {
     const { stage } = Stage.with({});
     refuse(stage);
     for (let made = 0; made < 1_500; made++) {
@@ -79,7 +79,7 @@ describe('a server that always says 401', () => {
     expect(gaps.slice(0, 6)).toEqual([30, 60, 120, 240, 300, 300].map((s) => expect.closeTo(s, -0.5) as number));
   });
 
-  test('is forgiven as soon as it accepts a token', async () => {
+  test('resets the breaker as soon as it accepts a token', async () => {
     const { stage } = Stage.with({});
     refuse(stage);
     await stage.outcome(stage.api.get('/item'));
@@ -91,7 +91,7 @@ describe('a server that always says 401', () => {
     expect(stage.tokens.refreshes).toBe(2);
   });
 
-  test('is not forgiven for a late answer to the token before', async () => {
+  test('does not reset the breaker by a late 200 for the previous token', async () => {
     const { stage } = Stage.with({});
     refuse(stage);
     stage.latencyMs = ({ path }) => (path === '/late' ? 1_000 : 10);
@@ -102,7 +102,7 @@ describe('a server that always says 401', () => {
   });
 
   // F138
-  test('is not held against a token that refresh() returned for reason missing: it may come from a cache', async () => {
+  test('does not open the breaker by refusing a token of reason missing, which may come from a cache', async () => {
     const { stage } = Stage.with({ tokens: dead, bearer: { tokens: undefined } });
     refuse(stage);
     stage.always(TOKEN_PATH, () => ({ data: stage.tokens.issueDead() }));
@@ -111,7 +111,7 @@ describe('a server that always says 401', () => {
     expect(stage.reasons).toEqual(['missing', 'rejected']);
   });
 
-  test('is not forgiven for what another origin says that it redirects to', async () => {
+  test('does not reset the breaker by a response of another origin that it redirects to', async () => {
     const stage = new Stage();
     const adapter: AxiosAdapter = async (config) => {
       if (config.url !== '/away') return stage.adapter(config);
@@ -128,7 +128,7 @@ describe('a server that always says 401', () => {
     expect(await stage.outcome(api.get('/item'))).toMatchObject({ reason: 'refresh-breaker' });
   });
 
-  test.each(['signIn', 'update'] as const)('is asked again after %s()', async (what) => {
+  test.each(['signIn', 'update'] as const)('gets a refresh again after %s()', async (what) => {
     const { stage, scheme } = Stage.with({});
     refuse(stage);
     await stage.outcome(stage.api.get('/item'));
@@ -139,7 +139,7 @@ describe('a server that always says 401', () => {
     expect(stage.tokens.refreshes).toBe(2);
   });
 
-  test('is asked again after refresh(), even one that failed', async () => {
+  test('gets a refresh again after scheme.refresh(), even one that failed', async () => {
     const { stage, scheme } = Stage.with({});
     refuse(stage);
     await stage.outcome(stage.api.get('/item'));
@@ -152,7 +152,7 @@ describe('a server that always says 401', () => {
   });
 
   test.each([0, 1, 1_000, 29_000])(
-    'is not confused with a token that worked once and died %i ms later',
+    'is not confused with a token that was accepted, and revoked %i ms later',
     async (ageMs) => {
       const { stage } = Stage.with({});
       for (let roll = 0; roll < 5; roll++) {
@@ -166,7 +166,7 @@ describe('a server that always says 401', () => {
     },
   );
 
-  test('is not confused with a key roll: a token that ever worked is replaced however young it is', async () => {
+  test('is not confused with a key roll: a token that was accepted once is replaced at any age', async () => {
     const { stage } = Stage.with({ tokens: dead });
     for (let roll = 1; roll <= 10; roll++) {
       expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
@@ -176,12 +176,12 @@ describe('a server that always says 401', () => {
   });
 });
 
-describe('a path that goes on refusing what lets others in', () => {
+describe('a path that refuses tokens which other paths accept', () => {
   const refuse = (stage: Stage): void => {
     stage.always('/forbidden', unauthorized());
   };
 
-  test('costs two refreshes, and its calls their 401, while the others go on', async () => {
+  test('costs two refreshes, then settles with 401, while other paths succeed', async () => {
     const { stage } = Stage.with({});
     refuse(stage);
     const reasons = [];
@@ -193,7 +193,7 @@ describe('a path that goes on refusing what lets others in', () => {
     expect(stage.tokens.refreshes).toBe(2);
   });
 
-  test('is given another chance after 30 s, then after a minute', async () => {
+  test('gets another refresh after 30 s, then after a minute', async () => {
     const { stage } = Stage.with({});
     refuse(stage);
     for (let made = 0; made < 100; made++) {
@@ -205,7 +205,7 @@ describe('a path that goes on refusing what lets others in', () => {
     expect(asked.map((at) => Math.floor((at - asked[0]!) / 5_000) * 5)).toEqual([0, 0, 30, 90]);
   });
 
-  test('is like any other once it has let somebody in', async () => {
+  test('gets refreshes again once it has accepted a token', async () => {
     const { stage } = Stage.with({});
     let isBroken = true;
     stage.always('/item', () => (isBroken ? unauthorized() : undefined));
@@ -220,7 +220,7 @@ describe('a path that goes on refusing what lets others in', () => {
     expect(stage.tokens.refreshes).toBe(3);
   });
 
-  test('gets the tokens of a refresh that is under way for others', async () => {
+  test('joins a refresh in flight for other paths', async () => {
     const { stage } = Stage.with({});
     let isBroken = true;
     stage.always('/item', () => (isBroken ? unauthorized() : undefined));
@@ -236,7 +236,7 @@ describe('a path that goes on refusing what lets others in', () => {
     expect(stage.tokens.refreshes).toBe(3);
   });
 
-  test('may have refused one token that died under the replay', async () => {
+  test('gets a refresh although a replay was refused once', async () => {
     const { stage } = Stage.with({ tokens: dead });
     stage.script('/item', unauthorized(), unauthorized());
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ reason: 'unauthorized-again' });
@@ -245,7 +245,7 @@ describe('a path that goes on refusing what lets others in', () => {
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
   });
 
-  test('keeps no other method of it from a refresh', async () => {
+  test('does not pause the refresh for another method of it', async () => {
     const { stage } = Stage.with({});
     stage.always('/item', ({ method }) => (method === 'POST' ? unauthorized() : undefined));
     for (let made = 0; made < 3; made++) {
@@ -256,7 +256,7 @@ describe('a path that goes on refusing what lets others in', () => {
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
   });
 
-  test('has refused one token only, however many calls brought it there', async () => {
+  test('counts one refused token once for concurrent calls', async () => {
     const { stage } = Stage.with({});
     refuse(stage);
     stage.latencyMs = ({ path, token }) => (path === '/forbidden' && token === 'alice-a2' ? 20 : 10);
@@ -269,7 +269,7 @@ describe('a path that goes on refusing what lets others in', () => {
     expect(stage.tokens.refreshes).toBe(2);
   });
 
-  test('keeps no token from being refreshed that expires', async () => {
+  test('does not pause the refresh of an expired token', async () => {
     const { stage } = Stage.with({ expiresIn: 3_600 });
     refuse(stage);
     await stage.outcome(stage.api.get('/item'));
@@ -279,7 +279,7 @@ describe('a path that goes on refusing what lets others in', () => {
     expect(stage.reasons).toEqual(['rejected', 'expiring']);
   });
 
-  test('is forgotten once a hundred others have behaved like it', () => {
+  test('is forgotten once a hundred other paths were refused after it', () => {
     const breaker = new CircuitBreaker(frozenClock(0));
     const endpoint = (index: number) => ({ method: 'GET', url: new URL(`https://api.example.com/${String(index)}`) });
     const refuse = (generation: number, index: number): void => {
@@ -294,8 +294,8 @@ describe('a path that goes on refusing what lets others in', () => {
 });
 
 // F139
-describe('endpoints that refuse what others accept', () => {
-  test('cost at most three refreshes a minute together, and the others go on', async () => {
+describe('fifty paths that refuse tokens which other paths accept', () => {
+  test('cost at most three refreshes a minute together, while other paths succeed', async () => {
     const { stage } = Stage.with({});
     for (let path = 0; path < 50; path++) stage.always(`/forbidden/${String(path)}`, unauthorized());
     const reasons = [];
@@ -313,7 +313,7 @@ describe('endpoints that refuse what others accept', () => {
 
 // F138
 describe('a server that refuses every token that refresh() returns', () => {
-  test.each([429, 500, 503, 400])('is not taken for one that accepts them by a %i', async (status) => {
+  test.each([429, 500, 503, 400])('does not reset the breaker with a %i', async (status) => {
     const { stage } = Stage.with({ attach: { retry: false, throttle: false } });
     stage.always('/item', unauthorized());
     stage.always('/busy', status);
@@ -322,7 +322,7 @@ describe('a server that refuses every token that refresh() returns', () => {
     expect(stage.tokens.refreshes).toBe(1);
   });
 
-  test.each([200, 204, 304, 403, 404, 409, 422])('is tried again once it accepts one: %i', async (status) => {
+  test.each([200, 204, 304, 403, 404, 409, 422])('resets the breaker with a %i', async (status) => {
     const { stage } = Stage.with({ attach: { retry: false } });
     stage.always('/item', unauthorized());
     stage.always('/fine', status);
@@ -330,7 +330,7 @@ describe('a server that refuses every token that refresh() returns', () => {
     expect(stage.tokens.refreshes).toBe(2);
   });
 
-  test('pauses refreshes, and an event says until when', async () => {
+  test('pauses refreshes, and emits refresh-paused with the end of the pause', async () => {
     const { stage } = Stage.with({});
     stage.always('/item', unauthorized());
     await stage.outcome(stage.api.get('/item'));

@@ -4,7 +4,7 @@ import { fullJitter } from '../lib/retry/backoff.js';
 const SEED = 20_261_123;
 const MINUTE = 60_000;
 
-/** Mulberry32: the same chances in every run. */
+/** Mulberry32: the same random numbers in every run. */
 function chances(seed: number): () => number {
   let state = seed;
   return () => {
@@ -60,15 +60,12 @@ test('a minute of outage at a hundred calls a second is multiplied by 1.1 at mos
   expect(sends).toBeLessThanOrEqual(calls * 1.1);
 });
 
-test.each([700, 12_345_678])(
-  'ten minutes of outage that begin at %d ms are multiplied by 1.1 all the same',
-  (fromMs) => {
-    const { calls, sends } = run({ fromMs, forMs: 10 * MINUTE, callsPerSecond: 100, isDown: () => true });
-    expect(sends / calls).toBeCloseTo(1.1, 2);
-  },
-);
+test.each([700, 12_345_678])('ten minutes of outage that begin at %d ms are multiplied by 1.1', (fromMs) => {
+  const { calls, sends } = run({ fromMs, forMs: 10 * MINUTE, callsPerSecond: 100, isDown: () => true });
+  expect(sends / calls).toBeCloseTo(1.1, 2);
+});
 
-test('a short fault in steady traffic is healed: no call is lost', () => {
+test('a short fault in steady traffic loses no call', () => {
   const { calls, sends, lost } = run({
     forMs: 2 * MINUTE,
     callsPerSecond: 100,
@@ -78,14 +75,14 @@ test('a short fault in steady traffic is healed: no call is lost', () => {
   expect(sends).toBeGreaterThan(calls);
 });
 
-describe('where there are few calls', () => {
-  test.each([0, 999, 10 * MINUTE, 1e12])('a single one may be sent four times, at %d ms', (now) => {
+describe('few calls', () => {
+  test.each([0, 999, 10 * MINUTE, 1e12])('one call may be sent four times, at %d ms', (now) => {
     const budget = new RetryBudget();
     budget.countCall(now);
     expect([budget.take(now), budget.take(now + 500), budget.take(now + 1_500)]).toEqual([true, true, true]);
   });
 
-  test('a single fault now and then is always healed', () => {
+  test('an occasional fault is always retried', () => {
     const budget = new RetryBudget();
     for (let now = 0; now < 10 * MINUTE; now += 11_000) {
       budget.countCall(now);
@@ -93,7 +90,7 @@ describe('where there are few calls', () => {
     }
   });
 
-  test('a burst of faults is not: the budget ends, and ten seconds later there is some again', () => {
+  test('a burst of faults uses up the budget, which has retries again ten seconds later', () => {
     const budget = new RetryBudget();
     const burst = (now: number): number => {
       let taken = 0;
@@ -111,8 +108,8 @@ describe('where there are few calls', () => {
   });
 });
 
-describe('what is counted counts for a minute, and not after it', () => {
-  /** How many retries there are at `now`, of a hundred that are wanted. */
+describe('calls and retries count for a minute', () => {
+  /** How many of a hundred retries the budget grants at `now`. */
   function taken(budget: RetryBudget, now: number): number {
     let count = 0;
     for (let wanted = 0; wanted < 100; wanted++) if (budget.take(now)) count++;
@@ -131,18 +128,18 @@ describe('what is counted counts for a minute, and not after it', () => {
     [0, 600_000, taken(new RetryBudget(), 0)],
     [60_000, 60_000, 100],
     [12_345_678, 12_399_999, 100],
-  ])('a thousand calls at %d ms leave at %d ms %d retries', (calledAt, now, retries) => {
+  ])('a thousand calls at %d ms grant at %d ms %d retries', (calledAt, now, retries) => {
     expect(taken(afterCalls(1_000, calledAt), now)).toBe(retries);
   });
 
-  test('also where it was asked a moment ago and nothing was counted in between', () => {
+  test('old calls are dropped although the budget was used just before', () => {
     const few = taken(new RetryBudget(), 0);
     const budget = afterCalls(1_000, 0);
     budget.take(59_000);
     expect(taken(budget, 61_000)).toBe(few - 1);
   });
 
-  test('retries count as long', () => {
+  test('retries are counted for the same minute', () => {
     const few = taken(new RetryBudget(), 0);
     for (const now of [20_000, 59_999]) {
       const budget = afterCalls(1_000, 0);
@@ -172,7 +169,7 @@ describe('the budgets of many origins', () => {
     expect(kept(budgets)).toBe(2);
   });
 
-  test('are one for each, as long as it is in use', () => {
+  test('are separate for each origin in use', () => {
     const budgets = new RetryBudgets();
     for (let call = 0; call < 1_000; call++) budgets.of(origin(0), 0).countCall(0);
     for (let retry = 0; retry < 100; retry++) expect(budgets.of(origin(0), 1_000).take(1_000)).toBe(true);

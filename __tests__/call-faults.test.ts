@@ -9,7 +9,7 @@ import { reasonOf, Stage, unauthorized, underway } from './support/stage.js';
 const start = servers();
 const adapters = ['http', 'fetch'] as const;
 
-/** A session whose token is dead, and whose refresh returns `fresh` after some turns of the event loop. */
+/** A session with a dead token, whose refresh returns `fresh` after some turns of the event loop. */
 function deadSession(): AuthScheme {
   return bearer({
     tokens: { accessToken: 'dead', refreshToken: 'r1' },
@@ -33,7 +33,7 @@ function client(
 
 describe.each(adapters)('over the %s adapter', (adapter) => {
   // F107
-  test('isUnauthorized gets data as the app sees it: a GraphQL error in a 200 refreshes', async () => {
+  test('isUnauthorized gets parsed data: a GraphQL error in a 200 starts a refresh', async () => {
     const server = await start((seen, response) => {
       const isFresh = seen.headers.authorization === 'Bearer fresh';
       reply(response, 200, isFresh ? { data: { me: 1 } } : { errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] });
@@ -50,22 +50,25 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
   });
 
   // F108
-  test.each([401, 503])('a transformResponse that throws on a %s hides neither status nor recovery', async (status) => {
-    const html = (response: Parameters<typeof reply>[0], code: number): void => {
-      response.writeHead(code, { 'Content-Type': 'text/html' });
-      response.end('<html>');
-    };
-    let answers = 0;
-    const server = await start((_, response) => {
-      if (++answers === 1) html(response, status);
-      else reply(response, 200, { ok: true });
-    });
-    const strict = [(text: string): unknown => JSON.parse(text)];
-    const api = client(server, adapter, deadSession(), { transformResponse: strict });
-    const answer = await api.get('/item');
-    expect(answer.data).toEqual({ ok: true });
-    expect(exchangeOf(answer)).toMatchObject({ attempts: 2, refreshed: status === 401 });
-  });
+  test.each([401, 503])(
+    'a transformResponse that throws on a %s prevents neither refresh nor retry',
+    async (status) => {
+      const html = (response: Parameters<typeof reply>[0], code: number): void => {
+        response.writeHead(code, { 'Content-Type': 'text/html' });
+        response.end('<html>');
+      };
+      let answers = 0;
+      const server = await start((_, response) => {
+        if (++answers === 1) html(response, status);
+        else reply(response, 200, { ok: true });
+      });
+      const strict = [(text: string): unknown => JSON.parse(text)];
+      const api = client(server, adapter, deadSession(), { transformResponse: strict });
+      const answer = await api.get('/item');
+      expect(answer.data).toEqual({ ok: true });
+      expect(exchangeOf(answer)).toMatchObject({ attempts: 2, refreshed: status === 401 });
+    },
+  );
 
   // F108
   test('a call that settles with an error of transformResponse carries the response and the report', async () => {
@@ -84,7 +87,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
   });
 
   // F169
-  test('attachAuth.body makes a stream anew for every send', async () => {
+  test('attachAuth.body makes a new stream for every send', async () => {
     const server = await start(onlyFor('fresh'));
     const body = jest.fn(() => Readable.from([Buffer.from('up'), Buffer.from('load')]));
     const answer = await client(server, adapter).put('/file', undefined, {
@@ -116,7 +119,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
   });
 
   // F119
-  test('a signer sees the Content-Type of a Blob as it is sent', async () => {
+  test('a signer sees the Content-Type of a Blob that is sent', async () => {
     const server = await start(inTurn(200));
     const seen: unknown[] = [];
     const scheme = signed(({ headers }) => {
@@ -144,7 +147,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
 });
 
 // F110
-test('postForm of plain values is made again after a 401, over the http adapter', async () => {
+test('postForm of plain values is replayed after a 401, over the http adapter', async () => {
   const server = await start(onlyFor('fresh'));
   const answer = await client(server, 'http').postForm('/form', {
     title: 'once',
@@ -196,7 +199,7 @@ test('a stream that fails in the queue of the throttle rejects its call, and a s
 });
 
 // F111
-test('a promise decides nothing: neither as shouldRetry nor as isUnauthorized', async () => {
+test('a promise from shouldRetry or isUnauthorized is ignored', async () => {
   const { stage } = Stage.with({
     attach: {
       retry: { shouldRetry: (() => Promise.resolve(true)) as never },
@@ -236,7 +239,7 @@ test.each<[string, (value: () => string | null) => AuthScheme]>([
   ['apiKey', (value) => apiKey(value)],
   ['bearer', (value) => bearer(value)],
   ['basic', (value) => basic(() => (value() === null ? null : { username: 'u', password: 'p' }))],
-])('%s: a credential that comes only after the 401 is sent', async (_, scheme) => {
+])('%s: a credential that exists only after the 401 is sent', async (_, scheme) => {
   let asked = 0;
   const { api, sent } = recording(
     scheme(() => (asked++ === 0 ? null : 'value')),
@@ -251,7 +254,7 @@ describe('errors', () => {
   test.each<[string, () => object]>([
     ['frozen', () => Object.freeze(new AxiosError('broken', 'ECONNRESET', {} as InternalAxiosRequestConfig))],
     ['whose config is a getter', () => Object.defineProperty(new Error('broken'), 'config', { get: () => ({}) })],
-  ])('an error that is %s is passed on as it is', async (_, make) => {
+  ])('an error that is %s is passed on unchanged', async (_, make) => {
     const error = make();
     const api = axios.create({ baseURL: 'https://api.example.com', adapter: () => Promise.reject(error) });
     attachAuth(api, { scheme: bearer('token'), retry: false });
@@ -350,7 +353,7 @@ test('keyOf never sees a credential, neither at entry nor at refusal', async () 
 
 // F121
 test.each(['hostname', 'port'])(
-  "a caller's beforeRedirect that changes the target's %s takes no credential there",
+  'a beforeRedirect of the call that changes the %s of the target sends no credential there',
   async (field) => {
     const foreign = await start(inTurn(200));
     const own = await start((seen, response) => {
@@ -369,7 +372,7 @@ test.each(['hostname', 'port'])(
 );
 
 // F122
-test('a <base href> of another origin makes that origin no own one', async () => {
+test('a <base href> of another origin does not make it the own origin', async () => {
   const globals = globalThis as { document?: unknown; location?: unknown };
   try {
     globals.document = { baseURI: 'https://evil.example/' };
@@ -386,7 +389,7 @@ test('a <base href> of another origin makes that origin no own one', async () =>
 });
 
 // F127
-test('each origin has a clock of its own', async () => {
+test('each origin has its own clock', async () => {
   const stage = new Stage();
   const offsets: Record<string, number[]> = {};
   const scheme = signed(({ url, now }) => {
@@ -405,7 +408,7 @@ test('each origin has a clock of its own', async () => {
 });
 
 // F128
-test('a step-up challenge (RFC 9470) refreshes nothing', async () => {
+test('a step-up challenge (RFC 9470) starts no refresh', async () => {
   const { stage } = Stage.with({});
   stage.script('/item', unauthorized('Bearer error="insufficient_user_authentication", acr_values="mfa"'));
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 401, attempts: 1, refreshed: false });
@@ -448,7 +451,7 @@ describe('a 401 that no scheme handles', () => {
 
 // F167
 describe('a 401 after a wait for the throttle', () => {
-  test('counts as the first one again', async () => {
+  test('is replayed like a first one', async () => {
     const { stage } = Stage.with({});
     stage.script('/item', unauthorized(), { status: 429, headers: { 'Retry-After': '5' } }, unauthorized(), 200);
     const call = underway(stage.api.get('/item'));
@@ -458,7 +461,7 @@ describe('a 401 after a wait for the throttle', () => {
     expect(await stage.outcome(call)).toMatchObject({ status: 200, attempts: 4, refreshed: true });
   });
 
-  test('counts as the second one without such a wait', async () => {
+  test('settles the call without such a wait', async () => {
     const { stage } = Stage.with({});
     stage.script('/item', unauthorized(), 503, unauthorized());
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({

@@ -16,7 +16,7 @@ class Hands implements Clock {
 }
 
 describe('a Timeline', () => {
-  test('shows no more than has passed, however often it is read', () => {
+  test('shows the time that has passed, however often it is read', () => {
     const clock = new Hands();
     const timeline = new Timeline(clock);
     for (let read = 0; read < 1_000; read++) {
@@ -37,7 +37,7 @@ describe('a Timeline', () => {
   });
 
   // F166
-  test('goes on from where it was when the monotonic clock jumps back', () => {
+  test('continues if the monotonic clock jumps back', () => {
     const clock = new Hands();
     clock.pass(5_000);
     const timeline = new Timeline(clock);
@@ -69,7 +69,7 @@ describe('a Timeline', () => {
     expect(timeline.now()).toBe(10_501);
   });
 
-  test('never goes back when the wall clock is set', () => {
+  test('does not jump back if the wall clock is set back', () => {
     const clock = new Hands();
     const timeline = new Timeline(clock);
     clock.wallMs += 3_600_000;

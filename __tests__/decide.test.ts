@@ -53,7 +53,7 @@ const REAUTHORIZE = { kind: 'reauthorize' };
 
 type Row = [what: string, outcome: Outcome, progress: Progress, call: Circumstances, decision: object];
 
-/** The rows of a table; `retryAfterMs` of a decision is what the server asked for, wherever it is given. */
+/** Tests the rows of a table. `retryAfterMs` of a decision is the delay of the server. */
 function holds(rows: readonly Row[]): void {
   test.each(rows)('%s', (_what, outcome, progress, call, decision) => {
     const { retryAfterMs, ...rest } = {
@@ -91,7 +91,7 @@ describe('401', () => {
     ['that is not about credentials settles the call', answer(401), after(1), get, settle()],
   ]);
 
-  test('is answered without retries too', () => {
+  test('is replayed without retries, too', () => {
     expect(decide(unauthorized, after(0), post, policy, false, HALF)).toEqual(REAUTHORIZE);
     expect(decide(unauthorized, replayed, post, policy, false, HALF)).toMatchObject(settle('unauthorized-again'));
   });
@@ -109,7 +109,7 @@ describe('429', () => {
       wait('throttled', 1_125),
     ],
     [
-      'with Retry-After waits no longer for failing often',
+      'with Retry-After waits no longer after many failures',
       answer(429, 10_000),
       after(0, 5),
       get,
@@ -117,17 +117,17 @@ describe('429', () => {
     ],
     ['with Retry-After: 0 waits by backoff', answer(429, 0), after(0, 1), get, wait('throttled', 375)],
     [
-      'is answered for a POST too: the server did not act',
+      'is retried for a POST, too, since the server did not act',
       answer(429, 1_000),
       after(0, 1),
       post,
       wait('throttled', 1_125),
     ],
-    ['counts apart from errors', answer(429), after(4, 5), get, wait('throttled', 6_000)],
+    ['is counted separately from errors', answer(429), after(4, 5), get, wait('throttled', 6_000)],
     ['settles after maxThrottledAttempts', answer(429, 1_000), after(0, 6), get, settle('attempts-exhausted')],
     ['may ask for maxRetryAfterMs', answer(429, 60_000), after(0, 1), get, wait('throttled', 63_000)],
     [
-      'whose instant was rounded up to a second may ask for it',
+      'with an instant rounded up to a second may exceed it by that',
       answer(429, 60_999),
       after(0, 1),
       get,
@@ -145,7 +145,7 @@ describe('429', () => {
     ['retry-after-too-long', answer(429, 90_000), after(0, 1), get],
     ['deadline', answer(429, 50_000), after(0, 1, 1_000), get],
     ['body-not-replayable', answer(429, 50_000), after(0, 1), stream],
-  ] as const)('that settles for %s hands on what the server asked for', (reason, outcome, progress, call) => {
+  ] as const)('that settles for %s keeps the delay of the server', (reason, outcome, progress, call) => {
     const { retryAfterMs } = outcome as { retryAfterMs: number };
     expect(decide(outcome, progress, call, policy, true, HALF)).toEqual({ kind: 'settle', reason, retryAfterMs });
   });
@@ -206,35 +206,35 @@ describe('without an answer', () => {
     ['a network error shortly before the deadline settles', network, after(1, 0, 249), get, settle('deadline')],
     ['a timeout waits by backoff', timeout, after(1), get, wait('timeout', 250)],
     ['a timeout settles a POST', timeout, after(1), post, settle('not-idempotent')],
-    ['what sending again cannot change settles', final, after(1), get, settle()],
+    ['a final failure settles', final, after(1), get, settle()],
   ]);
 });
 
 describe('shouldRetry', () => {
   holds([
-    ['true: a status that is not listed is tried again', answer(404), after(1), asking(true), wait('status', 250)],
+    ['true: a status that is not listed is retried', answer(404), after(1), asking(true), wait('status', 250)],
     ['true: 400 is a failure too', answer(400), after(1), asking(true), wait('status', 250)],
-    ['true: a POST is sent again after 500', answer(500), after(1), asking(true, post), wait('status', 250)],
+    ['true: a POST is retried after 500', answer(500), after(1), asking(true, post), wait('status', 250)],
     [
-      'true: a POST is sent again after 503 with Retry-After',
+      'true: a POST is retried after 503 with Retry-After',
       answer(503, 1_000),
       after(0, 1),
       asking(true, post),
       wait('throttled', 1_125),
     ],
-    ['true: a POST is sent again after a network error', network, after(1), asking(true, post), wait('network', 250)],
-    ['true: attempts end all the same', answer(500), after(4), asking(true), settle('attempts-exhausted')],
-    ['true: attempts end for a POST', network, after(4), asking(true, post), settle('attempts-exhausted')],
+    ['true: a POST is retried after a network error', network, after(1), asking(true, post), wait('network', 250)],
+    ['true: maxAttempts holds', answer(500), after(4), asking(true), settle('attempts-exhausted')],
+    ['true: maxAttempts holds for a POST', network, after(4), asking(true, post), settle('attempts-exhausted')],
     ['true: a stream is not sent twice', answer(404), after(1), asking(true, stream), settle('body-not-replayable')],
     ['true: the deadline holds', answer(404), after(1, 0, 249), asking(true), settle('deadline')],
     ['true: maxRetryAfterMs holds', answer(404, 61_000), after(1), asking(true), settle('retry-after-too-long')],
-    ['true: what sending again cannot change settles', final, after(1), asking(true), settle()],
-    ['true: an answer that is no failure settles', answer(304), after(1), asking(true), settle()],
+    ['true: a final failure settles', final, after(1), asking(true), settle()],
+    ['true: a response that is not a failure settles', answer(304), after(1), asking(true), settle()],
     ['false: 500 settles', answer(500), after(1), asking(false), settle()],
     ['false: 429 settles', answer(429, 1_000), after(0, 1), asking(false), settle()],
     ['false: a network error settles', network, after(1), asking(false), settle()],
     [
-      'false: the reason of what settles anyway stays',
+      'false: the reason of a call that settles anyway is kept',
       answer(500),
       after(4),
       asking(false),
@@ -245,13 +245,13 @@ describe('shouldRetry', () => {
   ]);
 
   test.each<[string, Outcome, Progress, Circumstances, boolean[]]>([
-    ['of what was decided', answer(500), after(1), get, [true]],
-    ['of what was decided against', answer(500), after(1), post, [false]],
-    ['of an error', network, after(1), get, [true]],
-    ['of nothing where the answer is no failure', answer(200), after(1), get, []],
-    ['of nothing where the call was cancelled', final, after(1), get, []],
-    ['of nothing for a 401 of ours', unauthorized, after(1), get, []],
-  ])('hears once %s', (_what, outcome, progress, call, heard) => {
+    ['with true for a retry', answer(500), after(1), get, [true]],
+    ['with false for a failure that settles', answer(500), after(1), post, [false]],
+    ['with true for a network error', network, after(1), get, [true]],
+    ['never for a response that is not a failure', answer(200), after(1), get, []],
+    ['never for a final failure', final, after(1), get, []],
+    ['never for a 401 that is replayed', unauthorized, after(1), get, []],
+  ])('is called at most once: %s', (_what, outcome, progress, call, heard) => {
     const shouldRetry = jest.fn((willRetry: boolean) => (willRetry ? undefined : false));
     decide(outcome, progress, { ...call, shouldRetry }, policy, true, HALF);
     expect(shouldRetry.mock.calls).toEqual(heard.map((willRetry) => [willRetry]));
@@ -265,7 +265,7 @@ describe('retry: false', () => {
     ['500', answer(500)],
     ['a network error', network],
     ['a timeout', timeout],
-  ])('settles after %s without asking shouldRetry, and keeps what the server asked for', (_what, outcome) => {
+  ])('settles after %s without calling shouldRetry, and keeps the delay of the server', (_what, outcome) => {
     const shouldRetry = jest.fn(() => true);
     const { retryAfterMs } = { retryAfterMs: undefined, ...outcome };
     expect(decide(outcome, after(1, 1), { ...get, shouldRetry }, policy, false, HALF)).toEqual({
@@ -276,7 +276,7 @@ describe('retry: false', () => {
   });
 });
 
-describe('whatever happens', () => {
+describe('for all inputs', () => {
   const ms = fc.oneof(fc.integer({ min: 0, max: 200_000 }), fc.constantFrom(0, 1, 500, 60_000, Infinity));
   const count = fc.integer({ min: 1, max: 8 });
   const outcomes: fc.Arbitrary<Outcome> = fc.oneof(
@@ -313,7 +313,7 @@ describe('whatever happens', () => {
   });
   const chances = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
-  test('a call is sent again only where body, time, attempts and method allow it, and never before the server wants it', () => {
+  test('a call is sent again only if body, time, attempts and method allow it, and not before the delay of the server', () => {
     const seen = new Set<string>();
     fc.assert(
       fc.property(

@@ -11,7 +11,7 @@ const ADA = { username: 'ada', password: 'engine' };
 const isRequired = process.env['REQUIRE_REAL'] === '1';
 const run = promisify(execFile);
 
-/** Runs if the program is there, or must be. */
+/** Runs if the program is installed, or if REQUIRE_REAL wants it. */
 function describeWith(name: string, isThere: boolean, tests: () => void): void {
   if (!isThere && isRequired) throw new Error(`REQUIRE_REAL=1, but there is no ${name}`);
   (isThere ? describe : describe.skip)(isThere ? name : `${name} (not installed)`, tests);
@@ -68,7 +68,7 @@ describeWith('apache2', isApacheInstalled(), () => {
     },
   );
 
-  test('30 calls at once, twice: all get in', async () => {
+  test('30 concurrent calls, twice: all succeed', async () => {
     const api = client();
     for (let round = 0; round < 2; round++) {
       const calls = await Promise.all(Array.from({ length: 30 }, () => api.get('/plain/page.txt')));
@@ -76,7 +76,7 @@ describeWith('apache2', isApacheInstalled(), () => {
     }
   });
 
-  test('nonces for one request (AuthDigestNonceLifetime 0): its nextnonce is used', async () => {
+  test('one-time nonces (AuthDigestNonceLifetime 0): its nextnonce is used', async () => {
     const api = client();
     for (let call = 0; call < 5; call++) expect((await api.get('/one-time/page.txt')).status).toBe(200);
     expect(api.sends).toBeLessThanOrEqual(10);
@@ -84,7 +84,7 @@ describeWith('apache2', isApacheInstalled(), () => {
     expect(new Set(calls.map(({ status }) => status))).toEqual(new Set([200]));
   });
 
-  test('a nonce that has expired is stale', async () => {
+  test('an expired nonce is answered with stale=true, and the call is replayed', async () => {
     const api = client();
     await api.get('/short/page.txt');
     await new Promise((resolve) => setTimeout(resolve, 2_100));
@@ -92,7 +92,7 @@ describeWith('apache2', isApacheInstalled(), () => {
     expect(api.sends).toBe(4);
   });
 
-  test('a wrong password: the plain 401 after two sends', async () => {
+  test('a wrong password: the 401 after two sends', async () => {
     const api = drive(digest({ ...ADA, password: 'wrong' }), { defaults: { baseURL: apache.origin } });
     await expect(api.get('/plain/page.txt')).rejects.toMatchObject({ response: { status: 401 } });
     expect(api.sends).toBe(2);
@@ -100,7 +100,7 @@ describeWith('apache2', isApacheInstalled(), () => {
 });
 
 describeWith('curl', spawnSync('curl', ['--version']).status === 0, () => {
-  // The server that the other tests trust is right if curl gets in, too.
+  // curl checks the server that the other tests rely on.
   test.each([
     ['MD5', 'auth'],
     ['MD5-sess', 'auth'],
@@ -108,7 +108,7 @@ describeWith('curl', spawnSync('curl', ['--version']).status === 0, () => {
     ['SHA-256-sess', 'auth'],
     ['MD5', null],
   ])(
-    '--digest is let in by the server of these tests (%s, %s), and a wrong password is not',
+    '--digest is accepted by the server of these tests (%s, %s), and a wrong password is refused',
     async (algorithm, qop) => {
       const server = await serveDigest({ algorithms: [algorithm], qop, users: { ada: 'engine' } });
       const status = async (user: string): Promise<string> => {

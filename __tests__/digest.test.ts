@@ -30,7 +30,7 @@ const statusOf = (call: Promise<AxiosResponse>): Promise<number> =>
     (error: unknown) => (error as { response?: AxiosResponse }).response?.status ?? Promise.reject(error),
   );
 
-/** What a scheme answers to a challenge, for a client nonce that is known. */
+/** The answer of a scheme to a challenge, for a fixed client nonce. */
 async function answerTo(
   challenge: string,
   { pair = PAIR, cnonce = '', url = 'http://www.example.org/dir/index.html', options = {} } = {},
@@ -94,14 +94,14 @@ describe('the values of RFC 7616 §3.9', () => {
     const header = await answerTo(`${old}, qop="auth,auth-int"`, given);
     expect(header).toContain('response="6629fae49393a05397450978507c4ef1"');
     expect(header).not.toContain('algorithm');
-    // RFC 2069's own example prints a value that its erratum 749 corrects to this one.
+    // Erratum 749 corrects the value of the example in RFC 2069 to this one.
     const legacy = await answerTo(old, { ...given, pair: { username: 'Mufasa', password: 'CircleOfLife' } });
     expect(legacy).toContain('response="1949323746fe6a43ef61f9606e7febea"');
     expect(legacy).not.toMatch(/qop|nc=/);
   });
 });
 
-describe('against a server that verifies by the letter', () => {
+describe('against a strict server', () => {
   const ALGORITHMS = [undefined, 'MD5', 'SHA-256', 'SHA-512', 'SHA-512-256'];
 
   test.each(ALGORITHMS.flatMap((name) => ['auth', 'auth-int'].map((qop) => [name, qop])))(
@@ -127,13 +127,16 @@ describe('against a server that verifies by the letter', () => {
     expect(request.url.href).toBe('http://a.test/x');
   });
 
-  test.each(['MD5-sess', 'SHA-256-sess', 'SHA-512-256-sess'])('%s: the session key lasts', async (algorithm) => {
-    await start({ algorithms: [algorithm] });
-    for (let call = 0; call < 4; call++) expect((await api.get('/a')).status).toBe(200);
-    expect(api.sends).toBe(5);
-  });
+  test.each(['MD5-sess', 'SHA-256-sess', 'SHA-512-256-sess'])(
+    '%s: the session key is used for later requests',
+    async (algorithm) => {
+      await start({ algorithms: [algorithm] });
+      for (let call = 0; call < 4; call++) expect((await api.get('/a')).status).toBe(200);
+      expect(api.sends).toBe(5);
+    },
+  );
 
-  test('-sess without qop tells the client nonce that is in A1', async () => {
+  test('-sess without qop sends the client nonce that is in A1', async () => {
     const h = (text: string): string => createHash('md5').update(text).digest('hex');
     const a1 = h(`${h('Mufasa:r:Circle of Life')}:n:c`);
     const header = await answerTo('Digest realm="r", nonce="n", algorithm=MD5-sess', { cnonce: 'c' });
@@ -170,7 +173,7 @@ describe('against a server that verifies by the letter', () => {
     expect(api.sends).toBe(qop === null ? 1 : 2);
   });
 
-  test('of both qops the one of the options is taken', async () => {
+  test('if both qops are offered the option decides', async () => {
     await start({ qop: 'auth, auth-int' });
     await api.get('/');
     expect(server.credentials.map(({ qop }) => qop)).toEqual(['auth']);
@@ -179,7 +182,7 @@ describe('against a server that verifies by the letter', () => {
     expect(server.credentials.map(({ qop }) => qop)).toEqual(['auth-int']);
   });
 
-  test('the best algorithm is taken in the order of the options, whatever order the server has', async () => {
+  test('the algorithm is chosen by the order of the options, not of the server', async () => {
     await start({ algorithms: ['MD5', 'SHA-256', 'SHA-512'] });
     await api.get('/');
     expect(server.credentials[0]?.['algorithm']).toBe('SHA-256');
@@ -191,7 +194,7 @@ describe('against a server that verifies by the letter', () => {
     expect(api.sends).toBe(1);
   });
 
-  test('a server with the SHA-512/256 of FIPS 180-4 is asked once with the other, then never again', async () => {
+  test('a server with the SHA-512/256 of FIPS 180-4 refuses one hash once, and then gets the other one', async () => {
     await start({ algorithms: ['SHA-512-256'], sha512256: 'fips' });
     for (let call = 0; call < 3; call++) {
       expect((await api.get('/')).status).toBe(200);
@@ -200,7 +203,7 @@ describe('against a server that verifies by the letter', () => {
     expect(server.verdicts).toEqual(['no credentials', 'response', undefined, 'stale', undefined, 'stale', undefined]);
   });
 
-  test('names and realms with quotes, in UTF-8, and hashed', async () => {
+  test('usernames and realms with quotes, in UTF-8, and hashed', async () => {
     const users = { 'Jäsøn "Doe" \\ 密碼 (a*b)': 'пароль: "€"' };
     const [username] = Object.keys(users) as [keyof typeof users];
     const scheme = (): AuthScheme => digest({ username, password: users[username] });
@@ -212,14 +215,14 @@ describe('against a server that verifies by the letter', () => {
 });
 
 describe('nonces', () => {
-  test('30 calls at once answer their own challenges', async () => {
+  test('30 concurrent calls answer their own challenges', async () => {
     await start();
     const calls = Array.from({ length: 30 }, (_, index) => statusOf(api.get(`/c/${String(index)}`)));
     expect(new Set(await Promise.all(calls))).toEqual(new Set([200]));
     expect(api.sends).toBe(60);
   });
 
-  test.each([true, false])('30 calls at once, every nonce good for one request (stale said: %s)', async (saysStale) => {
+  test.each([true, false])('30 concurrent calls with one-time nonces succeed (stale sent: %s)', async (saysStale) => {
     await start({ oneTime: true, saysStale });
     for (let round = 0; round < 3; round++) {
       const calls = Array.from({ length: 30 }, () => statusOf(api.get('/')));
@@ -234,7 +237,7 @@ describe('nonces', () => {
     expect(api.sends).toBe(11);
   });
 
-  test('a nextnonce that has not changed goes on counting', async () => {
+  test('an unchanged nextnonce continues the nonce count', async () => {
     await start({
       accept: (_, response) =>
         reply(response, 200, {}, { 'Authentication-Info': `nextnonce="${server.credentials.at(-1)!['nonce']!}"` }),
@@ -245,7 +248,7 @@ describe('nonces', () => {
   });
 
   // F29
-  test.each([true, false])('an expired nonce costs one more send (stale said: %s)', async (saysStale) => {
+  test.each([true, false])('an expired nonce costs one more send (stale sent: %s)', async (saysStale) => {
     await start({ saysStale });
     await api.get('/');
     server.expireNonces();
@@ -253,7 +256,7 @@ describe('nonces', () => {
     expect(api.sends).toBe(4);
   });
 
-  test('a nonce that is stale at once is answered again, but not for ever', async () => {
+  test('a nonce that is always stale is answered a limited number of times', async () => {
     let refusals = 0;
     const endless = await serve((_, response) => {
       refusals++;
@@ -268,14 +271,14 @@ describe('nonces', () => {
     expect(refusals).toBe(4);
   });
 
-  test('two realms of one origin keep a nonce each', async () => {
+  test('two realms of one origin have a nonce each', async () => {
     await start({ realmOf: (url) => (url.startsWith('/b/') ? 'B' : 'A') });
     for (const path of ['/a/1', '/b/1', '/a/2', '/b/2', '/a/3', '/b/3']) expect((await api.get(path)).status).toBe(200);
-    // One send more for each realm; the first call to B begins with the nonce of A.
+    // One more send for each realm. The first call to B begins with the nonce of A.
     expect(api.sends).toBe(8);
   });
 
-  test('a retry of a call goes on with its own nonce', async () => {
+  test('a retry of a call continues with its own nonce', async () => {
     await start();
     const scheme = digest(PAIR);
     const exchange = {};
@@ -292,7 +295,7 @@ describe('nonces', () => {
     expect(await send()).toMatch(/nonce="own".*nc=00000002/);
   });
 
-  test.each([503, 429])('a %s says nothing about a nonce', async (status) => {
+  test.each([503, 429])('a %s does not change the nonce', async (status) => {
     let isDown = true;
     await start({ accept: (_, response, headers) => reply(response, isDown ? status : 200, {}, headers) });
     expect(await statusOf(api.get('/'))).toBe(status);
@@ -303,14 +306,14 @@ describe('nonces', () => {
 });
 
 describe('credentials', () => {
-  test('a wrong password: the plain 401 after two sends, and two again', async () => {
+  test('a wrong password: the 401 after two sends, for each call', async () => {
     await start({}, digest({ ...PAIR, password: 'wrong' }));
     expect(await statusOf(api.get('/'))).toBe(401);
     expect(await statusOf(api.get('/'))).toBe(401);
     expect(api.sends).toBe(4);
   });
 
-  test('a function is asked at every attempt, and once more after a refusal', async () => {
+  test('a function is called at every attempt, and once more after a refusal', async () => {
     const asked = jest.fn().mockResolvedValueOnce({ ...PAIR, password: 'old' });
     asked.mockResolvedValueOnce({ ...PAIR, password: 'old' }).mockResolvedValue(PAIR);
     await start({}, digest(asked));
@@ -329,7 +332,7 @@ describe('credentials', () => {
     }
   });
 
-  test('a 401 without a Digest challenge stands', async () => {
+  test('a 401 without a Digest challenge settles the call', async () => {
     await start();
     const other = await serve((_, response) => {
       response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="r", Bearer, Digest realm="no nonce"' });
@@ -345,7 +348,7 @@ describe('credentials', () => {
     ['a line break', { username: 'a', password: 'opensesame\n' }],
     ['a control character', { username: 'a\x00', password: 'opensesame' }],
     ['half a character', { username: '\ud800', password: 'opensesame' }],
-  ])('%s rejects the call and is not repeated', async (_, pair) => {
+  ])('%s rejects the call, and is not on the error', async (_, pair) => {
     await start({}, digest(pair));
     const error = await api.get('/').catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'ERR_AUTH_INVALID_CREDENTIAL' });
@@ -360,7 +363,7 @@ describe('credentials', () => {
     await expect(api.get('/')).rejects.toMatchObject({ code: 'ERR_AUTH_INVALID_CREDENTIAL' });
   });
 
-  test('the scheme shows neither password nor anything that was computed from it', async () => {
+  test('the scheme shows neither the password nor a hash of it', async () => {
     const scheme = digest(PAIR);
     await start({}, scheme);
     await api.get('/');
@@ -383,19 +386,22 @@ describe('bodies', () => {
 describe('mutual', () => {
   const scheme = (): AuthScheme => digest(PAIR, { mutual: true });
 
-  test.each(['auth', 'auth-int', null])('a server that knows the password is believed (qop %s)', async (qop) => {
-    await start({ qop, rspauth: 'right', algorithms: ['SHA-256'] }, scheme());
-    for (const responseType of ['json', 'text', 'arraybuffer'] as const)
-      expect((await api.get('/', { responseType })).status).toBe(200);
-  });
+  test.each(['auth', 'auth-int', null])(
+    'the rspauth of a server that knows the password is accepted (qop %s)',
+    async (qop) => {
+      await start({ qop, rspauth: 'right', algorithms: ['SHA-256'] }, scheme());
+      for (const responseType of ['json', 'text', 'arraybuffer'] as const)
+        expect((await api.get('/', { responseType })).status).toBe(200);
+    },
+  );
 
-  test.each(['wrong', 'none'] as const)('one with %s rspauth is not', async (rspauth) => {
+  test.each(['wrong', 'none'] as const)('a response with %s rspauth rejects the call', async (rspauth) => {
     await start({ rspauth }, scheme());
     await expect(api.get('/')).rejects.toMatchObject({ code: 'ERR_AUTH_RESPONSE_NOT_VERIFIED' });
     expect(api.sends).toBe(2);
   });
 
-  test('a body that was changed on its way is not, under auth-int', async () => {
+  test('a changed response body rejects the call, under auth-int', async () => {
     const accept: DigestServerOptions['accept'] = (_, response, headers) =>
       reply(response, 200, { changed: true }, headers);
     await start({ qop: 'auth-int', rspauth: 'right', accept }, scheme());
@@ -406,14 +412,14 @@ describe('mutual', () => {
     });
   });
 
-  test('an error page needs no rspauth, but a wrong one is refused there, too', async () => {
+  test('an error response needs no rspauth, but a wrong one rejects the call', async () => {
     await start({ accept: (_, response) => reply(response, 404) }, scheme());
     expect(await statusOf(api.get('/'))).toBe(404);
     await start({ rspauth: 'wrong', accept: (_, response, headers) => reply(response, 404, {}, headers) }, scheme());
     await expect(api.get('/')).rejects.toMatchObject({ code: 'ERR_AUTH_RESPONSE_NOT_VERIFIED' });
   });
 
-  test('without it rspauth is not looked at', async () => {
+  test('without `mutual` rspauth is not verified', async () => {
     await start({ rspauth: 'wrong' });
     expect((await api.get('/')).status).toBe(200);
   });
@@ -436,13 +442,13 @@ describe('options', () => {
     expect(() => make(...args)).toThrow(message);
   });
 
-  test('options that are undefined count as absent, and inherited ones as none', () => {
+  test('undefined and inherited options count as absent', () => {
     const undefinedOptions = { algorithms: undefined, qop: undefined, legacy: undefined, mutual: undefined };
     expect(() => digest(PAIR, undefinedOptions)).not.toThrow();
     expect(() => digest(PAIR, Object.create({ qop: 'both' }) as DigestOptions)).not.toThrow();
   });
 
-  test('without any crypto MD5 is left, as in React Native', async () => {
+  test('without any crypto only MD5 is available, as in React Native', async () => {
     const { getBuiltinModule } = process;
     (process as { getBuiltinModule?: unknown }).getBuiltinModule = undefined;
     const crypto = Object.getOwnPropertyDescriptor(globalThis, 'crypto')!;
@@ -461,7 +467,7 @@ describe('options', () => {
     }
   });
 
-  test('without node:crypto WebCrypto hashes, and what it has not is passed over', async () => {
+  test('without node:crypto WebCrypto hashes, and unsupported algorithms are skipped', async () => {
     const { getBuiltinModule } = process;
     (process as { getBuiltinModule?: unknown }).getBuiltinModule = undefined;
     try {

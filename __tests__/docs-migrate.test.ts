@@ -13,7 +13,7 @@ import { blockOf, rowsOf, runBlock, sectionOf } from './support/page-blocks.js';
 import { FakeLocks, FakeStorage, withGlobals } from './support/web-fakes.js';
 
 const SITUATIONS = { ...refreshing, ...retrying };
-/** By page: where its programs run, and the situations that they are put in. */
+/** For each page: where its programs run, and the situations to test. */
 const PAGES = {
   'axios-auth-refresh': { isInBrowser: true, situations: SITUATIONS },
   'axios-jwt': { isInBrowser: true, situations: SITUATIONS },
@@ -82,13 +82,13 @@ test('every migration guide is tested', () => {
   expect(files.map((file) => file.replace('.md', '')).sort()).toEqual([...pages].sort());
 });
 
-describe('the programs of a page do what its table says', () => {
+describe('the programs of a page have the results of its table', () => {
   const keyOf = (page: Page, half: Half, situation: string): string => [page, half, situation].join();
   const findings = new Map<string, Promise<string>>();
 
   beforeAll(() => {
     Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: KEYS.AKIDEXAMPLE.secret });
-    // Without globals of their own they run together: most of their time they wait.
+    // Without their own globals they run in parallel, since they mostly wait.
     for (const page of pages.filter((each) => !PAGES[each].isInBrowser))
       for (const [situation = ''] of rowsOfPage(page))
         for (const half of HALVES) {
@@ -158,7 +158,7 @@ describe('in a browser', () => {
     });
     void outcome(api.get('/me'));
     await begun;
-    // A request of another instance is sent and answered meanwhile.
+    // Lets a request of the other instance complete.
     await outcome(axios.get(`${server.origin}/other`));
     expect(server.seen.map(({ url }) => url)).toEqual(['/me', '/other']);
   });

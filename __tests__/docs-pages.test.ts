@@ -43,7 +43,7 @@ describe('the code of the pages', () => {
       jest.restoreAllMocks();
     });
 
-    // Those of docs/schemes run against servers that verify what they send: docs-schemes.test.ts.
+    // docs-schemes.test.ts runs those of docs/schemes, against servers that verify requests.
     const runnable = blocks.filter(
       ({ isRun, page }) => isRun && !/schemes\/(?:digest|dpop|http-signature|sigv4)/.test(page),
     );
@@ -51,7 +51,7 @@ describe('the code of the pages', () => {
       const { instance, exports, disposals, tests, seen } = await runBlock(block);
       const wire = [...seen];
       for (const run of tests) await run();
-      // A call of the instance that the block has set up succeeds.
+      // A call of the instance of the block succeeds.
       const apiFor = exports['apiFor'] as ((token: string) => AxiosInstance) | undefined;
       const attached = instance ?? apiFor?.('token-0');
       if (attached && tests.length === 0) {
@@ -78,7 +78,7 @@ interface AppOfPage {
   readonly api: AxiosInstance;
 }
 
-/** What certain blocks, told apart by a part of theirs, send. */
+/** The requests of some blocks, by a part of their text. */
 const WIRE: Record<string, string[]> = {
   "const { data: me } = await api.get('/me');": ['401 /me', '200 /auth/refresh', '200 /me'],
   'const five = await': [
@@ -92,7 +92,7 @@ const WIRE: Record<string, string[]> = {
   'await current.run(sessionOf': ['200 /auth/refresh', '200 /me'],
 };
 
-/** The anchor that GitHub and the site give to a heading. */
+/** The anchor of a heading on GitHub and on the site. */
 function slugOf(heading: string): string {
   return heading
     .trim()
@@ -146,7 +146,7 @@ describe.each(texts.map((path) => [relative(ROOT, path), path] as const))('%s', 
   });
 
   if (pages.includes(path)) {
-    test('begins with a line for the reader and a block of code', () => {
+    test('begins with a paragraph and a block of code', () => {
       const [intro = ''] = text.replace(/^# .*\n/, '').split(/^## /m);
       expect(text).toMatch(/^# \S/);
       expect(intro.trim()).toMatch(/^[A-Z`]/);
@@ -182,7 +182,7 @@ describe('the facts on the pages', () => {
     expect(blocks.some(({ text }) => new RegExp(`\\b${name}\\b`).test(text))).toBe(true);
   });
 
-  test('options.md has the defaults that hold', () => {
+  test('options.md has the defaults of the code', () => {
     const { retry, deadlineMs } = resolveOptions({ scheme: core.apiKey('k') });
     for (const row of [
       `| \`maxAttempts\` | \`${String(retry.maxAttempts)}\``,
@@ -199,7 +199,7 @@ describe('the facts on the pages', () => {
   });
 });
 
-/** What the sources declare: fields of options, words of unions, and events with their fields. */
+/** Declarations in the sources: fields of options, words of unions, and events with their fields. */
 function declarations() {
   const options: [name: string, field: string][] = [];
   const words: [name: string, word: string][] = [];

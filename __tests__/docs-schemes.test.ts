@@ -48,7 +48,7 @@ async function serveSignatures(): Promise<Recorder & { verdicts: (string | undef
   return Object.assign(server, { verdicts });
 }
 
-/** Requires nonces. What is wrong it refuses, and the example fails. */
+/** Requires nonces. If it refuses a request, the example fails. */
 async function serveTokens(): Promise<Recorder & { verdicts: (string | undefined)[] }> {
   const server = await serveDpop();
   server.nonces = 'required';

@@ -44,7 +44,7 @@ describe('oidc-provider with nonces required', () => {
     expect(answers.map(({ data }) => data.sub)).toEqual(Array(count).fill('ada'));
   }
 
-  test('no nonce known and a dead token: twenty calls at once all get 200 with one refresh', async () => {
+  test('no nonce known and a dead token: twenty concurrent calls get 200 with one refresh', async () => {
     const { minted, scheme } = await signedIn({ isDead: true });
     await storm(scheme);
     expect(await oidc.refreshes()).toBe(1);
@@ -52,7 +52,7 @@ describe('oidc-provider with nonces required', () => {
     expect((await oidc.log()).revoked).toEqual([]);
   });
 
-  test('every storm rotates the refresh token once', async () => {
+  test('twenty concurrent calls rotate the refresh token once', async () => {
     const { minted, scheme } = await signedIn();
     for (let round = 1; round <= 3; round++) {
       await oidc.killAccessToken(await scheme.getAccessToken());
@@ -97,7 +97,7 @@ describe('under attachAuth', () => {
   });
   afterEach(() => server.close());
 
-  test('twenty calls at once with neither nonce nor token: all get 200 with one refresh', async () => {
+  test('twenty concurrent calls with neither nonce nor token get 200 with one refresh', async () => {
     server.tokens.clear();
     server.nonces = 'required';
     const answers = await Promise.all(Array.from({ length: 20 }, () => api.get('/orders')));
@@ -138,7 +138,7 @@ describe('under attachAuth', () => {
     expect(server.refreshes).toBe(0);
   });
 
-  test('a clock that is off, and a dead token: the grant is sent again, too', async () => {
+  test('a clock that is off, and a dead token: the grant is repeated, too', async () => {
     server.tokens.clear();
     server.aheadMs = 20 * 60_000;
     expect((await api.get('/orders')).status).toBe(200);
@@ -147,7 +147,7 @@ describe('under attachAuth', () => {
   });
 
   // F23
-  test('a server that refuses every token is asked for one refresh, and the circuit breaker opens', async () => {
+  test('a server that refuses every token gets one refresh, and the circuit breaker opens', async () => {
     server.onRefresh = () => server.tokens.clear();
     server.tokens.clear();
     for (let call = 0; call < 20; call++) await api.get('/orders', { validateStatus: null });
@@ -158,7 +158,7 @@ describe('under attachAuth', () => {
   test.each([
     ['a 503', 503, {}],
     ['a 429', 429, { 'Retry-After': '1' }],
-  ])('a proof is made anew after %s', async (_what, status, headers) => {
+  ])('a new proof is made after %s', async (_what, status, headers) => {
     let failures = 1;
     server.intercept = (response) => failures-- > 0 && (reply(response, status, {}, headers), true);
     const answer = await api.get('/orders');
@@ -167,7 +167,7 @@ describe('under attachAuth', () => {
     expect(server.proofs.resource).toHaveLength(1);
   });
 
-  test('neither token nor proof is shown', async () => {
+  test('no error, event or response shows token or proof', async () => {
     for (const status of [200, 401]) {
       if (status === 401) server.intercept = (response) => (reply(response, 401), true);
       const shown = await shownOf(api.post('/orders', { a: 1 }), events, scheme);
@@ -198,7 +198,7 @@ declare const tab: typeof tabModule;
   });
   afterAll(() => browser.close());
 
-  test('they make one key pair, which cannot be exported, and share the session: one refresh each time', async () => {
+  test('they make one non-extractable key pair, and share the session: one refresh for each expiry', async () => {
     const site = await serveDpop({
       '/page': '<!doctype html><script src="/page.js"></script>',
       '/page.js': bundle('support/dpop-tab.ts', 'tab'),

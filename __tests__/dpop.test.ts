@@ -73,7 +73,7 @@ test('a call carries the token as DPoP and a proof over its method, URL and toke
   expect(server.proofs.resource).toEqual([expect.objectContaining({ htm: 'POST', htu: `${server.origin}/orders` })]);
 });
 
-test('every attempt has a jti of its own', async () => {
+test('every attempt has its own jti', async () => {
   server.tokens.set('at-0', undefined);
   server.nonces = 'one-time';
   const api = client(session());
@@ -83,7 +83,7 @@ test('every attempt has a jti of its own', async () => {
   expect(jtis.length).toBe(10);
 });
 
-test('the proof is dated by the clock of the request, not by the machine', async () => {
+test('the proof has the time of the request, not of the machine', async () => {
   const request = authRequest({ url: `${server.origin}/`, now: 1_700_000_000_999 });
   await session().authorize(request);
   expect(readProof(String(request.headers.get('DPoP'))).iat).toBe(1_700_000_000);
@@ -103,7 +103,7 @@ describe('nonces', () => {
     server.tokens.set('at-0', undefined);
   });
 
-  test('no nonce known and the token expired: twenty calls at once all get 200 with one refresh', async () => {
+  test('no nonce known and the token expired: twenty concurrent calls get 200 with one refresh', async () => {
     server.tokens.clear();
     server.nonces = 'required';
     const api = client(session());
@@ -131,7 +131,7 @@ describe('nonces', () => {
     expect(api.sends).toBe(21);
   });
 
-  test('one-time nonces, all at once: each replay uses the nonce of its own refusal', async () => {
+  test('one-time nonces, concurrent calls: each replay uses the nonce of its own refusal', async () => {
     server.nonces = 'one-time';
     const api = client(session());
     expect(await statuses(many(20, () => api.get('/')))).toEqual(Array(20).fill(200));
@@ -147,7 +147,7 @@ describe('nonces', () => {
     expect(api.sends).toBe(4);
   });
 
-  test('after two nonce refusals in a row the 401 stands', async () => {
+  test('after two nonce refusals in a row the 401 settles the call', async () => {
     server.nonces = 'required';
     const api = client(session());
     server.server.on('request', () => {
@@ -186,7 +186,7 @@ describe('nonces', () => {
     expect(api.sends).toBe(1);
   });
 
-  test('resource and token endpoint of one origin have nonces of their own', async () => {
+  test('resource and token endpoint of one origin have separate nonces', async () => {
     server.tokens.clear();
     server.nonces = 'required';
     const api = client(session());
@@ -198,7 +198,7 @@ describe('nonces', () => {
     expect(server.seen.filter(({ url }) => url === '/token').length).toBe(3);
   });
 
-  test('the nonce of a refusal is for one attempt: what is sent later has the last nonce of the server', async () => {
+  test('the nonce of a refusal is used for one attempt, later sends have the last nonce of the server', async () => {
     const scheme = session();
     const exchange = {};
     const url = `${server.origin}/`;
@@ -218,7 +218,7 @@ describe('nonces', () => {
     expect(await nonceOf(3)).toBe('of another call');
   });
 
-  test('a response without a nonce leaves the last one as it is', async () => {
+  test('a response without a nonce does not change the last one', async () => {
     const prover = dpopProver();
     prover.heard('https://a.example/', { 'dpop-nonce': 'n1' });
     prover.heard('https://a.example/', { 'dpop-nonce': '' });
@@ -227,7 +227,7 @@ describe('nonces', () => {
     expect(readProof(proof)).toMatchObject({ nonce: 'n1', htm: 'GET' });
   });
 
-  test('origins have nonces of their own', async () => {
+  test('origins have separate nonces', async () => {
     const prover = dpopProver();
     prover.heard('https://one.example/a', { 'DPoP-Nonce': 'n1' });
     prover.heard('https://two.example/a', new Headers({ 'dpop-nonce': 'n2' }));
@@ -246,7 +246,7 @@ describe('a clock that is wrong', () => {
     server.aheadMs = 20 * 60_000;
   });
 
-  test('is corrected by the refusal, and the call is sent again once', async () => {
+  test('is corrected by the refusal, and the call is replayed once', async () => {
     const api = client(session());
     expect((await api.get('/')).status).toBe(200);
     expect(api.sends).toBe(2);
@@ -270,7 +270,7 @@ describe('a clock that is wrong', () => {
   });
 });
 
-test('a proof that is refused for another reason is not sent again, and starts no refresh', async () => {
+test('is not corrected for another refusal of a proof, which starts no refresh', async () => {
   server.tokens.set('at-0', undefined);
   const proof = 'e30.e30.e30';
   const prover: DpopProver = { ...dpopProver(), proof: () => Promise.resolve(proof) };
@@ -282,7 +282,7 @@ test('a proof that is refused for another reason is not sent again, and starts n
 
 describe('keys', () => {
   test.each<DpopAlgorithm>(['ES256', 'Ed25519', 'RS256', 'PS256'])(
-    '%s: a key pair is created that cannot be exported',
+    '%s: the created key pair is not extractable',
     async (algorithm) => {
       const prover = dpopProver({ algorithm });
       const { jkt } = readProof(await prover.proof({ url: 'https://a.example', method: 'GET' }));
@@ -336,7 +336,7 @@ describe('keys', () => {
     expect(() => readProof(RFC_PROOF.replace(/.$/, 'A'))).toThrow('signature');
   });
 
-  test('keys that cannot sign proofs reject with ERR_AUTH_INVALID_CREDENTIAL', async () => {
+  test('unsuitable keys reject with ERR_AUTH_INVALID_CREDENTIAL', async () => {
     const { publicKey, privateKey } = await generate();
     for (const keyPair of [
       { publicKey, privateKey: publicKey },
@@ -371,7 +371,7 @@ describe('wrong arguments are a TypeError that names them', () => {
     ['fileStore', () => fileStore('/tmp/never-written')],
     ['webStorageStore', () => webStorageStore('session', { storage: new FakeStorage() as never })],
     ['tokenStore', () => tokenStore({ load: () => undefined, compareAndSet: () => true })],
-  ])('a session in a store that is shared beyond the process (%s) needs a key that is, too', async (_name, store) => {
+  ])('a session in a store shared by processes (%s) needs a shared key', async (_name, store) => {
     const shared = (): BearerScheme => bearer({ store: store(), refresh });
     expect(() => dpop(shared())).toThrow('keyPair');
     expect(() => dpop({ ...shared(), name: 'wrapped' }, { prover: dpopProver() })).toThrow(TypeError);
@@ -385,7 +385,7 @@ describe('wrong arguments are a TypeError that names them', () => {
     ['in a memoryStore', () => bearer({ refresh, store: memoryStore() })],
     ['of a function', () => bearer(() => 'at')],
     ['of a constant', () => bearer('at')],
-  ])('a session %s does not', (_where, make) => {
+  ])('a session %s needs no shared key', (_where, make) => {
     expect(() => dpop(make())).not.toThrow();
   });
 });

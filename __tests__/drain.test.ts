@@ -2,11 +2,10 @@ import { cases } from './support/rounds.js';
 import { drain, mean, ratioOfTwo, SHARED_WORLDS, SMALL_WORLDS, WORLDS } from './support/drain.js';
 
 /*
- * F99 F100 F149 F156: a few of the worlds in which calls drain through a limit, at default settings, in virtual time. All of them:
- * `npm run test:drain`.
+ * F99 F100 F149 F156: calls drain through a limit, at default settings, in virtual time. `npm run test:drain` runs all limits.
  */
 
-// A machine that is busy with other things is no reason to fail.
+// A busy machine must not fail the test.
 jest.setTimeout(120_000);
 
 const named = <T extends { name: string }>(worlds: readonly T[], ...names: string[]): T[] =>
@@ -34,7 +33,7 @@ test.each(
 });
 
 test.each(named(WORLDS, 'a window of 50 a second, with Retry-After'))(
-  '$name is drained alike with other traffic beside, which does not wait',
+  '$name is drained as well beside other traffic, which does not wait',
   async (world) => {
     const { lost, refused, time, othersWaitedMs } = await drain(world, {
       seed: 1,
@@ -59,7 +58,7 @@ test.each(named(SMALL_WORLDS, 'a bucket of 5 (none)', 'a window (secs)', 'a slid
 );
 
 test.each(named(WORLDS, 'a window of 50 a second, with Retry-After'))(
-  '$name is drained by two instances of one scheme as by one',
+  '$name is drained as well by two instances of one scheme',
   async (world) => {
     const { lost, refused, time } = await drain(world, { seed: 1, instances: 2 });
     expect(lost).toBe(0);

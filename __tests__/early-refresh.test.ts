@@ -4,7 +4,7 @@ import { Stage } from './support/stage.js';
 
 // F10
 describe('an early refresh', () => {
-  test('the token is used while its replacement is fetched in the background', async () => {
+  test('runs in the background while the current token is used', async () => {
     const { stage, scheme } = Stage.with({ expiresIn: 1000, bearer: { refreshAheadMs: 30_000 } });
     scheme.getSnapshot();
     await stage.clock.advance(969_000);
@@ -25,7 +25,7 @@ describe('an early refresh', () => {
   });
 
   // F21
-  test('that is refused for good ends the session only when its token is no good any more', async () => {
+  test('that is refused ends the session only when its access token has expired', async () => {
     const refresh = jest.fn(() => Promise.resolve(null));
     const { stage, scheme } = Stage.with({ expiresIn: 1000, bearer: { refreshAheadMs: 30_000, refresh } });
     scheme.getSnapshot();
@@ -45,7 +45,7 @@ describe('an early refresh', () => {
     expect(stage.heard('session-expired')).toHaveLength(1);
   });
 
-  test('that is refused for good ends the session where its token has been refused meanwhile', async () => {
+  test('that is refused ends the session if its access token got a 401 meanwhile', async () => {
     const { stage, scheme } = Stage.with({ expiresIn: 1000, bearer: { refreshAheadMs: 30_000 } });
     scheme.getSnapshot();
     await stage.clock.advance(975_000);
@@ -59,7 +59,7 @@ describe('an early refresh', () => {
     expect(scheme.getSnapshot().status).toBe('expired');
   });
 
-  test('comes too late from the instant on at which the token expires', async () => {
+  test('is a normal refresh from the instant of expiry on', async () => {
     const { stage, scheme } = Stage.with({ expiresIn: 100, bearer: { refresh: () => null } });
     scheme.getSnapshot();
     await stage.clock.advance(100_000);
@@ -70,23 +70,20 @@ describe('an early refresh', () => {
   test.each([
     [100, 89_900, 91_100],
     [3_600, 3_539_900, 3_546_100],
-  ])(
-    'a token of %i s is refreshed a tenth of its life ahead, at most a minute',
-    async (expiresIn, notYetMs, surelyMs) => {
-      const { stage, scheme } = Stage.with({ expiresIn });
-      scheme.getSnapshot();
-      await stage.clock.advance(notYetMs);
-      await stage.outcome(stage.api.get('/item'));
-      expect(stage.tokens.refreshes).toBe(0);
-      await stage.clock.advance(surelyMs - stage.clock.monotonic());
-      await stage.outcome(stage.api.get('/item'));
-      await stage.clock.advance(100);
-      expect(stage.tokens.refreshes).toBe(1);
-    },
-  );
+  ])('of a token of %i s begins a tenth of its life ahead, at most a minute', async (expiresIn, notYetMs, surelyMs) => {
+    const { stage, scheme } = Stage.with({ expiresIn });
+    scheme.getSnapshot();
+    await stage.clock.advance(notYetMs);
+    await stage.outcome(stage.api.get('/item'));
+    expect(stage.tokens.refreshes).toBe(0);
+    await stage.clock.advance(surelyMs - stage.clock.monotonic());
+    await stage.outcome(stage.api.get('/item'));
+    await stage.clock.advance(100);
+    expect(stage.tokens.refreshes).toBe(1);
+  });
 
   // F43
-  test('begins at another instant in each holder, so that holders of tokens of one age do not all refresh at once', async () => {
+  test('begins at a different instant in each holder', async () => {
     const stage = new Stage();
     stage.tokens.expiresIn = 3_600;
     const apis = times(20, (user) => {
@@ -109,7 +106,7 @@ describe('an early refresh', () => {
     expect(await refreshesAt(53_900)).toBe(20);
   });
 
-  test('a token that lives shorter than refreshAheadMs is not refreshed at every call', async () => {
+  test('does not begin at every call if the token lives shorter than refreshAheadMs', async () => {
     const { stage } = Stage.with({ expiresIn: 60, bearer: { refreshAheadMs: 300_000 } });
     for (let made = 0; made < 60; made++) {
       expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
@@ -119,15 +116,15 @@ describe('an early refresh', () => {
   });
 
   test.each<[string, () => Promise<TokenResponse>]>([
-    ['fails for now', () => Promise.reject(new Error('down'))],
+    ['fails temporarily', () => Promise.reject(new Error('down'))],
     [
       'is refused by configuration',
       () =>
         Promise.reject(Object.assign(new Error(), { response: { status: 400, data: { error: 'invalid_client' } } })),
     ],
-    ['gives nothing', () => Promise.resolve({} as TokenResponse)],
+    ['returns no token', () => Promise.resolve({} as TokenResponse)],
     ['never settles', () => new Promise(() => undefined)],
-  ])('one that %s changes nothing while the token is valid', async (_, refresh) => {
+  ])('that %s changes nothing while the token is valid', async (_, refresh) => {
     const { stage, scheme } = Stage.with({ expiresIn: 1000, bearer: { refresh } });
     const before = scheme.getSnapshot();
     await stage.clock.advance(960_000);
@@ -142,14 +139,14 @@ describe('an early refresh', () => {
     expect(stage.clock.pending).toBe(0);
   });
 
-  test('is not for a token that says nothing of its life, however early it is to be', async () => {
+  test('does not begin for a token without an expiry, even if refreshAheadMs is Infinity', async () => {
     const { stage } = Stage.with({ bearer: { refreshAheadMs: Infinity } });
     for (let made = 0; made < 2; made++)
       expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
     expect(stage.tokens.refreshes).toBe(0);
   });
 
-  test('one that nobody waits for holds no process', async () => {
+  test('does not keep the process alive', async () => {
     const { stage, scheme } = Stage.with({ expiresIn: 1000, bearer: { refresh: () => new Promise(() => undefined) } });
     scheme.getSnapshot();
     await stage.clock.advance(960_000);

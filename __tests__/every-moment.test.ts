@@ -4,7 +4,7 @@ import { rounds } from './support/rounds.js';
 import { listeners } from './support/scenes.js';
 import { Stage, told, tooMany, underway, type Reply, type Told } from './support/stage.js';
 
-/** Microtasks between two timers: more than any step of the library takes. */
+/** Microtasks between two timers. No step of the library needs more. */
 const TURNS = 24;
 
 interface Play {
@@ -58,7 +58,7 @@ function play(): Play {
   return { stage, handle, session, controller, call, answers };
 }
 
-/** Runs until a moment: so many microtasks and timers after the call began. Returns false if the call has settled before it. */
+/** Runs until a moment, counted in microtasks and timers from the begin of the call. Returns false if the call has settled before. */
 async function until(moment: number, { stage, call }: Play): Promise<boolean> {
   let isSettled = false;
   void call.then(
@@ -89,7 +89,7 @@ async function atEveryMoment(check: (scene: Play, moment: number) => Promise<voi
   }
 }
 
-test('the call of these tests is refused for each reason, and succeeds', async () => {
+test('the call of these tests gets each kind of refusal, and succeeds', async () => {
   const scene = play();
   const { stage, answers } = scene;
   expect(await outcomeOf(scene)).toMatchObject({ status: 200, refreshed: true });
@@ -97,7 +97,7 @@ test('the call of these tests is refused for each reason, and succeeds', async (
   expect(answers).toEqual([403, 401, 429, 503, 200]);
 });
 
-/** What has to hold whatever ended a call, and whenever. */
+/** Holds for every way and every moment to end a call. */
 async function holds({ stage, controller, answers }: Play, sent: number, moment: number): Promise<void> {
   expect(stage.to('/item').length).toBe(sent);
   expect(listeners(controller.signal)).toBe(0);
@@ -109,7 +109,7 @@ async function holds({ stage, controller, answers }: Play, sent: number, moment:
   );
   expect(stage.clock.holding).toBe(0);
   if (moment % 8 > 0) return;
-  // The calls behind it are not held up.
+  // The calls behind it are not delayed.
   const begunAt = stage.clock.monotonic();
   stage.always('/item', ({ headers }) => (headers['X-CSRF-Token'] === 'fresh' ? undefined : 403));
   const others = await stage.outcomes([1, 2, 3].map(() => stage.api.put('/item')));
@@ -119,7 +119,7 @@ async function holds({ stage, controller, answers }: Play, sent: number, moment:
 
 // I2 I4 I8
 describe('at every moment', () => {
-  test('an abort ends the call, sends nothing more, and holds up no other', async () => {
+  test('an abort ends the call, which is not sent again, and delays no other call', async () => {
     const moments = await atEveryMoment(async (scene, moment) => {
       const sent = scene.stage.to('/item').length;
       scene.controller.abort();
@@ -131,7 +131,7 @@ describe('at every moment', () => {
     expect(moments).toBeGreaterThan(300);
   });
 
-  test('detach() ends the call, or leaves it the response that is on its way, and sends nothing more', async () => {
+  test('detach() ends the call, or lets it settle with the response in flight, and it is not sent again', async () => {
     await atEveryMoment(async (scene) => {
       const { stage, handle, controller } = scene;
       const sent = stage.to('/item').length;
@@ -148,7 +148,7 @@ describe('at every moment', () => {
     });
   });
 
-  test('signOut() ends the call: its token is sent no more', async () => {
+  test('signOut() ends the call, and its token is not sent again', async () => {
     await atEveryMoment(async (scene) => {
       const { stage, session, controller } = scene;
       const sent = stage.to('/item').length;
@@ -163,7 +163,7 @@ describe('at every moment', () => {
     });
   });
 
-  test('signIn() of another principal ends the call: it is never sent with the token of that one', async () => {
+  test('signIn() of another principal ends the call, which is never sent with the new token', async () => {
     await atEveryMoment(async (scene) => {
       const { stage, session } = scene;
       void session.signIn(stage.tokens.issue('bob'));
@@ -176,7 +176,7 @@ describe('at every moment', () => {
 });
 
 // I2 I8
-test('a storm of calls whose scheme, server and callers do as they like settles, with a report each', async () => {
+test('calls with a random scheme, server and callers all settle, with a report each', async () => {
   for (let seed = 1; seed <= rounds(8, 25); seed++) {
     const stage = new Stage(seed);
     const { clock } = stage;

@@ -6,11 +6,11 @@ const folder = join(__dirname, '../examples');
 const examples = readdirSync(folder).filter((name) => existsSync(join(folder, name, 'package.json')));
 const read = (...path: string[]): string => readFileSync(join(folder, ...path), 'utf8');
 
-test('the list of examples names every one', () => {
+test('the list of examples is complete', () => {
   for (const name of examples) expect(read('README.md')).toContain(`[${name}](${name})`);
 });
 
-test.each(examples)('%s is started by one command, uses this package and pins what it needs', (name) => {
+test.each(examples)('%s is started by one command, uses this package and pins its dependencies', (name) => {
   const { scripts, dependencies, devDependencies } = JSON.parse(read(name, 'package.json')) as Record<string, object>;
   expect(scripts).toMatchObject({ test: expect.any(String) as string });
   if (name !== 'recipes') expect(scripts).toMatchObject({ start: expect.any(String) as string });

@@ -50,7 +50,7 @@ const PRELUDE = `
   const refused = () => Promise.reject(Object.assign(new Error(), { response: { status: 400, data: { error: 'invalid_client' } } }));
 `;
 
-/** What a program says, and how it ends; one that does not end by itself is ended with a signal. */
+/** The output of a program, and its exit code. A program that hangs is ended with a signal. */
 function run(program: string): Promise<{ code: number | null; said: string }> {
   return new Promise((done) => {
     const child = spawn(process.execPath, ['-e', PRELUDE + program, bundle], {
@@ -79,7 +79,7 @@ describe('a program whose calls have settled ends', () => {
       '200',
     ],
     [
-      'while a refresh hangs that its callers have left',
+      'while a refresh hangs whose callers have aborted',
       `const { api } = create({ tokens: { accessToken: 'dead' }, refreshTimeoutMs: 3.6e6, refresh: never });
        const controller = new AbortController();
        api.get('/', { signal: controller.signal }).then(say, say);
@@ -87,13 +87,13 @@ describe('a program whose calls have settled ends', () => {
       'ERR_CANCELED',
     ],
     [
-      'while its path is closed for an hour',
+      'while a key of the throttle is closed for an hour',
       `const { api } = create({ tokens: { accessToken: 'good' } }, () => [429, { 'Retry-After': '3600' }]);
        api.get('/').then(say, say);`,
       'ERR_BAD_REQUEST',
     ],
     [
-      'while a failed refresh is left alone',
+      'during the cool-down of a failed refresh',
       `const { api } = create({ tokens: { accessToken: 'dead' }, refresh: refused });
        api.get('/').then(say, say);`,
       'ERR_AUTH_REFRESH_FAILED',
@@ -116,16 +116,16 @@ describe('a program whose calls have settled ends', () => {
   });
 });
 
-describe('a program with a call that waits goes on', () => {
+describe('a program with a waiting call keeps running', () => {
   test.each([
     [
-      'for a refresh of which nothing else holds the process',
+      'for a refresh that alone does not keep the process alive',
       `const { api } = create({ tokens: { accessToken: 'dead' }, refresh: () => new Promise((resolve) => setTimeout(resolve, 200, { accessToken: 'good' }).unref()) });
        api.get('/').then(say, say);`,
       '200',
     ],
     [
-      'until a refresh that hangs has had its time',
+      'until refreshTimeoutMs of a refresh that hangs',
       `const { api } = create({ tokens: { accessToken: 'dead' }, refresh: never, refreshTimeoutMs: 200 });
        api.get('/').then(say, say);`,
       'ERR_AUTH_REFRESH_FAILED',
@@ -156,7 +156,7 @@ describe('a program with a call that waits goes on', () => {
 });
 
 // F10: node ends with 1 at the first unhandled rejection.
-test('no rejection is left unhandled, whatever fails where nobody looks', async () => {
+test('no rejection is left unhandled by failures in the background', async () => {
   const program = `
     const { Readable } = require('node:stream');
     const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

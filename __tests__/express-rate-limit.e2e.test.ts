@@ -9,7 +9,7 @@ import { cases } from './support/rounds.js';
 import { times } from './support/series.js';
 
 /*
- * F99: calls drain through a real express-rate-limit of 50 a second, in real time, whichever headers it sends.
+ * F99: calls drain through a real express-rate-limit of 50 a second, in real time, with each kind of headers.
  */
 
 // A machine that is busy with other things is no reason to fail.
@@ -38,7 +38,7 @@ const HEADERS: readonly Partial<Options>[] = [
   { standardHeaders: false, legacyHeaders: false },
 ];
 
-test.each(cases(2, HEADERS))('loses none of 120 calls, and gets none before its Retry-After: %j', async (options) => {
+test.each(cases(2, HEADERS))('loses none of 120 calls, and sends none before Retry-After: %j', async (options) => {
   const send = axios.getAdapter('http');
   let closedUntil = 0;
   let refusals = 0;

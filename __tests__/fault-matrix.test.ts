@@ -14,8 +14,8 @@ import { Stage, TOKEN_PATH, underway } from './support/stage.js';
 import { FakeLocks, FakeStorage, withGlobals } from './support/web-fakes.js';
 
 /*
- * F130: every way in which a caller may stop waiting, at every store, for a response that takes its time, against servers with
- * and without a grace period. What decides is the log of the token endpoint.
+ * F130: every limit of a caller, at every store, for slow and lost responses. The servers have a grace period or none. The log of the token
+ * endpoint decides.
  */
 
 const DELAYS = [500, 2_000, 8_000, 15_000, 45_000, 'lost'] as const;
@@ -40,7 +40,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Lets virtual time stand still while a real file is read, written or locked. */
+/** Stops virtual time while a real file is read, written or locked. */
 function withRealFiles(stage: Stage): (port: TokenStore) => TokenStore {
   let pending = 0;
   let waiters = 0;
@@ -133,7 +133,7 @@ async function run({ store, limit, graceMs, delay }: Cell) {
   await stage.clock.advance(70_000);
   await stage.settled(calls);
   if (limit === 'detach') for (const holder of holders) holder.handle = attach(holder.scheme, holder.api);
-  // The next response is prompt: only what came of the first is of interest.
+  // The next response is prompt. The test is about the first one.
   stage.refreshMs = 50;
   const last = [];
   for (const { api } of holders) last.push(await stage.outcome(api.get('/item')));
@@ -150,7 +150,7 @@ test(`there are ${String(cells.length)} cells`, () => {
 });
 
 describe.each(STORES)('at a session in %s', (store) => {
-  describe.each(LIMITS)('callers that leave by %s', (limit) => {
+  describe.each(LIMITS)('callers that end by %s', (limit) => {
     const all = cells.filter((cell) => cell.store === store && cell.limit === limit);
     const rows = all.filter(({ delay }, index) => isFull || delay === 'lost' || index % 5 === 0);
 
@@ -159,18 +159,18 @@ describe.each(STORES)('at a session in %s', (store) => {
       async (cell) => {
         const { last, asks, statuses, expiries, settledAt, holders, timers } = await run(cell);
         expect(asks).toEqual(['issued']);
-        // A holder that nobody told meets a 401, and finds the tokens in the store.
+        // A holder without a notification gets a 401, and finds the tokens in the store.
         expect(last).toMatchObject(times(holders, () => ({ status: 200 })));
         expect(statuses).toEqual(times(holders, () => 'signed-in'));
         expect({ expiries, timers }).toEqual({ expiries: 0, timers: 0 });
         if (limit === 'timeout') return;
-        // A limit is a limit, give or take what a store takes to lock and read.
+        // The limit holds, but for the time that a store needs to lock and read.
         for (const at of settledAt) expect(at).toBeLessThanOrEqual(Math.min(Number(cell.delay), LIMIT_MS) + 400);
       },
     );
 
     test.each(rows.filter(({ delay, graceMs }) => delay === 'lost' && graceMs > 0))(
-      'a response that got lost, with a grace of $graceMs ms: asked for again at once, and the session goes on',
+      'a lost response, with a grace of $graceMs ms: the refresh is repeated at once, and the session continues',
       async (cell) => {
         const { last, asks, expiries, holders } = await run(cell);
         expect(asks).toEqual(['issued', 'again']);
@@ -180,7 +180,7 @@ describe.each(STORES)('at a session in %s', (store) => {
     );
 
     test.each(rows.filter(({ delay, graceMs }) => delay === 'lost' && graceMs === 0))(
-      'a response that got lost, without a grace: the session ends, once for each holder',
+      'a lost response, without a grace: the session ends, once for each holder',
       async (cell) => {
         const { asks, statuses, expiries, holders } = await run(cell);
         expect(asks).toEqual(['issued', 'reused']);

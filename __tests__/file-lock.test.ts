@@ -31,21 +31,21 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A promise and the way to settle it. */
+/** A promise, and the function that resolves it. */
 function gate(): { readonly opened: Promise<void>; open(): void } {
   let release!: () => void;
   const opened = new Promise<void>((resolve) => (release = resolve));
   return { opened, open: release };
 }
 
-/** Resolves when so many stand in the queue. */
+/** Resolves when the queue has this many tickets. */
 async function queued(count: number, directory = `${file}.lock`): Promise<void> {
   const isTicket = (name: string): boolean => name.startsWith('refresh.');
   while ((existsSync(directory) ? readdirSync(directory) : []).filter(isTicket).length !== count)
     await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Somebody else's ticket. It answers until they die as the kernel does it: the socket and all that it let in are closed, the name stays. */
+/** The ticket of another process. After die() its socket and connections are closed, as the kernel closes them, and its name stays. */
 async function stranger(number: number, id = 'ffffffffffff'): Promise<{ name: string; die(): Promise<void> }> {
   mkdirSync(`${file}.lock`, { recursive: true, mode: 0o700 });
   const sockets = new Set<Socket>();
@@ -62,7 +62,7 @@ async function stranger(number: number, id = 'ffffffffffff'): Promise<{ name: st
   return { name, die };
 }
 
-/** Another copy of the package in the same process, as ES module and CommonJS at once. */
+/** Another copy of the package in the same process, as with an ES module beside CommonJS. */
 function anotherCopy(): (path: string) => TokenStore {
   let copy: typeof filePort | undefined;
   jest.isolateModules(() => {
@@ -75,7 +75,7 @@ const held = (store: TokenStore, work: () => Promise<void>, signal = ever()): Pr
   store.exclusive?.(work, { signal }) ?? Promise.reject(new Error('no exclusive()'));
 
 describe('exclusive', () => {
-  test('settles as the work does', async () => {
+  test('settles with the result of its work', async () => {
     const store = filePort(file);
     expect(await store.exclusive?.(() => Promise.resolve('done'), { signal: ever() })).toBe('done');
     await expect(held(store, () => Promise.reject(new Error('mine')))).rejects.toThrow('mine');
@@ -125,14 +125,14 @@ describe('exclusive', () => {
 });
 
 describe('a signal', () => {
-  test('that has ended already lets nobody in, and no file is made', async () => {
+  test('that has aborted before rejects, and makes no file', async () => {
     const work = jest.fn(() => Promise.resolve());
     const reason = new Error('too late');
     await expect(held(filePort(file), work, AbortSignal.abort(reason))).rejects.toBe(reason);
     expect(work).not.toHaveBeenCalled();
   });
 
-  test('ends the waiting with its reason, and the work is never begun', async () => {
+  test('that aborts a wait rejects with its reason, and the work is never called', async () => {
     const store = filePort(file);
     const [busy, controller] = [gate(), new AbortController()];
     const first = held(store, () => busy.opened);
@@ -150,7 +150,7 @@ describe('a signal', () => {
     expect(readdirSync(`${file}.lock`)).toEqual([]);
   });
 
-  test('that ends while somebody arrives keeps them out', async () => {
+  test('that aborts while a ticket is made rejects, and the work is never called', async () => {
     const controller = new AbortController();
     const work = jest.fn(() => Promise.resolve());
     const arriving = held(filePort(file), work, controller.signal);
@@ -159,7 +159,7 @@ describe('a signal', () => {
     expect(work).not.toHaveBeenCalled();
   });
 
-  test('does not end work that has begun: nobody else comes in before it is over', async () => {
+  test('that aborts after the work began does not release the lock early', async () => {
     const store = filePort(file);
     const [busy, controller] = [gate(), new AbortController()];
     const first = held(store, () => busy.opened, controller.signal);
@@ -173,7 +173,7 @@ describe('a signal', () => {
     await Promise.all([first, waiting]);
   });
 
-  test('keeps no listener, and 200 turns leave neither socket nor file', async () => {
+  test('has no listener left, and 200 locks leave neither socket nor file', async () => {
     const { signal } = new AbortController();
     const add = jest.spyOn(signal, 'addEventListener');
     const remove = jest.spyOn(signal, 'removeEventListener');
@@ -186,14 +186,14 @@ describe('a signal', () => {
     expect(remove.mock.calls.length).toBe(add.mock.calls.length);
     await new Promise((resolve) => setImmediate(resolve));
     expect(kept(/Pipe/)).toBe(pipes);
-    // The test runner has timers of its own, which come and go as they like. What a turn leaves behind, 200 leave 200 times.
+    // The test runner has a few timers of its own. A leak would leave 200.
     expect(kept(/Timeout/)).toBeLessThan(timers + 20);
     expect(readdirSync(`${file}.lock`)).toEqual([]);
   });
 });
 
-describe('who else is there', () => {
-  test('is waited for while they answer, and no longer', async () => {
+describe('the ticket of another process', () => {
+  test('is waited for until its process ends', async () => {
     const other = await stranger(7);
     const work = jest.fn(() => Promise.resolve());
     const waiting = held(filePort(file), work);
@@ -206,7 +206,7 @@ describe('who else is there', () => {
   });
 
   // F32 F33
-  test('and was killed is passed over, and what they left goes away', async () => {
+  test('is skipped and removed if its process was killed', async () => {
     for (const id of ['aaaaaaaaaaaa', 'bbbbbbbbbbbb']) await (await stranger(3, id)).die();
     await held(filePort(file), () => {
       expect(readdirSync(`${file}.lock`)).toEqual([expect.stringMatching(/^refresh\.4\./)]);
@@ -215,7 +215,7 @@ describe('who else is there', () => {
     expect(readdirSync(`${file}.lock`)).toEqual([]);
   });
 
-  test('and died while a living one stands before them does not let anybody pass that one', async () => {
+  test('that dies does not let a lock pass a living one in front of it', async () => {
     const [first, second] = [await stranger(1), await stranger(2)];
     const work = jest.fn(() => Promise.resolve());
     const waiting = held(filePort(file), work);
@@ -228,14 +228,14 @@ describe('who else is there', () => {
     await waiting;
   });
 
-  test('and came at the same moment goes first: they may have looked around before we were there', async () => {
+  test('that was made at the same moment goes first, since it may not have seen ours', async () => {
     const other = await stranger(1);
     let seen: Promise<unknown> | undefined;
     let given = '';
     jest.spyOn(fs, 'renameSync').mockImplementationOnce((from, to) => {
       renameSync(from, to);
       given = String(to);
-      // They have drawn a higher number, have seen ours, and begin to wait for us.
+      // The other process has drawn a higher number, has seen our ticket, and waits for it.
       renameSync(join(`${file}.lock`, other.name), join(`${file}.lock`, 'refresh.9.ffffffffffff'));
       const waiter = connect(given).on('error', () => undefined);
       seen = new Promise((resolve) => waiter.resume().once('close', resolve));
@@ -243,7 +243,7 @@ describe('who else is there', () => {
     const work = jest.fn(() => Promise.resolve());
     const waiting = held(filePort(file), work);
     while (!seen) await new Promise((resolve) => setImmediate(resolve));
-    // Else they would wait for us, and we for them.
+    // Otherwise both processes would wait for each other.
     await seen;
     expect(existsSync(given)).toBe(false);
     await queued(2);
@@ -253,7 +253,7 @@ describe('who else is there', () => {
     await waiting;
   });
 
-  test('and cannot be asked is no reason to go in', async () => {
+  test('that cannot be connected to rejects, and the work is never called', async () => {
     const other = await stranger(1);
     const work = jest.fn(() => Promise.resolve());
     chmodSync(join(`${file}.lock`, other.name), 0);
@@ -266,7 +266,7 @@ describe('who else is there', () => {
   });
 });
 
-test('a path too long for a socket is reached through a shorter one, and that is taken away again', async () => {
+test('a path too long for a socket is reached through a temporary symlink', async () => {
   const links = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('attach-auth-'));
   const deep = join(folder, 'x'.repeat(100), 'y'.repeat(100), 'session.json');
   const stores = [filePort(deep), filePort(deep)];
@@ -290,7 +290,7 @@ test('a path too long for a socket is reached through a shorter one, and that is
   expect(links().filter((name) => shown.includes(name))).toEqual([]);
 });
 
-test('a write that somebody stopped keeps from its turn fails with EBUSY within the ledger’s two seconds, and never happens', async () => {
+test('a write that waits for a stopped process rejects with EBUSY within two seconds, and is never made', async () => {
   const store = filePort(file);
   const stopped = gate();
   mkdirSync(`${file}.lock`, { mode: 0o700 });

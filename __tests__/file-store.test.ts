@@ -49,23 +49,23 @@ const session = (generation: number, accessToken = `token-${String(generation)}`
 });
 const ever = { signal: new AbortController().signal };
 const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
-/** What is there beside the directory of the locks. */
+/** All file names but the directory of the locks. */
 const names = (path = folder): string[] =>
   readdirSync(path)
     .filter((name) => !name.endsWith('.lock'))
     .sort();
 const backstage = (): string[] => readdirSync(`${file}.lock`);
 
-/** Windows has no modes and may forbid symlinks. */
+/** Windows has no file modes and may forbid symlinks. */
 const onPosix = process.platform === 'win32' ? describe.skip : describe;
 
-describe('what is stored', () => {
-  test('is found again, with its expiry', async () => {
+describe('the stored session', () => {
+  test('is loaded by another store, with its expiry', async () => {
     await filePort(file).compareAndSet(undefined, session(1));
     expect(await filePort(file).load()).toEqual(session(1));
   });
 
-  test('may be a sign-out: that is something, and not nothing', async () => {
+  test('may be a sign-out', async () => {
     const store = filePort(file);
     const signedOut: StoredSession = { version: 1, generation: 4, epoch: 2, tokens: null };
     await store.compareAndSet(undefined, signedOut);
@@ -79,13 +79,13 @@ describe('what is stored', () => {
     expect(await store.load()).toEqual(bare);
   });
 
-  test('is nothing where there is no file, and reading makes none', async () => {
+  test('is undefined if there is no file, and reading makes none', async () => {
     expect(await filePort(file).load()).toBeUndefined();
     expect(await filePort(join(folder, 'a', 'b.json')).load()).toBeUndefined();
     expect(names()).toEqual([]);
   });
 
-  test('goes where the path led when the store was made', async () => {
+  test('is in the file that the path named when the store was made', async () => {
     const before = process.cwd();
     try {
       process.chdir(folder);
@@ -104,7 +104,7 @@ test.each([[''], [undefined], [null], [7], [{}]])('a path that is %p is a TypeEr
 });
 
 describe('compareAndSet', () => {
-  test('writes where the generation is the expected one, and says so', async () => {
+  test('writes and returns true if the generation is the expected one', async () => {
     const store = filePort(file);
     expect(await store.compareAndSet(undefined, session(1))).toBe(true);
     expect(await store.compareAndSet(1, session(2))).toBe(true);
@@ -115,7 +115,7 @@ describe('compareAndSet', () => {
     ['nothing was expected', undefined],
     ['an older generation was expected', 1],
     ['a newer generation was expected', 3],
-  ])('writes nothing where %s, and says so', async (_what, expected) => {
+  ])('returns false and writes nothing if %s', async (_what, expected) => {
     const store = filePort(file);
     await store.compareAndSet(undefined, session(2));
     const before = readFileSync(file);
@@ -124,12 +124,12 @@ describe('compareAndSet', () => {
     expect(names()).toEqual(['session.json']);
   });
 
-  test('writes nothing where a generation was expected and nothing is stored', async () => {
+  test('returns false and writes nothing if a generation was expected and the store is empty', async () => {
     expect(await filePort(file).compareAndSet(1, session(2))).toBe(false);
     expect(names()).toEqual([]);
   });
 
-  test('has one winner among those who expect the same', async () => {
+  test('has one winner among concurrent writes that expect the same generation', async () => {
     const store = filePort(file);
     const results = await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
@@ -141,7 +141,7 @@ describe('compareAndSet', () => {
     expect(names()).toEqual(['session.json']);
   });
 
-  test('sees what another store of the same file has written', async () => {
+  test('sees the writes of another store of the same file', async () => {
     const [one, other] = [filePort(file), filePort(file)];
     await one.compareAndSet(undefined, session(1));
     expect(await other.compareAndSet(undefined, session(1))).toBe(false);
@@ -153,7 +153,7 @@ describe('compareAndSet', () => {
 onPosix('permissions', () => {
   let umask: number;
   beforeEach(() => {
-    // With nothing masked, what the store does not ask for is open to all.
+    // With nothing masked, a file is open to all unless the store sets its mode.
     umask = process.umask(0);
   });
   afterEach(() => {
@@ -168,7 +168,7 @@ onPosix('permissions', () => {
     expect(modeOf(file)).toBe('600');
   });
 
-  test('it is so from its first byte', async () => {
+  test('the file is 0600 before its first byte is written', async () => {
     const { open } = fs;
     const born: string[] = [];
     jest.spyOn(fs, 'open').mockImplementation(async (...args: Parameters<typeof open>) => {
@@ -181,7 +181,7 @@ onPosix('permissions', () => {
     expect(born).toEqual(['0 bytes, mode 600']);
   });
 
-  test('the directory of the locks is 0700, and one that others may look into is refused', async () => {
+  test('the directory of the locks is 0700, and one with wider permissions is refused', async () => {
     const store = filePort(file);
     await store.compareAndSet(undefined, session(1));
     expect(modeOf(`${file}.lock`)).toBe('700');
@@ -194,7 +194,7 @@ onPosix('permissions', () => {
     expect(await store.load()).toEqual(session(1));
   });
 
-  test('directories that have to be made are 0700, those that were there stay as they are', async () => {
+  test('new directories are 0700, existing ones keep their mode', async () => {
     await chmod(folder, 0o755);
     const deep = join(folder, 'a', 'b', 'session.json');
     await filePort(deep).compareAndSet(undefined, session(1));
@@ -203,7 +203,7 @@ onPosix('permissions', () => {
 
   // F95
   test.each([0o640, 0o604, 0o644, 0o620, 0o602, 0o660, 0o666, 0o610])(
-    'a file with mode %o is refused, and stays as it is',
+    'a file with mode %o is refused, and is not changed',
     async (mode) => {
       const store = filePort(file);
       await store.compareAndSet(undefined, session(1));
@@ -228,7 +228,7 @@ onPosix('permissions', () => {
 
 // F95
 onPosix('a path that cannot be trusted', () => {
-  test('a symlink is refused, and what it points to is neither read nor written', async () => {
+  test('a symlink is refused, and its target is neither read nor written', async () => {
     const target = join(folder, 'elsewhere.json');
     await filePort(target).compareAndSet(undefined, session(1));
     await symlink(target, file);
@@ -242,7 +242,7 @@ onPosix('a path that cannot be trusted', () => {
     expect(names()).toEqual(['elsewhere.json', 'session.json']);
   });
 
-  test('so is one that leads nowhere', async () => {
+  test('a symlink without a target is refused', async () => {
     await symlink(join(folder, 'nothing.json'), file);
     const store = filePort(file);
     await expect(store.load()).rejects.toThrow(/symlink/);
@@ -250,7 +250,7 @@ onPosix('a path that cannot be trusted', () => {
     expect(names()).toEqual(['session.json']);
   });
 
-  test('a symlink that somebody puts there between reading and writing is not followed', async () => {
+  test('a symlink that is made between read and write is not followed', async () => {
     const target = join(folder, 'elsewhere.json');
     await writeFile(target, 'precious', { mode: 0o600 });
     const store = filePort(file);
@@ -270,7 +270,7 @@ onPosix('a path that cannot be trusted', () => {
   });
 
   // F145
-  test('a FIFO is refused at once, though nothing writes to it', async () => {
+  test('a FIFO is refused at once, although nothing writes to it', async () => {
     await run('mkfifo', ['-m', '600', file]);
     const store = filePort(file);
     await expect(store.load()).rejects.toThrow(/not a regular file/);
@@ -278,7 +278,7 @@ onPosix('a path that cannot be trusted', () => {
     expect(names()).toEqual(['session.json']);
   });
 
-  test('what is refused does not end a session: it goes on in memory, and an event says so', async () => {
+  test('a refused file does not end a session: it continues in memory, and emits store-degraded', async () => {
     await symlink(join(folder, 'nothing.json'), file);
     const server = await start(inTurn(200));
     const api = axios.create({ baseURL: server.origin });
@@ -294,7 +294,7 @@ onPosix('a path that cannot be trusted', () => {
 });
 
 // F143
-describe('where nothing can be written', () => {
+describe('a path that cannot be written', () => {
   const opened = async (
     path: string,
     refresh: () => TokenResponse,
@@ -328,18 +328,15 @@ describe('where nothing can be written', () => {
       'its directory is a file',
       () => (writeFileSync(join(folder, 'plain'), ''), join(folder, 'plain', 'session.json')),
     ],
-  ])(
-    'a session of which nothing is stored is refreshed in memory, and an event says so: %s',
-    async (_what, prepare) => {
-      const refresh = jest.fn(() => ({ accessToken: 'new', refreshToken: 'r2' }));
-      const { call, reasons } = await opened(prepare(), refresh);
-      expect(await Promise.all([call(), call()])).toEqual([200, 200]);
-      expect(refresh).toHaveBeenCalledTimes(1);
-      expect(reasons()[0]).toMatch(/^write: Error E[A-Z]+; the session goes on in memory$/);
-    },
-  );
+  ])('a session that is not stored is refreshed in memory, and emits store-degraded: %s', async (_what, prepare) => {
+    const refresh = jest.fn(() => ({ accessToken: 'new', refreshToken: 'r2' }));
+    const { call, reasons } = await opened(prepare(), refresh);
+    expect(await Promise.all([call(), call()])).toEqual([200, 200]);
+    expect(refresh).toHaveBeenCalledTimes(1);
+    expect(reasons()[0]).toMatch(/^write: Error E[A-Z]+; the session goes on in memory$/);
+  });
 
-  test('a session that is stored is not refreshed without its lock: calls with a valid token go on, others fail and say why', async () => {
+  test('a stored session is not refreshed without its lock: calls with a valid token succeed, a refresh rejects with the cause', async () => {
     await filePort(file).compareAndSet(undefined, session(1, 'new'));
     rmSync(`${file}.lock`, { recursive: true });
     refuseToMake('EACCES');
@@ -355,7 +352,7 @@ describe('where nothing can be written', () => {
     expect(reasons()).toEqual(['lock: Error EACCES; no refresh without it']);
   });
 
-  test('an error of the work itself is not taken for that of the lock', async () => {
+  test('an error of the work is not taken for an error of the lock', async () => {
     const work = jest.fn(() => Promise.reject(Object.assign(new Error('mine'), { code: 'EACCES' })));
     await expect(filePort(file).exclusive?.(work, ever)).rejects.toThrow('mine');
     expect(work).toHaveBeenCalledTimes(1);
@@ -363,7 +360,7 @@ describe('where nothing can be written', () => {
 });
 
 // F165
-test('a file that is deleted counts as one that never was, for holders that run', async () => {
+test('a deleted file counts as never stored, for running holders, too', async () => {
   const server = await start(inTurn(200, 200));
   const api = axios.create({ baseURL: server.origin });
   const scheme = bearer({ store: fileStore(file) });
@@ -384,19 +381,19 @@ test('a file that is deleted counts as one that never was, for holders that run'
 
 describe('a file that holds no session', () => {
   test.each([
-    ['nothing', ''],
+    ['no bytes', ''],
     ['half of one', JSON.stringify(session(1)).slice(0, 40)],
-    ['something after it', `${JSON.stringify(session(1))}}`],
+    ['extra bytes after it', `${JSON.stringify(session(1))}}`],
     ['no JSON', 'hello'],
     ['null', 'null'],
     ['an array', '[]'],
     ['another version', JSON.stringify({ ...session(1), version: 2 })],
     ['no generation', JSON.stringify({ ...session(1), generation: undefined })],
-    ['a generation that is none', JSON.stringify({ ...session(1), generation: 'one' })],
+    ['a generation of another type', JSON.stringify({ ...session(1), generation: 'one' })],
     ['no epoch', JSON.stringify({ ...session(1), epoch: undefined })],
     ['no tokens', JSON.stringify({ ...session(1), tokens: undefined })],
     ['tokens without a token', JSON.stringify({ ...session(1), tokens: { refreshToken: 'r' } })],
-    ['a token that is none', JSON.stringify({ ...session(1), tokens: { accessToken: 7 } })],
+    ['a token of another type', JSON.stringify({ ...session(1), tokens: { accessToken: 7 } })],
     ['another program’s token file', JSON.stringify({ access_token: 'a', expires_in: 3600 })],
     ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00, 0x7b])],
   ])('but %s is moved aside, kept, and counts as empty', async (_what, content) => {
@@ -409,7 +406,7 @@ describe('a file that holds no session', () => {
     expect(await store.load()).toEqual(session(1));
   });
 
-  test('is moved aside by compareAndSet too', async () => {
+  test('is moved aside by compareAndSet, too', async () => {
     await writeFile(file, 'torn', { mode: 0o600 });
     expect(await filePort(file).compareAndSet(undefined, session(1))).toBe(true);
     expect(names()).toEqual(['session.json', 'session.json.bad']);
@@ -417,7 +414,7 @@ describe('a file that holds no session', () => {
 });
 
 describe('writing', () => {
-  test('puts another file in the place of the old one, so that a reader sees the old session or the new one', async () => {
+  test('replaces the file, so that a reader sees the old session or the new one', async () => {
     const store = filePort(file);
     await store.compareAndSet(undefined, session(1));
     const old = join(folder, 'old.json');
@@ -428,7 +425,7 @@ describe('writing', () => {
     expect(names()).toEqual(['old.json', 'session.json']);
   });
 
-  test('never shows half a session to somebody who reads meanwhile', async () => {
+  test('never shows half a session to a concurrent reader', async () => {
     const long = 'x'.repeat(100_000);
     const [writer, reader] = [filePort(file), filePort(file)];
     await writer.compareAndSet(undefined, session(0, `${long}0`));
@@ -459,7 +456,7 @@ describe('writing', () => {
         });
       },
     ],
-  ])('that cannot be %s leaves the old session, and nothing beside it', async (_what, fail) => {
+  ])('that cannot be %s keeps the old session, and leaves no draft', async (_what, fail) => {
     const store = filePort(file);
     await store.compareAndSet(undefined, session(1));
     fail();
@@ -470,7 +467,7 @@ describe('writing', () => {
     expect(await store.compareAndSet(1, session(2))).toBe(true);
   });
 
-  test('that fails once does not keep the next from its turn', async () => {
+  test('that fails does not block the next write', async () => {
     const store = filePort(file);
     const rename = jest.spyOn(fs, 'rename').mockRejectedValueOnce(new Error('no'));
     const [first, second] = await Promise.allSettled([
@@ -481,7 +478,7 @@ describe('writing', () => {
     expect(rename).toHaveBeenCalledTimes(2);
   });
 
-  test('what somebody else left beside it is not touched', async () => {
+  test('does not touch a file of another program beside it', async () => {
     const stranger = join(folder, '.session.json.tmp');
     await writeFile(stranger, 'mine');
     utimesSync(stranger, 1, 1);
@@ -490,17 +487,17 @@ describe('writing', () => {
   });
 });
 
-describe('what does not belong there', () => {
+describe('a file that is not a session', () => {
   const torn = (content = 'torn'): Promise<void> => writeFile(file, content, { mode: 0o600 });
 
-  test('is moved aside once, however many meet it', async () => {
+  test('is moved aside once by concurrent readers', async () => {
     await torn();
     const found = await Promise.all(Array.from({ length: 8 }, async () => filePort(file).load()));
     expect(found).toEqual(Array(8).fill(undefined));
     expect(names()).toEqual(['session.json.bad']);
   });
 
-  test('does not take the place of what was moved aside before', async () => {
+  test('does not replace files that were moved aside before', async () => {
     for (const content of ['one', 'two', 'three']) {
       await torn(content);
       await filePort(file).load();
@@ -509,13 +506,13 @@ describe('what does not belong there', () => {
     expect(kept).toEqual(['one', 'two', 'three']);
   });
 
-  test('is read again by whom nobody can get in the way: a good file is not moved aside', async () => {
+  test('is read again under the lock, so that a good file written meanwhile is not moved aside', async () => {
     await torn();
     const { open } = fs;
     const spy = jest.spyOn(fs, 'open').mockImplementation(async (...args: Parameters<typeof open>) => {
       const handle = await open(...args);
       spy.mockRestore();
-      // Written by somebody else just after the torn one was opened.
+      // Another process writes it just after the torn file was opened.
       await rm(file);
       await writeFile(file, JSON.stringify(session(5)), { mode: 0o600 });
       return handle;
@@ -524,7 +521,7 @@ describe('what does not belong there', () => {
     expect(names()).toEqual(['session.json']);
   });
 
-  test('a killed process’s draft is removed by a later write, one that may be in the making is not', async () => {
+  test('the draft of a killed process is removed by a later write, a recent draft is not', async () => {
     const store = filePort(file);
     await store.compareAndSet(undefined, session(1));
     const [old, young] = ['00000000000a.tmp', '00000000000b.tmp'];
@@ -535,7 +532,7 @@ describe('what does not belong there', () => {
   });
 
   // F93
-  test('whatever becomes of the bytes, reading gives a session or nothing, and never fails', async () => {
+  test('load() of changed bytes returns a session or undefined, and never throws', async () => {
     const random = new VirtualClock(93).random;
     const below = (count: number): number => Math.floor(random() * count);
     const whole = Buffer.from(JSON.stringify({ ...session(7), extra: [null, true, 'ü', { deep: -0.5e300 }] }));
@@ -571,14 +568,14 @@ describe('what does not belong there', () => {
   }, 120_000);
 });
 
-describe('news', () => {
+describe('subscribe', () => {
   const hinted = (store: TokenStore): { told: Promise<void>; stop: () => void } => {
     let stop = (): void => undefined;
     const told = new Promise<void>((resolve) => (stop = store.subscribe?.(resolve) ?? stop));
     return { told, stop };
   };
 
-  /** Writes until it has been noticed: what was there at the first look of a poll is no change. */
+  /** Writes until the change is reported. The state that a poll finds first is no change. */
   async function written(path: string, noticed: Promise<unknown>): Promise<void> {
     const progress = { isOver: false };
     void noticed.then(() => (progress.isOver = true));
@@ -588,7 +585,7 @@ describe('news', () => {
     }
   }
 
-  test('are given of what another store writes, of the first writing and of those that follow', async () => {
+  test('reports the first and later writes of another store', async () => {
     for (let generation = 1; generation <= 3; generation++) {
       const { told, stop } = hinted(filePort(file));
       await filePort(file).compareAndSet(generation === 1 ? undefined : generation - 1, session(generation));
@@ -597,14 +594,14 @@ describe('news', () => {
     }
   });
 
-  test('are given where the directory is not there yet', async () => {
+  test('reports writes to a directory that does not exist yet', async () => {
     const deep = join(folder, 'a', 'session.json');
     const { told, stop } = hinted(filePort(deep));
     await written(deep, told);
     stop();
   });
 
-  test('are given where directories cannot be watched, also when that is found out later', async () => {
+  test('reports writes if the directory cannot be watched, at first or later', async () => {
     jest.spyOn(fsSync, 'watch').mockImplementationOnce(() => {
       throw Object.assign(new Error('no'), { code: 'ENOSPC' });
     });
@@ -617,7 +614,7 @@ describe('news', () => {
     for (const { stop } of both) stop();
   });
 
-  test('end when nobody wants them any more, and nothing is left', async () => {
+  test('leaves no watcher after the last listener', async () => {
     const watch = jest.spyOn(fsSync, 'watch');
     const unwatch = jest.spyOn(fsSync, 'unwatchFile');
     let hints = 0;
@@ -634,7 +631,7 @@ describe('news', () => {
 });
 
 describe('the next process', () => {
-  /** The package as one file for a plain node, so that another process can run it. */
+  /** The package as one file that plain Node can run in another process. */
   function build(): string {
     const out = join(folder, 'package.cjs');
     buildSync({
@@ -688,7 +685,7 @@ describe('the next process', () => {
     return JSON.parse(stdout) as Found;
   }
 
-  test('finds the session with its expiry, and need not refresh', async () => {
+  test('loads the session with its expiry, and does not refresh', async () => {
     const server = await start(onlyFor('token-1'));
     await filePort(file).compareAndSet(undefined, session(1));
     expect(await nextProcess(server.origin)).toEqual({
@@ -701,7 +698,7 @@ describe('the next process', () => {
     expect(server.seen.map(({ headers }) => headers.authorization)).toEqual(['Bearer token-1']);
   });
 
-  test('is refused, refreshes, and leaves what it got to the one after it', async () => {
+  test('refreshes after a 401, and stores its tokens for the process after it', async () => {
     const server = await start((seen, response, request) => {
       if (seen.url !== '/token') return onlyFor('token-2')(seen, response, request);
       response.writeHead(200, { 'Content-Type': 'application/json' });
@@ -727,7 +724,7 @@ describe('the next process', () => {
     expect(names()).not.toContain('session.json.bad');
   });
 
-  /** Runs a program with nothing but the store; one that does not end by itself is ended. */
+  /** Runs a program that has only the store. Ends it after 15 s. */
   async function program(text: string): Promise<string> {
     const main = join(folder, 'main.cjs');
     await writeFile(main, `const { filePort } = require(${JSON.stringify(build())});\n${text}`);
@@ -735,7 +732,7 @@ describe('the next process', () => {
     return stdout.trim();
   }
 
-  test('ends when its program is over, though it holds a turn, waits for another, and listens for news', async () => {
+  test('ends with its program, even if it holds a lock, waits for another, and has subscribed', async () => {
     const said = await program(`
       const stores = [filePort(process.argv[2]), filePort(process.argv[2])];
       const { signal } = new AbortController();
@@ -747,7 +744,7 @@ describe('the next process', () => {
     expect(said.split('\n')).toEqual(['in', 'over']);
   });
 
-  test('does not end before what it writes is written, also where it has to wait for its turn', async () => {
+  test('does not end before its writes are made, including queued ones', async () => {
     const said = await program(`
       const store = filePort(process.argv[2]);
       const write = (expected, generation) => store.compareAndSet(expected, { version: 1, generation, epoch: 0, tokens: null });

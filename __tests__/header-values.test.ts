@@ -17,7 +17,7 @@ const before = fc.dictionary(
   fc.constantFrom('a', false, null),
 );
 
-test("what is set on an attempt's headers ends as axios would have it", () => {
+test('set() on the headers of an attempt has the same result as in axios', () => {
   fc.assert(
     fc.property(before, steps, (given, sets) => {
       const theirs = new AxiosHeaders(given);

@@ -8,13 +8,13 @@ import { drive } from './support/port-driver.js';
 import { serve, type Recorder } from './support/serve.js';
 import { keysFor, signerFor, type Keys } from './support/signature-keys.js';
 
-/** What the server answers, and how it signs that. null: not at all. */
+/** The response of the server, and how it is signed. null: not signed. */
 interface Answer {
   status?: number;
   headers?: Record<string, string>;
   body?: string | Buffer;
   sign?: Partial<SignConfig> | null;
-  /** Done to what was signed. */
+  /** Changes the signed response. */
   tamper?: (answer: { status: number; headers: Record<string, string>; body: string | Buffer }) => void;
 }
 
@@ -66,7 +66,7 @@ function client(verify: Partial<VerifyOptions> = {}): AxiosInstance & { sends: n
   return drive(scheme, { defaults: { baseURL: server.origin } });
 }
 
-/** Why a response is rejected; undefined: it is not. */
+/** The reason of a rejection. undefined: the response was accepted. */
 async function rejection(
   verify?: Partial<VerifyOptions>,
   config: AxiosRequestConfig = {},
@@ -97,7 +97,7 @@ test.each<[string, NonNullable<Answer['tamper']>]>([
   ['a covered header', (sent) => (sent.headers['Content-Type'] = 'application/hal+json')],
   ['the digest', (sent) => (sent.headers['Content-Digest'] = digestOf('{"a":2}'))],
   [
-    'what is covered',
+    'the covered components',
     (sent) => (sent.headers['Signature-Input'] = String(sent.headers['Signature-Input']).replace('"@status" ', '')),
   ],
   [
@@ -137,12 +137,12 @@ test('a component that a signature lists twice is rejected', async () => {
   expect(await rejection()).toContain('twice');
 });
 
-test('a covered component that the response does not have is named', async () => {
+test('the error names a covered component that the response does not have', async () => {
   answer = { tamper: (sent) => delete sent.headers['Content-Digest'] };
   expect(await rejection()).toContain('"content-digest" is covered, but not in the message');
 });
 
-test('a component with a parameter that is not known is rejected', async () => {
+test('a component with an unknown parameter is rejected', async () => {
   answer = {
     tamper: (sent) =>
       (sent.headers['Signature-Input'] = String(sent.headers['Signature-Input']).replace(
@@ -153,7 +153,7 @@ test('a component with a parameter that is not known is rejected', async () => {
   expect(await rejection()).toContain('"content-type";tr is no component');
 });
 
-test('what is required must be covered', async () => {
+test('requiredComponents must be covered', async () => {
   answer = { sign: { fields: ['@status'] } };
   expect(await rejection()).toBeUndefined();
   expect(await rejection({ requiredComponents: ['@status', 'Content-Digest'] })).toContain(
@@ -182,7 +182,7 @@ describe('age', () => {
     else expect(reason).toContain(expected);
   });
 
-  test('does not matter without maxAge', async () => {
+  test('is not checked without maxAge', async () => {
     answer = { sign: { params: ['created'], paramValues: { created: ago(86_400) } } };
     expect(await rejection()).toBeUndefined();
   });
@@ -196,11 +196,11 @@ describe('keys', () => {
     expect(lookup.mock.calls).toEqual([['server', 'ed25519']]);
   });
 
-  test('that are not known verify nothing', async () => {
+  test('that are unknown verify no signature', async () => {
     expect(await rejection({ keyLookup: () => null })).toContain('no signature of a known key');
   });
 
-  test('of other signatures are passed over', async () => {
+  test('of other signatures are skipped', async () => {
     answer = {
       tamper: ({ headers }) => {
         headers['Signature-Input'] = `proxy=();keyid="proxy", ${String(headers['Signature-Input'])}`;
@@ -212,7 +212,7 @@ describe('keys', () => {
     ).toBeUndefined();
   });
 
-  test('that are for another algorithm verify nothing', async () => {
+  test('for another algorithm verify no signature', async () => {
     answer = { sign: { params: ['keyid', 'alg'] } };
     const { verifying } = await keysFor('ecdsa-p256-sha256');
     for (const algorithm of ['ecdsa-p256-sha256', 'ed25519', 'none', 'constructor']) {
@@ -220,12 +220,12 @@ describe('keys', () => {
     }
   });
 
-  test('verify nothing that says it was made with another algorithm', async () => {
+  test('verify no signature whose alg names another algorithm', async () => {
     answer = { sign: { params: ['keyid', 'alg'], paramValues: { alg: 'hmac-sha256' } } };
     expect(await rejection()).toContain('it is signed with hmac-sha256, but its key is for ed25519');
   });
 
-  test('that cannot be looked up: the reason is the cause', async () => {
+  test('that cannot be looked up: the cause has the reason', async () => {
     const verify = { keyLookup: () => Promise.reject(new Error('no network')) };
     expect(await rejection(verify)).toContain('no network');
   });
@@ -241,7 +241,7 @@ describe('a response without a signature', () => {
     expect(await rejection({}, { maxRedirects: 0 })).toContain('no signature');
   });
 
-  test.each([401, 429, 500, 503])('is the server’s own error if it is a %i: gateways do not sign', async (status) => {
+  test.each([401, 429, 500, 503])('settles the call if it is a %i, since gateways do not sign', async (status) => {
     answer.status = status;
     await expect(client().get('/')).rejects.toMatchObject({ response: { status } });
   });
@@ -255,7 +255,7 @@ test('an error response that is signed is verified, too', async () => {
 describe('digests', () => {
   const fields = ['@status'];
 
-  test('are verified by SHA-512, too, and all that are known must match', async () => {
+  test('are verified by SHA-512, too, and all supported ones must match', async () => {
     const body = 'é€';
     answer = { body, headers: { 'Content-Digest': digestOf(body, 'sha512') } };
     expect(await rejection({ digest: true })).toBeUndefined();
@@ -292,7 +292,7 @@ describe('digests', () => {
     expect(await rejection({ digest: true })).toContain('no covered Content-Digest');
   });
 
-  test.each(['md5=:AAAA:', ''])('of no known hash (%j) verify nothing', async (digest) => {
+  test.each(['md5=:AAAA:', ''])('without a supported hash (%j) are rejected', async (digest) => {
     answer = { headers: { 'Content-Digest': digest }, sign: { fields } };
     expect(await rejection()).toBeUndefined();
     expect(await rejection({ digest: true })).toContain('no covered Content-Digest');
@@ -308,7 +308,7 @@ describe('digests', () => {
   });
 });
 
-test('a signature over Content-Encoding is verified, although axios takes that header away', async () => {
+test('a signature over Content-Encoding is verified, although axios removes that header', async () => {
   answer = {
     body: gzipSync('{"a":1}'),
     headers: { 'Content-Encoding': 'gzip' },

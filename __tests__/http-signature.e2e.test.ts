@@ -53,7 +53,7 @@ describe('under attachAuth', () => {
   test.each([
     ['a 503', 503, {}],
     ['a 429', 429, { 'Retry-After': '1' }],
-  ])('a call is signed anew after %s', async (_what, status, headers) => {
+  ])('a call is signed again after %s', async (_what, status, headers) => {
     let failures = 1;
     intercept = (response) => failures-- > 0 && (reply(response, status, {}, headers), true);
     const answer = await api.put('/orders/1?b=2', { a: 1 }, { params: { q: 'x y' } });
@@ -68,12 +68,12 @@ describe('under attachAuth', () => {
     ['parameters', () => new URLSearchParams({ a: 'é ' })],
     ['a Buffer', () => Buffer.from([0, 255])],
     ['nothing', () => undefined],
-  ])('what is signed is what is sent: %s, by POST', async (_what, make) => {
+  ])('the signed bytes are the sent bytes: %s, by POST', async (_what, make) => {
     for (const adapter of ['http', 'fetch'] as const) await api.post('/', make(), { adapter });
     expect(verdicts).toEqual([true, true]);
   });
 
-  test('a form that axios makes of plain values has no bytes yet', async () => {
+  test('a form that axios makes of plain values rejects the call, since it has no bytes yet', async () => {
     const error: unknown = await api.postForm('/', { a: 1 }).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'ERR_AUTH_BODY_NOT_SIGNABLE' });
     expect(server.seen).toEqual([]);
@@ -100,7 +100,7 @@ describe('under attachAuth', () => {
     expect(server.seen).toHaveLength(2);
   });
 
-  test('a response that is not verified rejects the call, which is not sent again', async () => {
+  test('a response with a wrong signature rejects the call, which is not retried', async () => {
     attached({ verify: { keyLookup: () => ({ key: keys.verifying, algorithm: 'ed25519' }) } });
     const error: unknown = await api.get('/').catch((reason: unknown) => reason);
     expect(isAuthError(error) && error.code).toBe('ERR_AUTH_RESPONSE_NOT_VERIFIED');
@@ -115,7 +115,7 @@ describe('under attachAuth', () => {
     expect(server.seen).toHaveLength(2);
   });
 
-  test('neither key nor signature is shown', async () => {
+  test('no error, event or response shows key or signature', async () => {
     for (const status of [200, 401]) {
       if (status === 401) intercept = (response) => (reply(response, 401), true);
       const shown = await shownOf(api.post('/orders', { a: 1 }), events, scheme);
@@ -147,7 +147,7 @@ jest.setTimeout(120_000);
   let site: Recorder;
   let algorithm: (typeof ALGORITHMS)[number];
   let keys: Keys;
-  /** What an independent verifier says of the requests. */
+  /** The results of an independent verifier of the requests. */
   let verdicts: (boolean | null)[];
   let isTampered: boolean;
 

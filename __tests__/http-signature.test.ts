@@ -20,7 +20,7 @@ import { serve, type Recorder, type Seen } from './support/serve.js';
 const { subtle } = webcrypto;
 
 let keys: Record<SignatureAlgorithm, Keys>;
-/** Of the server: what it answers. */
+/** The response of the server. */
 let answer: (
   seen: Seen,
 ) => { status?: number; headers?: Record<string, string | string[]>; body?: string | Buffer } | Promise<object>;
@@ -50,7 +50,7 @@ const client = (
   defaults: CreateAxiosDefaults = {},
 ): AxiosInstance & { sends: number } => drive(scheme(options), { defaults: { baseURL: server.origin, ...defaults } });
 
-/** What a call is rejected with. */
+/** The error of a call. */
 async function failureOf(call: Promise<unknown>): Promise<Error & { code?: string; cause?: unknown }> {
   return call.then(
     () => {
@@ -60,7 +60,7 @@ async function failureOf(call: Promise<unknown>): Promise<Error & { code?: strin
   );
 }
 
-/** What an independent verifier says about a request that arrived. */
+/** The result of an independent verifier of a request that arrived. */
 function isValid(
   seen: Seen,
   algorithm: SignatureAlgorithm,
@@ -84,7 +84,7 @@ describe('the examples of RFC 9421, appendix B.2', () => {
     return request;
   };
 
-  test('B.2.5 is met byte for byte', async () => {
+  test('B.2.5 is reproduced byte for byte', async () => {
     const { headers } = await signed({
       keyId: 'test-shared-secret',
       algorithm: 'hmac-sha256',
@@ -98,7 +98,7 @@ describe('the examples of RFC 9421, appendix B.2', () => {
     expect(headers.get('Signature')).toBe('sig-b25=:pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=:');
   });
 
-  test('B.2.6 is met byte for byte', async () => {
+  test('B.2.6 is reproduced byte for byte', async () => {
     const { headers } = await signed({
       keyId: 'test-key-ed25519',
       key: await subtle.importKey('jwk', RFC_KEYS['test-key-ed25519'], 'Ed25519', false, ['sign']),
@@ -114,7 +114,7 @@ describe('the examples of RFC 9421, appendix B.2', () => {
   });
 
   test.each(RFC_SIGNATURES)(
-    '$name is a signature of the base that is made here',
+    '$name verifies over the signature base of this package',
     async ({ components, params, signature }) => {
       const base = await signatureBase(components.map(componentOf), params, RFC_REQUEST);
       const key = createPublicKey({ key: RFC_KEYS['test-key-rsa-pss'], format: 'jwk' });
@@ -150,7 +150,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     ...options,
   });
 
-  test('an independent verifier accepts what is sent', async () => {
+  test('an independent verifier accepts the request', async () => {
     const api = client(own({ includeAlg: true, nonce: true, tag: 'app "1"', expiresIn: 60, label: 'own' }));
     await api.post('/orders/1?b=2&a=1%20x', { a: 'é' });
     const [seen] = server.seen;
@@ -169,7 +169,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     expect(await isValid({ ...seen!, url: '/orders/2' }, algorithm)).toBe(false);
   });
 
-  test('bytes of a key do as well', async () => {
+  test('a key may be given as bytes', async () => {
     await client(own({ key: keys[algorithm].bytes })).get('/');
     expect(await isValid(server.seen[0]!, algorithm)).toBe(true);
   });
@@ -191,10 +191,10 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
 const digestOf = (body: string | Buffer, hash = 'sha256'): string =>
   `${hash.replace('sha', 'sha-')}=:${createHash(hash).update(body).digest('base64')}:`;
 
-describe('what is covered', () => {
+describe('the covered components', () => {
   const inputOf = (seen: Seen | undefined): string => String(seen?.headers['signature-input']);
 
-  test('by default method, authority, path and query, with a body its type and digest', async () => {
+  test('are by default method, authority, path and query, and with a body its type and digest', async () => {
     const api = client();
     await api.get('/a?b');
     await api.post('/a', { b: 1 });
@@ -217,7 +217,7 @@ describe('what is covered', () => {
     ['"@nonsense"', '@nonsense', '/?a=1'],
     ['twice', { name: '@query-param', params: { name: 'a' } }, '/?a=1&a=2'],
     ['"x-text" is not ASCII', 'x-text', '/?a=1'],
-  ])('%s: a call that cannot be covered is not sent, and says why', async (why, component, url) => {
+  ])('%s: a call without the component is rejected unsent, with the reason', async (why, component, url) => {
     const failure = await failureOf(
       client({ components: ['@method', component] }).get(url, { headers: { 'X-Dict': 'a=1', 'X-Text': 'caf\u00e9' } }),
     );
@@ -226,19 +226,19 @@ describe('what is covered', () => {
     expect(server.seen).toEqual([]);
   });
 
-  test('an empty query is neither sent nor signed', async () => {
+  test('contain no empty query, which is not sent either', async () => {
     for (const adapter of ['http', 'fetch'] as const)
       await client({ components: ['@target-uri', '@request-target', '@query'] }, { adapter }).get('/a?#part');
     for (const seen of server.seen) expect([seen.url, await isValid(seen, 'ed25519')]).toEqual(['/a', true]);
     expect(server.seen).toHaveLength(2);
   });
 
-  test('a component that is listed twice is refused', async () => {
+  test('may not contain a component twice', async () => {
     const failure = await failureOf(client({ components: ['@path', '@PATH'] }).get('/'));
     expect(failure.message).toContain('"@path" is covered twice');
   });
 
-  test('what a verifier reads with parameters is what was signed', async () => {
+  test('may have parameters, which a verifier understands', async () => {
     const components: Component[] = [
       { name: '@query-param', params: { name: 'Pet' } },
       { name: 'x-dict', params: { key: 'b' } },
@@ -280,14 +280,14 @@ describe('the Content-Digest', () => {
     expect(await isValid(server.seen[0]!, 'ed25519')).toBe(true);
   });
 
-  test('of the call itself stays', async () => {
+  test('of the call itself is kept', async () => {
     const own = digestOf('text', 'sha512');
     await client().post('/', 'text', { headers: { 'Content-Digest': own } });
     expect(server.seen[0]!.headers['content-digest']).toBe(own);
     expect(await isValid(server.seen[0]!, 'ed25519')).toBe(true);
   });
 
-  test('cannot be made of a stream: the call is not sent', async () => {
+  test('cannot be made of a stream: the call is rejected unsent', async () => {
     const failure = await failureOf(client().post('/', Readable.from(['text'])));
     expect(isAuthError(failure) && failure.code).toBe('ERR_AUTH_BODY_NOT_SIGNABLE');
     expect(server.seen).toEqual([]);
@@ -301,7 +301,7 @@ describe('the Content-Digest', () => {
 });
 
 describe('keys', () => {
-  test('may be elsewhere: { sign } gets the signature base', async () => {
+  test('may be external: { sign } gets the signature base', async () => {
     const kms = {
       privateKey: keys.ed25519.privateKey,
       async sign(base: Uint8Array) {
@@ -319,13 +319,13 @@ describe('keys', () => {
     ['bytes that are no key', () => new Uint8Array(12)],
     ['null', () => () => null],
     ['no key', () => ({})],
-  ])('that do not fit reject with ERR_AUTH_INVALID_CREDENTIAL: %s', async (_name, key) => {
+  ])('of the wrong kind reject with ERR_AUTH_INVALID_CREDENTIAL: %s', async (_name, key) => {
     const failure = await failureOf(client({ algorithm: 'ecdsa-p256-sha256', key: key() as never }).get('/'));
     expect(isAuthError(failure) && failure.code).toBe('ERR_AUTH_INVALID_CREDENTIAL');
     expect(server.seen).toEqual([]);
   });
 
-  test('of another hash reject: WebCrypto would sign with it', async () => {
+  test('of another hash reject, since WebCrypto would sign with that hash', async () => {
     const key = await subtle.importKey('raw', randomBytes(32), { name: 'HMAC', hash: 'SHA-512' }, false, ['sign']);
     const failure = await failureOf(client({ algorithm: 'hmac-sha256', key }).get('/'));
     expect(isAuthError(failure) && failure.code).toBe('ERR_AUTH_INVALID_CREDENTIAL');
@@ -345,7 +345,7 @@ describe('a 401', () => {
     answer = () => ({ status: 401 });
   });
 
-  test('stands if neither key nor clock has changed', async () => {
+  test('settles the call if neither key nor clock has changed', async () => {
     const key = jest.fn(() => keys.ed25519.signing);
     const api = client({ key });
     await failureOf(api.get('/'));
@@ -353,7 +353,7 @@ describe('a 401', () => {
     expect(key).toHaveBeenCalledTimes(2);
   });
 
-  test('is answered with the new key, once', async () => {
+  test('is replayed once with a new key', async () => {
     const all = [keys.ed25519.bytes.slice(), (await keysFor('ed25519')).bytes, (await keysFor('ed25519')).bytes];
     let calls = 0;
     const api = client({ key: () => all[Math.min(calls++, 2)]! });
@@ -361,7 +361,7 @@ describe('a 401', () => {
     expect(api.sends).toBe(2);
   });
 
-  test('is answered if the clock was corrected by more than 5 s', async () => {
+  test('is replayed if the clock was corrected by more than 5 s', async () => {
     answer = () => ({ status: 401, headers: { Date: new Date(Date.now() + 60_000).toUTCString() } });
     const api = client();
     await failureOf(api.get('/'));
@@ -372,7 +372,7 @@ describe('a 401', () => {
     expect(created[1]! - created[0]!).toBeGreaterThan(50);
   });
 
-  test('stands if the clock was corrected by less', async () => {
+  test('settles the call if the clock was corrected by less', async () => {
     answer = () => ({ status: 401, headers: { Date: new Date(Date.now() + 4_000).toUTCString() } });
     const api = client();
     await failureOf(api.get('/'));
@@ -380,7 +380,7 @@ describe('a 401', () => {
   });
 });
 
-test('every attempt is signed anew, with a nonce of its own', async () => {
+test('every attempt has a new signature with its own nonce', async () => {
   const exchange = {};
   const signed = async (attempt: number): Promise<unknown> => {
     const request = authRequest({ url: 'https://a.example/', exchange, attempt });
@@ -427,7 +427,7 @@ test.each<[string, unknown]>([
   expect(make).not.toThrow('secret-text');
 });
 
-test('the package structured-headers is not loaded to sign', async () => {
+test('signing does not load the package structured-headers', async () => {
   await jest.isolateModulesAsync(async () => {
     jest.doMock('structured-headers', () => {
       throw new Error('not installed');

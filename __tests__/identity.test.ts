@@ -7,7 +7,7 @@ import { times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, tooMany, unauthorized, underway } from './support/stage.js';
 import { ownerOf } from './support/token-endpoint.js';
 
-/** A store that takes its time over everything, as one across a network does. */
+/** A store whose every operation takes this long, as one across a network does. */
 function slowStore(stage: Stage, ms: number): TokenStore & { readonly inner: TokenStore } {
   const inner = memoryPort();
   return {
@@ -27,7 +27,7 @@ function slowStore(stage: Stage, ms: number): TokenStore & { readonly inner: Tok
 
 // F69 F73
 describe('signing out during a refresh', () => {
-  test('wins: who waits fails at once, the late token is dropped, and later calls go bare', async () => {
+  test('rejects waiting calls at once, drops the late token, and sends later calls without credentials', async () => {
     const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     const calls = times(10, () => underway(stage.api.get('/item')));
     await stage.clock.advance(20);
@@ -53,7 +53,7 @@ describe('signing out during a refresh', () => {
     expect([...stage.heard('refreshed'), ...stage.heard('refresh-failed')]).toEqual([]);
   });
 
-  test('drops what a refresh brings that asked who is signed in', async () => {
+  test('drops the tokens of a refresh with reason missing', async () => {
     const stage = new Stage();
     const scheme = stage.bearer({
       refresh: async () => {
@@ -71,7 +71,7 @@ describe('signing out during a refresh', () => {
     expect(await scheme.getAccessToken()).toBeUndefined();
   });
 
-  test('tells the refresh that nobody wants it any more', async () => {
+  test('aborts the signal of the refresh', async () => {
     let signal: AbortSignal | undefined;
     const { stage, scheme } = Stage.with({
       tokens: (endpoint) => endpoint.issueDead(),
@@ -91,7 +91,7 @@ describe('signing out during a refresh', () => {
   });
 
   test.each(times(30, (at) => [at * 5]))(
-    'holds whatever it meets: at %i ms of a refresh over a slow store',
+    'keeps the session signed out, at %i ms of a refresh over a slow store',
     async (at) => {
       const stage = new Stage();
       const store = slowStore(stage, 10);
@@ -116,7 +116,7 @@ describe('signing out during a refresh', () => {
     },
   );
 
-  test.each(['signOut', 'signIn'] as const)('%s() wins over an update() that was begun before', async (what) => {
+  test.each(['signOut', 'signIn'] as const)('%s() wins over an update() that began before it', async (what) => {
     for (const storeMs of [0, 10]) {
       const stage = new Stage();
       const store = storeMs === 0 ? memoryPort() : slowStore(stage, storeMs);
@@ -133,9 +133,9 @@ describe('signing out during a refresh', () => {
   });
 
   test.each([
-    ['what it brought', 'refreshed', 200],
+    ['its tokens', 'refreshed', 200],
     ['the end of the session', 'session-expired', 400],
-  ] as const)('while %s is being stored: nobody hears of it afterwards', async (_, type, status) => {
+  ] as const)('while %s is being stored: that write emits no event, and the call rejects', async (_, type, status) => {
     const stage = new Stage();
     const scheme = stage.bearer({ store: slowStore(stage, 100), tokens: stage.tokens.issueDead() });
     stage.attach({ scheme });
@@ -150,7 +150,7 @@ describe('signing out during a refresh', () => {
     expect(stage.heard(type)).toEqual([]);
   });
 
-  test('is heard of at once, also where the store fails', async () => {
+  test('takes effect at once, even if the store fails', async () => {
     const stage = new Stage();
     let isDown = false;
     const inner = memoryPort();
@@ -176,7 +176,7 @@ describe('signing out during a refresh', () => {
 test.each([
   ['its tokens', 'signed-in', 200],
   ['the end of the session', 'expired', 400],
-] as const)('what a refresh comes to is seen once the store has it: %s', async (_, status, answered) => {
+] as const)('the snapshot shows a refresh result only after the store has it: %s', async (_, status, answered) => {
   const stage = new Stage();
   const scheme = stage.bearer({ store: slowStore(stage, 100), tokens: stage.tokens.issueDead() });
   stage.attach({ scheme });
@@ -190,7 +190,7 @@ test.each([
   expect(scheme.getSnapshot()).toMatchObject({ status, generation: 2 });
 });
 
-// F69 F70: no timer runs here, so every step is one turn of the microtasks, and between two awaits there is none.
+// F69 F70: no timer runs here. Every step is one turn of the microtasks, so each await is covered.
 describe('at every await of a refresh', () => {
   const stores: [string, () => TokenStore][] = [
     ['a store in memory', memoryPort],
@@ -278,7 +278,7 @@ describe('another principal signs in', () => {
     ['the refresh', 'dead', 30],
     ['the next attempt of a 503', 'alive', 30],
     ['a throttled path', 'alive', 30],
-  ] as const)('a call that waits for %s is never sent with the token of the other', async (what, state, at) => {
+  ] as const)('a call that waits for %s is never sent with the token of the new principal', async (what, state, at) => {
     const { stage, scheme } = Stage.with({
       tokens: (endpoint) => (state === 'dead' ? endpoint.issueDead('alice') : endpoint.issue('alice')),
     });
@@ -297,7 +297,7 @@ describe('another principal signs in', () => {
     expect(await stage.outcome(calls[0]!)).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED' });
   });
 
-  test('an answer on its way is delivered', async () => {
+  test('a response that was on its way is delivered', async () => {
     const { stage, scheme } = Stage.with({});
     stage.latencyMs = 100;
     const calls = [underway(stage.api.get('/item')), underway(stage.api.get('/status/404'))];
@@ -309,7 +309,7 @@ describe('another principal signs in', () => {
     expect(reasonOf(bad!)).toMatchObject({ name: 'AxiosError', code: 'ERR_BAD_REQUEST', response: { status: 404 } });
   });
 
-  test('a 401 on its way rejects the call, with that answer', async () => {
+  test('a 401 that was on its way rejects the call, with that response', async () => {
     const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     stage.latencyMs = 100;
     const call = underway(stage.api.get('/item'));
@@ -324,7 +324,7 @@ describe('another principal signs in', () => {
     expect(await scheme.getAccessToken()).toBe('bob-a1');
   });
 
-  test('a late 401 of the one before says nothing about the token of the other', async () => {
+  test('a late 401 for the previous principal does not refresh the new session', async () => {
     const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     stage.latencyMs = ({ token }) => (ownerOf(token) === 'alice' ? 1_000 : 10);
     const late = underway(stage.api.get('/late'));
@@ -337,11 +337,11 @@ describe('another principal signs in', () => {
     expect(stage.tokens.refreshes).toBe(0);
   });
 
-  test('the refresh of the one before never touches the session of the other', async () => {
+  test('a refresh of the previous principal never changes the new session', async () => {
     const { stage, scheme } = Stage.with({
       tokens: (endpoint) => endpoint.issueDead('alice'),
       bearer: {
-        // It does not listen to its signal.
+        // It ignores its signal.
         refresh: async ({ refreshToken }) => {
           await stage.clock.pass(500);
           const { status, data } = stage.tokens.answer(refreshToken);
@@ -361,7 +361,7 @@ describe('another principal signs in', () => {
     expect(stage.heard('refreshed')).toEqual([]);
   });
 
-  test('a refresh of the one before that never settles holds up nobody', async () => {
+  test('a refresh of the previous principal that never settles delays no call', async () => {
     let asked = 0;
     const { stage, scheme } = Stage.with({
       tokens: (endpoint) => endpoint.issueDead('alice'),
@@ -377,7 +377,7 @@ describe('another principal signs in', () => {
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2, waitedMs: 50 });
   });
 
-  test('a dead refresh token of the one before does not end the session of the other', async () => {
+  test('a refused refresh token of the previous principal does not end the new session', async () => {
     const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead('alice') });
     stage.script(TOKEN_PATH, { status: 400, data: { error: 'invalid_grant' }, afterMs: 500 });
     const call = underway(stage.api.get('/item'));
@@ -390,7 +390,7 @@ describe('another principal signs in', () => {
   });
 
   test.each(times(30, (at) => [at * 5]))(
-    'at %i ms of a refresh over a slow store: in the end it is the other',
+    'at %i ms of a refresh over a slow store: the store keeps the new principal',
     async (at) => {
       const stage = new Stage();
       const store = slowStore(stage, 10);
@@ -411,7 +411,7 @@ describe('another principal signs in', () => {
     },
   );
 
-  test('a call made before anybody was signed in is not sent as somebody', async () => {
+  test('a call made while no session existed is not sent as the new principal', async () => {
     const stage = new Stage();
     const scheme = stage.bearer({
       refresh: async () => {
@@ -427,7 +427,7 @@ describe('another principal signs in', () => {
     expect(await stage.outcome(stage.api.get('/after'))).toMatchObject({ status: 200, attempts: 1 });
   });
 
-  test('a call that does without credentials is none of their business', async () => {
+  test('a call with credentials omitted is retried although the session changed', async () => {
     const { stage, scheme } = Stage.with({});
     stage.clock.chance = 0.5;
     stage.script('/open/news', 503);
@@ -437,7 +437,7 @@ describe('another principal signs in', () => {
     expect(await stage.outcome(call)).toMatchObject({ status: 200, attempts: 2 });
   });
 
-  test('nor is it where they change before it has left', async () => {
+  test('a call with credentials omitted is sent although the session changed before its send', async () => {
     const stage = new Stage();
     stage.api.interceptors.request.use(async (config) => {
       await stage.clock.pass(100);
@@ -452,8 +452,8 @@ describe('another principal signs in', () => {
   });
 });
 
-describe('a store that several hold', () => {
-  test('a sign-out by one holder is one for all', async () => {
+describe('a store with several holders', () => {
+  test('a sign-out by one holder signs out all holders', async () => {
     const stage = new Stage();
     const store = memoryPort();
     const other = stage.instance();
@@ -471,7 +471,7 @@ describe('a store that several hold', () => {
     expect(stage.calls.at(-1)?.token).toBeUndefined();
   });
 
-  test('a call that waits is not sent with the token of somebody who signed in at another holder', async () => {
+  test('a waiting call is not sent with the token of a principal that signed in at another holder', async () => {
     const stage = new Stage();
     const store = memoryPort();
     const scheme = stage.bearer({ store, tokens: stage.tokens.issueDead('alice') });
@@ -489,7 +489,7 @@ describe('a store that several hold', () => {
     expect(stage.to('/after')[0]?.token).toBe('bob-a1');
   });
 
-  test('a call on its way is not sent again with the token of somebody who signed in at another holder', async () => {
+  test('a call in flight is not replayed with the token of a principal that signed in at another holder', async () => {
     const stage = new Stage();
     const store = memoryPort();
     stage.attach({ scheme: stage.bearer({ store, tokens: stage.tokens.issueDead('alice') }) });
@@ -502,7 +502,7 @@ describe('a store that several hold', () => {
     expect(stage.to('/item').map(({ token }) => ownerOf(token))).toEqual(['alice']);
   });
 
-  test('a call on its way is not sent again after a sign-out here and a sign-in at another holder', async () => {
+  test('a call in flight is not replayed after a sign-out here and a sign-in at another holder', async () => {
     const stage = new Stage();
     const store = memoryPort();
     const scheme = stage.bearer({ store, tokens: stage.tokens.issueDead('alice') });
@@ -516,10 +516,10 @@ describe('a store that several hold', () => {
   });
 
   test.each([
-    ['signIn() and the update() after it win over whoever signed in', 5, ['signIn', 'update'], 6, 'bob-a2'],
-    ['update() gives way to whoever signed in', 5, ['update'], 5, 'carol-a1'],
-    ['update() wins over what was refreshed', 0, ['update'], 0, 'bob-a1'],
-  ] as const)('%s at another holder before', async (_, written, acts, epoch, accessToken) => {
+    ['signIn() and the update() after it win over a sign-in', 5, ['signIn', 'update'], 6, 'bob-a2'],
+    ['update() gives way to a sign-in', 5, ['update'], 5, 'carol-a1'],
+    ['update() wins over a refresh', 0, ['update'], 0, 'bob-a1'],
+  ] as const)('%s of another holder before', async (_, written, acts, epoch, accessToken) => {
     const stage = new Stage();
     const store = slowStore(stage, 10);
     const scheme = stage.bearer({ store, tokens: stage.tokens.issue('alice') });
@@ -532,7 +532,7 @@ describe('a store that several hold', () => {
     expect(await scheme.getAccessToken()).toBe(accessToken);
   });
 
-  test('its generation only ever grows, and its epoch with every principal', async () => {
+  test('the generation grows with every write, and the epoch with every principal', async () => {
     const stage = new Stage();
     const store = memoryPort();
     const written: StoredSession[] = [];
@@ -570,7 +570,7 @@ describe('a store that several hold', () => {
 });
 
 describe('two sessions in one process', () => {
-  test('share nothing: no token, no refresh, no breaker, no sign-out, no gate', async () => {
+  test('share no token, refresh, circuit breaker, sign-out or throttle', async () => {
     const stage = new Stage();
     const [alice, bob] = ['alice', 'bob'].map((name) => {
       const api = stage.instance({ headers: { 'X-Call': name } });
@@ -603,7 +603,7 @@ describe('two sessions in one process', () => {
     expect(mixed).toEqual([]);
   });
 
-  test('a credential goes to no other origin', async () => {
+  test('no credential is sent to another origin', async () => {
     const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     stage.always('/item', undefined);
     await stage.settled([

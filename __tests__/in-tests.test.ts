@@ -1,4 +1,4 @@
-// What users write in their own tests: Jest's fake timers and axios-mock-adapter.
+// Tests as users write them, with Jest's fake timers and axios-mock-adapter.
 import axios, { type AxiosInstance } from 'axios';
 import MockAdapter from 'axios-mock-adapter';
 import { attachAuth, bearer, isAuthError } from '../lib/index.js';
@@ -25,7 +25,7 @@ describe.each<[string, Faked]>([
 ])('with %s faked', (_, doNotFake) => {
   beforeEach(() => jest.useFakeTimers({ doNotFake }));
 
-  test('a rate limit of a minute passes when the test says so', async () => {
+  test('a rate limit of a minute ends when the test advances its timers', async () => {
     const { api, mock } = createApp();
     mock.onGet('/me').replyOnce(429, '', { 'Retry-After': '60' });
     mock.onGet('/me').reply(200, { name: 'Ada' });
@@ -38,7 +38,7 @@ describe.each<[string, Faked]>([
     expect((await call).data).toEqual({ name: 'Ada' });
   });
 
-  test('so does the backoff of a server error', async () => {
+  test('the backoff after a server error ends when the test advances its timers', async () => {
     const { api, mock } = createApp();
     mock.onGet('/me').replyOnce(503);
     mock.onGet('/me').reply(200, { name: 'Ada' });
@@ -55,7 +55,7 @@ describe.each<[string, Faked]>([
   });
 });
 
-test('a mock made before attachAuth answers as well', async () => {
+test('a mock made before attachAuth works, too', async () => {
   const api = axios.create({ baseURL: 'https://api.example.com' });
   const mock = new MockAdapter(api);
   attachAuth(api, { scheme: bearer('token') });
@@ -63,7 +63,7 @@ test('a mock made before attachAuth answers as well', async () => {
   expect((await api.get('/me')).data).toBe('Bearer token');
 });
 
-test('a call that no mock answers fails as it does without the package', async () => {
+test('a call without a mock reply rejects as without the package', async () => {
   const { api } = createApp();
   const error: unknown = await api.get('/other').catch((thrown: unknown) => thrown);
   expect(isAuthError(error)).toBe(false);

@@ -29,7 +29,7 @@ const ok = (config: Config, status = 200): AxiosResponse => ({
   request: {},
 });
 
-/** An instance over an adapter of the test's own. */
+/** An instance over an adapter of the test. */
 function over(adapter: AxiosAdapter, scheme: AuthScheme = apiKey('canary'), options = {}) {
   const api = axios.create({ baseURL: 'https://api.example.com', adapter });
   const handle = attachAuth(api, { scheme, retry: { baseDelayMs: 0 }, ...options });
@@ -72,7 +72,7 @@ describe('an adapter', () => {
     ['writes a header', apiKey('canary')],
     ['writes to the URL', presigned],
     ['writes nothing', { name: 'Cookie', authorize: () => undefined }],
-  ])('that throws at once is retried as one that rejects, with a scheme that %s', async (_, scheme) => {
+  ])('that throws synchronously is retried, with a scheme that %s', async (_, scheme) => {
     let sends = 0;
     const { api } = over((config) => {
       if (++sends < 3) throw new AxiosError('broken', 'ECONNRESET', config);
@@ -85,7 +85,7 @@ describe('an adapter', () => {
     expect(error).toMatchObject({ config: { url: '/item' } });
   });
 
-  test('that rejects with a refused response, by an error without config, is recovered', async () => {
+  test('that rejects with a 401 by an error without config is replayed', async () => {
     let sends = 0;
     const refused = (config: Config) => Object.assign(new Error('refused'), { response: ok(config, 401) });
     const scheme = {
@@ -107,7 +107,7 @@ describe('an adapter', () => {
   test.each<[string, Partial<AxiosError>]>([
     ['a transform', {}],
     ['an adapter', {}],
-  ])('two calls whose errors are one object of %s do not get each other\u2019s answers', async (from) => {
+  ])('that gives two calls one error object of %s does not mix up their responses', async (from) => {
     const shared = new AxiosError('broken', 'ECONNRESET');
     const sends: Record<string, number> = {};
     const { api } = over((config) => {
@@ -140,7 +140,7 @@ describe('an adapter', () => {
     ['a response without status and headers', { data: 'x' }],
     ['a response with headers that are null', { status: 200, headers: null, data: 'x' }],
     ['a frozen response', Object.freeze({ status: 200, headers: {}, data: 'x' })],
-  ])('that answers with %s settles its call as plain axios does', async (_, value) => {
+  ])('that resolves with %s settles its call as plain axios does', async (_, value) => {
     const adapter = (() => Promise.resolve(value)) as AxiosAdapter;
     const settle = async (api: ReturnType<typeof axios.create>) => {
       const [settled] = await Promise.allSettled([api.get('/item')]);
@@ -152,7 +152,7 @@ describe('an adapter', () => {
     expect(await settle(over(adapter).api)).toEqual(plain);
   });
 
-  test.each([429, 401, 503])('that answers with a %s without headers is recovered', async (status) => {
+  test.each([429, 401, 503])('that resolves with a %s without headers is retried or replayed', async (status) => {
     const stage = new Stage();
     let sends = 0;
     const api = stage.instance({
@@ -168,17 +168,20 @@ describe('the throttle', () => {
   // F154
   test.each<[string, AuthScheme]>([
     ['at once', { name: 'Toy', authorize: () => undefined }],
-    ['later', hmac({ keyId: 'k', secret: 's' })],
-  ])('lets one call probe a server that said 503 for an hour, with a scheme that is ready %s', async (_, scheme) => {
-    const stage = new Stage();
-    stage.attach({ scheme });
-    stage.script('/open', { status: 503, headers: { 'Retry-After': '3600' } });
-    await stage.outcome(stage.api.get('/open'));
-    await stage.clock.advance(61_000);
-    expect(await stage.outcome(stage.api.get('/open'))).toMatchObject({ status: 200, attempts: 1 });
-  });
+    ['asynchronously', hmac({ keyId: 'k', secret: 's' })],
+  ])(
+    'sends one call as a probe after a 503 with a Retry-After of an hour, with a scheme that is ready %s',
+    async (_, scheme) => {
+      const stage = new Stage();
+      stage.attach({ scheme });
+      stage.script('/open', { status: 503, headers: { 'Retry-After': '3600' } });
+      await stage.outcome(stage.api.get('/open'));
+      await stage.clock.advance(61_000);
+      expect(await stage.outcome(stage.api.get('/open'))).toMatchObject({ status: 200, attempts: 1 });
+    },
+  );
 
-  test('is not held up by refusals that an earlier handler swallows', async () => {
+  test('is not blocked by refusals that an earlier handler swallows', async () => {
     const stage = new Stage();
     stage.api.interceptors.response.use(undefined, (error: AxiosError) => {
       if (error.response?.data === 'quiet') return 'swallowed';
@@ -197,7 +200,7 @@ describe('the throttle', () => {
 
 describe('a scheme', () => {
   // I5 F76
-  test('that signs each redirect by other headers shows none of them to another origin, over fetch', async () => {
+  test('that signs each redirect with other headers sends none of them to another origin, over fetch', async () => {
     const foreign = await start(inTurn(200));
     const own = await start((seen, response) => {
       const hop = Number(seen.url.slice(1));
@@ -226,7 +229,7 @@ describe('a scheme', () => {
     expect(shown(answer)).not.toContain('canary');
   });
 
-  test('that fails to sign a redirect rejects the call with its error, once', async () => {
+  test('that fails to sign a redirect rejects the call with its error, without a retry', async () => {
     const own = await start((_, response) => {
       response.writeHead(307, { Location: '/next' }).end();
     });
@@ -274,7 +277,7 @@ describe('a scheme', () => {
     },
   );
 
-  test('sees what request interceptors of both kinds and orders have written, also if they are asynchronous', async () => {
+  test('sees the changes of asynchronous request interceptors added before and after', async () => {
     const { api, sent } = (() => {
       const bare = recording({ name: 'unused', authorize: () => undefined });
       bare.handle.detach();
@@ -299,7 +302,7 @@ describe('a scheme', () => {
   });
 
   // F123
-  test('of a function is that of the user at the time of our interceptor, whatever the others wait for', async () => {
+  test('as a function is called in the interceptor of attachAuth, after interceptors that wait', async () => {
     let user = 'alice';
     const { api, sent } = recording((() => apiKey(user)) as never);
     api.interceptors.request.use(async (config) => {
@@ -316,7 +319,7 @@ describe('a scheme', () => {
   test.each<[string, boolean | undefined]>([
     ['once for all calls', true],
     ['for each call', undefined],
-  ])('that logs in by the attached instance itself does not wait for itself, running %s', async (_, singleFlight) => {
+  ])('that logs in by the attached instance does not wait for itself, running %s', async (_, singleFlight) => {
     const stage = new Stage();
     let isIn = false;
     const scheme: AuthScheme = {
@@ -340,7 +343,7 @@ describe('a scheme', () => {
     expect(stage.clock.monotonic()).toBeLessThan(1_000);
   });
 
-  test('that fetches its token by the attached instance, in authorize(), does not call itself for ever', async () => {
+  test('that fetches its token by the attached instance in authorize() does not recurse', async () => {
     const stage = new Stage();
     const scheme: AuthScheme = {
       name: 'Csrf',
@@ -358,7 +361,7 @@ describe('a scheme', () => {
     ]);
   });
 
-  test.each(['head', 'options'] as const)('answers the refusal of a %s request', async (method) => {
+  test.each(['head', 'options'] as const)('replays a refused %s request', async (method) => {
     const server = await start(onlyFor('fresh'));
     for (const adapter of ['http', 'fetch'] as const) {
       const api = axios.create({ baseURL: server.origin, adapter });
@@ -368,7 +371,7 @@ describe('a scheme', () => {
     }
   });
 
-  test('gets a signal that aborts with its caller, while it authorizes and while it answers a challenge', async () => {
+  test('gets a signal that aborts with its caller, in authorize() and in onChallenge()', async () => {
     for (const member of ['authorize', 'onChallenge'] as const) {
       const stage = new Stage();
       const seen: AbortSignal[] = [];
@@ -402,7 +405,7 @@ describe('the config of the app', () => {
     return Object.freeze(value);
   };
 
-  test('may be frozen, and be shared by calls that are refused, throttled and retried at the same time', async () => {
+  test('may be frozen, and shared by concurrent calls that are refused, throttled and retried', async () => {
     const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     stage.script('/item', undefined as never, tooMany(1), 503);
     const config = deepFrozen({
@@ -420,7 +423,7 @@ describe('the config of the app', () => {
     ).toEqual(new Set([JSON.stringify(['{"a":{"b":1}}', '?q%5B%5D=1&q%5B%5D=2', 'yes'])]));
   });
 
-  test('may have plain headers and a URL object, also when it reaches the adapter without axios', async () => {
+  test('may have plain headers and a URL object, also if the adapter is called without axios', async () => {
     const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     const url = new URL('https://api.example.com/item') as never;
     expect(await stage.outcome(stage.api.get(url, { headers: { 'x-own': 'yes' } }))).toMatchObject({ status: 200 });
@@ -440,7 +443,7 @@ describe('the config of the app', () => {
     expect(stage.sent.at(-1)?.headers).toMatchObject({ 'X-API-Key': 'canary' });
   });
 
-  test('may have an adapter that an interceptor has wrapped around ours: its call is recovered all the same', async () => {
+  test('may have an adapter that an interceptor has wrapped: its call is refreshed and retried', async () => {
     const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     const api = stage.instance();
     let wrapped = 0;
@@ -459,7 +462,7 @@ describe('the config of the app', () => {
     expect(wrapped).toBe(3);
   });
 
-  test('keeps what an interceptor that runs after ours did to the values of a form that is sent again', async () => {
+  test('keeps the change that an interceptor made to a form, in the replay, too', async () => {
     const server = await start(onlyFor('fresh'));
     const api = axios.create({ baseURL: server.origin, adapter: 'http' });
     api.interceptors.request.use((config) => {

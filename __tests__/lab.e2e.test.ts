@@ -37,7 +37,7 @@ afterEach(async () => {
   for (const server of servers.splice(0)) await server.close();
 });
 
-/** A server, and when it was asked. */
+/** A server, and the instants of its requests. */
 async function api(handler: Handler): Promise<Recorder & { readonly askedAt: number[] }> {
   const askedAt: number[] = [];
   const server = await serve((seen, response, request) => {
@@ -54,7 +54,7 @@ function client(baseURL: string, options: AttachAuthOptions, defaults: CreateAxi
   return instance;
 }
 
-/** What a call came to, an answer or an error with or without one. */
+/** The result of a call: a response, or an error with or without one. */
 async function settled(
   call: Promise<AxiosResponse>,
 ): Promise<{ error?: AxiosError; response: AxiosResponse | undefined }> {
@@ -80,7 +80,7 @@ function basicAuthFor({ username, password }: { username: string; password: stri
   };
 }
 
-/** The statuses in turn, and 200 from then on; `reset` and `silence` instead of an answer. */
+/** The statuses in turn, and 200 from then on. `reset` and `silence` send no response. */
 function inTurn(...steps: (number | 'reset' | 'silence' | [number, Record<string, string>])[]): Handler {
   let sends = 0;
   return (_, response, { socket }) => {
@@ -99,7 +99,7 @@ function waitsOf({ askedAt }: { readonly askedAt: number[] }): number[] {
 describe('reading a 401’s challenge', () => {
   const two = 'Bearer realm="api, v2", error="invalid_token", Basic realm="Fake Realm", charset="UTF-8"';
 
-  /** Goes bare, and answers with what it has for the first challenge that it knows. */
+  /** Sends the first attempt without credentials, then answers the first challenge that it has credentials for. */
   function asAsked(wallet: Record<string, string>): AuthScheme {
     const answers = new WeakMap<object, string>();
     return {
@@ -126,7 +126,7 @@ describe('reading a 401’s challenge', () => {
     ]);
   });
 
-  test('a scheme that answers what it is asked for is sent again, once', async () => {
+  test('a scheme that answers the challenge has its call replayed once', async () => {
     const server = await api(({ headers }, response) => {
       if (headers.authorization === 'Basic eDp5') reply(response, 200);
       else reply(response, 401, {}, { 'WWW-Authenticate': two });
@@ -136,14 +136,14 @@ describe('reading a 401’s challenge', () => {
     expect(server.seen.map(({ headers }) => headers.authorization)).toEqual([undefined, 'Basic eDp5']);
   });
 
-  test('where it has no answer the 401 stands', async () => {
+  test('a scheme without an answer has its call settle with the 401', async () => {
     const server = await api((_, response) => reply(response, 401, {}, { 'WWW-Authenticate': 'Negotiate' }));
     const { error } = await settled(client(server.origin, { scheme: asAsked({ basic: 'Basic eDp5' }) }).get('/'));
     expect(error?.response?.status).toBe(401);
     expect(server.seen).toHaveLength(1);
   });
 
-  test('a 401 that says insufficient_scope refuses no token, and refreshes nothing', async () => {
+  test('a 401 with insufficient_scope starts no refresh', async () => {
     const challenge = 'Bearer error="insufficient_scope", scope="admin"';
     const server = await api((_, response) => reply(response, 401, {}, { 'WWW-Authenticate': challenge }));
     const refresh = jest.fn();
@@ -156,14 +156,14 @@ describe('reading a 401’s challenge', () => {
 });
 
 describe('basic', () => {
-  test.each([ADA, UTF_8])('right credentials are let in at the first send: $username', async (credentials) => {
+  test.each([ADA, UTF_8])('right credentials are accepted at the first send: $username', async (credentials) => {
     const server = await api(basicAuthFor(credentials));
     const { data } = await client(server.origin, { scheme: basic(credentials) }).get('/');
     expect(data.user).toBe(credentials.username);
     expect(server.seen).toHaveLength(1);
   });
 
-  test('wrong ones get the plain 401 after one send, and are not left on the error', async () => {
+  test('wrong credentials settle with the 401 after one send, and are not on the error', async () => {
     const server = await api(basicAuthFor(ADA));
     const scheme = basic({ username: 'ada', password: 'difference' });
     const { error } = await settled(client(server.origin, { scheme }).get('/'));
@@ -177,7 +177,7 @@ describe('fallback to default credentials', () => {
   const guest = { username: 'guest', password: 'guest' };
   const three = [ADA, { username: 'admin', password: 'admin' }, guest];
 
-  test('credentials are tried in their order, and the one that was accepted is used from then on', async () => {
+  test('credentials are tried in order, and the accepted pair is used from then on', async () => {
     const server = await api(basicAuthFor(guest));
     const instance = client(server.origin, { scheme: basic(three) });
     const first = await instance.get('/');
@@ -186,7 +186,7 @@ describe('fallback to default credentials', () => {
     expect(exchangeOf(first)).toMatchObject({ attempts: 3, refreshed: true });
   });
 
-  test('where none fits, each is tried once and the last 401 is the answer', async () => {
+  test('if none is accepted, each is tried once and the last 401 settles the call', async () => {
     const server = await api(basicAuthFor({ username: 'nobody', password: 'knows' }));
     const { error } = await settled(client(server.origin, { scheme: basic(three) }).get('/'));
     expect(error?.response?.status).toBe(401);
@@ -223,7 +223,7 @@ describe('a token kept in a file', () => {
     });
   }
 
-  test('is found by the next process with its expiry; rejected there, it is refreshed and the call replayed', async () => {
+  test('is loaded by the next process with its expiry, and refreshed after a 401 there', async () => {
     let accepted = '';
     const asked: unknown[] = [];
     const server = await api(({ url, headers, body }, response) => {
@@ -258,7 +258,7 @@ describe('a token kept in a file', () => {
 });
 
 describe('three retries with backoff and jitter', () => {
-  test('are followed by the server’s own answer', async () => {
+  test('end with the response of the server', async () => {
     const server = await api((_, response) => reply(response, 503, { sorry: true }));
     const { error } = await settled(client(server.origin, { scheme: apiKey('k') }).get('/'));
     expect(server.seen).toHaveLength(4);
@@ -266,14 +266,14 @@ describe('three retries with backoff and jitter', () => {
     expect(exchangeOf(error)).toMatchObject({ attempts: 4, reason: 'attempts-exhausted' });
   });
 
-  test('end as soon as the server is well again', async () => {
+  test('end as soon as the server recovers', async () => {
     const server = await api(inTurn(500, 502, 504));
     const { status } = await client(server.origin, { scheme: apiKey('k') }).get('/');
     expect(status).toBe(200);
     expect(server.seen).toHaveLength(4);
   });
 
-  test('wait at random, so that calls that failed together do not return together', async () => {
+  test('wait for random times, so that calls that failed together are not retried together', async () => {
     const server = await api((_, response) => reply(response, 503));
     const instance = client(server.origin, { scheme: apiKey('k'), retry: { baseDelayMs: 50 } });
     const calls = await Promise.all([1, 2, 3].map(() => settled(instance.get('/'))));
@@ -281,7 +281,7 @@ describe('three retries with backoff and jitter', () => {
     expect(new Set(waited).size).toBeGreaterThan(1);
   });
 
-  test('are not made for a call that may have been carried out', async () => {
+  test('are not made for a call that the server may have processed', async () => {
     const server = await api(inTurn(503));
     const { error } = await settled(client(server.origin, { scheme: apiKey('k') }).post('/', {}));
     expect(error?.response?.status).toBe(503);
@@ -289,7 +289,7 @@ describe('three retries with backoff and jitter', () => {
   });
 });
 
-/** Keeps connections although axios-cookiejar-support makes an agent for every call: it goes on with the first. */
+/** Keeps connections: axios-cookiejar-support makes an agent for every call, and this one reuses the first. */
 function keepConnections(instance: AxiosInstance): void {
   let agent: object | undefined;
   instance.interceptors.request.use((config) => {
@@ -324,7 +324,7 @@ describe('an authenticated session', () => {
         ? handler(seen, ...rest)
         : reply(rest[0], 401, {}, { 'WWW-Authenticate': 'Basic realm="x"' });
 
-  test('with wrong credentials never opens', async () => {
+  test('does not begin with wrong credentials', async () => {
     const server = await api(behindBasic(countVisits));
     await expect(openSession(server.origin, '/', { ...ADA, username: 'eve' })).rejects.toMatchObject({
       response: { status: 401 },
@@ -332,7 +332,7 @@ describe('an authenticated session', () => {
     expect(server.seen).toHaveLength(1);
   });
 
-  test('keeps cookies, default headers and its connection, whatever is sent', async () => {
+  test('keeps cookies, default headers and its connection for every call', async () => {
     const server = await api(behindBasic(countVisits));
     const connections = new Set<Socket>();
     server.server.on('connection', (socket: Socket) => connections.add(socket));
@@ -348,7 +348,7 @@ describe('an authenticated session', () => {
     expect(connections.size).toBe(1);
   });
 
-  test('sends a retried call with the cookie that the failure has set', async () => {
+  test('retries a call with the cookie of the failed response', async () => {
     let sends = 0;
     const server = await api((_, response) =>
       ++sends === 2 ? reply(response, 503, {}, { 'Set-Cookie': 'route=b; Path=/' }) : reply(response, 200),
@@ -359,12 +359,12 @@ describe('an authenticated session', () => {
   });
 });
 
-describe('a scheme of one’s own: X-API-Key, X-Timestamp, X-Signature', () => {
+describe('a custom scheme: X-API-Key, X-Timestamp, X-Signature', () => {
   const SECRET = 'never sent';
   const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex');
   const sign = (text: string, secret = SECRET): string => createHmac('sha256', secret).update(text).digest('hex');
 
-  /** Verifies what it has received, by a clock of its own. */
+  /** Verifies the request by its own clock. */
   const verifying =
     (clock: () => number = Date.now): Handler =>
     ({ method, url, headers, body }, response) => {
@@ -398,14 +398,14 @@ describe('a scheme of one’s own: X-API-Key, X-Timestamp, X-Signature', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
   });
 
-  test('another secret is refused after one send', async () => {
+  test('a wrong secret is refused after one send', async () => {
     const server = await api(verifying());
     const { error } = await settled(client(server.origin, { scheme: own('guessed') }).get('/'));
     expect(error?.response?.status).toBe(401);
     expect(server.seen).toHaveLength(1);
   });
 
-  test('a retried call is signed afresh', async () => {
+  test('a retried call is signed again', async () => {
     const verify = verifying();
     let sends = 0;
     const server = await api((seen, response, request) =>
@@ -420,7 +420,7 @@ describe('a scheme of one’s own: X-API-Key, X-Timestamp, X-Signature', () => {
     expect(server.seen.map(({ headers }) => headers['x-nonce'])).toEqual(['1', '2']);
   });
 
-  test('hmac() learns from a refusal that the server’s clock is an hour ahead', async () => {
+  test('hmac() corrects its clock from a refusal of a server that is an hour ahead', async () => {
     const server = await api(verifying(() => Date.now() + 3_600_000));
     const instance = client(server.origin, { scheme: hmac({ keyId: 'lab', secret: SECRET }) });
     const first = await instance.get('/');
@@ -433,7 +433,7 @@ describe('429', () => {
   const throttled = (retryAfter: string): [number, Record<string, string>] => [429, { 'Retry-After': retryAfter }];
 
   test.each(['1', new Date(Date.now() + 86_400_000).toUTCString()])(
-    'with Retry-After it is never back early: %s',
+    'is not retried before Retry-After: %s',
     async (form) => {
       const isDate = form.includes('GMT');
       const server = await api((_, response) => {
@@ -446,7 +446,7 @@ describe('429', () => {
     },
   );
 
-  test('calls made meanwhile wait here instead of being refused there', async () => {
+  test('queues calls made meanwhile, which the server does not refuse', async () => {
     const server = await api(inTurn(throttled('1')));
     const instance = client(server.origin, { scheme: apiKey('k') });
     const first = instance.get('/');
@@ -457,7 +457,7 @@ describe('429', () => {
     expect(Math.min(...server.askedAt.slice(1)) - (server.askedAt[0] ?? 0)).toBeGreaterThanOrEqual(1_000);
   });
 
-  test('that asks for too long settles the call at once, and tells when to come back', async () => {
+  test('with a Retry-After above the limit settles the call at once, with retryAt', async () => {
     const server = await api(inTurn(throttled('3600')));
     const { error } = await settled(client(server.origin, { scheme: apiKey('k') }).get('/'));
     expect(error?.response?.status).toBe(429);
@@ -466,7 +466,7 @@ describe('429', () => {
     expect(Math.abs(retryAt - Date.now() - 3_600_000)).toBeLessThan(5_000);
   });
 
-  test('without Retry-After it is answered with a wait of at least half a step that doubles', async () => {
+  test('without Retry-After is retried after at least half a backoff step, which doubles', async () => {
     const server = await api(inTurn(429, 429, 429));
     await client(server.origin, { scheme: apiKey('k') }).post('/', { safe: 'the server has said that it did not act' });
     const waits = waitsOf(server);
@@ -476,7 +476,7 @@ describe('429', () => {
     });
   });
 
-  test('five times in a row is survived', async () => {
+  test('five times in a row succeeds with the sixth send', async () => {
     const server = await api(inTurn(429, 429, 429, 429, 429));
     const answer = await client(server.origin, { scheme: apiKey('k') }).get('/');
     expect(answer.status).toBe(200);
@@ -484,7 +484,7 @@ describe('429', () => {
     expect(exchangeOf(answer)?.attempts).toBe(6);
   });
 
-  test('six times is the answer', async () => {
+  test('six times in a row settles the call', async () => {
     const server = await api((_, response) => reply(response, 429, { slow: 'down' }));
     const { error } = await settled(client(server.origin, { scheme: apiKey('k') }).get('/'));
     expect(server.seen).toHaveLength(6);
@@ -493,10 +493,10 @@ describe('429', () => {
   });
 });
 
-describe('one client that does all of it', () => {
+describe('one client with everything', () => {
   const TIMEOUT_MS = 300;
 
-  /** Takes one token, and then does as `handler` says. */
+  /** Accepts one token, and passes its requests to `handler`. */
   function guarded(handler: Handler): Handler {
     return (seen, response, request) => {
       if (seen.url === '/token') return reply(response, 200, { access_token: 'good', expires_in: 600 });
@@ -513,7 +513,7 @@ describe('one client that does all of it', () => {
   }
   const sends = ({ seen }: Recorder): number => seen.filter(({ url }) => url !== '/token').length;
 
-  test('meets a dead token, an error, a broken connection, a timeout and throttling in one call, and arrives', async () => {
+  test('succeeds after a dead token, a 503, a broken connection, a timeout and a 429 in one call', async () => {
     const server = await api(guarded(inTurn(503, 'reset', 'silence', [429, { 'Retry-After': '0' }])));
     const answer = await allOfIt(server.origin).get('/');
     expect(answer.status).toBe(200);
@@ -521,7 +521,7 @@ describe('one client that does all of it', () => {
     expect(sends(server)).toBe(6);
   });
 
-  test('gives up on timeouts after four sends, with the timeout', async () => {
+  test('rejects with a timeout after four sends', async () => {
     const server = await api(() => undefined);
     const { error } = await settled(client(server.origin, { scheme: apiKey('k') }, { timeout: 30 }).get('/'));
     expect(error?.code).toBe('ECONNABORTED');
@@ -529,18 +529,15 @@ describe('one client that does all of it', () => {
     expect(exchangeOf(error)?.reason).toBe('attempts-exhausted');
   });
 
-  test.each(['reset', 'silence', 503] as const)(
-    'never does twice what may have been done: POST and %s',
-    async (trouble) => {
-      const server = await api(guarded(inTurn(trouble)));
-      const { error } = await settled(allOfIt(server.origin).post('/', { item: 1 }));
-      expect(error).toBeDefined();
-      expect(exchangeOf(error)?.reason).toBe('not-idempotent');
-      expect(server.seen.filter(({ headers }) => headers.authorization === 'Bearer good')).toHaveLength(1);
-    },
-  );
+  test.each(['reset', 'silence', 503] as const)('does not repeat a POST after %s', async (trouble) => {
+    const server = await api(guarded(inTurn(trouble)));
+    const { error } = await settled(allOfIt(server.origin).post('/', { item: 1 }));
+    expect(error).toBeDefined();
+    expect(exchangeOf(error)?.reason).toBe('not-idempotent');
+    expect(server.seen.filter(({ headers }) => headers.authorization === 'Bearer good')).toHaveLength(1);
+  });
 
-  test('an Idempotency-Key makes it safe, and the body is the same each time', async () => {
+  test('repeats a POST with an Idempotency-Key, with the same body', async () => {
     const server = await api(guarded(inTurn('reset', 503)));
     const order = { item: 'Lochkarten', note: 'ü€' };
     const headers = { 'Idempotency-Key': 'order-1' };
@@ -549,7 +546,7 @@ describe('one client that does all of it', () => {
     expect(bodies).toEqual(Array(4).fill(JSON.stringify(order)));
   });
 
-  test('a deadline ends it all with the last answer', async () => {
+  test('settles at the deadline with the last response', async () => {
     const server = await api(guarded(inTurn([429, { 'Retry-After': '2' }])));
     const { error } = await settled(allOfIt(server.origin).get('/', { attachAuth: { deadlineMs: 1_000 } }));
     expect(error?.response?.status).toBe(429);
@@ -572,7 +569,7 @@ const hint = isWanted ? '' : ' (skipped: no httpbin here; apt-get install python
   const pathFor = ({ username, password }: typeof ADA): string =>
     `/basic-auth/${encodeURIComponent(username)}/${encodeURIComponent(password)}`;
 
-  test('its two challenges are read', async () => {
+  test('parses its two challenges', async () => {
     const bare = axios.create({ baseURL: httpbin.origin, validateStatus: null });
     const read = async (path: string): Promise<unknown> =>
       parseChallenges((await bare.get(path)).headers['www-authenticate'] as string);
@@ -580,25 +577,25 @@ const hint = isWanted ? '' : ' (skipped: no httpbin here; apt-get install python
     expect(await read('/bearer')).toEqual([{ scheme: 'bearer', params: {} }]);
   });
 
-  test.each([ADA, UTF_8])('it lets right credentials in: $username', async (credentials) => {
+  test.each([ADA, UTF_8])('is let in with right credentials: $username', async (credentials) => {
     const { data } = await client(httpbin.origin, { scheme: basic(credentials) }).get(pathFor(credentials));
     expect(data).toEqual({ authenticated: true, user: credentials.username });
   });
 
-  test('it refuses wrong ones, once', async () => {
+  test('is refused once with wrong credentials', async () => {
     const { error } = await settled(client(httpbin.origin, { scheme: basic(UTF_8) }).get(pathFor(ADA)));
     expect(error?.response?.status).toBe(401);
     expect(exchangeOf(error)?.attempts).toBe(1);
   });
 
-  test('it is given one of several credentials after the other', async () => {
+  test('tries several credentials in order', async () => {
     const instance = client(httpbin.origin, { scheme: basic([UTF_8, ADA]) });
     const first = await instance.get(pathFor(ADA));
     const second = await instance.get(pathFor(ADA));
     expect([first, second].map((answer) => exchangeOf(answer)?.attempts)).toEqual([2, 1]);
   });
 
-  test('it sees a bearer token', async () => {
+  test('sends a bearer token', async () => {
     const { data } = await client(httpbin.origin, { scheme: bearer('token-1') }).get('/bearer');
     expect(data).toEqual({ authenticated: true, token: 'token-1' });
   });
@@ -606,20 +603,20 @@ const hint = isWanted ? '' : ' (skipped: no httpbin here; apt-get install python
   test.each([
     [503, 4],
     [429, 6],
-  ])('its %i is met %i times, and then handed on', async (status, attempts) => {
+  ])('settles with %i after %i sends', async (status, attempts) => {
     const { error } = await settled(client(httpbin.origin, { scheme: apiKey('k') }).get(`/status/${status}`));
     expect(error?.response?.status).toBe(status);
     expect(exchangeOf(error)).toMatchObject({ attempts, reason: 'attempts-exhausted' });
   });
 
-  test('its slow answers are timeouts', async () => {
+  test('turns slow responses into timeouts', async () => {
     const instance = client(httpbin.origin, { scheme: apiKey('k'), retry: { ...RETRY, maxAttempts: 2 } });
     const { error } = await settled(instance.get('/delay/1', { timeout: 50 }));
     expect(error?.code).toBe('ECONNABORTED');
     expect(exchangeOf(error)?.attempts).toBe(2);
   });
 
-  test('it holds a session with cookies, redirects and default headers', async () => {
+  test('keeps cookies, default headers and redirects', async () => {
     const { instance } = await openSession(httpbin.origin, pathFor(ADA), ADA);
     const set = await instance.get('/cookies/set', { params: { theme: 'dark' } });
     const { data } = await instance.get('/headers');
@@ -628,7 +625,7 @@ const hint = isWanted ? '' : ' (skipped: no httpbin here; apt-get install python
     await expect(openSession(httpbin.origin, pathFor(ADA), UTF_8)).rejects.toMatchObject({ response: { status: 401 } });
   });
 
-  test('what it echoes carries a signature of just that', async () => {
+  test('sends a signature of the request that it echoes', async () => {
     const secret = 'never sent';
     const scheme = hmac({ keyId: 'lab', secret });
     const { data } = await client(httpbin.origin, { scheme }).post(

@@ -8,7 +8,7 @@ import type { TokenEndpoint } from './support/token-endpoint.js';
 const dead = (endpoint: TokenEndpoint): TokenResponse => endpoint.issueDead();
 
 // F130 I11
-describe("a caller's limit ends that caller's wait, not a refresh that was sent", () => {
+describe('a limit of a caller ends its wait, and not a refresh that was sent', () => {
   test.each([
     ['an instance timeout', { defaults: { timeout: 300 } }, 'none'],
     ['refreshTimeoutMs', { bearer: { refreshTimeoutMs: 300 } }, 'ERR_AUTH_REFRESH_FAILED'],
@@ -24,22 +24,19 @@ describe("a caller's limit ends that caller's wait, not a refresh that was sent"
     expect(scheme.getSnapshot().status).toBe('signed-in');
   });
 
-  test.each(['abort', 'detach'] as const)(
-    '%s while the refresh is on the wire: its tokens are stored',
-    async (what) => {
-      const { stage, scheme, handle } = Stage.with({ tokens: dead });
-      stage.refreshMs = 5_000;
-      const controller = new AbortController();
-      const call = underway(stage.api.get('/item', { signal: controller.signal }));
-      await stage.clock.advance(100);
-      if (what === 'abort') controller.abort();
-      else handle.detach();
-      expect((await stage.outcome(call)).code).toBe(what === 'abort' ? 'ERR_CANCELED' : 'ERR_AUTH_DETACHED');
-      await stage.clock.advance(5_000);
-      expect(await scheme.getAccessToken()).toBe('alice-a2');
-      expect(stage.tokens.reuses).toBe(0);
-    },
-  );
+  test.each(['abort', 'detach'] as const)('%s while the refresh is in flight: its tokens are stored', async (what) => {
+    const { stage, scheme, handle } = Stage.with({ tokens: dead });
+    stage.refreshMs = 5_000;
+    const controller = new AbortController();
+    const call = underway(stage.api.get('/item', { signal: controller.signal }));
+    await stage.clock.advance(100);
+    if (what === 'abort') controller.abort();
+    else handle.detach();
+    expect((await stage.outcome(call)).code).toBe(what === 'abort' ? 'ERR_CANCELED' : 'ERR_AUTH_DETACHED');
+    await stage.clock.advance(5_000);
+    expect(await scheme.getAccessToken()).toBe('alice-a2');
+    expect(stage.tokens.reuses).toBe(0);
+  });
 
   test('the signal of the context aborts after 60 s, and not before', async () => {
     const aborts: number[] = [];
@@ -55,7 +52,7 @@ describe("a caller's limit ends that caller's wait, not a refresh that was sent"
     expect(stage.clock.pending).toBe(0);
   });
 
-  test('a call that requests a refresh meanwhile waits for the one on the wire, within its own limit', async () => {
+  test('a later call joins the refresh in flight, within its own limit', async () => {
     const { stage } = Stage.with({ tokens: dead, bearer: { refreshTimeoutMs: 1_000 } });
     stage.refreshMs = 2_500;
     const began = times(3, async (index) => {
@@ -72,11 +69,11 @@ describe("a caller's limit ends that caller's wait, not a refresh that was sent"
     expect(stage.tokens.refreshes).toBe(1);
   });
 
-  test('the message says that the refresh goes on', async () => {
+  test('the error message says that the refresh continues', async () => {
     const { stage } = Stage.with({ tokens: dead, bearer: { refreshTimeoutMs: 1_000 } });
     stage.refreshMs = 5_000;
     const { message } = reasonOf(await stage.clock.until(stage.api.get('/item')));
-    expect(message).toMatch(/no answer within 1000 ms \(refreshTimeoutMs\)\. The refresh goes on/);
+    expect(message).toMatch(/no answer within 1000 ms \(`refreshTimeoutMs`\)\. The refresh continues/);
   });
 });
 
@@ -103,7 +100,7 @@ describe('holders of one store', () => {
     },
   );
 
-  test('a holder that waits for the lock and whose calls have all left leaves the queue', async () => {
+  test('a holder whose calls have all rejected stops waiting for the lock', async () => {
     const stage = new Stage();
     const store = memoryPort();
     const tokens = stage.tokens.issueDead();
@@ -121,7 +118,7 @@ describe('holders of one store', () => {
   });
 });
 
-describe('a holder that nobody tells what another has stored', () => {
+describe('a holder of a store without subscribe()', () => {
   function twoHolders() {
     const stage = new Stage();
     const { load, compareAndSet, exclusive } = memoryPort();
@@ -133,7 +130,7 @@ describe('a holder that nobody tells what another has stored', () => {
     return { stage, first: first!, second: second! };
   }
 
-  test('finds it with the first call after that, though it has just waited for the lock in vain', async () => {
+  test('uses the tokens of another holder in its next call, after it waited for the lock in vain', async () => {
     const { stage, first, second } = twoHolders();
     stage.refreshMs = 1_500;
     await stage.outcomes([first.get('/item'), second.get('/item')]);
@@ -141,7 +138,7 @@ describe('a holder that nobody tells what another has stored', () => {
     expect(stage.tokens.refreshes).toBe(1);
   });
 
-  test('finds it with the first call after that, though its own refresh has just failed', async () => {
+  test('uses the tokens of another holder in its next call, after its own refresh failed', async () => {
     const { stage, first, second } = twoHolders();
     stage.script(TOKEN_PATH, { status: 400, data: { error: 'invalid_client' } });
     expect(await stage.outcome(second.get('/item'))).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
@@ -152,8 +149,8 @@ describe('a holder that nobody tells what another has stored', () => {
 });
 
 // F130
-describe('update() while a refresh is on the wire', () => {
-  test('keeps the refresh token that the response brings, since the one before is spent', async () => {
+describe('update() while a refresh is in flight', () => {
+  test('stores the refresh token of the response, since the previous one is spent', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     stage.refreshMs = 5_000;
     const call = underway(stage.api.get('/item'));
@@ -168,7 +165,7 @@ describe('update() while a refresh is on the wire', () => {
     expect(stage.tokens.asks.map(({ outcome }) => outcome)).toEqual(['issued', 'issued']);
   });
 
-  test('a call that is refused with its token waits for that refresh, and does not spin', async () => {
+  test('with a refused token lets the next call wait for that refresh, without a loop', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     stage.refreshMs = 5_000;
     stage.latencyMs = 1;
@@ -180,7 +177,7 @@ describe('update() while a refresh is on the wire', () => {
     expect(stage.tokens.reuses).toBe(0);
   });
 
-  test('with a refresh token of its own is not touched by the response', async () => {
+  test('with its own refresh token is not changed by the response', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     stage.refreshMs = 5_000;
     void underway(stage.api.get('/item'));
@@ -194,7 +191,7 @@ describe('update() while a refresh is on the wire', () => {
 });
 
 // F38 F130
-describe('what is sent again within one refresh', () => {
+describe('requests within one refresh after', () => {
   const refreshOf = (stage: () => Stage, ...replies: unknown[]) => {
     const sent: number[] = [];
     return {
@@ -231,7 +228,7 @@ describe('what is sent again within one refresh', () => {
     expect(sent.at(-1)! - sent[0]!).toBeLessThanOrEqual(30_000);
   });
 
-  test('also after all callers have left', async () => {
+  test('a 503 continue after all callers have rejected', async () => {
     const { sent, refresh } = refreshOf((): Stage => stage, status(503, { 'retry-after': '5' }), {
       accessToken: 'alice-a1b',
     });
@@ -266,7 +263,7 @@ describe('a refresh token that a 2xx without a usable token may have spent', () 
     expect(asked()[1]! - asked()[0]!).toBeGreaterThanOrEqual(30_000);
   });
 
-  test("is the server's word then: invalid_grant ends the session", async () => {
+  test('ends the session if the second request gets invalid_grant', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     stage.script(TOKEN_PATH, ({ body }) => {
       stage.tokens.answer((JSON.parse(String(body)) as { refresh_token: string }).refresh_token);
@@ -286,7 +283,7 @@ describe('a refresh token that a 2xx without a usable token may have spent', () 
     expect(await scheme.getAccessToken()).toBe('alice-a2');
   });
 
-  test('is not sent in the background while the access token is good', async () => {
+  test('is not sent in the background while the access token is valid', async () => {
     const { stage } = Stage.with({ expiresIn: 1_000 });
     await stage.outcome(stage.api.get('/item'));
     stage.script(TOKEN_PATH, useless);
@@ -308,7 +305,7 @@ describe('a refresh token that a 2xx without a usable token may have spent', () 
       () => Promise.reject(Object.assign(new Error(), { code: 'ECONNRESET' })),
     ],
     ['refresh() never settles', () => new Promise<never>(() => undefined)],
-  ])('is known from the client, whatever happens then: %s', async (_, then) => {
+  ])('is recognized by the response that `client` got: %s', async (_, then) => {
     const { stage } = Stage.with({
       tokens: dead,
       bearer: {
@@ -325,7 +322,7 @@ describe('a refresh token that a 2xx without a usable token may have spent', () 
     expect(stage.tokens.refreshes).toBe(1);
   });
 
-  test('a request before it, for metadata, does not count', async () => {
+  test('is not assumed after a request for metadata', async () => {
     const { stage } = Stage.with({
       tokens: dead,
       bearer: {
@@ -341,7 +338,7 @@ describe('a refresh token that a 2xx without a usable token may have spent', () 
 });
 
 // F131
-test("the client of a refresh has axios's own timeout and validateStatus, whatever the instance sets", async () => {
+test('the client of a refresh has the default timeout and validateStatus of axios', async () => {
   const seen: unknown[] = [];
   const { stage, scheme } = Stage.with({
     tokens: dead,
@@ -368,7 +365,7 @@ test("the client of a refresh has axios's own timeout and validateStatus, whatev
 });
 
 // F146
-test('calls that reject after the end of a session get its cause, too', async () => {
+test('calls that reject after the end of a session have its cause', async () => {
   const { stage } = Stage.with({ tokens: dead });
   stage.latencyMs = ({ path }) => (path === '/late' ? 1_000 : 10);
   stage.tokens.endSession();

@@ -3,9 +3,9 @@ import { DeadlineTimer, type Wait } from '../lib/call/deadline-timer.js';
 import { listeners, listenersOf, scenes, type Scene } from './support/scenes.js';
 import { reasonOf, underway } from './support/stage.js';
 
-/** The waits that have begun and not ended. */
+/** The waits that have not ended. */
 const waits = new Set<Wait>();
-/** How often a wait was checked after it had ended. */
+/** How often a wait was checked after its end. */
 let lateChecks = 0;
 
 const { add, delete: remove } = DeadlineTimer.prototype;
@@ -35,8 +35,8 @@ const endings: [string, string, (scene: Scene, controller: AbortController, canc
   ],
 ];
 
-/** Nobody is left who would hear of an end. */
-async function leavesNobody({ stage, scheme, handle }: Scene): Promise<void> {
+/** No wait is left that a later change would check. */
+async function leavesNothing({ stage, scheme, handle }: Scene): Promise<void> {
   await stage.clock.advance(60_000);
   lateChecks = 0;
   void scheme.signOut();
@@ -46,7 +46,7 @@ async function leavesNobody({ stage, scheme, handle }: Scene): Promise<void> {
   expect(stage.clock.pending).toBe(0);
 }
 
-/** A call that can be ended by whatever a caller has. */
+/** A call with a signal and a CancelToken. */
 function endable(): {
   config: AxiosRequestConfig;
   controller: AbortController;
@@ -87,13 +87,13 @@ describe.each(scenes)('a call that waits for %s', (_, make) => {
     expect(reasonOf(await stage.clock.until(waiting)).code).toBe(code);
     expect(stage.clock.monotonic()).toBe(afterMs);
     expect(left()).toEqual(NOTHING);
-    // signOut() and signIn() wait for the store, and hold the process meanwhile.
+    // signOut() and signIn() keep the process alive while they wait for the store.
     if (code !== 'ERR_AUTH_SESSION_CHANGED') expect(stage.clock.holding).toBe(0);
-    await leavesNobody(scene);
+    await leavesNothing(scene);
     expect(left()).toEqual(NOTHING);
   });
 
-  test('and ends with its deadline leaves none either', async () => {
+  test('and ends with its deadline leaves no listener, no waiter and no timer', async () => {
     const scene = make();
     const { stage, call, afterMs, beginsAtMs = 0 } = scene;
     const { config, left } = endable();
@@ -105,10 +105,10 @@ describe.each(scenes)('a call that waits for %s', (_, make) => {
     expect(stage.clock.monotonic()).toBeLessThanOrEqual(beginsAtMs + deadlineMs);
     expect(left()).toEqual(NOTHING);
     expect(stage.clock.holding).toBe(0);
-    await leavesNobody(scene);
+    await leavesNothing(scene);
   });
 
-  test('and goes on leaves none either', async () => {
+  test('and succeeds leaves no listener, no waiter and no timer', async () => {
     const scene = make();
     const { stage, call } = scene;
     const { config, left } = endable();
@@ -117,6 +117,6 @@ describe.each(scenes)('a call that waits for %s', (_, make) => {
 
     expect(left()).toEqual(NOTHING);
     expect(stage.clock.holding).toBe(0);
-    await leavesNobody(scene);
+    await leavesNothing(scene);
   });
 });

@@ -22,7 +22,7 @@ import { ownerOf } from './support/token-endpoint.js';
 
 const owner = (refreshToken: string | undefined): string | undefined => ownerOf(refreshToken);
 
-/** One instance whose scheme is the session of the user in whose context a call is made. */
+/** One instance whose scheme is the session of the user of the current context. */
 class House {
   readonly stage: Stage;
   readonly sessions = new Map<string, BearerScheme>();
@@ -35,7 +35,7 @@ class House {
     this.detach = detach;
   }
 
-  /** A user who is signed in. */
+  /** A signed-in user. */
   enter(user: string): BearerScheme {
     const session = this.stage.bearer({ tokens: this.stage.tokens.issue(user) });
     this.sessions.set(user, session);
@@ -47,7 +47,7 @@ class House {
   }
 }
 
-/** What lives as long as the process. */
+/** State that lives as long as the process. */
 const roots = new Set<() => void>();
 
 setFlagsFromString('--expose-gc');
@@ -68,7 +68,7 @@ describe('thirty users on one instance', () => {
   const names = times(30, (index) => `user${String(index)}`);
 
   test.each(times(rounds(3, 8), (seed) => seed + 1))(
-    'share nothing, whatever expires, is refused, signs out and is throttled meanwhile (seed %i)',
+    'share nothing while tokens expire and are refused, users sign out and calls are throttled (seed %i)',
     async (seed) => {
       const house = new House(seed);
       const { stage } = house;
@@ -83,7 +83,7 @@ describe('thirty users on one instance', () => {
         if (at > from && at < until) early.push(`${call} at ${String(at)}, before ${String(until)}`);
         if (token === undefined || clock.random() > 0.1) return undefined;
         const seconds = 1 + pick(3);
-        // The client knows once the answer has arrived.
+        // The client knows only when the response has arrived.
         if (at + 5 + seconds * 1_000 > until) closed.set(call, { from: at + 5, until: at + 5 + seconds * 1_000 });
         return { ...tooMany(seconds), afterMs: 5 };
       });
@@ -104,7 +104,7 @@ describe('thirty users on one instance', () => {
       expect(early).toEqual([]);
       const strangers = stage.calls.filter(({ call, token }) => token !== undefined && ownerOf(token) !== call);
       expect(strangers).toEqual([]);
-      // Each refresh token is sent once, and belongs to a user of the house.
+      // Each refresh token is sent once.
       expect(tokens.reuses).toBe(0);
       const asked = tokens.asks.map(({ refreshToken }) => refreshToken);
       expect(new Set(asked).size).toBe(asked.length);
@@ -118,7 +118,7 @@ describe('thirty users on one instance', () => {
     return code?.startsWith('ERR_AUTH') ? code : String(status ?? code);
   }
 
-  test('refresh once each, although all of their tokens die at once and each has three calls', async () => {
+  test('refresh once each if all their tokens die at once and each has three calls', async () => {
     const house = new House();
     const { stage } = house;
     for (const name of names) house.enter(name);
@@ -129,7 +129,7 @@ describe('thirty users on one instance', () => {
     expect(stage.calls.every(({ call, token }) => ownerOf(token) === call)).toBe(true);
   });
 
-  test('have cool-downs of their own: the Retry-After of one delays no other', async () => {
+  test('have separate cool-downs: the Retry-After of one delays no other', async () => {
     const house = new House();
     const { stage } = house;
     house.enter('alice');
@@ -145,7 +145,7 @@ describe('thirty users on one instance', () => {
     expect(times.slice(1).every(({ at }) => at >= 10_010)).toBe(true);
   });
 
-  test('and a call without a user: it waits for none of them, and none waits for it', async () => {
+  test('do not delay a call without a user, nor does it delay theirs', async () => {
     const house = new House();
     const { stage } = house;
     house.enter('alice');
@@ -156,7 +156,7 @@ describe('thirty users on one instance', () => {
     expect(await stage.outcome(anonymous)).toMatchObject({ status: 200, attempts: 2, bare: 'none-given' });
   });
 
-  test('have clocks of their own', async () => {
+  test('have separate clocks', async () => {
     const stage = new Stage();
     const offsets: Record<string, number[]> = { alice: [], bob: [] };
     const schemes = new Map(
@@ -179,7 +179,7 @@ describe('thirty users on one instance', () => {
     expect(offsets).toEqual({ alice: [0, 60], bob: [0, -60] });
   });
 
-  test("a sign-out ends that user's waiting calls and nobody else's", async () => {
+  test('a sign-out ends only the waiting calls of that user', async () => {
     const house = new House();
     const { stage } = house;
     const alice = house.enter('alice');
@@ -243,7 +243,7 @@ describe('thirty users on one instance', () => {
   });
 
   // F144
-  test('are collected once the app has dropped their sessions, and so is what was kept for them', async () => {
+  test('are garbage-collected with their state once the app has dropped their sessions', async () => {
     const house = new House();
     const { stage } = house;
     stage.latencyMs = 0;
@@ -263,7 +263,7 @@ describe('thirty users on one instance', () => {
     expect(await stage.outcome(house.call('late'))).toMatchObject({ status: 200 });
   });
 
-  test('whose sessions are dropped leave no subscription to their stores, though a listener keeps its own', async () => {
+  test('whose sessions are dropped leave no store subscription, but a listener of a session keeps its own', async () => {
     const stage = new Stage();
     const subscribed = new Set<string>();
     const sessions = new Map<string, BearerScheme>();
@@ -272,7 +272,7 @@ describe('thirty users on one instance', () => {
     stage.attach({ scheme: () => sessions.get(user) ?? null }, api);
     const stop = await (async () => {
       for (const name of names) {
-        // A connection, a file or a window holds what is subscribed to it.
+        // A connection, a file or a window keeps its listeners alive.
         const subscribe = (onChange: () => void): (() => void) => {
           const key = `${name} ${String(roots.add(onChange).size)}`;
           subscribed.add(key);
@@ -300,7 +300,7 @@ describe('thirty users on one instance', () => {
 });
 
 describe('scheme as a function', () => {
-  test('is called once per call, however often that is sent, and never at attach', async () => {
+  test('is called once per call with several sends, and not at attach', async () => {
     const stage = new Stage();
     const session = stage.bearer({ tokens: stage.tokens.issueDead() });
     const scheme = jest.fn((): Schemes => session);
@@ -394,7 +394,7 @@ describe('attachAuth: { scheme } of one call', () => {
     expect(await stage.outcome(second)).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED' });
   });
 
-  test('omits credentials all the same if told to, and does not even ask for the scheme', async () => {
+  test("is not called with credentials: 'omit'", async () => {
     const { api, sent } = recording(bearer('own'));
     const scheme = jest.fn((): AuthScheme => {
       throw new Error('no such principal');
@@ -411,7 +411,7 @@ describe('attachAuth: { scheme } of one call', () => {
     expect(sent[0]?.headers).not.toHaveProperty('authorization');
   });
 
-  test('survives a retry layer that sends the config again', async () => {
+  test('is used again if a retry library sends the config again', async () => {
     const { stage } = Stage.with({});
     const other = stage.bearer({ tokens: stage.tokens.issue('bob') });
     stage.script('/item', 404);
@@ -424,13 +424,13 @@ describe('attachAuth: { scheme } of one call', () => {
     expect(stage.calls.map(({ token }) => token)).toEqual(['bob-a1', 'bob-a1']);
   });
 
-  test('is not taken from defaults of a config that was cloned: it is a function', () => {
+  test('must be a function, since configs are cloned', () => {
     expect(() => attachAuth(axios.create(), { scheme: 'canary' as never })).toThrow(/scheme takes/);
     expect(() => attachAuth(axios.create(), { scheme: 'canary' as never })).not.toThrow(/canary/);
   });
 });
 
-test('a refresh that calls the attached instance is not caught by its own wait, whoever the user is', async () => {
+test('a refresh that calls the attached instance does not wait for itself, for any user', async () => {
   const house = new House();
   const { stage } = house;
   const session: BearerScheme = bearer(

@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (path) => JSON.parse(readFileSync(path, 'utf8'));
 
-// What these look at is the same whatever axios does.
+// These do not depend on axios.
 const apart = [
   'drain',
   'e2e',
@@ -52,7 +52,7 @@ if (versions.length < (wanted.axios?.length ?? 1) || adapters.length < (wanted.a
   process.exit(2);
 }
 
-/** Jest's own report of one cell; a run without one, or a suite that did not start, counts as a failed test. */
+/** Jest's report of one cell. A run without one, or a suite that did not start, counts as a failed test. */
 async function run(axios, adapter) {
   const folder = mkdtempSync(join(tmpdir(), 'matrix-'));
   const report = join(folder, 'report.json');

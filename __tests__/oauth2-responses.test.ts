@@ -82,7 +82,7 @@ const usable: [name: string, reply: (tokens: IssuedTokens) => TokenReply][] = [
   ],
 ];
 
-test.each(usable)('%s: every expiry costs one refresh, and no refresh token is sent twice', async (_, reply) => {
+test.each(usable)('%s: each expiry costs one refresh, and no refresh token is sent twice', async (_, reply) => {
   server.reply = reply;
   for (let round = 1; round <= 3; round++) {
     const answers = await Promise.all(times(CALLS, () => api.get('/me')));
@@ -112,7 +112,7 @@ const unusable: [name: string, reply: (tokens: IssuedTokens) => TokenReply][] = 
   ['a page', () => ({ headers: { 'Content-Type': 'text/html' }, body: '<html>Welcome</html>' })],
 ];
 
-// F148: the server may have rotated, so that the same refresh token would end the session.
+// F148: the server may have rotated. The old refresh token would end the session then.
 test.each(unusable)('%s: all calls fail, the session is kept, and the refresh token is sent once', async (_, reply) => {
   server.reply = reply;
   for (let round = 1; round <= 2; round++) {

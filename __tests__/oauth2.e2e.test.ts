@@ -65,7 +65,7 @@ async function introspect(token: string | undefined, clientId = 'post'): Promise
   return (await axios.post(`${oidc.origin}/token/introspection`, form)).data as Record<string, unknown>;
 }
 
-/** The code alone: a mismatch prints what is compared, and an error holds a whole call. */
+/** Only the code: a mismatch would print a whole error with its call. */
 const codeOf = (call: Promise<unknown>): Promise<unknown> =>
   call.then(
     () => 'fulfilled',
@@ -77,7 +77,7 @@ const expectHealthy = async (): Promise<void> => {
 };
 
 describe.each(['basic', 'post', 'jwt', 'public'] as const)('oidc-provider, client %s:', (clientId) => {
-  test('twenty concurrent calls with a dead token cost one refresh, each of three times, and every refresh rotates', async () => {
+  test('twenty concurrent calls with a dead token cost one refresh, three times in a row, and every refresh rotates', async () => {
     const { tokens, grantId } = await oidc.mint({ clientId });
     const documents: Record<string, unknown>[] = [];
     const refresh = refreshTokenGrant(grantFor(clientId, { onTokens: (document) => documents.push(document) }));
@@ -118,7 +118,7 @@ test('oidc-provider, DPoP with nonces required: twenty concurrent calls cost one
 
 describe('oidc-provider, client credentials:', () => {
   test.each(['basic', 'post', 'jwt'] as const)(
-    'client %s, twenty concurrent calls: one token, which the server knows',
+    'client %s, twenty concurrent calls: one token, which the server accepts',
     async (clientId) => {
       const api = await serve(async ({ headers }, response) => {
         const { active } = await introspect(headers.authorization?.slice('Bearer '.length));
@@ -191,7 +191,7 @@ describe('oidc-provider, a signed JWT and token exchange:', () => {
 });
 
 describe('oidc-provider, revocation:', () => {
-  test('refresh token and access token are dead afterwards, by introspection', async () => {
+  test('refresh token and access token are inactive afterwards, by introspection', async () => {
     const { tokens } = await oidc.mint({ clientId: 'post' });
     let refreshToken = '';
     const keep = (document: Readonly<Record<string, unknown>>): void => {
@@ -236,7 +236,7 @@ test('oidc-provider, revocation: signOut() revokes, and is not waited for', asyn
   expect(await introspect(accessToken)).toEqual({ active: false });
 });
 
-test('oidc-provider: two sessions over one refresh token lose the grant', async () => {
+test('oidc-provider: two sessions with one refresh token lose the grant', async () => {
   const { tokens, grantId } = await oidc.mint();
   const refresh = refreshTokenGrant(grantFor('basic'));
   const sessions = [attached({ tokens, refresh }), attached({ tokens, refresh })];

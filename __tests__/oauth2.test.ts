@@ -82,7 +82,7 @@ describe('the form of', () => {
     ],
   ];
 
-  test.each(forms)('%s has the parameters of its RFC, and no others', async (_, make, expected) => {
+  test.each(forms)('%s has exactly the parameters of its RFC', async (_, make, expected) => {
     const server = await start(ok);
     await make(optionsFor(server))(contextOf());
     expect(formOf(server.seen[0]!)).toEqual({ client_id: 'app', ...expected });
@@ -197,14 +197,14 @@ describe.each(['http', 'fetch'] as const)('over %s', (adapter) => {
     expect(server.seen[1]!.headers.authorization).toBe(`Basic ${btoa('app:s')}`);
   });
 
-  test("the instance's socketPath does not take the form elsewhere", async () => {
+  test('the form is not sent to the socketPath of the instance', async () => {
     const server = await start(ok);
     const client = axios.create({ adapter, socketPath: '/tmp/no-such-socket' });
     expect(await refreshTokenGrant(optionsFor(server))(contextOf(client))).toMatchObject({ access_token: 'fresh' });
   });
 
   // RFC 9700 §4.12
-  test('a redirect of the token endpoint to another origin takes no form there, and is a configuration error', async () => {
+  test('a redirect of the token endpoint to another origin is not followed, and is a configuration error', async () => {
     const other = await start(ok);
     const server = await start((seen, response) => {
       if (seen.url === '/token') response.writeHead(307, { Location: `${other.origin}/token` }).end();
@@ -222,7 +222,7 @@ describe.each(['http', 'fetch'] as const)('over %s', (adapter) => {
     expect(session.getSnapshot().status).toBe('signed-in');
   });
 
-  test("the instance's plain headers do", async () => {
+  test('the plain headers of the instance are sent to the token endpoint', async () => {
     const server = await start(ok);
     const client = axios.create({ adapter, headers: { 'X-Trace': 'on' } });
     await refreshTokenGrant(optionsFor(server))(contextOf(client));
@@ -230,7 +230,7 @@ describe.each(['http', 'fetch'] as const)('over %s', (adapter) => {
   });
 });
 
-test("the instance's mock answers the grant", async () => {
+test('a mock of the instance answers the grant', async () => {
   const client = axios.create();
   new MockAdapter(client).onPost('https://as.test/token').reply(200, { access_token: 'mocked' });
   const grant = refreshTokenGrant({ tokenEndpoint: 'https://as.test/token', clientId: 'app' });
@@ -392,7 +392,7 @@ describe('discovery', () => {
     expect(server.seen.map(({ method: sent }) => sent)).toEqual(['GET', 'POST']);
   });
 
-  test('repeats a fetch that failed', async () => {
+  test('repeats a failed fetch', async () => {
     let isUp = false;
     const server = await start(
       documents({
@@ -407,7 +407,7 @@ describe('discovery', () => {
     expect(await grant(contextOf())).toEqual({ access_token: 'fresh' });
   });
 
-  test('takes a page in the place of metadata for a captive portal, which passes', async () => {
+  test('treats an HTML page as a captive portal, which is a temporary failure', async () => {
     const server = await start((_, response) => void response.writeHead(200).end('<html>Log in to the network</html>'));
     const error = await failureOf(refreshTokenGrant({ issuer: server.origin, clientId: 'app' })(contextOf()));
     expect(error).toMatchObject({ status: 200, response: { data: '<' } });
@@ -434,7 +434,7 @@ describe('discovery', () => {
     ],
   ];
   test.each(misconfigured)(
-    'metadata that %s is a configuration error: the session is kept, and the message says what to correct',
+    'metadata that %s is a configuration error: the session is kept, and the message has advice',
     async (_, status, body, message) => {
       const server = await start((seen, response, request) => {
         if (seen.url.startsWith('/.well-known')) reply(response, status, body(`http://${request.headers.host!}`));
@@ -541,7 +541,7 @@ describe('a failure', () => {
   });
 });
 
-describe('a dead refresh token in the words of', () => {
+describe('a refresh token that is refused by', () => {
   const answers: [string, number, object][] = [
     ['RFC 6749', 400, { error: 'invalid_grant' }],
     [
@@ -597,7 +597,7 @@ describe('revocation', () => {
     expect(sent(server)).toEqual([{ token: 'a1', token_type_hint: 'access_token' }]);
   });
 
-  test('counts unsupported_token_type as done: such a server revokes the access token with the grant', async () => {
+  test('counts unsupported_token_type as success, since such a server revokes the access token with the grant', async () => {
     const server = await start((seen, response) =>
       formOf(seen)['token'] === 'a1' ? reply(response, 400, { error: 'unsupported_token_type' }) : reply(response, 200),
     );
@@ -636,7 +636,7 @@ describe('token_type', () => {
     expect(await grantFor(type, false)).toMatchObject({ access_token: 'a' });
   });
 
-  test.each(['mac', 'PoP'])('%s is refused: bearer() would send a token that is bound to a key', async (type) => {
+  test.each(['mac', 'PoP'])('%s is refused, since the token is bound to a key', async (type) => {
     await expect(grantFor(type, false)).rejects.toThrow('token_type that does not fit');
   });
 
@@ -666,7 +666,7 @@ describe('token_type', () => {
     expect(nonces).toEqual(['n1', 'n2']);
   });
 
-  test('a second demand for a nonce is the outcome', async () => {
+  test('a second demand for a nonce fails the refresh', async () => {
     const server = await start((_, response) => reply(response, 400, { error: 'use_dpop_nonce' }));
     await expect(refreshTokenGrant(optionsFor(server, { dpop: prover }))(contextOf())).rejects.toMatchObject({
       response: { data: { error: 'use_dpop_nonce' } },
@@ -676,7 +676,7 @@ describe('token_type', () => {
 });
 
 describe('onTokens', () => {
-  test('receives a copy: what the app deletes from it is not lost', async () => {
+  test('receives a copy, which the app may change', async () => {
     const server = await start(ok);
     const onTokens = (document: Record<string, unknown>): void => {
       delete document['access_token'];
@@ -685,7 +685,7 @@ describe('onTokens', () => {
     expect(await grant(contextOf())).toMatchObject({ access_token: 'fresh' });
   });
 
-  test('receives what the session does not keep', async () => {
+  test('receives fields that the session does not store', async () => {
     const server = await start(ok);
     const onTokens = jest.fn();
     await refreshTokenGrant(optionsFor(server, { onTokens }))(contextOf());
@@ -700,7 +700,7 @@ describe('onTokens', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('of the app'))],
-  ])('has no effect if it %s: the tokens are not lost', async (_, onTokens) => {
+  ])('does not lose the tokens if it %s', async (_, onTokens) => {
     const server = await start(ok);
     expect(await refreshTokenGrant(optionsFor(server, { onTokens }))(contextOf())).toMatchObject({
       access_token: 'fresh',

@@ -21,7 +21,7 @@ describe('a listener of subscribe() is called once per change', () => {
         ['the end of a session', ['true signed-in', 'false expired'], 'invalid_grant'],
         ['a refresh', ['true signed-in', 'false signed-in'], 'tokens'],
         ['a plain 401', ['true signed-in', 'false expired'], '401'],
-        ['a failure for now', ['true signed-in', 'false signed-in'], 'invalid_client'],
+        ['a temporary failure', ['true signed-in', 'false signed-in'], 'invalid_client'],
       ] as const
     ).map(([what, expected, answer]) => [what, where, expected, answer, store] as const),
   );
@@ -69,7 +69,7 @@ describe('a listener of subscribe() that fails', () => {
       },
     ],
     ['rejects', () => Promise.reject(failure)],
-  ] as const)('%s: it is reported, the others are called, and no process ends', async (_, listener) => {
+  ] as const)('%s: the error is reported, and other listeners are called', async (_, listener) => {
     const reported = jest.spyOn(console, 'error').mockImplementation(() => undefined);
     try {
       const { stage, scheme } = Stage.with({});
@@ -85,7 +85,7 @@ describe('a listener of subscribe() that fails', () => {
     }
   });
 
-  test('goes to reportError() where there is one', async () => {
+  test('is reported by reportError() if there is one', async () => {
     const reportError = jest.fn();
     Object.assign(globalThis, { reportError });
     try {
@@ -101,7 +101,7 @@ describe('a listener of subscribe() that fails', () => {
     }
   });
 
-  test('of a bearer() with a function is reported, too', async () => {
+  test('is reported for a bearer() with a function, too', async () => {
     const reported = jest.spyOn(console, 'error').mockImplementation(() => undefined);
     try {
       const scheme = bearer(() => 'a');
@@ -125,7 +125,7 @@ describe('an instance that is dropped without detach()', () => {
   const adapter = (config: never) =>
     Promise.resolve({ status: 200, statusText: '', data: '', headers: {}, config, request: {} });
 
-  test('is not kept by its scheme, though it has made a call', async () => {
+  test('is garbage-collected while its scheme lives, even after a call', async () => {
     const scheme = bearer({ tokens: { accessToken: 'a' } });
     const references = await Promise.all(
       times(20, async () => {
@@ -143,7 +143,7 @@ describe('an instance that is dropped without detach()', () => {
     expect(await scheme.getAccessToken()).toBe('a');
   });
 
-  test('leaves nothing behind, however many there were', async () => {
+  test('leaves no memory behind, after 2000 instances', async () => {
     const scheme = bearer({ tokens: { accessToken: 'a' } });
     const before = process.memoryUsage().heapUsed;
     for (let made = 0; made < 20; made++) {
@@ -154,7 +154,7 @@ describe('an instance that is dropped without detach()', () => {
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(4_000_000);
   });
 
-  test('is kept where there is no WeakRef, until detach()', async () => {
+  test('still emits events if there is no WeakRef, until detach()', async () => {
     const { WeakRef: original } = globalThis;
     Reflect.deleteProperty(globalThis, 'WeakRef');
     try {
@@ -180,7 +180,7 @@ describe('a token that was just issued', () => {
   test.each<[string, (now: number) => TokenResponse]>([
     ['a JWT without iat', (now) => ({ accessToken: jwt({ exp: now / 1000 - 3_600 }) })],
     ['expiresAt', (now) => ({ accessToken: 'fresh', expiresAt: now - 3_600_000 })],
-  ])('is used until a 401, by a device whose clock is hours ahead: %s', async (_, tokens) => {
+  ])('is used until a 401 by a device whose clock is an hour ahead: %s', async (_, tokens) => {
     const { stage } = Stage.with({
       tokens: dead,
       bearer: { refresh: () => (stage.reasons.push('manual'), tokens(stage.clock.now())) },
@@ -191,7 +191,7 @@ describe('a token that was just issued', () => {
     expect(stage.reasons).toHaveLength(1);
   });
 
-  test('is valid for its lifetime, though the wall clock is set back meanwhile', async () => {
+  test('is valid for its lifetime although the wall clock is set back', async () => {
     const { stage } = Stage.with({ tokens: dead });
     stage.tokens.expiresIn = 100;
     await stage.outcome(stage.api.get('/item'));

@@ -22,7 +22,7 @@ beforeEach(() => oidc.clear());
 
 const CALLS = 60;
 
-/** What an app writes: one refresh_token grant (RFC 6749 §6). */
+/** A refresh_token grant as apps write it (RFC 6749 §6). */
 async function refresh({ refreshToken = '', client }: RefreshContext): Promise<TokenResponse> {
   const form = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken });
   const auth = { username: oidc.client.client_id, password: oidc.client.client_secret };
@@ -47,7 +47,7 @@ async function expectGrantUnharmed({ grantId }: Minted): Promise<void> {
   expect(await oidc.log()).toMatchObject({ revoked: [], refused: [] });
 }
 
-test('sixty calls with a dead token cost one refresh, and the grant lives', async () => {
+test('sixty calls with a dead token cost one refresh, and the grant is not revoked', async () => {
   const minted = await oidc.mint({ isDead: true });
   const { api } = attached({ tokens: minted.tokens });
 
@@ -58,7 +58,7 @@ test('sixty calls with a dead token cost one refresh, and the grant lives', asyn
   await expectGrantUnharmed(minted);
 });
 
-test('every storm rotates the refresh token once, and the newest is the one that is used', async () => {
+test('each round of calls rotates the refresh token once, and uses the newest one', async () => {
   const minted = await oidc.mint();
   const store = memoryPort();
   const { api, scheme } = attached({ tokens: minted.tokens, store: tokenStore(store) });
@@ -98,7 +98,7 @@ test('two instances with one scheme share the session and its refresh', async ()
   await expectGrantUnharmed(minted);
 });
 
-test('two schemes over one store share it too', async () => {
+test('two schemes over one store share the session and its refresh', async () => {
   const minted = await oidc.mint({ isDead: true });
   const store = memoryPort();
   const one = attached({ tokens: minted.tokens, store: tokenStore(store) });
@@ -110,7 +110,7 @@ test('two schemes over one store share it too', async () => {
   await expectGrantUnharmed(minted);
 });
 
-test('a refresh by hand joins the one that the calls have started', async () => {
+test('scheme.refresh() joins the refresh of the calls', async () => {
   const minted = await oidc.mint({ isDead: true });
   const { api, scheme } = attached({ tokens: minted.tokens });
 
@@ -120,7 +120,7 @@ test('a refresh by hand joins the one that the calls have started', async () => 
   await expectGrantUnharmed(minted);
 });
 
-test('the provider is an oracle: whoever uses a refresh token twice loses the grant', async () => {
+test('the provider revokes the grant if a refresh token is used twice', async () => {
   const { tokens, grantId } = await oidc.mint();
   const client = axios.create({ baseURL: oidc.origin });
   const context = { refreshToken: tokens.refresh_token, client } as RefreshContext;
@@ -145,7 +145,7 @@ test('a refused refresh token ends the session for every call, and is sent once'
   expect(scheme.getSnapshot().status).toBe('expired');
 });
 
-test('a sign-in after that is served with the new tokens', async () => {
+test('calls after a new sign-in use its tokens', async () => {
   const { tokens } = await oidc.mint({ isDead: true });
   const { api, scheme } = attached({ tokens: { ...tokens, refresh_token: 'never-issued' } });
   await expect(api.get('/me')).rejects.toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
@@ -155,7 +155,7 @@ test('a sign-in after that is served with the new tokens', async () => {
   expect((await api.get('/me')).data.sub).toBe('ada');
 });
 
-test('a client that the provider refuses keeps its session', async () => {
+test('a refused client keeps its session', async () => {
   const { tokens } = await oidc.mint({ isDead: true });
   const { api, scheme } = attached({
     tokens,

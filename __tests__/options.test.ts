@@ -15,7 +15,7 @@ import { recording } from './support/recording.js';
 const scheme = bearer('token');
 const attachWith = (options: object) => attachAuth(axios.create(), { scheme, ...options });
 
-/** Time that stands still, with chance 0: whoever waits for a backoff with full jitter waits for nothing. */
+/** Time stands still, and chance is 0. A backoff with full jitter is 0 ms then. */
 const hurried: Clock = {
   now: () => 0,
   monotonic: () => 0,
@@ -43,7 +43,7 @@ const AN_OBJECT = /an object or false/;
 const A_SCHEME = /authorize\(\)/;
 const A_CHOICE = /'send-bare' or 'refuse'/;
 
-/** Wrong options of sending again, wherever they stand. */
+/** Wrong retry options, of an instance or a call. */
 const wrongRetry: Row[] = [
   ['retry', true, AN_OBJECT, 'true'],
   ['retry', null, AN_OBJECT, 'null'],
@@ -66,7 +66,7 @@ const wrongRetry: Row[] = [
   ['retry.shouldRetry', true, A_FUNCTION, 'true'],
 ];
 
-/** A TypeError that says all of it. */
+/** A TypeError with all the parts. */
 function expectComplaint(thrown: unknown, option: string, takes: RegExp, got: string): void {
   expect(thrown).toBeInstanceOf(TypeError);
   const { message } = thrown as TypeError;
@@ -88,7 +88,7 @@ function thrownBy(work: () => unknown): unknown {
 const nested = (path: string, value: unknown): object =>
   path.split('.').reduceRight((inner: unknown, key) => ({ [key]: inner }), value) as object;
 
-describe('a wrong option is a TypeError at once, which names it, what it takes and what it got', () => {
+describe('a wrong option throws a TypeError that names it, the values it takes and the value it got', () => {
   test.each<Row>([
     ...wrongRetry,
     ['scheme', undefined, A_SCHEME, 'undefined'],
@@ -146,7 +146,7 @@ describe('a wrong option is a TypeError at once, which names it, what it takes a
     ['scheme', () => attachAuth(axios.create(), { scheme: 'SECRET' as never })],
     ["a call's attachAuth", () => recording(scheme).api.get('/', { attachAuth: 'SECRET' as never })],
     ['the name of a header', () => apiKey('X-API-Key', { header: 'SECRET==/' })],
-  ])('a secret in the place of %s is not repeated', async (_what, work) => {
+  ])('the error for %s does not show a secret given as value', async (_what, work) => {
     const thrown: unknown = await Promise.resolve()
       .then(work)
       .catch((error: unknown) => error);
@@ -159,7 +159,7 @@ describe('a wrong option is a TypeError at once, which names it, what it takes a
     expect(() => attachAuth(instance as never, { scheme })).toThrow(/^attachAuth: .*an axios instance/);
   });
 
-  test('and the instance stays as it was', async () => {
+  test('and the instance is not changed', async () => {
     const { api, sent } = recording(scheme);
     const bare = axios.create(api.defaults as object);
     expect(() => attachAuth(bare, { scheme, deadlineMs: -1 })).toThrow(TypeError);
@@ -169,7 +169,7 @@ describe('a wrong option is a TypeError at once, which names it, what it takes a
   });
 });
 
-test('every right option is taken', () => {
+test('every valid option is accepted', () => {
   const edge = {
     maxAttempts: 1,
     maxThrottledAttempts: Infinity,
@@ -206,14 +206,14 @@ test('every right option is taken', () => {
 });
 
 describe('attaching twice', () => {
-  /** How many handlers there are; `forEach` is not in the types of axios. */
+  /** The number of handlers. `forEach` is not in the types of axios. */
   function handlers(interceptors: object): number {
     let count = 0;
     (interceptors as { forEach(visit: () => void): void }).forEach(() => count++);
     return count;
   }
 
-  test('to one instance is a TypeError, and the first attachment stays', async () => {
+  test('to one instance is a TypeError, and the first attachment is kept', async () => {
     const { api, sent } = recording(scheme);
     expect(() => attachAuth(api, { scheme: bearer('other') })).toThrow(
       /^attachAuth: this instance is attached already; call detach\(\)/,
@@ -222,7 +222,7 @@ describe('attaching twice', () => {
     expect(sent[0]?.headers).toHaveProperty('authorization', 'Bearer token');
   });
 
-  test('is fine after detach(), which leaves nothing behind and may be called again', async () => {
+  test('works after detach(), which removes its handlers and may be called twice', async () => {
     const { api, sent, handle } = recording(scheme, [503], { clock: hurried });
     handle.detach();
     expect([handlers(api.interceptors.request), handlers(api.interceptors.response)]).toEqual([0, 0]);
@@ -235,7 +235,7 @@ describe('attaching twice', () => {
     second.detach();
   });
 
-  test('one scheme to two instances is fine, and so is an instance made from an attached one', () => {
+  test('works for one scheme on two instances, and for a child of an attached instance', () => {
     const api = axios.create();
     attachAuth(api, { scheme });
     expect(() => attachAuth(axios.create(api.defaults as object), { scheme })).not.toThrow();
@@ -265,7 +265,7 @@ describe('attachAuth of one call', () => {
     expect(sent).toHaveLength(0);
   });
 
-  test('goes over the options of the instance field by field', async () => {
+  test('overrides the options of the instance field by field', async () => {
     const { api, sent } = recording(scheme, [503], {
       clock: hurried,
       retry: { maxAttempts: 3, methods: ['get', 'post'] },
@@ -278,7 +278,7 @@ describe('attachAuth of one call', () => {
     expect(sent).toHaveLength(6);
   });
 
-  test('may keep credentials away, or retries', async () => {
+  test('may omit credentials, or turn retries off', async () => {
     const { api, sent } = recording(scheme, [503], { clock: hurried });
     const answer = await api.get('/', { attachAuth: { credentials: 'omit' } });
     expect(sent.map(({ headers }) => headers['authorization'])).toEqual([undefined, undefined, undefined, undefined]);
@@ -287,13 +287,13 @@ describe('attachAuth of one call', () => {
     expect(sent).toHaveLength(5);
   });
 
-  test('may say that sending again does no harm', async () => {
+  test('may mark the call as idempotent', async () => {
     const { api, sent } = recording(scheme, [503], { clock: hurried });
     await api.post('/', null, { attachAuth: { idempotent: true } });
     expect(sent).toHaveLength(4);
   });
 
-  test('that is false leaves the call alone', async () => {
+  test('that is false bypasses the package', async () => {
     const { api, sent } = recording(scheme, [503], { clock: hurried });
     const answer = await api.get('/', { attachAuth: false });
     expect(sent.map(({ headers }) => headers['authorization'])).toEqual([undefined]);
@@ -301,7 +301,7 @@ describe('attachAuth of one call', () => {
   });
 });
 
-describe('undefined is as if absent', () => {
+describe('undefined counts as absent', () => {
   /** Every key of `like`, undefined. */
   const undefinedFor = (like: object): object => Object.fromEntries(Object.keys(like).map((key) => [key, undefined]));
   const retry = undefinedFor({
@@ -375,7 +375,7 @@ describe('undefined is as if absent', () => {
   });
 });
 
-test('shouldRetry is told what failed, without the query', async () => {
+test('shouldRetry gets the failure, without the query', async () => {
   const heard: RetryFailure[] = [];
   const shouldRetry = (failure: RetryFailure): boolean => heard.push(failure) < 2;
   const { api, sent } = recording(scheme, [404], { clock: hurried, retry: { shouldRetry } });

@@ -29,7 +29,7 @@ const CANARY = 'canary-5bd1f0c6';
 interface Places {
   readonly own: Recorder;
   readonly foreign: Recorder;
-  /** All that the foreign origin has received, byte for byte. */
+  /** The bytes that the foreign origin has received. */
   readonly heard: () => string;
 }
 
@@ -42,12 +42,12 @@ async function places(): Promise<Places> {
 // F75
 test.each([
   ['a relative URL without a base', undefined, '/x'],
-  ['a host that is none', 'https://api.example.com', 'http://[bad/x'],
-  ['a base that is none', 'https://exa mple', '/x'],
+  ['an invalid host', 'https://api.example.com', 'http://[bad/x'],
+  ['an invalid base', 'https://exa mple', '/x'],
   ['a base with a blank at its end', 'http://127.0.0.1:1 ', ''],
-])('%s is sent nowhere else because a scheme has looked at it', async (_what, baseURL, url) => {
+])('%s is sent unchanged although a scheme has read it', async (_what, baseURL, url) => {
   const { adapter, sent } = pretend();
-  // By this name it passes for the adapter of axios.
+  // The name of an adapter of axios.
   const real = Object.assign(adapter, { adapterName: 'http' });
   const scheme = signed(({ url: seen }) => ({ Authorization: `Signed ${seen.pathname}` }));
   const { api } = client({ adapter: real, ...(baseURL !== undefined && { baseURL }) }, { scheme });
@@ -57,7 +57,7 @@ test.each([
   expect(sent[0]).toMatchObject({ url, params });
 });
 
-test('a URL object as a base that is changed later is judged anew', async () => {
+test('the origin of a URL object as baseURL is checked at every call', async () => {
   const { adapter, sent, credentials } = pretend();
   const { api } = client({ adapter, baseURL: 'https://api.example.com' });
   const base = new URL('https://api.example.com');
@@ -68,7 +68,7 @@ test('a URL object as a base that is changed later is judged anew', async () => 
   expect(credentials()).toEqual([`Bearer ${CANARY}`, undefined]);
 });
 
-test('a URL object is as good as its text', async () => {
+test('a URL object counts as its text', async () => {
   const { adapter, sent, credentials } = pretend();
   const { api } = client({ adapter, baseURL: 'https://api.example.com' });
   const url = new URL('https://api.example.com/x') as unknown as string;
@@ -84,7 +84,7 @@ function client(defaults: AxiosRequestConfig, options: Partial<AttachAuthOptions
   return { api, handle };
 }
 
-/** An adapter that answers 200 and remembers what it was given. */
+/** An adapter that answers with `status` and records each config. */
 function pretend(status = 200): {
   adapter: AxiosAdapter;
   sent: InternalAxiosRequestConfig[];
@@ -101,7 +101,7 @@ function pretend(status = 200): {
   };
 }
 
-/** Ways to write a URL that may lead to `there`, for somebody who reads it otherwise than the one who sends it. */
+/** URLs that parsers may read differently. Some of them lead to `there`. */
 function spellings(there: string, own: string): string[] {
   const host = there.replace('http://', '');
   const home = own.replace('http://', '');
@@ -175,19 +175,16 @@ const ways: [way: string, config: (url: string, own: string) => AxiosRequestConf
 ];
 
 describe.each(adapters)('over the %s adapter', (adapter) => {
-  test.each(ways)(
-    'no spelling of a foreign origin that a call has %s takes a credential there',
-    async (_way, config) => {
-      const { own, foreign, heard } = await places();
-      const { api } = client({ baseURL: own.origin, adapter });
-      for (const spelling of spellings(foreign.origin, own.origin)) {
-        await api.request(config(spelling, own.origin)).catch(() => undefined);
-        expect([spelling, heard().includes(CANARY)]).toEqual([spelling, false]);
-      }
-    },
-  );
+  test.each(ways)('no spelling of a foreign origin that a call has %s gets a credential', async (_way, config) => {
+    const { own, foreign, heard } = await places();
+    const { api } = client({ baseURL: own.origin, adapter });
+    for (const spelling of spellings(foreign.origin, own.origin)) {
+      await api.request(config(spelling, own.origin)).catch(() => undefined);
+      expect([spelling, heard().includes(CANARY)]).toEqual([spelling, false]);
+    }
+  });
 
-  test('those spellings do lead to the foreign origin', async () => {
+  test('some of those spellings lead to the foreign origin', async () => {
     const { own, foreign } = await places();
     const { api } = client({ baseURL: own.origin, adapter });
     for (const spelling of spellings(foreign.origin, own.origin)) await api.get(spelling).catch(() => undefined);
@@ -196,7 +193,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(own.seen.every((seen) => seen.headers.authorization === `Bearer ${CANARY}`)).toBe(true);
   });
 
-  test('an absolute URL of another origin goes bare', async () => {
+  test('an absolute URL of another origin is sent without credentials', async () => {
     const { own, foreign, heard } = await places();
     const { api } = client({ baseURL: own.origin, adapter });
     await api.get(`${foreign.origin}/x`);
@@ -204,7 +201,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(heard()).not.toContain(CANARY);
   });
 
-  test('another port, another host name of the same server and user-info make another origin', async () => {
+  test('another port and another host name of the same server are other origins', async () => {
     const { own, foreign } = await places();
     const { api } = client({ baseURL: own.origin, adapter });
     const port = new URL(own.origin).port;
@@ -239,7 +236,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(heard()).toBe('');
   });
 
-  // Before 1.15 axios forbids an absolute URL, too, where it is told so by what is merely like false.
+  // Before 1.15 axios forbids absolute URLs for any falsy value.
   test.each([false, 0, '', '0'])('with allowAbsoluteUrls %j no credential leaves the own origin', async (allowed) => {
     const { own, foreign, heard } = await places();
     const { api } = client({ baseURL: own.origin, adapter });
@@ -253,7 +250,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(heard()).not.toContain(CANARY);
   });
 
-  test('a baseURL of one call does not make its origin an own one', async () => {
+  test('the baseURL of a call does not make its origin the own one', async () => {
     const { own, foreign, heard } = await places();
     const { api } = client({ baseURL: own.origin, adapter });
     await api.get('/x', { baseURL: foreign.origin });
@@ -263,7 +260,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(own.seen[0]?.headers.authorization).toBe(`Bearer ${CANARY}`);
   });
 
-  test('a baseURL that is changed later is read at the call', async () => {
+  test('a baseURL that is changed later is read at each call', async () => {
     const { own, foreign, heard } = await places();
     const { api } = client({ baseURL: own.origin, adapter });
     await api.get('/1');
@@ -300,7 +297,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(heard()).toBe('');
   });
 
-  test('without a baseURL a call that carries nothing of ours still goes', async () => {
+  test('without a baseURL a call without credentials of the scheme is sent', async () => {
     const { own } = await places();
     const { api } = client({ adapter });
     await api.get(`${own.origin}/1`, { attachAuth: { credentials: 'omit' } });
@@ -310,7 +307,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(own.seen.map((seen) => seen.headers.authorization)).toEqual([undefined, undefined, 'Own 1', 'Basic dTpw']);
   });
 
-  test('origins takes the place of the baseURL', async () => {
+  test('`origins` replaces the origin of the baseURL', async () => {
     const { own, foreign } = await places();
     const listed = await start(inTurn(200));
     const { api } = client({ baseURL: own.origin, adapter }, { origins: [foreign.origin, `${listed.origin}/`] });
@@ -332,7 +329,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     ]);
   });
 
-  test("foreignOrigin 'refuse' rejects a call to another origin unsent, and lets the own ones go", async () => {
+  test("foreignOrigin 'refuse' rejects a call to another origin unsent, and sends calls to the own one", async () => {
     const { own, foreign, heard } = await places();
     const { api } = client({ baseURL: own.origin, adapter }, { foreignOrigin: 'refuse' });
     const error = (await failureOf(api.get(`${foreign.origin}/x`))) as AuthError;
@@ -371,7 +368,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
   });
 
   test.each(['called', 'reached by a redirect'])(
-    'the clock of another origin that is %s tells no time',
+    'the Date of another origin that is %s does not change the clock',
     async (how) => {
       const date = { Date: 'Thu, 01 Jan 2015 00:00:00 GMT' };
       const foreign = await start((seen, response) => {
@@ -395,7 +392,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     },
   );
 
-  test('a 429 of another origin keeps no call of ours waiting', async () => {
+  test('a 429 of another origin delays no call to the own one', async () => {
     const { own } = await places();
     const foreign = await start(inTurn([429, { 'Retry-After': '3000' }]));
     const { api } = client({ baseURL: own.origin, adapter }, { retry: {} });
@@ -404,7 +401,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(exchangeOf(answer)).toEqual({ call: 3, attempts: 1, refreshed: false, waitedMs: 0 });
   });
 
-  describe('a call that brings its own', () => {
+  describe('a call with its own', () => {
     const theirs: [what: string, config: (own: string) => AxiosRequestConfig, credential: string][] = [
       ['Authorization', () => ({ url: '/x', headers: { Authorization: 'Own 1' } }), 'Own 1'],
       ['authorization in lower case', () => ({ url: '/x', headers: { authorization: 'Own 2' } }), 'Own 2'],
@@ -415,31 +412,34 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       ['user-info in its baseURL', (own) => ({ baseURL: own.replace('://', '://u:p@'), url: '/x' }), 'Basic dTpw'],
     ];
 
-    // Not every axios of the range takes user-info over fetch: what plain axios comes to is what is due.
-    test.each([...theirs, ...fromUrl])('%s keeps it, and its 401 is its own', async (_what, config, credential) => {
-      const server = await start(inTurn(401));
-      const plain = (await failureOf(
-        axios.request({ baseURL: server.origin, adapter, ...config(server.origin) }),
-      )) as AxiosError;
-      const refresh = jest.fn(() => ({ accessToken: `${CANARY}-2` }));
-      const scheme = bearer({ tokens: { accessToken: CANARY, refreshToken: 'r' }, refresh });
-      const { api } = client({ baseURL: server.origin, adapter }, { scheme });
-      const error = (await failureOf(api.request(config(server.origin)))) as AxiosError;
-      expect(error.response?.status).toBe(plain.response?.status);
-      expect(exchangeOf(error)).toMatchObject({ attempts: 1, refreshed: false });
-      expect(refresh).not.toHaveBeenCalled();
-      const due = plain.response ? [credential, credential] : [];
-      expect(server.seen.map((seen) => seen.headers.authorization)).toEqual(due);
-    });
+    // Some axios versions refuse user-info over fetch. The result of plain axios is the expected one.
+    test.each([...theirs, ...fromUrl])(
+      '%s keeps it, and its 401 starts no refresh',
+      async (_what, config, credential) => {
+        const server = await start(inTurn(401));
+        const plain = (await failureOf(
+          axios.request({ baseURL: server.origin, adapter, ...config(server.origin) }),
+        )) as AxiosError;
+        const refresh = jest.fn(() => ({ accessToken: `${CANARY}-2` }));
+        const scheme = bearer({ tokens: { accessToken: CANARY, refreshToken: 'r' }, refresh });
+        const { api } = client({ baseURL: server.origin, adapter }, { scheme });
+        const error = (await failureOf(api.request(config(server.origin)))) as AxiosError;
+        expect(error.response?.status).toBe(plain.response?.status);
+        expect(exchangeOf(error)).toMatchObject({ attempts: 1, refreshed: false });
+        expect(refresh).not.toHaveBeenCalled();
+        const due = plain.response ? [credential, credential] : [];
+        expect(server.seen.map((seen) => seen.headers.authorization)).toEqual(due);
+      },
+    );
 
-    test.each([null, undefined])('is not one whose auth is %p', async (auth) => {
+    test.each([null, undefined])('auth does not have one if auth is %p', async (auth) => {
       const server = await start(inTurn(200));
       const { api } = client({ baseURL: server.origin, adapter });
       await api.get('/x', { auth: auth as never });
       expect(server.seen.map((seen) => seen.headers.authorization)).toEqual([`Bearer ${CANARY}`]);
     });
 
-    test.each(theirs)('%s is tried again after a 503', async (_what, config, credential) => {
+    test.each(theirs)('%s is retried after a 503', async (_what, config, credential) => {
       const server = await start(inTurn(503, 200));
       const { api } = client({ baseURL: server.origin, adapter }, { retry: { baseDelayMs: 1 } });
       const answer = await api.request(config(server.origin));
@@ -448,14 +448,14 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     });
   });
 
-  test("an Authorization in the instance's defaults is the caller's own too", async () => {
+  test('an Authorization in the defaults of the instance is kept', async () => {
     const { own } = await places();
     const { api } = client({ baseURL: own.origin, adapter, headers: { Authorization: 'Own 3' } });
     await api.get('/x');
     expect(own.seen[0]?.headers.authorization).toBe('Own 3');
   });
 
-  test('an API key that the caller brings is kept', async () => {
+  test('an API key in the headers of a call is kept', async () => {
     const { own } = await places();
     const { api } = client({ baseURL: own.origin, adapter }, { scheme: apiKey(CANARY) });
     await api.get('/x', { headers: { 'x-api-key': 'own' } });
@@ -464,7 +464,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
   });
 });
 
-test('a URL that stays relative counts as own, and reads as localhost', async () => {
+test('a relative URL without a base counts as own, and a scheme reads it with the host localhost', async () => {
   const { adapter, credentials } = pretend();
   const urls: string[] = [];
   const scheme: AuthScheme = signed(({ url }) => {
@@ -497,13 +497,13 @@ test.each([
   ['https://api.example.com:443', 'https://API.example.com/x'],
   ['https://api.example.com', 'https://api.example.com:443/x'],
   ['https://api.example.com/', 'HTTPS://api.EXAMPLE.com:0443/x'],
-  // A backslash ends the host, as everybody reads it who follows the URL standard.
+  // A backslash ends the host in the URL standard.
   ['https://api.example.com', 'https://api.example.com\\@evil.example/x'],
   ['https://bücher.example', 'https://xn--bcher-kva.example/x'],
   ['https://xn--bcher-kva.example', 'https://BÜCHER.example/x'],
   ['http://localhost:80', 'http://LOCALHOST/x'],
   ['http://[::1]:8080', 'http://[0:0:0:0:0:0:0:1]:8080/x'],
-])('of the origin %s is %s', async (origin, url) => {
+])('the origin %s includes %s', async (origin, url) => {
   const listed = pretend();
   await client({ adapter: listed.adapter }, { origins: [origin] }).api.get(url);
   const based = pretend();
@@ -524,7 +524,7 @@ test.each([
   'http://api.example.com/x',
   'wss://api.example.com/x',
   'https://api.еxample.com/x',
-])('not of the origin https://api.example.com is %s', async (url) => {
+])('the origin https://api.example.com does not include %s', async (url) => {
   const { adapter, credentials } = pretend();
   const { api } = client({ adapter, baseURL: 'https://api.example.com' });
   await api.get(url);
@@ -587,7 +587,7 @@ describe('credentials over plain http', () => {
     expect(sent).toHaveLength(1);
   });
 
-  test('are no matter where none are sent', async () => {
+  test('are not checked for a call without credentials', async () => {
     const { adapter, credentials } = pretend();
     const { api } = client({ adapter, baseURL: 'http://10.0.0.5' });
     await api.get('/x', { attachAuth: { credentials: 'omit' } });
@@ -620,7 +620,7 @@ describe('a unix socket', () => {
       }),
   );
 
-  test('gets no credential, whatever the URL says', async () => {
+  test('gets no credential, whatever the host of the URL', async () => {
     const { api } = client({ baseURL: 'http://localhost', adapter: 'http' });
     await api.get('/x', { socketPath: path });
     await api.get('http://localhost/x', { socketPath: path });
@@ -628,14 +628,14 @@ describe('a unix socket', () => {
     expect(seen).toEqual([undefined, undefined, undefined]);
   });
 
-  test("gets them where origins is '*'", async () => {
+  test("gets credentials if `origins` is '*'", async () => {
     const { api } = client({ baseURL: 'http://localhost', adapter: 'http', socketPath: path }, { origins: '*' });
     await api.get('/x');
     expect(seen).toEqual([`Bearer ${CANARY}`]);
   });
 });
 
-test('a late change of the URL in an interceptor is what the origin is judged by', async () => {
+test('the origin is checked after all request interceptors', async () => {
   const { own, foreign, heard } = await places();
   for (const order of ['before', 'after']) {
     const api = axios.create({ baseURL: own.origin, adapter: 'http' });
@@ -653,7 +653,7 @@ test('a late change of the URL in an interceptor is what the origin is judged by
   expect(heard()).not.toContain(CANARY);
 });
 
-test('a dead token is replayed at its own origin only', async () => {
+test('a refresh replays calls to the own origin only', async () => {
   const own = await start(onlyFor(`${CANARY}-2`));
   const { foreign, heard } = await places();
   const scheme = bearer({
@@ -669,9 +669,9 @@ test('a dead token is replayed at its own origin only', async () => {
 });
 
 test.each([
-  ['while it thinks', (sign: () => Record<string, string>) => async () => Promise.resolve(sign())],
-  ['before it answers', (sign: () => Record<string, string>) => sign],
-])('a URL that is changed %s takes no credential along', async (_, slowly) => {
+  ['during an asynchronous signature', (sign: () => Record<string, string>) => async () => Promise.resolve(sign())],
+  ['during a synchronous signature', (sign: () => Record<string, string>) => sign],
+])('a config that is changed %s does not change the send', async (_, slowly) => {
   const sent: InternalAxiosRequestConfig[] = [];
   const adapter: AxiosAdapter = (config) => {
     sent.push(config);
@@ -690,7 +690,7 @@ test.each([
   expect(sent).toMatchObject([{ baseURL: 'https://api.example.com', data: 'true', headers: { 'X-Proof': CANARY } }]);
 });
 
-test('a baseURL on a polluted Object.prototype is no base', async () => {
+test('a baseURL on a polluted Object.prototype is ignored', async () => {
   const { foreign, heard } = await places();
   const api = axios.create({ adapter: 'http' });
   attachAuth(api, { scheme: bearer(CANARY), retry: false });

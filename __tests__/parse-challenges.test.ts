@@ -77,12 +77,12 @@ describe('a header that is malformed gives none', () => {
   });
 });
 
-test('no header gives none, nor does what is no string', () => {
+test('undefined and other types give none', () => {
   for (const header of [undefined, null, 401, {}, [null, 401, {}]])
     expect(parseChallenges(header as never)).toEqual([]);
 });
 
-test('several headers are read one by one, and one that is malformed spoils no other', () => {
+test('several headers are parsed separately, and a malformed one does not affect the others', () => {
   expect(read(['Basic realm="x', 'Bearer, DPoP algs="ES256"', '', 'Negotiate'])).toEqual([
     one('bearer'),
     one('dpop', { algs: 'ES256' }),
@@ -91,14 +91,14 @@ test('several headers are read one by one, and one that is malformed spoils no o
 });
 
 // F90
-test('params have no prototype: a name that was not sent is not there', () => {
+test('params have no prototype: a name that was not sent is undefined', () => {
   const [challenge] = parseChallenges('Scheme __proto__=x') as [Challenge];
   expect(Object.getPrototypeOf(challenge.params)).toBeNull();
   expect(Object.keys(challenge.params)).toEqual(['__proto__']);
   expect('toString' in challenge.params).toBe(false);
 });
 
-test('a header may hold 16 KiB and no more', () => {
+test('a header may have 16 KiB and no more', () => {
   const realm = 'x'.repeat(16_384 - 'Basic realm=""'.length);
   expect(read(`Basic realm="${realm}"`)).toEqual([one('basic', { realm })]);
   expect(parseChallenges(`Basic realm="${realm}x"`)).toEqual([]);
@@ -119,7 +119,7 @@ if (existsSync(vectors)) {
   );
 }
 
-describe('whatever comes', () => {
+describe('for all inputs', () => {
   const token = fc.stringMatching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,12}$/);
   const value = fc.stringMatching(/^[\t\x20-\x7e\x80-\xff]{0,20}$/);
   const quote = (text: string): string => `"${text.replace(/["\\]/g, '\\$&')}"`;
@@ -140,7 +140,7 @@ describe('whatever comes', () => {
     })),
   );
 
-  test('challenges that are written down are read back', () => {
+  test('serialized challenges are parsed back', () => {
     fc.assert(
       fc.property(
         fc.array(challenge, { maxLength: 5 }),
@@ -169,7 +169,7 @@ describe('whatever comes', () => {
 
   // F96
   test.each(['a', 'a ', 'a=', 'a,', ' ', ',', '"', '\\', '"\\', 'a="', 'a b=', '=', 'a\t', 'a b=c,', 'a b ='])(
-    '16 KiB of %j come to an end, well closed or not',
+    '16 KiB of %j are parsed in time, closed or not',
     (unit) => {
       const hostile = unit.repeat(Math.floor(16_000 / unit.length));
       for (const header of [hostile, `a ${hostile}`, `a b="${hostile}`, `a ${hostile}"`, `a b=${hostile}\u0000`]) {

@@ -14,7 +14,7 @@ function read(headers: Readonly<Record<string, string>>): RateLimit | undefined 
   return readRateLimit((name) => headers[name], NOW);
 }
 
-describe('what servers send', () => {
+describe('headers that servers send', () => {
   test.each<[what: string, headers: Record<string, string>, limit: Partial<RateLimit>]>([
     [
       'draft 8, as express-rate-limit sends it',
@@ -42,7 +42,7 @@ describe('what servers send', () => {
       { remaining: 0, resetMs: 9_000, policy: '"b"' },
     ],
     [
-      'two limits that say the same: the first',
+      'two equal limits: the first',
       { ratelimit: '"a";r=0;t=9, "b";r=0;t=9' },
       { remaining: 0, resetMs: 9_000, policy: '"a"' },
     ],
@@ -57,7 +57,7 @@ describe('what servers send', () => {
       { remaining: 1, resetMs: 1_000, policy: '"a"' },
     ],
     [
-      'blanks around what separates',
+      'blanks around separators',
       { ratelimit: ' "a" ; r= 0 ; t=3 ', 'ratelimit-policy': ' 50 ; w=1 ' },
       { remaining: 0, resetMs: 3_000, perSecond: 50, policy: '"a"' },
     ],
@@ -67,13 +67,13 @@ describe('what servers send', () => {
       { remaining: 0, resetMs: 3_000, perSecond: 0.5 },
     ],
     ['draft 7 without a reset', { ratelimit: 'limit=2, remaining=0' }, { remaining: 0 }],
-    ['draft 7 without what remains', { ratelimit: 'limit=2, reset=3' }, { resetMs: 3_000 }],
+    ['draft 7 without remaining', { ratelimit: 'limit=2, reset=3' }, { resetMs: 3_000 }],
     [
       'draft 6',
       { 'ratelimit-limit': '2', 'ratelimit-remaining': '1', 'ratelimit-reset': '3' },
       { remaining: 1, resetMs: 3_000 },
     ],
-    ['what remains alone', { 'x-ratelimit-remaining': '0' }, { remaining: 0 }],
+    ['remaining alone', { 'x-ratelimit-remaining': '0' }, { remaining: 0 }],
     ['a span', { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '9' }, { remaining: 0, resetMs: 9_000 }],
     [
       'epoch seconds',
@@ -133,7 +133,7 @@ describe('what servers send', () => {
   });
 });
 
-describe('what is no limit', () => {
+describe('no usable limit', () => {
   test.each<[headers: Record<string, string>]>([
     [{}],
     [{ ratelimit: '' }],
@@ -152,14 +152,14 @@ describe('what is no limit', () => {
     expect(read(headers)).toBeUndefined();
   });
 
-  test('a reset of more than ten minutes is nothing to wait for', () => {
+  test('a reset of more than ten minutes is ignored', () => {
     expect(read({ ratelimit: '"a";r=0;t=601' })).toEqual({ ...NOTHING, remaining: 0, policy: '"a"' });
     expect(read({ ratelimit: '"a";r=0;t=600' })?.resetMs).toBe(600_000);
   });
 });
 
 // F96
-test('it never throws, and gives numbers that can be waited for', () => {
+test('it never throws, and returns finite delays', () => {
   const names = [
     'ratelimit',
     'ratelimit-policy',

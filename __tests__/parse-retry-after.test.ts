@@ -37,13 +37,13 @@ describe('an HTTP-date', () => {
   const names = Object.keys(forms) as (keyof typeof forms)[];
   const sinceNow = (12 * 60 + 31) * 1000;
 
-  test.each(names)('in its %s form is measured against this machine where the answer has no Date', (form) => {
+  test.each(names)('in its %s form is relative to the local clock if the response has no Date', (form) => {
     expect(parse(forms[form].value)).toBe(sinceNow);
   });
 
   // F49
   test.each(names.flatMap((form) => names.map((other) => [form, other] as const)))(
-    'in its %s form is measured against a Date in its %s form, whatever this machine thinks',
+    'in its %s form is relative to a Date in its %s form, whatever the local clock shows',
     (form, other) => {
       for (const skewMs of [-3_600_000, 0, 3_600_000]) {
         const options = { now: NOW + skewMs, date: `\t${forms[other].date} ` };
@@ -53,20 +53,20 @@ describe('an HTTP-date', () => {
   );
 
   test.each(['garbage', '', '784887151', '1994-11-15T08:12:01Z'])(
-    'is measured against this machine where Date is %j',
+    'is relative to the local clock if Date is %j',
     (date) => {
       expect(parse(forms['IMF-fixdate'].value, date)).toBe(sinceNow);
     },
   );
 
   // F96
-  test('is measured against this machine where Date is longer than any date, and only then', () => {
+  test('is relative to the local clock only if Date is longer than any date', () => {
     const { value, date } = forms['IMF-fixdate'];
     expect(parse(value, date.padEnd(128))).toBe(30_000);
     expect(parse(value, date.padEnd(129))).toBe(sinceNow);
   });
 
-  test('is measured against the clock of this machine where nobody says what time it is', () => {
+  test('is relative to the local clock if no time is given', () => {
     jest.useFakeTimers({ now: NOW });
     try {
       expect(parseRetryAfter(forms['IMF-fixdate'].value)).toBe(sinceNow);
@@ -86,7 +86,7 @@ describe('an HTTP-date', () => {
   });
 
   // F152
-  test('is measured from the second before a leap second in Date, so that no call is sent early', () => {
+  test('is relative to the second before a leap second in Date, so that no call is sent early', () => {
     const date = 'Sat, 31 Dec 1994 23:59:60 GMT';
     expect(parseRetryAfter('Sun, 01 Jan 1995 00:00:05 GMT', { now: NOW, date })).toBe(6_000);
   });
@@ -100,7 +100,7 @@ describe('an HTTP-date', () => {
   });
 });
 
-test('two digits of a year mean the century before where that is the one of Date', () => {
+test('two digits of a year mean the previous century if Date is in it', () => {
   const value = 'Saturday, 31-Dec-77 00:00:10 GMT';
   expect(parseRetryAfter(value, { now: Date.UTC(2026, 0, 1), date: 'Sat, 31 Dec 1977 00:00:00 GMT' })).toBe(10_000);
 });
@@ -126,7 +126,7 @@ describe('a list', () => {
   });
 });
 
-describe('anything else counts as absent', () => {
+describe('an invalid value counts as absent', () => {
   test.each([
     undefined,
     '',
@@ -168,13 +168,13 @@ describe('anything else counts as absent', () => {
     expect(parse(value)).toBeUndefined();
   });
 
-  test('a value that is no string', () => {
+  test('a value of another type counts as absent', () => {
     for (const value of [120, null, {}, ['120'], 120n])
       expect(parseRetryAfter(value as never, { now: NOW })).toBeUndefined();
   });
 });
 
-describe('whatever comes', () => {
+describe('for all inputs', () => {
   const fragment = fc.constantFrom(
     'GMT',
     ',',
@@ -196,7 +196,7 @@ describe('whatever comes', () => {
     fc.array(fragment, { maxLength: 40 }).map((parts) => parts.join('')),
   );
 
-  test('it never throws, and gives undefined or at least 0', () => {
+  test('it never throws, and returns undefined or a number of at least 0', () => {
     fc.assert(
       fc.property(text, fc.option(text, { nil: undefined }), fc.integer(), (value, date, now) => {
         const ms = parseRetryAfter(value, { now, date });
@@ -215,7 +215,7 @@ describe('whatever comes', () => {
     ['IMF-fixdate', (at) => `${day(at, 'short')}, ${dayOfMonth(at, '0')} ${month(at)} ${year(at)} ${time(at)} GMT`],
     ['RFC 850', (at) => `${day(at, 'long')}, ${dayOfMonth(at, '0')}-${month(at)}-${year(at).slice(2)} ${time(at)} GMT`],
     ['asctime', (at) => `${day(at, 'short')} ${month(at)} ${dayOfMonth(at, ' ')} ${time(at)} ${year(at)}`],
-  ])('every instant written in the %s form comes back as the time until then', (_form, write) => {
+  ])('an instant in the %s form is parsed to the time until then', (_form, write) => {
     const now = Date.UTC(2000, 0, 1);
     const seconds = fc.integer({ min: 0, max: 49 * 365 * 86_400 });
     fc.assert(
@@ -226,7 +226,7 @@ describe('whatever comes', () => {
     );
   });
 
-  test.each([' ', '1', ',', '1,', 'GMT,', '\t,'])('a megabyte of %j comes to an end', (unit) => {
+  test.each([' ', '1', ',', '1,', 'GMT,', '\t,'])('a megabyte of %j is parsed in time', (unit) => {
     expect(parse(unit.repeat(2 ** 20))).toBeUndefined();
   });
 });

@@ -48,7 +48,7 @@ describe('runs', () => {
     expect(lost).toBe(calls);
   });
 
-  test('the pair with a queue gives calls up at a limit', async () => {
+  test('the pair with a queue loses calls at a limit', async () => {
     const settings: Settings = { ...DEFAULTS, calls: 24, late: 0, limit: 5 };
     const [ours, pair] = [await run(settings, attachPackage), await run(settings, attachQueueingPair)].map((trace) =>
       countsAt(trace),
@@ -58,7 +58,7 @@ describe('runs', () => {
     expect(ours!.refused).toBeLessThan(pair!.refused / 2);
   });
 
-  test('the package loses no call at the ends of all sliders', async () => {
+  test('the package loses no call at the extremes of all sliders', async () => {
     const ends = ({ min, max }: { min: number; max: number }): number[] => [min, max];
     for (const calls of ends(RANGES.calls)) {
       for (const life of ends(RANGES.life)) {
@@ -75,14 +75,14 @@ describe('runs', () => {
     }
   });
 
-  test('one seed gives one run, another seed another one', async () => {
+  test('a run depends on its seed only', async () => {
     const settings: Settings = { ...DEFAULTS, limit: 5, hints: 'none' };
     const first = await run(settings, attachPackage);
     expect(await run(settings, attachPackage)).toEqual(first);
     expect(await run({ ...settings, seed: 2 }, attachPackage)).not.toEqual(first);
   });
 
-  test('counts grow with the instant', async () => {
+  test('counts never decrease during a run', async () => {
     const trace = await run(DEFAULTS, attachPackage);
     expect(countsAt(trace, 0)).toEqual({ calls: 12, sends: 12, refreshes: 0, refused: 0, lost: 0 });
     expect(countsAt(trace, 2_000)).toMatchObject({ calls: 12, refreshes: 1, refused: 12 });
@@ -91,7 +91,7 @@ describe('runs', () => {
 });
 
 describe('server', () => {
-  /** Sends these in turn, each after so many ms, and resolves with status, headers and data of each. */
+  /** Sends the requests in turn, each after its delay. Resolves with status, headers and data of each. */
   const ask = (settings: Partial<Settings>, requests: readonly (AxiosRequestConfig & { afterMs?: number })[]) =>
     inVirtualTime(1, async () => {
       const { adapter } = createServer({ ...DEFAULTS, late: 0, ...settings });
@@ -144,7 +144,7 @@ describe('server', () => {
     ['retry-after', { 'retry-after': '1' }],
     ['ratelimit', { ratelimit: '"default";r=0;t=1', 'ratelimit-policy': '"default";q=5;w=1' }],
     ['none', {}],
-  ] as const)('a 429 has the hints asked for: %s', async (hints, expected) => {
+  ] as const)('a 429 has the hints of the settings: %s', async (hints, expected) => {
     const calls = Array.from({ length: 6 }, () => get('access-1'));
     const answers = await ask({ limit: 5, hints }, [...calls, get('access-1', 1_000)]);
     expect(statuses(answers)).toEqual([401, 401, 401, 401, 401, 429, 401]);
@@ -166,7 +166,7 @@ describe('server', () => {
 });
 
 describe('virtual time', () => {
-  test('passes at once, and leaves the real clock as it was', async () => {
+  test('passes at once, and does not change the real clock', async () => {
     const before = [setTimeout, clearTimeout, Date.now, performance.now, Math.random];
     const realMs = Date.now();
     const passedMs = await inVirtualTime(1, async () => {
@@ -179,7 +179,7 @@ describe('virtual time', () => {
     expect([setTimeout, clearTimeout, Date.now, performance.now, Math.random]).toEqual(before);
   });
 
-  test('runs timers by the instant they are due, and no cleared one', async () => {
+  test('runs timers in the order of their instants, and no cleared one', async () => {
     const order: number[] = [];
     await inVirtualTime(1, async () => {
       setTimeout(() => order.push(3), 30);
@@ -191,7 +191,7 @@ describe('virtual time', () => {
     expect(order).toEqual([1, 3]);
   });
 
-  test('rejects as the work does, and if nothing can wake the work', async () => {
+  test('rejects if the work rejects, or if no timer can resolve it', async () => {
     await expect(inVirtualTime(1, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
     await expect(inVirtualTime(1, () => new Promise(() => {}))).rejects.toThrow('No timer is left');
   });
@@ -207,7 +207,7 @@ describe('settings', () => {
     expect(fromHash('#calls=many&life=-1&late=1e9&hints=loud&pair=&seed=%00&other=1')).toEqual(DEFAULTS);
   });
 
-  test('a number that no slider can show becomes the nearest one that it can', () => {
+  test('a number out of range becomes the nearest one in range', () => {
     expect(fromHash('#calls=500&life=0&late=7&limit=13&seed=0')).toEqual({
       ...DEFAULTS,
       calls: 24,
@@ -243,7 +243,7 @@ describe('timeline', () => {
     ]);
   });
 
-  test('says the same in words', () => {
+  test('describes them in words', () => {
     const [first] = call.sends;
     expect(inWords(call, refreshes)).toBe(
       'sent at 0.00 s, 401 at 0.10 s; waits 0.20 s for the refresh; waits 1.00 s for the limit; ' +
@@ -254,7 +254,7 @@ describe('timeline', () => {
     );
   });
 
-  test('puts refreshes that overlap into different rows, and their spans together', () => {
+  test('puts overlapping refreshes into different rows', () => {
     const span = (from: number, to: number) => ({ from, to, isAccepted: true });
     const overlapping = [span(0, 100), span(50, 150), span(120, 200), span(300, 400)];
     expect(stack(overlapping)).toEqual([0, 1, 0, 0]);

@@ -1,8 +1,7 @@
 /**
- * Runs a suite under a polluted Object.prototype (FAILURES F90): `npx jest -c jest.pollution.config.ts`. While a test runs,
- * every plain object seems to have these, and whoever reads or calls one has not looked whose they are.
- * Left out are names that the tests themselves look for on plain objects, such as `reason` and `expiresAt`, Node (`encoding`)
- * or form-data (`header`).
+ * Runs a suite under a polluted Object.prototype (FAILURES F90): `npx jest -c jest.pollution.config.ts`. While a test runs, every plain
+ * object inherits these. Code that reads or calls one throws. Names that the tests, Node or form-data read on plain objects are left out,
+ * such as `reason`, `encoding` and `header`.
  */
 const EVIL = 'https://evil.example';
 const called: string[] = [];

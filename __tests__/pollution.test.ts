@@ -4,7 +4,7 @@ import axios, { AxiosError, type AxiosAdapter, type InternalAxiosRequestConfig }
 import { attachAuth, bearer, exchangeOf, hmac, type AttachAuthOptions, type AuthScheme } from '../lib/index.js';
 
 /*
- * F90, for the names that the rig of jest.pollution.config.ts leaves out, since Node, axios or Jest read them themselves.
+ * F90, for the names that jest.pollution.config.ts leaves out, since Node, axios or Jest read them.
  */
 
 const EVIL = 'https://evil.example';
@@ -42,8 +42,8 @@ function client(options: AttachAuthOptions, answer?: AxiosAdapter): ReturnType<t
   return made;
 }
 
-// In a process of its own: the global object of Jest shows what is inherited as its own.
-test.each(['document', 'location'])('a %s that is not there says nothing of what is ours', (name) => {
+// In its own process: the global object of Jest has inherited names as its own.
+test.each(['document', 'location'])('a polluted %s does not make another origin the own one', (name) => {
   const { outputFiles } = buildSync({
     stdin: {
       resolveDir: __dirname,
@@ -85,7 +85,7 @@ test('a token without an expiry does not expire', async () => {
   expect(refresh).not.toHaveBeenCalled();
 });
 
-test('a signature is written as ever', async () => {
+test('a signature keeps its default encoding', async () => {
   const credentials = await polluted({ encoding: 'base64' }, async () => {
     const { api, credentials: sent } = client({ scheme: hmac({ keyId: 'k', secret: 's' }) });
     await api.get('/x');
@@ -94,7 +94,7 @@ test('a signature is written as ever', async () => {
   expect(credentials).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
 });
 
-test('a credential goes into the header that the options name', async () => {
+test('a credential is written to the header of the options', async () => {
   const credentials = await polluted({ header: 'X-Evil', prefix: 'Evil' }, async () => {
     const made = client({ scheme: bearer({ tokens: { accessToken: 'good' } }) });
     const signed = client({ scheme: hmac({ keyId: 'k', secret: 's' }) });
@@ -105,7 +105,7 @@ test('a credential goes into the header that the options name', async () => {
   expect(credentials).toEqual([undefined, 'Bearer good', undefined]);
 });
 
-test('an error has the answer, the code and the cause that it has itself', async () => {
+test('the response, code and cause of an error are own properties', async () => {
   const names = { response: { status: 200 }, code: 'ECONNABORTED', cause: { code: 'EPROTO' }, config: { adapter: 1 } };
   const failing: AxiosAdapter = (config) => Promise.reject(new AxiosError('Network Error', 'ERR_NETWORK', config));
   const { api } = client({ scheme: bearer('t'), retry: { maxAttempts: 3, baseDelayMs: 0 } }, failing);
@@ -113,8 +113,8 @@ test('an error has the answer, the code and the cause that it has itself', async
   expect(exchangeOf(error)).toMatchObject({ attempts: 3, reason: 'attempts-exhausted' });
 });
 
-test('a property is defined by what we say of it alone', async () => {
-  // Some axios of the range cannot make an instance then.
+test('defineProperty ignores a polluted get and set', async () => {
+  // Some axios versions cannot create an instance then.
   const { api, credentials } = recorded();
   await polluted({ get: () => 'evil', set: () => undefined }, () =>
     Promise.resolve(attachAuth(api, { scheme: bearer('t') })),
@@ -123,7 +123,7 @@ test('a property is defined by what we say of it alone', async () => {
   expect(credentials()).toEqual(['Bearer t']);
 });
 
-test('what a class says of a scheme counts', async () => {
+test('the methods of a scheme may be inherited from its class', async () => {
   class Own implements AuthScheme {
     readonly name = 'Own';
     authorize({ headers }: Parameters<AuthScheme['authorize']>[0]): void {

@@ -20,7 +20,7 @@ import { reasonOf, Stage, tooMany, unauthorized, underway } from './support/stag
 const start = servers();
 const adapters = ['http', 'fetch'] as const;
 
-/** A scheme that notes every answer: its status and whether it was a refusal. */
+/** A scheme that records the status of every response, and whether it was a refusal. */
 function toy(members: Partial<AuthScheme> = {}) {
   const answers: AuthAnswer[] = [];
   const scheme: AuthScheme = {
@@ -51,7 +51,7 @@ function client(
 
 describe('onAnswer', () => {
   describe.each(adapters)('over the %s adapter', (adapter) => {
-    test('gets every response, parsed, with data as the adapter gave it beside', async () => {
+    test('gets every response, parsed, with the raw data of the adapter', async () => {
       const server = await start(inTurn(401, 503, 200));
       const { scheme, answers, told } = toy({ onChallenge: () => true });
       await client(server, adapter, scheme).get('/item');
@@ -66,7 +66,7 @@ describe('onAnswer', () => {
       expect(told).toEqual([]);
     });
 
-    test.each([200, 404])('gets a %s although transformResponse threw', async (status) => {
+    test.each([200, 404])('is called for a %s although transformResponse threw', async (status) => {
       const server = await start((_, response) => {
         response.writeHead(status, { 'Content-Type': 'text/html' }).end('<html>');
       });
@@ -79,7 +79,7 @@ describe('onAnswer', () => {
       expect(answers.map(({ response, received }) => [response.status, received])).toEqual([[status, '<html>']]);
     });
 
-    test('is not called for a response that a redirect fetched from another origin', async () => {
+    test('is not called for a response of another origin after a redirect', async () => {
       const foreign = await start(inTurn(200, 401));
       const own = await start((_, response) => {
         response.writeHead(302, { Location: `${foreign.origin}/elsewhere` }).end();
@@ -115,7 +115,7 @@ describe('onAnswer', () => {
     );
   });
 
-  test('has run before the handlers that were added after attachAuth, and before the caller', async () => {
+  test('runs before the handlers that were added after attachAuth, and before the call settles', async () => {
     const stage = new Stage();
     const log: string[] = [];
     stage.api.interceptors.response.use((response) => (log.push('added before'), response));
@@ -132,11 +132,11 @@ describe('onAnswer', () => {
   });
 
   test.each<[string, AxiosRequestConfig]>([
-    ['is told to omit credentials', { attachAuth: { credentials: 'omit' } }],
+    ['omits credentials', { attachAuth: { credentials: 'omit' } }],
     ['has the header already', { headers: { 'X-Toy': 'mine' } }],
     ['goes to another origin', { baseURL: 'https://other.example' }],
-    ['is left alone', { attachAuth: false }],
-  ])('is not called if the scheme did not run, since the call %s', async (_, config) => {
+    ['has attachAuth: false', { attachAuth: false }],
+  ])('is not called if the scheme did not run: the call %s', async (_, config) => {
     const { scheme, answers } = toy({ credentialHeaders: ['X-Toy'] });
     const { api, sent } = recording(scheme);
     await api.get('/item', config);
@@ -175,7 +175,7 @@ describe('onAnswer', () => {
     const never = (): Promise<never> => new Promise(() => undefined);
 
     test.each([200, 401, 503])(
-      'does not outlast the deadline of its call, which gets no unchecked %s',
+      'ends at the deadline of its call, which does not settle with an unchecked %s',
       async (status) => {
         const stage = new Stage();
         stage.attach({ scheme: toy({ onAnswer: never }).scheme, deadlineMs: 5_000 });
@@ -200,7 +200,7 @@ describe('onAnswer', () => {
     });
   });
 
-  test.each(['a signature that takes its time', 'the throttle'])(
+  test.each(['an asynchronous signature', 'the throttle'])(
     'is called once for a response, although the call ends before it is sent again, waiting for %s',
     async (wait) => {
       const stage = new Stage();
@@ -231,7 +231,7 @@ describe('isRefusal', () => {
   ];
 
   describe.each(adapters)('over the %s adapter', (adapter) => {
-    test.each(bodies)('takes %s for a refusal, and the call is sent again', async (_, status, refused, good) => {
+    test.each(bodies)('treats %s as a refusal, and the call is replayed', async (_, status, refused, good) => {
       let answered = 0;
       const server = await start((_seen, response) => {
         if (++answered === 1) reply(response, status, refused);
@@ -255,7 +255,7 @@ describe('isRefusal', () => {
     ['a promise of true', Promise.resolve(true)],
     ['a promise of nothing', Promise.resolve()],
     ['undefined', undefined],
-  ])('that returns %s says no', async (_, value) => {
+  ])('that returns %s means no refusal', async (_, value) => {
     void Promise.resolve(value).catch(() => undefined);
     const onChallenge = jest.fn(() => true);
     const { api, sent } = recording(toy({ isRefusal: () => value as boolean, onChallenge }).scheme, [401]);
@@ -264,7 +264,7 @@ describe('isRefusal', () => {
     expect(onChallenge).not.toHaveBeenCalled();
   });
 
-  test('replaces the default: a 401 that it does not take for a refusal stands', async () => {
+  test('replaces the default: a 401 for which it returns false settles the call', async () => {
     const { api, sent } = recording(
       toy({ isRefusal: ({ status }) => status === 419, onChallenge: () => true }).scheme,
       [401],
@@ -333,7 +333,7 @@ describe('isRefusal', () => {
   });
 
   // I10
-  test('that throws at a 429 does not hold up the calls behind it', async () => {
+  test('that throws at a 429 does not delay queued calls', async () => {
     const stage = new Stage();
     stage.attach({
       scheme: toy({
@@ -372,7 +372,7 @@ describe('maxChallenges', () => {
     [undefined, 1],
     [1, 1],
     [3, 3],
-  ])('%p: a server that refuses for ever is asked so often again: %i', async (maxChallenges, replays) => {
+  ])('%p: a server that always refuses gets so many replays: %i', async (maxChallenges, replays) => {
     const { scheme, challenges } = hopeful(maxChallenges);
     const stage = new Stage();
     stage.attach({ scheme });
@@ -383,7 +383,7 @@ describe('maxChallenges', () => {
     );
   });
 
-  test('0: nothing says that the only 401 was another one', async () => {
+  test('0: the reason is not unauthorized-again', async () => {
     const { api } = recording(hopeful(0).scheme, [401]);
     expect(exchangeOf(await api.get('/item'))).not.toHaveProperty('reason');
   });
@@ -403,7 +403,7 @@ describe('maxChallenges', () => {
     else expect(attach).toThrow(/TypeError|scheme\.maxChallenges/);
   });
 
-  test('an onChallenge that returns false is not asked again, whatever is left', async () => {
+  test('an onChallenge that returns false is not called again', async () => {
     const onChallenge = jest.fn(() => false);
     const { api, sent } = recording(toy({ maxChallenges: 3, onChallenge }).scheme, [401]);
     await api.get('/item');
@@ -412,7 +412,7 @@ describe('maxChallenges', () => {
   });
 });
 
-/** A CSRF token that the server replaces when it likes: `fetchToken` is what onChallenge does to get the new one. */
+/** A CSRF token that the server replaces at any time. onChallenge gets the new one by `fetchToken`. */
 function csrf(fetchToken: (challenge: AuthChallenge) => Promise<string>, members: Partial<AuthScheme> = {}) {
   let token = 'old';
   const run = jest.fn(async (challenge: AuthChallenge) => {
@@ -439,27 +439,24 @@ const byToken =
 
 // F147
 describe('singleFlight', () => {
-  test.each(adapters)(
-    '20 calls that are refused at once run onChallenge once, over the %s adapter',
-    async (adapter) => {
-      const server = await start((seen, response) => {
-        if (seen.url === '/csrf') reply(response, 200, { token: 'new' });
-        else reply(response, seen.headers['x-csrf-token'] === 'new' ? 200 : 403);
-      });
-      const { scheme, run } = csrf(async ({ request }) => {
-        const { data } = await request.client.get<{ token: string }>('/csrf');
-        return data.token;
-      });
-      const api = client(server, adapter, scheme);
-      const answers = await Promise.all([...Array(20)].map((_, index) => api.post(`/item/${String(index)}`, {})));
-      expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(200));
-      expect(run).toHaveBeenCalledTimes(1);
-      expect(server.seen.filter(({ url }) => url === '/csrf')).toHaveLength(1);
-      expect(server.seen).toHaveLength(41);
-    },
-  );
+  test.each(adapters)('20 concurrent refused calls run onChallenge once, over the %s adapter', async (adapter) => {
+    const server = await start((seen, response) => {
+      if (seen.url === '/csrf') reply(response, 200, { token: 'new' });
+      else reply(response, seen.headers['x-csrf-token'] === 'new' ? 200 : 403);
+    });
+    const { scheme, run } = csrf(async ({ request }) => {
+      const { data } = await request.client.get<{ token: string }>('/csrf');
+      return data.token;
+    });
+    const api = client(server, adapter, scheme);
+    const answers = await Promise.all([...Array(20)].map((_, index) => api.post(`/item/${String(index)}`, {})));
+    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(200));
+    expect(run).toHaveBeenCalledTimes(1);
+    expect(server.seen.filter(({ url }) => url === '/csrf')).toHaveLength(1);
+    expect(server.seen).toHaveLength(41);
+  });
 
-  test('a late refusal of the old credentials is sent again without another run', async () => {
+  test('a late refusal of the old credentials is replayed without another run', async () => {
     const stage = new Stage();
     const { scheme, run } = csrf(async () => {
       await stage.clock.pass(50);
@@ -478,7 +475,7 @@ describe('singleFlight', () => {
     expect(stage.clock.monotonic()).toBe(1_010);
   });
 
-  test('credentials that were sent after the run, and are refused, cause another run', async () => {
+  test('a refusal of the new credentials causes another run', async () => {
     const stage = new Stage();
     const tokens = ['first', 'second'];
     const { scheme, run } = csrf(() => Promise.resolve(tokens.shift()!));
@@ -490,7 +487,7 @@ describe('singleFlight', () => {
     expect(run).toHaveBeenCalledTimes(2);
   });
 
-  test('a run that fails fails all of its calls, each with its own response, and the next call runs it anew', async () => {
+  test('a run that fails rejects all its calls, each with its own response, and the next call starts another run', async () => {
     const stage = new Stage();
     let isUp = false;
     const { scheme, run } = csrf(async () => {
@@ -509,7 +506,7 @@ describe('singleFlight', () => {
     expect(run).toHaveBeenCalledTimes(2);
   });
 
-  test('a run that returns false lets all refusals stand', async () => {
+  test('a run that returns false settles all calls with their refusals', async () => {
     const stage = new Stage();
     const onChallenge = jest.fn(async () => {
       await stage.clock.pass(50);
@@ -561,7 +558,7 @@ describe('singleFlight', () => {
     expect(run).toHaveBeenCalledTimes(1);
   });
 
-  test('a run that hangs lets the refusals stand after a minute, and the next refusal begins another one', async () => {
+  test('a run that hangs settles its calls after a minute, and the next refusal starts another run', async () => {
     const stage = new Stage();
     const signals: AbortSignal[] = [];
     let hangs = true;
@@ -589,7 +586,7 @@ describe('singleFlight', () => {
     expect(run).toHaveBeenCalledTimes(5);
   });
 
-  test('a cookie log-in, which writes no header, is not taken for a call without credentials', async () => {
+  test('a cookie log-in, which writes no header, is not reported as a call without credentials', async () => {
     const stage = new Stage();
     let isIn = false;
     const scheme: AuthScheme = {
@@ -628,7 +625,7 @@ describe('a scheme that writes to the URL', () => {
   const shown = (value: unknown): string => inspect(value, { depth: 12, getters: true });
 
   describe.each(adapters)('over the %s adapter', (adapter) => {
-    test('has its URL sent, anew for each attempt, beside base, path and params of the call', async () => {
+    test('has its URL sent, with base, path and params of the call, new for each attempt', async () => {
       const server = await start(inTurn(401, 200));
       const api = client(server, adapter, presigned(), { defaults: { baseURL: `${server.origin}/v1/` } });
       const answer = await api.get('items/ü', { params: { q: 'a b', list: [1, 2] } });
@@ -644,14 +641,14 @@ describe('a scheme that writes to the URL', () => {
     test.each([
       ['404', inTurn(404)],
       ['broken connection', (_: unknown, response: Parameters<typeof reply>[0]) => void response.socket?.destroy()],
-    ])('leaves no trace of it on the error of a %s', async (_, handler) => {
+    ])('is not shown by the error of a %s', async (_, handler) => {
       const server = await start(handler);
       const error = await failureOf(client(server, adapter, presigned(), { retry: false }).get('/item'));
       expect((error as AxiosError).config).toMatchObject({ url: '/item', baseURL: server.origin });
       expect(shown(error)).not.toContain('canary');
     });
 
-    test('signs a redirect within the origin anew over fetch, and is not followed to another origin', async () => {
+    test('signs a redirect within the origin again over fetch, and a redirect to another origin is not followed', async () => {
       const foreign = await start(inTurn(200));
       const server = await start((seen, response) => {
         const { pathname } = new URL(seen.url, 'http://own');
@@ -686,7 +683,7 @@ describe('a scheme that writes to the URL', () => {
     });
   });
 
-  test('over a custom adapter has its URL sent, also if that stays relative', async () => {
+  test('has its URL sent over a custom adapter, also if it is relative', async () => {
     const { api, sent } = recording(presigned());
     const answer = await api.get('/item', { params: { a: 1 } });
     expect(sent.map(({ url }) => url)).toEqual(['https://api.example.com/item?a=1&sig=canary-1']);
@@ -697,13 +694,13 @@ describe('a scheme that writes to the URL', () => {
     expect(relative.sent.map(({ url }) => url)).toEqual(['/item?a=1&sig=canary-1']);
   });
 
-  test('that only reads it leaves the call as the app wrote it for a custom adapter', async () => {
+  test('that only reads it does not change the config for a custom adapter', async () => {
     const { api, sent } = recording(signed(({ url }) => ({ 'X-Path': url.pathname })));
     await api.get('/item', { params: { a: 1 } });
     expect(sent).toMatchObject([{ url: 'https://api.example.com/item?a=1', headers: { 'x-path': '/item' } }]);
   });
 
-  test('shows its secret neither to keyOf and shouldRetry nor in events, even if it is in the path', async () => {
+  test('does not show its secret to keyOf, shouldRetry and events, even in the path', async () => {
     const stage = new Stage();
     const seen: unknown[] = [];
     stage.attach({
@@ -739,7 +736,7 @@ describe('a scheme that writes to the URL', () => {
     expect(inspect([stage.events, seen], { depth: 6 })).not.toContain('canary');
   });
 
-  test('shares one key of the throttle with the calls before it, although every path it sends is new', async () => {
+  test('does not change the throttle key of the call, although every path it sends is new', async () => {
     const stage = new Stage();
     let sends = 0;
     stage.attach({ scheme: presigned({ authorize: ({ url }) => void (url.pathname = `/open/${String(++sends)}`) }) });
@@ -769,7 +766,7 @@ describe('Content-Type', () => {
   ];
 
   describe.each(adapters)('over the %s adapter', (adapter) => {
-    test.each(bodies)('is the one that is sent, for %s, as is the body', async (_, data) => {
+    test.each(bodies)('and body are those of the send, for %s', async (_, data) => {
       const server = await start(inTurn(200));
       const seen: unknown[] = [];
       const scheme = signed(async ({ headers, body }: AuthRequest) => {
@@ -785,7 +782,7 @@ describe('Content-Type', () => {
       expect(seen).toEqual(asSent);
     });
 
-    test('of a form is multipart, without the boundary, and its body is opaque', async () => {
+    test('of a form is multipart without the boundary, and its body is opaque', async () => {
       const server = await start(inTurn(200));
       const seen: unknown[] = [];
       const scheme = signed(async ({ headers, body }: AuthRequest) => {
@@ -799,14 +796,14 @@ describe('Content-Type', () => {
   });
 });
 
-test('a header that a scheme writes is not seen by the caller, whatever the scheme does with it', async () => {
+test('a header that a scheme writes or deletes is not on the config of the call', async () => {
   const { api, sent } = recording(apiKey('canary'));
   const answer = await api.get('/item');
   expect(sent[0]?.headers).toMatchObject({ 'x-api-key': 'canary' });
   expect(inspect(answer, { depth: 8 })).not.toContain('canary');
 });
 
-test('bearer: header and prefix make a scheme of any token header', async () => {
+test('bearer: header and prefix allow any token header', async () => {
   const { api, sent } = recording(bearer({ tokens: { accessToken: 't' }, header: 'X-Access-Token', prefix: '' }));
   await api.get('/item', { headers: { Authorization: 'Basic proxy' } });
   expect(sent[0]?.headers).toMatchObject({ authorization: 'Basic proxy', 'x-access-token': 't' });

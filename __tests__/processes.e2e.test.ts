@@ -18,10 +18,10 @@ jest.setTimeout(120_000);
 
 /** F31 asks for 500 expiries and 32 processes on request. */
 const FACTOR = Number(process.env['PROCESS_FACTOR'] ?? 1);
-/** Far below refreshTimeoutMs: whoever waits until something expires fails here, and a busy machine does not. */
+/** Far below refreshTimeoutMs: a wait for an expiry fails here, and a busy machine does not. */
 const TAKE_OVER_MS = 5_000;
 
-// Signals that stop and kill at a point are those of POSIX.
+// Only POSIX has signals that stop and kill.
 const onPosix = process.platform === 'win32' ? describe.skip : describe;
 
 let folder: string;
@@ -29,7 +29,7 @@ let file: string;
 let processes: Processes;
 let endpoint: TokenEndpoint;
 let server: Recorder;
-/** What the token endpoint does with a request that it has answered in its own books. */
+/** Sends a response that the token endpoint has recorded. Tests may delay or drop it. */
 let answering: (deliver: () => void) => void;
 
 beforeAll(() => {
@@ -136,27 +136,30 @@ onPosix('a process that is killed', () => {
     ['before unlocking', ['issued']],
   ];
 
-  test.each(cases(4, points))('%s leaves the file whole, and the next goes on at once', async (point, expected) => {
-    endpoint.graceMs = 1;
-    endpoint.revokeAll();
-    const [victim, next] = await Promise.all([processes.start(server.origin, file, point), start(1)]);
-    expect(await victim.call()).toBe('killed');
-    expect(await stored()).toBeDefined();
-    const killedAt = performance.now();
-    expect(await next[0]?.call()).toBe(200);
-    expect(performance.now() - killedAt).toBeLessThan(TAKE_OVER_MS);
-    expect(outcomes()).toEqual(expected);
-    expect(await stored()).toMatchObject({ generation: 2, tokens: { accessToken: 'alice-a2' } });
-    expectNoRubbish();
-  });
+  test.each(cases(4, points))(
+    '%s leaves a valid file, and the next process refreshes at once',
+    async (point, expected) => {
+      endpoint.graceMs = 1;
+      endpoint.revokeAll();
+      const [victim, next] = await Promise.all([processes.start(server.origin, file, point), start(1)]);
+      expect(await victim.call()).toBe('killed');
+      expect(await stored()).toBeDefined();
+      const killedAt = performance.now();
+      expect(await next[0]?.call()).toBe(200);
+      expect(performance.now() - killedAt).toBeLessThan(TAKE_OVER_MS);
+      expect(outcomes()).toEqual(expected);
+      expect(await stored()).toMatchObject({ generation: 2, tokens: { accessToken: 'alice-a2' } });
+      expectNoRubbish();
+    },
+  );
 
-  // I11: between the response and the store there is no holder that lived to store it.
+  // I11: no living holder has the response.
   test.each(cases(2, ['answered', 'before the draft', 'with a synced draft']))(
-    '%s, at a server without a grace: the session ends, once and cleanly',
+    '%s, at a server without a grace: the session ends once',
     async (point) => {
       const victim = await processes.start(server.origin, file, point);
       const others = await start(3);
-      // They all know the session: one that reads its end first is signed out, and never had one.
+      // All have loaded the session. A holder that first loads its end is just signed out.
       for (const other of others) expect(await other.call()).toBe(200);
       endpoint.revokeAll();
       expect(await victim.call()).toBe('killed');
@@ -168,7 +171,7 @@ onPosix('a process that is killed', () => {
     },
   );
 
-  test('while it waits for its turn is no loss to those behind it', async () => {
+  test('while it waits for the lock does not block processes behind it', async () => {
     const [first, victim, last] = (await start(3)) as [Holder, Holder, Holder];
     const held: (() => void)[] = [];
     answering = (deliver) => held.push(deliver);
@@ -187,7 +190,7 @@ onPosix('a process that is killed', () => {
     expect(outcomes()).toEqual(['issued']);
   });
 
-  test('after it has asked, before the answer: those who wait for their turn go on at once', async () => {
+  test('after its request, before the response: processes that wait for the lock refresh at once', async () => {
     endpoint.graceMs = 1;
     const holders = (await start(4)) as [Holder, ...Holder[]];
     const [victim, ...others] = holders;
@@ -216,7 +219,7 @@ onPosix('a process that is killed', () => {
 });
 
 // F130
-test('callers of six processes that do not wait for a late response: it is stored, and asked for once', async () => {
+test('a late response is stored although the callers of six processes have rejected, after one request', async () => {
   const holders = await Promise.all(times(6, () => processes.start(server.origin, file, '', 300)));
   const held: (() => void)[] = [];
   answering = (deliver) => held.push(deliver);
@@ -234,7 +237,7 @@ test('callers of six processes that do not wait for a late response: it is store
 
 // F35
 onPosix('a process that is stopped while it refreshes', () => {
-  test('keeps its turn: who waits fails in time and says so, and what it brings when it goes on is taken', async () => {
+  test('keeps the lock: waiting calls reject in time, and its tokens are used when it continues', async () => {
     const stopped = await processes.start(server.origin, file);
     const waiting = await processes.start(server.origin, file, '', 500);
     const held: (() => void)[] = [];
@@ -254,7 +257,7 @@ onPosix('a process that is stopped while it refreshes', () => {
   });
 
   // F40
-  test('and comes back after somebody has signed in cannot write: its tokens are those of before', async () => {
+  test('and continues after a sign-in of another process does not write its tokens', async () => {
     const stopped = await processes.start(server.origin, file);
     const held: (() => void)[] = [];
     answering = (deliver) => held.push(deliver);
@@ -267,7 +270,7 @@ onPosix('a process that is stopped while it refreshes', () => {
     const next: StoredSession = { version: 1, generation: 2, epoch: 1, tokens: { accessToken, refreshToken } };
     expect(await filePort(file).compareAndSet(1, next)).toBe(true);
     stopped.signal('SIGCONT');
-    // The call was alice's, and is not sent again as bob's.
+    // A call of alice is not replayed as bob.
     expect(await call).toBe('ERR_AUTH_SESSION_CHANGED');
     expect(await stored()).toEqual(next);
     expect(await stopped.call()).toBe(200);

@@ -14,8 +14,8 @@ import { reply } from './support/serve.js';
 import { reasonOf, Stage, TOKEN_PATH, underway, type Reply } from './support/stage.js';
 import { MORNING } from './support/virtual-clock.js';
 
-describe('what happens on a 401', () => {
-  test('one refresh serves everybody, and calls made meanwhile wait for it', async () => {
+describe('on a 401', () => {
+  test('concurrent calls share one refresh, and calls made meanwhile wait for it', async () => {
     const answer = latch();
     let refreshes = 0;
     const { client, server, session } = await dead({
@@ -38,7 +38,7 @@ describe('what happens on a 401', () => {
     let second: Promise<unknown> | undefined;
     const { client, server } = await dead({
       refresh: async () => {
-        // Not in the refresh's own turn: a call that begins there belongs to it.
+        // Not synchronously in refresh(): such a call belongs to the refresh.
         await Promise.resolve();
         second = client.get('/second');
         return { accessToken: 'good' };
@@ -71,7 +71,7 @@ describe('what happens on a 401', () => {
     expect(refreshes()).toBe(1);
   });
 
-  test('a second 401 is the outcome', async () => {
+  test('a second 401 settles the call', async () => {
     const { client, server } = await dead({}, (_, response) => {
       reply(response, 401, { why: 'no' }, challenge);
     });
@@ -82,7 +82,7 @@ describe('what happens on a 401', () => {
     expect(exchangeOf(error)).toMatchObject({ attempts: 2, refreshed: true, reason: 'unauthorized-again' });
   });
 
-  test('where refreshing does not help, it is left for a while', async () => {
+  test('a server that refuses new tokens pauses the refresh', async () => {
     const { client, refreshes } = await dead({}, (_, response) => {
       reply(response, 401, {}, challenge);
     });
@@ -94,7 +94,7 @@ describe('what happens on a 401', () => {
     });
   });
 
-  test('a refresh that fails for now is tried three times and keeps the session', async () => {
+  test('a temporary refresh failure is tried three times and keeps the session', async () => {
     const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     stage.always(TOKEN_PATH, { fault: 'refused' });
     const error = reasonOf(await stage.clock.until(stage.api.get('/x')));
@@ -141,7 +141,7 @@ describe('what happens on a 401', () => {
     expect(events.filter(({ type }) => type === 'session-expired')).toHaveLength(1);
   });
 
-  test('signing out wins over a refresh in flight', async () => {
+  test('signOut() wins over a refresh in flight', async () => {
     const answer = latch();
     const { client, session, server, events } = await dead({
       refresh: async () => {
@@ -160,7 +160,7 @@ describe('what happens on a 401', () => {
     expect(events.filter(({ type }) => type === 'refreshed')).toEqual([]);
   });
 
-  test('a 403 and an insufficient_scope are no reason to refresh', async () => {
+  test('a 403 and an insufficient_scope start no refresh', async () => {
     const { client, refreshes } = await dead({}, (seen, response) => {
       if (seen.url === '/403') reply(response, 403);
       else reply(response, 401, {}, { 'WWW-Authenticate': 'Bearer error="insufficient_scope"' });
@@ -170,7 +170,7 @@ describe('what happens on a 401', () => {
     expect(refreshes()).toBe(0);
   });
 
-  test('a stream is sent once; the session is refreshed all the same', async () => {
+  test('a stream is sent once, and its 401 starts a refresh', async () => {
     const { client, server, session, refreshes } = await dead();
     const { error } = await settled(client.post('/x', Readable.from(['abc'])));
     expect(error?.response?.status).toBe(401);
@@ -206,7 +206,7 @@ describe('what happens on a 401', () => {
     expect(server.seen.map((seen) => seen.body.toString())).toEqual(['{"twice":{"a":1}}', '{"twice":{"a":1}}']);
   });
 
-  test('a refresh through the attached instance after an await fails in time, with a message that helps', async () => {
+  test('a refresh through the attached instance after an await rejects in time, with advice', async () => {
     const { stage } = Stage.with({
       tokens: (endpoint) => endpoint.issueDead(),
       bearer: {
@@ -223,7 +223,7 @@ describe('what happens on a 401', () => {
     expect(error.message).toMatch(/client.*attachAuth: false/);
   });
 
-  test('a refresh through the attached instance works when started at once or marked', async () => {
+  test('a refresh through the attached instance works if started synchronously or with attachAuth: false', async () => {
     for (const marked of [false, true]) {
       const { client } = await dead(
         {
@@ -243,7 +243,7 @@ describe('what happens on a 401', () => {
     }
   });
 
-  test('a refresh that throws an error without a network code is not sent again at once, but for a later call', async () => {
+  test('a refresh that throws an error without a network code is repeated for a later call only', async () => {
     let tries = 0;
     const { stage } = Stage.with({
       tokens: (endpoint) => endpoint.issueDead(),
@@ -268,7 +268,7 @@ describe('what happens on a 401', () => {
     expect(refreshes()).toBe(1);
   });
 
-  test('near its end a token is refreshed in the background, past it calls wait', async () => {
+  test('a token is refreshed in the background before its expiry, and calls wait after it', async () => {
     const { stage, scheme } = Stage.with({ expiresIn: 100, bearer: { refreshAheadMs: 10_000 } });
     expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ status: 200 });
     expect(stage.tokens.refreshes).toBe(0);
@@ -282,7 +282,7 @@ describe('what happens on a 401', () => {
   });
 });
 
-describe('what happens on a 429', () => {
+describe('on a 429', () => {
   /** Refuses the first `times` calls. */
   function throttled(times: number, headers: Record<string, string>, retry: RetryOptions = {}): Stage {
     const stage = new Stage();
@@ -293,19 +293,19 @@ describe('what happens on a 429', () => {
     return stage;
   }
 
-  test('every method is sent again, and never before Retry-After', async () => {
+  test('every method is retried, and never before Retry-After', async () => {
     const stage = throttled(1, { 'Retry-After': '1' });
     const { status, waitedMs } = await stage.outcome(stage.api.post('/x', { a: 1 }));
     expect(status).toBe(200);
     const [first, second, ...more] = stage.calls;
     expect(more).toEqual([]);
-    // 10 ms until the refusal arrives, and at most 250 ms of jitter, upwards alone.
+    // 10 ms until the refusal arrives, and up to 250 ms of jitter.
     expect(second!.at - first!.at).toBeGreaterThanOrEqual(1_010);
     expect(second!.at - first!.at).toBeLessThanOrEqual(1_260);
     expect(waitedMs).toBeGreaterThanOrEqual(1_000);
   });
 
-  test('a date counts from the Date of the same answer', async () => {
+  test('a date is relative to the Date of the same response', async () => {
     const servedAt = MORNING - 3_600_000;
     const date = (at: number): string => new Date(at).toUTCString();
     const stage = throttled(1, { Date: date(servedAt), 'Retry-After': date(servedAt + 1_000) });
@@ -315,7 +315,7 @@ describe('what happens on a 429', () => {
   });
 
   test.each(['0', 'garbage', '1e3', 'Wed, 21 Oct 2015 07:28:00 GMT', ''])(
-    'Retry-After %j: the backoff stands',
+    'Retry-After %j: the backoff is used',
     async (value) => {
       const stage = throttled(1, { 'Retry-After': value }, { baseDelayMs: 40 });
       await stage.outcome(stage.api.get('/x'));
@@ -325,7 +325,7 @@ describe('what happens on a 429', () => {
     },
   );
 
-  test('calls to the same path wait together', async () => {
+  test('calls to the same path are queued', async () => {
     const stage = throttled(1, { 'Retry-After': '0.3' });
     const first = underway(stage.api.get('/x'));
     await stage.clock.advance(50);
@@ -349,7 +349,7 @@ describe('what happens on a 429', () => {
     expect((await stage.outcomes([...refused, third])).map(({ status }) => status)).toEqual([200, 200, 200]);
   });
 
-  test('six sends, then the 429 itself', async () => {
+  test('the sixth 429 settles the call', async () => {
     const stage = throttled(99, {}, { baseDelayMs: 1 });
     const error = reasonOf(await stage.clock.until(stage.api.post('/x')));
     expect(error.response?.status).toBe(429);
@@ -358,7 +358,7 @@ describe('what happens on a 429', () => {
     expect(exchangeOf(error)).toMatchObject({ attempts: 6, reason: 'attempts-exhausted' });
   });
 
-  test('asked for too much it settles at once, and calls meanwhile are not sent', async () => {
+  test('a Retry-After above the limit settles the call at once, and later calls are rejected unsent', async () => {
     const stage = throttled(99, { 'Retry-After': '2592000' });
     expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({
       status: 429,
@@ -375,7 +375,7 @@ describe('what happens on a 429', () => {
     expect(stage.calls).toHaveLength(1);
   });
 
-  test('a caller that aborts stops waiting at once', async () => {
+  test('an abort rejects a queued call at once', async () => {
     const stage = throttled(1, { 'Retry-After': '30' });
     const controller = new AbortController();
     const call = underway(stage.api.get('/x', { signal: controller.signal }));
@@ -394,7 +394,7 @@ describe('retries of errors', () => {
     return stage;
   }
 
-  test('idempotent methods four times, others once unless marked', async () => {
+  test('idempotent methods are sent four times, others once unless marked', async () => {
     for (const [sends, make] of [
       [4, (client) => client.get('/x')],
       [4, (client) => client.put('/x')],
@@ -410,7 +410,7 @@ describe('retries of errors', () => {
     }
   });
 
-  test('a timeout is an error like others, under either code that axios gives it', async () => {
+  test('a timeout is retried under both of its axios codes', async () => {
     for (const clarifyTimeoutError of [false, true]) {
       const stage = flaky({ fault: 'silence' });
       const options = { timeout: 50, transitional: { clarifyTimeoutError } };
@@ -436,7 +436,7 @@ describe('retries of errors', () => {
 });
 
 describe('errors by code, and options', () => {
-  test('nothing waits beyond deadlineMs: then the last answer, else ERR_AUTH_DEADLINE', async () => {
+  test('at deadlineMs a call settles with its last response, else ERR_AUTH_DEADLINE', async () => {
     const refresh = (): Promise<never> => new Promise(() => undefined);
     for (const isExpired of [false, true]) {
       const { stage } = Stage.with({
@@ -452,7 +452,7 @@ describe('errors by code, and options', () => {
     }
   });
 
-  test('a deadline that a backoff would pass: the last answer', async () => {
+  test('a backoff beyond the deadline settles the call with its last response', async () => {
     const server = await api((_, response) => {
       reply(response, 503, {}, { 'Retry-After': '5' });
     });
@@ -480,7 +480,7 @@ describe('errors by code, and options', () => {
     expect(stage.clock.monotonic()).toBe(50);
   });
 
-  test('ERR_AUTH_BODY_NOT_SIGNABLE: refused before anything is sent', async () => {
+  test('ERR_AUTH_BODY_NOT_SIGNABLE: rejected unsent', async () => {
     const server = await api((_, response) => {
       reply(response, 200);
     });
@@ -492,7 +492,7 @@ describe('errors by code, and options', () => {
     expect(server.seen).toHaveLength(0);
   });
 
-  test('attachAuth: false is never touched; omit keeps retry and gate', async () => {
+  test('attachAuth: false bypasses the package, and omit keeps retry and throttle', async () => {
     const { stage } = Stage.with({});
     stage.script('/x', 503, 503);
     const error = reasonOf(await stage.clock.until(stage.api.get('/x', { attachAuth: false })));
@@ -513,25 +513,22 @@ describe('errors by code, and options', () => {
   });
 
   // F132
-  test.each([401, 403])(
-    'a refresh endpoint that answers a plain %i ends the session after one question',
-    async (status) => {
-      const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
-      stage.always(TOKEN_PATH, status);
-      expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
-      expect(stage.tokens.refreshes).toBe(1);
-      expect(scheme.getSnapshot().status).toBe('expired');
-    },
-  );
+  test.each([401, 403])('a plain %i of the refresh endpoint ends the session after one request', async (status) => {
+    const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+    stage.always(TOKEN_PATH, status);
+    expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+    expect(stage.tokens.refreshes).toBe(1);
+    expect(scheme.getSnapshot().status).toBe('expired');
+  });
 
-  test('a page of a gateway with 401 says nothing of the session', async () => {
+  test('an HTML page of a gateway with 401 does not end the session', async () => {
     const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     stage.script(TOKEN_PATH, { status: 401, data: '<html>Log in to our network</html>' });
     expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ status: 200 });
     expect(scheme.getSnapshot().status).toBe('signed-in');
   });
 
-  test('a refresh that never settles rejects all calls in time, and after a minute a call tries again', async () => {
+  test('a refresh that never settles rejects all calls in time, and a call refreshes again after a minute', async () => {
     let tries = 0;
     const { stage } = Stage.with({
       tokens: (endpoint) => endpoint.issueDead(),
@@ -548,7 +545,7 @@ describe('errors by code, and options', () => {
     expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({ status: 200 });
   });
 
-  test('a stream that met a 503 is not sent again', async () => {
+  test('a stream is not retried after a 503', async () => {
     const { client, server } = await dead({}, (_, response) => {
       reply(response, 503);
     });

@@ -18,7 +18,7 @@ declare const page: typeof pageModule;
 let browser: Browser | undefined;
 let context: BrowserContext;
 let site: Recorder;
-/** Everything that a page wrote to the console, and every error that nothing caught. */
+/** All console output and uncaught errors of a page. */
 let noise: string[];
 /** The tokens that the API accepts. */
 let good: Set<string>;
@@ -61,7 +61,7 @@ const answer: Handler = (seen, response) => {
   response.end(`<!doctype html><div id="root">${html(seen)}</div><script src="/page.js"></script>`);
 };
 
-/** What a server renders knows nothing of the session, which lives in the browser. */
+/** The server renders without the session, which is in the browser only. */
 function html({ url }: Seen): string {
   if (!url.includes('ssr')) return '';
   return renderToString(
@@ -72,7 +72,7 @@ function html({ url }: Seen): string {
   );
 }
 
-/** Someone has signed in before: no script can read the cookie. */
+/** The cookie of an earlier sign-in, which no script can read. */
 async function signIn(): Promise<void> {
   await context.addCookies([{ name: 'sid', value: 'alice', url: site.origin, httpOnly: true, sameSite: 'Strict' }]);
 }
@@ -111,7 +111,7 @@ const rendersOf = (tab: Page): Promise<Record<string, number>> => tab.evaluate((
     expect(refreshes()).toBe(1);
   });
 
-  test('two snapshots fail hydration, and this suite would notice', async () => {
+  test('a wrong recipe with two snapshots fails hydration', async () => {
     await signIn();
     const tab = await open('/orders/7?ssr&store');
     await tab.waitForSelector('#protected');
@@ -131,7 +131,7 @@ const rendersOf = (tab: Page): Promise<Record<string, number>> => tab.evaluate((
     }
   });
 
-  test('with nobody signed in, the fallback redirects after one probe', async () => {
+  test('without a session, the fallback redirects after one probe', async () => {
     const tab = await open('/orders/7?ssr');
     await tab.waitForSelector('#sign-in');
     expect(await tab.textContent('#sign-in')).toBe('signed-out');
@@ -161,7 +161,7 @@ const rendersOf = (tab: Page): Promise<Record<string, number>> => tab.evaluate((
     expect(refreshes()).toBe(6);
     const after = await rendersOf(tab);
     expect(after['status']).toBe(before['status']);
-    // One that reads the whole snapshot sees each refresh begin and end, twice because of StrictMode.
+    // A component that reads the whole snapshot renders at the begin and end of each refresh, twice under StrictMode.
     expect(after['whole']! - before['whole']!).toBeGreaterThanOrEqual(10);
   });
 
@@ -179,7 +179,7 @@ const rendersOf = (tab: Page): Promise<Record<string, number>> => tab.evaluate((
     expect(refreshes()).toBe(1);
   });
 
-  test('two roots that suspend ask once, and one that is unmounted during a refresh leaves the other alone', async () => {
+  test('two roots that suspend share one probe, and unmounting one during a refresh does not affect the other', async () => {
     await signIn();
     const tab = await open('/?manual');
     await tab.evaluate(() => {
@@ -216,7 +216,7 @@ const rendersOf = (tab: Page): Promise<Record<string, number>> => tab.evaluate((
     expect((await rendersOf(tab))['fallback']).toBeUndefined();
   });
 
-  test('a server that is out of order at the start is asked again', async () => {
+  test('a server that fails at the start gets another probe', async () => {
     await signIn();
     isOutOfOrder = true;
     const tab = await open('/orders/7');

@@ -9,11 +9,11 @@ const SIGNED_OUT: SessionSnapshot = { status: 'signed-out', refreshing: false, e
 const SIGNED_IN: SessionSnapshot = { status: 'signed-in', refreshing: false, expiresAt: 5_000, generation: 2 };
 const UNKNOWN: SessionSnapshot = { ...SIGNED_OUT, status: 'unknown', generation: 0 };
 
-/** A session whose answers the test gives. */
+/** A session that the test controls. */
 class FakeSession {
   asked = 0;
   listeners = new Set<() => void>();
-  /** What getAccessToken() does. */
+  /** The behaviour of getAccessToken(). */
   answer: () => Promise<string | undefined> = () => new Promise(() => undefined);
   #snapshot: SessionSnapshot;
 
@@ -35,7 +35,7 @@ class FakeSession {
     this.#snapshot = { ...this.#snapshot, ...snapshot };
     for (const listener of this.listeners) listener();
   }
-  /** What a failed refresh looks like from outside. */
+  /** The snapshots of a failed refresh. */
   readonly fail = async (): Promise<never> => {
     this.become({ refreshing: true });
     await Promise.resolve();
@@ -58,7 +58,7 @@ describe('on the server', () => {
   const Status = ({ session }: { session: FakeSession }): ReactNode =>
     `${useAuthSession(session).status}, ${useAuthSession(session, ({ generation }) => String(generation))}`;
 
-  test('a render shows `unknown`, whoever is signed in, and neither asks nor subscribes', () => {
+  test('a render shows `unknown` for any session, and neither probes nor subscribes', () => {
     const session = new FakeSession(SIGNED_IN);
     expect(renderToString(createElement(Status, { session }))).toBe('unknown, 0');
     expect(session).toMatchObject({ asked: 0, listeners: new Set() });
@@ -100,7 +100,7 @@ describe('in a browser', () => {
   const pass = (ms: number): Promise<void> => root.act(() => jest.advanceTimersByTimeAsync(ms));
 
   describe('useAuthSession', () => {
-    test('renders with the snapshot of now, and again after each change', async () => {
+    test('renders with the current snapshot, and again after each change', async () => {
       const session = new FakeSession(SIGNED_IN);
       const { seen, element } = recorder(session);
       await root.render(element);
@@ -134,7 +134,7 @@ describe('in a browser', () => {
       const { seen, element } = recorder(session, ({ status }) => ({ status, selections: ++selections }));
       await root.render(element);
       await root.act(() => session.become({ generation: 3 }));
-      // The recorder passes the same function, so that nothing is selected twice.
+      // The recorder passes the same function, so that `select` runs once.
       expect(seen).toEqual([
         { status: 'signed-in', selections: 1 },
         { status: 'signed-in', selections: 2 },
@@ -166,7 +166,7 @@ describe('in a browser', () => {
       expect(seen).toEqual(['signed-in', 2]);
     });
 
-    test('another session is followed instead, and the first one is left', async () => {
+    test('subscribes to another session instead, and unsubscribes from the first', async () => {
       const [first, second] = [new FakeSession(SIGNED_IN), new FakeSession(SIGNED_OUT)];
       const seen: unknown[] = [];
       const Switching = ({ session }: { session: FakeSession }): null => {
@@ -193,7 +193,7 @@ describe('in a browser', () => {
   });
 
   describe('while the status is `unknown`', () => {
-    test('asks the session once, with ten components under StrictMode', async () => {
+    test('probes the session once, with ten components under StrictMode', async () => {
       const session = new FakeSession(UNKNOWN);
       const { Recorder } = recorder(session);
       const ten = Array.from({ length: 10 }, (_, key) => createElement(Recorder, { key }));
@@ -202,7 +202,7 @@ describe('in a browser', () => {
       expect(session.asked).toBe(1);
     });
 
-    test('a session that knows is never asked, nor after it has ended', async () => {
+    test('never probes a session with a known status, nor an ended one', async () => {
       for (const snapshot of [SIGNED_IN, SIGNED_OUT, { ...SIGNED_OUT, status: 'expired' } as const]) {
         const session = new FakeSession(snapshot);
         await root.render(recorder(session).element);
@@ -212,7 +212,7 @@ describe('in a browser', () => {
       }
     });
 
-    test('a probe that fails is repeated after 1, 2, 4, … s, every 30 s at the latest', async () => {
+    test('repeats a failed probe after 1, 2, 4, … s, every 30 s at the latest', async () => {
       const session = new FakeSession(UNKNOWN);
       session.answer = session.fail;
       await root.render(createElement(StrictMode, null, recorder(session).element));
@@ -226,7 +226,7 @@ describe('in a browser', () => {
       expect(asked).toEqual([1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8]);
     });
 
-    test('chance takes up to a quarter off each delay, so that pages do not ask all at once', async () => {
+    test('jitter shortens each delay by up to a quarter, so that pages do not probe all at once', async () => {
       jest.spyOn(Math, 'random').mockReturnValue(1 - Number.EPSILON);
       const session = new FakeSession(UNKNOWN);
       session.answer = session.fail;
@@ -247,7 +247,7 @@ describe('in a browser', () => {
       expect(session.asked).toBe(2);
     });
 
-    test.each(['online', 'focus'])('%s ends the pause, and the delays begin anew', async (type) => {
+    test.each(['online', 'focus'])('%s ends the pause, and the delays start again', async (type) => {
       const session = new FakeSession(UNKNOWN);
       session.answer = session.fail;
       await root.render(recorder(session).element);
@@ -259,14 +259,14 @@ describe('in a browser', () => {
       expect(session.asked).toBe(6);
     });
 
-    test('an event while the session is being asked does not ask it again', async () => {
+    test('an event during a probe does not start another one', async () => {
       const session = new FakeSession(UNKNOWN);
       await root.render(recorder(session).element);
       await root.act(() => root.page.dispatchEvent(new Event('online')));
       expect(session.asked).toBe(1);
     });
 
-    test('the answer ends it: no timer and no listener stays', async () => {
+    test('a result ends the probes, and leaves no timer and no listener', async () => {
       const session = new FakeSession(UNKNOWN);
       session.answer = session.fail;
       await root.render(recorder(session).element);
@@ -280,7 +280,7 @@ describe('in a browser', () => {
       expect(session.asked).toBe(2);
     });
 
-    test('a sign-in during the pause ends it, too', async () => {
+    test('a sign-in during the pause ends the probes', async () => {
       const session = new FakeSession(UNKNOWN);
       session.answer = session.fail;
       await root.render(recorder(session).element);
@@ -289,7 +289,7 @@ describe('in a browser', () => {
       expect([session.asked, root.page.listeners]).toEqual([1, 0]);
     });
 
-    test('is asked once more if the status becomes `unknown` again, and is not asked faster for that', async () => {
+    test('probes again if the status becomes `unknown` again, without resetting the delay', async () => {
       const session = new FakeSession(SIGNED_IN);
       session.answer = session.fail;
       await root.render(recorder(session).element);
@@ -301,7 +301,7 @@ describe('in a browser', () => {
       expect(session.asked).toBe(2);
     });
 
-    test('the last component that leaves ends the pause; the next one asks at once', async () => {
+    test('the last component that unmounts ends the pause, and the next one probes at once', async () => {
       const session = new FakeSession(UNKNOWN);
       session.answer = session.fail;
       const { element } = recorder(session);
@@ -314,7 +314,7 @@ describe('in a browser', () => {
       expect(session.asked).toBe(2);
     });
 
-    test('a component that leaves does not end the pause of another', async () => {
+    test('a component that unmounts does not end the pause of another', async () => {
       const session = new FakeSession(UNKNOWN);
       session.answer = session.fail;
       const { Recorder } = recorder(session);
@@ -325,7 +325,7 @@ describe('in a browser', () => {
       expect(session.asked).toBe(2);
     });
 
-    test('no event is needed: React Native has none', async () => {
+    test('works without events, as in React Native', async () => {
       root.close();
       expect('addEventListener' in globalThis).toBe(false);
       const session = new FakeSession(UNKNOWN);
@@ -378,7 +378,7 @@ describe('in a browser', () => {
       expect(fallback.mock.calls).toEqual([[status]]);
     });
 
-    test('moves with the session', async () => {
+    test('renders again when the status changes', async () => {
       const { seen, session } = await shown(UNKNOWN, null);
       for (const status of ['signed-in', 'expired', 'unknown'] as const)
         await root.act(() => session.become({ status }));
@@ -386,7 +386,7 @@ describe('in a browser', () => {
     });
   });
 
-  test('a session of bearer() is asked once, and its refresh signs in', async () => {
+  test('probes a session of bearer() once, and its refresh signs in', async () => {
     const refresh = jest.fn(() => ({ accessToken: 'token' }));
     const session = bearer({ refresh });
     const seen: string[] = [];
@@ -418,18 +418,18 @@ describe('retryUnlessAuth', () => {
     return api;
   };
 
-  test('repeats a failure that is none of attachAuth, `max` times', async () => {
+  test('repeats a failure of another source `max` times', async () => {
     const error = new Error('a bug of the query function');
     expect([0, 1, 2, 3].map((failures) => retryUnlessAuth(2)(failures, error))).toEqual([true, true, false, false]);
     expect(retryUnlessAuth(Infinity)(1_000, error)).toBe(true);
     expect(retryUnlessAuth(1)(0, undefined)).toBe(true);
   });
 
-  test('never repeats anything by default', () => {
+  test('repeats nothing by default', () => {
     expect(retryUnlessAuth()(0, new Error('a bug of the query function'))).toBe(false);
   });
 
-  test.each([401, 404, 429, 500, 503])('never repeats a call that attachAuth has tried: %i', async (status) => {
+  test.each([401, 404, 429, 500, 503])('never repeats a call that attachAuth has sent: %i', async (status) => {
     const error = await errorOf(failing(status).get('/x'));
     expect(error).toMatchObject({ response: { status } });
     expect(retryUnlessAuth(Infinity)(0, error)).toBe(false);
@@ -442,12 +442,12 @@ describe('retryUnlessAuth', () => {
     expect(retryUnlessAuth(Infinity)(0, error)).toBe(false);
   });
 
-  test('repeats a call that attachAuth never touched', async () => {
+  test('repeats a call that bypassed attachAuth', async () => {
     const error = await errorOf(failing(500).get('/x', { attachAuth: false }));
     expect(retryUnlessAuth(1)(0, error)).toBe(true);
   });
 
-  test.each([-1, NaN, 'often'])('%p is no number of retries', (max) => {
+  test.each([-1, NaN, 'often'])('throws a TypeError for the number %p', (max) => {
     expect(() => retryUnlessAuth(max as number)).toThrow(
       new TypeError(`retryUnlessAuth(max): expected a number from 0, got ${max}.`),
     );

@@ -13,13 +13,13 @@ test('README has at most 200 lines and 1,200 words', () => {
   expect(README.split(/\s+/).filter(Boolean).length).toBeLessThanOrEqual(1_200);
 });
 
-test('README says the weight in its first screen, and once', () => {
+test('README states the size in its first screen, and only once', () => {
   const weights = [...README.matchAll(/weighs ([\d.]+) kB/g)].map(({ index }) => README.slice(0, index));
   expect(weights[0]?.split('\n').length).toBeLessThan(20);
   expect([...README.matchAll(/`\{ attachAuth, bearer \}`/g)]).toHaveLength(1);
 });
 
-test('README says the weight that `npm run size` allows, within 150 bytes', () => {
+test('README states the size that `npm run size` allows, within 150 bytes', () => {
   const sizes = readFileSync(join(ROOT, '.ci/check-size.mjs'), 'utf8');
   const [, limit = ''] = /'\{ attachAuth, bearer \}': \[([\d_]+),/.exec(sizes) ?? [];
   const [, said = ''] = /weighs ([\d.]+) kB/.exec(README) ?? [];
@@ -44,7 +44,7 @@ test('README names the axios range and the Node of package.json', () => {
   expect(README).toContain(`Node ${engines.node.replace('>=', '')} or later`);
 });
 
-test('README says how to develop in two commands', () => {
+test('README has the two commands for development', () => {
   const develop = README.slice(README.indexOf('## Develop'));
   expect([...develop.matchAll(/^```sh\n(.*?)\n```/gms)].map(([, command]) => command)).toEqual([
     'npm ci && npm run demo',
@@ -56,7 +56,7 @@ test('llms.txt has at most 4 kB', () => {
   expect(Buffer.byteLength(readFileSync(join(ROOT, 'llms.txt')))).toBeLessThanOrEqual(4_096);
 });
 
-test('CHANGELOG has at most 15 lines for a version, and names what users look for', () => {
+test('CHANGELOG has at most 15 lines for a version, and names the features', () => {
   const changelog = readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8');
   const versions = changelog.split(/^## /m).slice(1);
   for (const version of versions)

@@ -12,7 +12,7 @@ const REFRESH = `${CANARY}-refresh`;
 const SECRET = `${CANARY}-client&secret="quoted"`;
 const FRESH = `${CANARY}-fresh`;
 
-/** What inspectors, serializers and error trackers get to see, hidden properties included. */
+/** All that inspectors, serializers and error trackers can read, hidden properties included. */
 function shown(error: unknown): string {
   const texts = [inspect(error, { depth: Infinity, showHidden: true, getters: true })];
   for (let at = error; at instanceof Error && texts.length < 20; at = at.cause) {
@@ -33,7 +33,7 @@ const echo = () => ({
 });
 
 // F86, F141
-describe('an error of an HTTP client shows nothing of what was sent', () => {
+describe('an error of an HTTP client does not show the request', () => {
   const body = { grant_type: 'refresh_token', refresh_token: REFRESH, client_secret: SECRET };
 
   const axiosError = (data: unknown): AxiosError => {
@@ -138,7 +138,7 @@ describe('an error of an HTTP client shows nothing of what was sent', () => {
     expectRedacted(redactError(error, { refreshToken: REFRESH }, body));
   });
 
-  test('name, message, code, status and document stay', () => {
+  test('name, message, code, status and document are kept', () => {
     const error = redactError(
       axiosError({ ...echo(), error: 'invalid_request', error_description: 'The refresh_token is not valid' }),
     ) as AxiosError;
@@ -160,7 +160,7 @@ describe('an error of an HTTP client shows nothing of what was sent', () => {
     expect(axios.isAxiosError(error)).toBe(true);
   });
 
-  test('a fetch Response keeps its status and headers, and its body cannot be read any more', () => {
+  test('a fetch Response keeps its status and headers, and its body is not readable', () => {
     const response = Response.json(echo(), { status: 422, headers: { 'x-request-id': '7' } });
     const error = redactError(Object.assign(new Error('422', { cause: response }), { response })) as Error & {
       response: unknown;
@@ -171,7 +171,7 @@ describe('an error of an HTTP client shows nothing of what was sent', () => {
     }
   });
 
-  test('the same error, and the same cause, are kept', () => {
+  test('the error and its cause stay the same objects', () => {
     const cause = axiosError(echo());
     const error = new Error('no', { cause });
     expect(redactError(error)).toBe(error);
@@ -185,7 +185,7 @@ describe('an error of an HTTP client shows nothing of what was sent', () => {
     expect(redactError(error)).toMatchObject({ name: 'RangeError', message: 'out of reach', code: 'E_X', status: 500 });
   });
 
-  test('short values do not tear ordinary words apart', () => {
+  test('short values are not redacted inside ordinary words', () => {
     const error = new Error('a token of type abc is not valid');
     redactError(error, { a: 'a', b: 'abc', grant_type: 'token' });
     expect(error.message).toBe('a token of type abc is not valid');
@@ -198,15 +198,15 @@ describe('an error of an HTTP client shows nothing of what was sent', () => {
     { status: '422', data: REFRESH },
     { data: REFRESH, body: REFRESH },
     {},
-  ])('a response of another shape: %j', (response) => {
+  ])('a response of another shape is redacted: %j', (response) => {
     expectRedacted(redactError(Object.assign(new Error('no'), { response }), REFRESH));
   });
 
-  test.each([undefined, null, 7, true])('%p stays', (thrown) => {
+  test.each([undefined, null, 7, true])('%p is returned unchanged', (thrown) => {
     expect(redactError(thrown, { a: REFRESH })).toBe(thrown);
   });
 
-  test('getters that throw, and polluted prototypes, change nothing', () => {
+  test('getters that throw, and polluted prototypes, do not matter', () => {
     const error = Object.defineProperty(new Error(REFRESH), 'config', {
       enumerable: true,
       get: () => {
@@ -296,7 +296,7 @@ describe('a refresh that fails', () => {
         throw new Error(await response.clone().text(), { cause: response });
       },
     ],
-  ])('through %s, shows no echo of what it sent', async (_what, refresh) => {
+  ])('through %s, does not show its request', async (_what, refresh) => {
     const error = await failed(refresh);
     expect(error.code).toBe('ERR_AUTH_REFRESH_FAILED');
     expect(error.message).toContain('invalid_request');

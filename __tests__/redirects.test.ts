@@ -90,7 +90,7 @@ const sent = (server: Recorder, name: string): unknown[] => server.seen.map((see
 
 describe.each(adapters)('over the %s adapter', (adapter) => {
   describe.each(statuses)('a %i', (status) => {
-    test.each(schemes)('to another port takes none of the credentials of %s along', async (_name, make, headers) => {
+    test.each(schemes)('to another port is followed without the credentials of %s', async (_name, make, headers) => {
       const foreign = await start(inTurn(200));
       const heard = listenIn(foreign);
       const own = await start(redirect(status, `${foreign.origin}/there?token=no`));
@@ -112,7 +112,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       for (const name of headers) {
         const [first, second] = sent(own, name);
         expect([name, first]).toEqual([name, expect.any(String)]);
-        // The fetch adapter's redirects are followed here, so that each hop is signed for its own URL.
+        // This package follows the redirects of the fetch adapter, and signs each hop for its own URL.
         if (name === 'x-signature' && adapter === 'fetch') expect(second).not.toBe(first);
         else if (name === 'x-timestamp' && adapter === 'fetch')
           expect(Number(second)).toBeGreaterThanOrEqual(Number(first));
@@ -121,7 +121,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       expect(exchangeOf(answer)).toMatchObject({ attempts: 1 });
     });
 
-    test('that leads home from abroad comes home without credentials, and stays without', async () => {
+    test('from another origin back to the own one is followed without credentials, as are later hops', async () => {
       let home = '';
       const foreign = await start((seen, response, request) => redirect(status, `${home}/4`)(seen, response, request));
       const heard = listenIn(foreign);
@@ -153,7 +153,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       ['to a sub-domain', 'localhost', 'sub.localhost'],
       ['from a sub-domain to its parent', 'sub.localhost', 'localhost'],
       ['to another name of the same server', '127.0.0.1', 'localhost'],
-    ])('%s leaves the origin, the port notwithstanding', async (_where, from, to) => {
+    ])('%s with the same port is a redirect to another origin', async (_where, from, to) => {
       const server = await start(
         routes({ '/1': (seen, response, request) => redirect(status, `${there}/2`)(seen, response, request) }),
       );
@@ -172,7 +172,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       ]);
     });
 
-    test('sends a body on as the status demands', async () => {
+    test('resends or drops the body as the status demands', async () => {
       const foreign = await start(inTurn(200));
       const heard = listenIn(foreign);
       const own = await start(redirect(status, foreign.origin));
@@ -184,7 +184,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     });
   });
 
-  test('credentials stay behind at the border of a chain, wherever it lies', async () => {
+  test('a chain is followed without credentials from its first hop to another origin', async () => {
     const far = await start(inTurn(200));
     const foreign = await start(routes({ '/3': redirect(307, `${far.origin}/4`) }));
     const heard = [listenIn(foreign), listenIn(far)];
@@ -196,7 +196,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect([foreign.seen.length, far.seen.length]).toEqual([1, 1]);
   });
 
-  test('credentials that were left behind are back on the next call', async () => {
+  test('the next call has its credentials again', async () => {
     const foreign = await start(inTurn(200));
     const own = await start(routes({ '/away': redirect(302, foreign.origin) }));
     const api = client(own, adapter, apiKey(CANARY));
@@ -205,14 +205,14 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(sent(own, 'x-api-key')).toEqual([CANARY, CANARY]);
   });
 
-  test('another listed origin is another origin all the same', async () => {
+  test('a redirect between two origins of `origins` is followed without credentials', async () => {
     const listed = await start(inTurn(200));
     const own = await start(redirect(302, listed.origin));
     await client(own, adapter, apiKey(CANARY), { origins: [own.origin, listed.origin] }).get('/');
     expect(sent(listed, 'x-api-key')).toEqual([undefined]);
   });
 
-  test('another spelling of the same origin is the same origin', async () => {
+  test('another spelling of the same origin keeps the credentials', async () => {
     const own = await start(
       routes({
         '/here': (seen, response, request) =>
@@ -229,7 +229,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     ['own user-info', (foreign: string) => foreign.replace('://', '://127.0.0.1@')],
     ['user name and password', (foreign: string) => foreign.replace('://', '://user:pass@')],
     ['upper case', (foreign: string) => foreign.toUpperCase()],
-  ])('a Location with %s leads abroad too', async (_what, location) => {
+  ])('a Location with %s is recognized as another origin', async (_what, location) => {
     const foreign = await start(inTurn(200));
     const heard = listenIn(foreign);
     const own = await start(redirect(302, location(foreign.origin)));
@@ -250,7 +250,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(own.seen.map((seen) => seen.url)).toEqual(['/a/b/c', '/a/d']);
   });
 
-  test('a 401 behind a redirect within the origin refreshes, and the call begins anew', async () => {
+  test('a 401 after a redirect within the origin starts a refresh, and the call is replayed from its first URL', async () => {
     const own = await start(
       routes({
         '/here': redirect(302, '/there'),
@@ -274,7 +274,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(exchangeOf(answer)).toMatchObject({ attempts: 2, refreshed: true });
   });
 
-  test('a 429 behind a redirect within the origin closes the path that was called', async () => {
+  test('a 429 after a redirect within the origin closes the path of the call', async () => {
     const own = await start(
       routes({ '/here': redirect(303, '/there'), '/there': inTurn([429, { 'Retry-After': '1' }], 200) }),
     );
@@ -294,7 +294,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     ['503', 503, {}],
     ['503 with Retry-After', 503, { 'Retry-After': '3000' }],
   ] as const)(
-    'a %s that a redirect fetched from elsewhere refreshes and throttles nothing',
+    'a %s of another origin after a redirect starts no refresh, retry or cool-down',
     async (_what, status, headers) => {
       const foreign = await start(inTurn([status, headers]));
       const own = await start(routes({ '/away': redirect(302, `${foreign.origin}/away`) }));
@@ -314,7 +314,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     },
   );
 
-  test('what a redirect fetched from elsewhere says of the time counts for nothing here', async () => {
+  test('the Date of another origin after a redirect does not change the clock', async () => {
     const tomorrow = new Date(Date.now() + 86_400_000).toUTCString();
     const foreign = await start(inTurn([404, { Date: tomorrow }]));
     const own = await start(routes({ '/away': redirect(302, `${foreign.origin}/away`) }));
@@ -325,14 +325,14 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(instants[1]! - instants[0]!).toBeLessThan(3_600_000);
   });
 
-  test('a redirect without a Location is the answer', async () => {
+  test('a redirect without a Location settles the call', async () => {
     const own = await start(inTurn(302));
     const error = (await failureOf(client(own, adapter, apiKey(CANARY)).get('/'))) as AxiosError;
     expect(error.response?.status).toBe(302);
     expect(own.seen).toHaveLength(1);
   });
 
-  test('redirects without end come to ERR_FR_TOO_MANY_REDIRECTS, and are not begun anew', async () => {
+  test('endless redirects reject with ERR_FR_TOO_MANY_REDIRECTS, and the call is not retried', async () => {
     const own = await start(redirect(302, '/'));
     const error = (await failureOf(client(own, adapter, apiKey(CANARY)).get('/'))) as AxiosError;
     expect(error.code).toBe('ERR_FR_TOO_MANY_REDIRECTS');
@@ -347,7 +347,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(own.seen).toHaveLength(3);
   });
 
-  test('with maxRedirects 0 the redirect itself is the answer', async () => {
+  test('with maxRedirects 0 the redirect settles the call', async () => {
     const foreign = await start(inTurn(200));
     const own = await start(redirect(302, foreign.origin));
     const api = client(own, adapter, apiKey(CANARY));
@@ -360,13 +360,13 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(own.seen).toHaveLength(2);
   });
 
-  test('whatever validateStatus makes of a redirect, it is followed', async () => {
+  test('a redirect is followed although validateStatus accepts its status', async () => {
     const own = await start(routes({ '/here': redirect(302, '/there') }));
     const answer = await client(own, adapter, apiKey(CANARY)).get('/here', { validateStatus: () => true });
     expect(answer.data).toEqual({ path: '/there' });
   });
 
-  test('a bare call is redirected as ever', async () => {
+  test('redirects of a call without credentials are followed by axios', async () => {
     const foreign = await start(inTurn(200));
     const own = await start(routes({ '/away': redirect(302, foreign.origin), '/here': redirect(302, '/there') }));
     const api = client(own, adapter, apiKey(CANARY));
@@ -376,7 +376,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect([...sent(own, 'x-api-key'), ...sent(foreign, 'x-api-key')].filter(Boolean)).toEqual([]);
   });
 
-  test("a call's own `auth` stays behind at the border", async () => {
+  test('a redirect to another origin is followed without the `auth` of the call', async () => {
     const foreign = await start(inTurn(200));
     const own = await start(inTurn([302, { Location: foreign.origin }]));
     const api = axios.create({ baseURL: own.origin, adapter });
@@ -386,7 +386,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(foreign.seen.map(({ headers }) => headers.authorization)).toEqual([undefined]);
   });
 
-  test('redirects without end come to their end where the limit is no number, too', async () => {
+  test('endless redirects are limited if maxRedirects is NaN', async () => {
     const own = await start(inTurn([302, { Location: '/again' }]));
     const api = axios.create({ baseURL: own.origin, adapter });
     attachAuth(api, { scheme: apiKey(CANARY), retry: false });
@@ -394,7 +394,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(error).toMatchObject({ code: 'ERR_FR_TOO_MANY_REDIRECTS' });
   });
 
-  test("a caller's own Authorization stays behind as plain axios leaves it", async () => {
+  test('a redirect to another origin is followed without the Authorization of the call', async () => {
     const foreign = await start(inTurn(200));
     const own = await start(redirect(302, foreign.origin));
     await client(own, adapter, apiKey(CANARY)).get('/', { headers: { Authorization: `Own ${CANARY}` } });
@@ -404,7 +404,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
 });
 
 describe('over the http adapter', () => {
-  test('user-info in a Location makes no other origin', async () => {
+  test('a Location with user-info is within the origin', async () => {
     let home = '';
     const own = await start(
       routes({
@@ -418,7 +418,7 @@ describe('over the http adapter', () => {
     expect(sent(own, 'x-api-key')).toEqual([CANARY, CANARY]);
   });
 
-  test("the caller's own beforeRedirect runs at every hop, and sees no credential from the border on", async () => {
+  test('the beforeRedirect of a call runs at every hop, and gets no credential from another origin on', async () => {
     let home = '';
     const foreign = await start((seen, response, request) => redirect(302, `${home}/4`)(seen, response, request));
     const own = await start(routes({ '/1': redirect(302, '/2'), '/2': redirect(302, `${foreign.origin}/3`) }));
@@ -440,7 +440,7 @@ describe('over the http adapter', () => {
     expect(config.beforeRedirect).toBe(beforeRedirect);
   });
 
-  test('through a proxy it is still the target that is left', async () => {
+  test('through a proxy the origin of the target decides', async () => {
     const proxy = await start(
       routes({
         'http://own.localhost/1': redirect(302, '/2'),
@@ -468,7 +468,7 @@ describe('over the http adapter', () => {
     ]);
   });
 
-  test("the caller's own beforeRedirect can stop the call", async () => {
+  test('an error of the beforeRedirect of a call rejects it', async () => {
     const foreign = await start(inTurn(200));
     const own = await start(redirect(302, foreign.origin));
     const beforeRedirect = (): never => {
@@ -479,7 +479,7 @@ describe('over the http adapter', () => {
     expect(foreign.seen).toEqual([]);
   });
 
-  test("the instance's own beforeRedirect runs after a replay as before it", async () => {
+  test('the beforeRedirect of the instance runs for replays and retries, too', async () => {
     const own = await start(
       routes({
         '/here': redirect(302, '/there'),
@@ -508,7 +508,7 @@ describe('over the http adapter', () => {
 });
 
 describe('over the fetch adapter', () => {
-  test("fetchOptions.redirect 'manual' leaves the redirect to the caller", async () => {
+  test("fetchOptions.redirect 'manual' settles the call with the redirect", async () => {
     const foreign = await start(inTurn(200));
     const own = await start(redirect(302, foreign.origin));
     const api = client(own, 'fetch', apiKey(CANARY));
@@ -517,7 +517,7 @@ describe('over the fetch adapter', () => {
     expect(foreign.seen).toEqual([]);
   });
 
-  test("fetchOptions.redirect 'error' makes a redirect an error", async () => {
+  test("fetchOptions.redirect 'error' rejects the call at a redirect", async () => {
     const foreign = await start(inTurn(200));
     const own = await start(redirect(302, foreign.origin));
     const api = client(own, 'fetch', apiKey(CANARY), { retry: false });
@@ -534,7 +534,7 @@ describe('over the fetch adapter', () => {
     expect([foreign.seen.length, heard().includes(CANARY)]).toEqual([1, false]);
   });
 
-  test('a stream that a 307 asks for again is not sent again', async () => {
+  test('a 307 for a stream is not followed', async () => {
     const own = await start(routes({ '/here': redirect(307, '/there') }));
     const data = new Blob(['once only']).stream();
     const error = (await failureOf(client(own, 'fetch', apiKey(CANARY)).post('/here', data))) as AxiosError;
@@ -542,7 +542,7 @@ describe('over the fetch adapter', () => {
     expect(own.seen).toHaveLength(1);
   });
 
-  test('a Location that is no http URL is not followed', async () => {
+  test('a Location with another protocol than http is not followed', async () => {
     const own = await start(redirect(302, 'ftp://127.0.0.1/x'));
     const error = (await failureOf(client(own, 'fetch', apiKey(CANARY)).get('/'))) as AxiosError;
     expect(error.response?.status).toBe(302);
@@ -553,12 +553,12 @@ test.each([
   ['http', 'fetch'],
   ['xhr', 'fetch'],
   ['fetch', 'http'],
-])("a caller's adapter by the name of %s that hands on to %s takes no credential abroad", async (name, to) => {
+])('an adapter of the app named %s that calls %s sends no credential to another origin', async (name, to) => {
   const foreign = await start(inTurn(200));
   const heard = listenIn(foreign);
   const own = await start(inTurn([302, { Location: foreign.origin }]));
   const theirs = axios.getAdapter(to);
-  // As `const fetch = (config) => …` has it.
+  // `const fetch = (config) => …` has such a name.
   const adapter: AxiosAdapter = Object.defineProperty((config) => theirs(config), 'name', { value: name });
   const api = axios.create({ baseURL: own.origin, adapter });
   attachAuth(api, { scheme: apiKey(CANARY), retry: false });

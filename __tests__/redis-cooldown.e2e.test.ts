@@ -8,7 +8,7 @@ import { connected, LIBRARIES, type Library } from './support/redis-clients.js';
 import { isRedisInstalled, startRedis, type RedisServer } from './support/redis-server.js';
 import axios, { AxiosError, type AxiosAdapter, type AxiosInstance } from 'axios';
 
-// A machine that is busy with other things is no reason to fail.
+// A busy machine must not fail the test.
 jest.setTimeout(120_000);
 
 const isThere = isRedisInstalled();
@@ -48,7 +48,7 @@ suite(`closed limits in Redis${whether}`, () => {
     return connection.client;
   };
 
-  /** A machine of its own: its own client, scheme and instance. */
+  /** A machine with its own client, scheme and instance. */
   async function machine(
     library: Library,
     adapter: AxiosAdapter,
@@ -86,7 +86,7 @@ suite(`closed limits in Redis${whether}`, () => {
       2,
       LIBRARIES.flatMap((one) => LIBRARIES.map((two) => [one, two] as const)),
     ),
-  )('a Retry-After that one machine got (%s) is obeyed by another (%s)', async (one, two) => {
+  )('a Retry-After of one machine (%s) delays another (%s)', async (one, two) => {
     const { adapter, sentAt } = upstream(2);
     const [first, second] = [await machine(one, adapter), await machine(two, adapter)];
     await Promise.all([first.api.get('/a'), second.api.get('/a')]);
@@ -94,7 +94,7 @@ suite(`closed limits in Redis${whether}`, () => {
     await until(() => sentAt.length === 3);
     const shared = redisCooldown(await client('ioredis'), { prefix });
     await until(async () => (await shared.closedForMs('SECRET limit')) > 0);
-    // The publication takes its time.
+    // Waits for the publication.
     await new Promise((resolve) => setTimeout(resolve, 200));
     await Promise.all([refused, second.api.get('/a'), second.api.get('/b')]);
     expect(sentAt).toHaveLength(6);
@@ -102,7 +102,7 @@ suite(`closed limits in Redis${whether}`, () => {
     expect(second.events.map(({ type }) => type)).toEqual(['throttled', 'resumed']);
   });
 
-  test('a machine that starts meanwhile obeys it, too', async () => {
+  test('a Retry-After delays a machine that starts later, too', async () => {
     const { adapter, sentAt } = upstream(2);
     const first = await machine('redis', adapter);
     for (let call = 0; call < 2; call++) await first.api.get('/a');
@@ -131,7 +131,7 @@ suite(`closed limits in Redis${whether}`, () => {
     expect(await shared.closedForMs('other')).toBe(0);
   });
 
-  test('without Redis, each machine throttles on its own, and shares again when it is back', async () => {
+  test('each machine throttles alone without Redis, and shares again when it is back', async () => {
     const { adapter, sentAt } = upstream(1);
     const machines = [await machine('redis', adapter), await machine('ioredis', adapter)];
     await Promise.all(machines.map(({ api }) => api.get('/a')));

@@ -20,13 +20,13 @@ const session = (generation: number, accessToken = 'CANARY-access'): StoredSessi
   tokens: { accessToken, refreshToken: 'CANARY-refresh' },
 });
 
-/** A process with a client of its own. */
+/** A process with its own client. */
 function holder(options?: RedisStoreOptions): { client: FakeClient; store: TokenStore } {
   const client = new FakeClient(redis);
   return { client, store: redisPort(client, 's', options, clock) };
 }
 
-/** Asks for the lock, and says when it has it; the work goes on until `done`. */
+/** Requests the lock, and reports when it is acquired. The work lasts until `done`. */
 function ask(
   store: TokenStore,
   signal = new AbortController().signal,
@@ -63,8 +63,8 @@ describe('an argument of another type', () => {
   });
 });
 
-describe('what is stored', () => {
-  test('is written only over the generation that was expected', async () => {
+describe('the stored session', () => {
+  test('is written only over the expected generation', async () => {
     const { store } = holder();
     expect(await store.load()).toBeUndefined();
     expect(await store.compareAndSet(1, session(2))).toBe(false);
@@ -74,7 +74,7 @@ describe('what is stored', () => {
     expect(await store.load()).toEqual({ ...session(2), tokens: null });
   });
 
-  test('is written by one of two who expect the same', async () => {
+  test('is written by one of two holders that expect the same generation', async () => {
     const [one, other] = [holder(), holder()];
     const both = [one.store, other.store].map(async (store, index) =>
       store.compareAndSet(undefined, session(1, String(index))),
@@ -84,7 +84,7 @@ describe('what is stored', () => {
 
   // F93
   test.each(['', 'nonsense', '{"version":2}', '{"version":1,"generation":4,"epoch":0}'])(
-    'and is no session (%j) counts as nothing, and is kept aside by the next write',
+    'counts as empty if it is %j, which the next write moves aside',
     async (text) => {
       const { store } = holder();
       redis.set('{s}:session', text);
@@ -97,13 +97,13 @@ describe('what is stored', () => {
 });
 
 describe('the lock', () => {
-  test('is held by one holder at a time, and is free at the end', async () => {
+  test('is held by one holder at a time, and released at the end', async () => {
     const [one, other] = [ask(holder().store), ask(holder().store)];
     await clock.advance(300);
     expect([one.hasIt(), other.hasIt()]).toEqual([true, false]);
     one.done();
     await clock.advance(0);
-    // The news of it needs no time.
+    // Its message arrives at once.
     expect(other.hasIt()).toBe(true);
     other.done();
     await Promise.all([one.over, other.over]);
@@ -138,7 +138,7 @@ describe('the lock', () => {
 
   // F32
   test.each([100, 199, 350, 777, 3_000])(
-    'of a holder that dies after %i ms is had within a second',
+    'of a holder that dies after %i ms is acquired within a second',
     async (livesMs) => {
       const victim = holder({ lockMs: 60_000 });
       ask(victim.store);
@@ -161,7 +161,7 @@ describe('the lock', () => {
     expect(other.hasIt()).toBe(true);
   });
 
-  test('of a holder that is only too busy to renew it lasts for lockMs', async () => {
+  test('of a holder that is too busy to renew it lasts for lockMs', async () => {
     const busy = holder({ lockMs: 5_000 });
     ask(busy.store);
     await clock.advance(100);
@@ -173,7 +173,7 @@ describe('the lock', () => {
     expect(other.hasIt()).toBe(true);
   });
 
-  test('of a holder whose listening connection is lost stays its own', async () => {
+  test('is kept by a holder whose subscriber connection is lost', async () => {
     const deaf = holder();
     ask(deaf.store);
     await clock.advance(100);
@@ -183,7 +183,7 @@ describe('the lock', () => {
     expect(other.hasIt()).toBe(false);
   });
 
-  test('lasts for lockMs after a death where nothing is listened to', async () => {
+  test('lasts for lockMs after the death of a holder without subscription', async () => {
     const victim = holder({ lockMs: 3_000, subscribe: false });
     ask(victim.store);
     await clock.advance(1);
@@ -219,7 +219,7 @@ describe('the lock', () => {
 
 describe('a wait for the lock that is aborted', () => {
   test.each(['for Redis', 'for another process', 'for another of its own process'])(
-    '%s is told at once',
+    '%s rejects at once',
     async (what) => {
       const { client, store } = holder();
       if (what !== 'for Redis') ask(what === 'for another process' ? holder().store : store);
@@ -279,7 +279,7 @@ describe('a wait for the lock that is aborted', () => {
   });
 });
 
-test('a client that cannot be duplicated fails the one who asks, and nobody after', async () => {
+test('a failed duplicate() of the client rejects one lock request, and no later one', async () => {
   const { client, store } = holder();
   const duplicate = jest.spyOn(client, 'duplicate').mockImplementation(() => {
     throw new Error('no more connections');
@@ -292,12 +292,12 @@ test('a client that cannot be duplicated fails the one who asks, and nobody afte
 });
 
 describe('changes', () => {
-  test('are reported for every write, and not for a message that is no generation', async () => {
+  test('are reported for every write, and not for a message without a generation', async () => {
     const [one, other] = [holder(), holder()];
     const heard = jest.fn();
     const stop = other.store.subscribe!(heard);
     await clock.settle();
-    // The connection is there: something may have been missed before.
+    // The connection is ready. A change may have been missed before.
     expect(heard).toHaveBeenCalledTimes(1);
     await one.store.compareAndSet(undefined, session(1));
     expect(heard).toHaveBeenCalledTimes(2);

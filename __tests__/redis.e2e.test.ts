@@ -16,7 +16,7 @@ import type { Recorder } from './support/serve.js';
 import { times } from './support/series.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';
 
-// Processes of their own: a machine that is busy with other things is no reason to fail.
+// Starts processes. A busy machine must not fail the test.
 jest.setTimeout(120_000);
 
 /** How often the token expires, for each number of processes. */
@@ -55,7 +55,7 @@ suite(`a session in Redis${whether}`, () => {
     await server.close();
   });
 
-  /** What is stored to begin with: tokens that are good. */
+  /** Stores valid tokens at first. */
   async function store(): Promise<void> {
     const { client, close } = await connected('redis', redis.port);
     const { access_token: accessToken, refresh_token: refreshToken } = endpoint.issue();
@@ -106,14 +106,14 @@ suite(`a session in Redis${whether}`, () => {
     expect(endpoint.reuses).toBe(0);
   });
 
-  // F32: the lock would last for a minute, so what frees it is the death that Redis sees.
+  // F32: the lock would last for a minute. Redis sees the death, which frees it.
   test.each<[Place, Library]>(
     cases(2, [
       ['asking', 'ioredis'],
       ['read', 'redis'],
       ['written', 'redis'],
     ]),
-  )('is refreshed once where its holder is killed at `%s` (%s)', async (place, library) => {
+  )('is refreshed once if its holder is killed at `%s` (%s)', async (place, library) => {
     const [victim, other] = await start(2, { library, lockMs: 60_000 });
     endpoint.revokeAll();
     await victim!.haltAt(place);
@@ -123,8 +123,8 @@ suite(`a session in Redis${whether}`, () => {
     expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued']);
   });
 
-  // F38: what it was given is lost, and only a server that answers the old token once more can mend that.
-  test('lives on where its holder is killed with the answer in hand, and the server has a grace', async () => {
+  // F38: its tokens are lost. Only a server with a grace answers the old refresh token again.
+  test('continues if its holder is killed before it stores the response, and the server has a grace', async () => {
     endpoint.graceMs = 60_000;
     const [victim, other] = await start(2, { library: 'ioredis', lockMs: 60_000 });
     endpoint.revokeAll();
@@ -134,10 +134,10 @@ suite(`a session in Redis${whether}`, () => {
     expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued', 'again']);
   });
 
-  // I11: between the response and the store there is no holder that lived to store it.
-  test('ends, once and cleanly, where its holder is killed with the answer in hand at a server without a grace', async () => {
+  // I11: no living holder has the response.
+  test('ends once if its holder is killed before it stores the response, at a server without a grace', async () => {
     const [victim, ...others] = await start(4, { lockMs: 60_000 });
-    // They all know the session: one that reads its end first is signed out, and never had one.
+    // All have loaded the session. A holder that first loads its end is just signed out.
     await everybody(others);
     endpoint.revokeAll();
     await victim!.haltAt('answered');
@@ -154,7 +154,7 @@ suite(`a session in Redis${whether}`, () => {
     ['redis', 'written'],
     ['ioredis', 'asking'],
   ])(
-    'is refreshed once where its holder (%s) was stopped, and comes to when another is at `%s`',
+    'is refreshed once if its holder (%s) was stopped, and continues while another is at `%s`',
     async (library, place) => {
       const [frozen, other] = await start(2, { library, lockMs: 1_000 });
       endpoint.revokeAll();
@@ -169,7 +169,7 @@ suite(`a session in Redis${whether}`, () => {
     },
   );
 
-  test('outlives a Redis that is killed, and lost connections', async () => {
+  test('survives a killed Redis, and lost connections', async () => {
     const all = await start(4);
     const { client, close } = await connected('ioredis', redis.port);
     for (const round of [1, 2]) {
@@ -190,7 +190,7 @@ suite(`a session in Redis${whether}`, () => {
   });
 
   // F165
-  test('counts as one that never was if Redis has lost it, and the next one is found', async () => {
+  test('counts as never stored if Redis has lost it, and the next one is loaded', async () => {
     const all = await start(3);
     await redis.kill();
     await redis.start('lost');
@@ -208,7 +208,7 @@ suite(`a session in Redis${whether}`, () => {
   });
 
   // F143
-  test('is not refreshed while Redis is full: calls with a valid token go on, others fail and say why', async () => {
+  test('is not refreshed while Redis is full: calls with a valid token succeed, others reject with the cause', async () => {
     const all = await start(2);
     const { client, close } = await connected('ioredis', redis.port);
     const limit = (bytes: string): Promise<unknown> => (client as Redis).call('CONFIG', 'SET', 'maxmemory', bytes);
@@ -227,7 +227,7 @@ suite(`a session in Redis${whether}`, () => {
     close();
   });
 
-  test('is shared by processes that have one key, and no token of it can be read', async () => {
+  test('is shared by processes with one key, and no token of it can be read', async () => {
     const { client, close } = await connected('ioredis', redis.port);
     const text = async (): Promise<string> => String(await (client as Redis).get(`{${key}}:session`));
     await (client as Redis).del(`{${key}}:session`);
@@ -251,7 +251,7 @@ suite(`a session in Redis${whether}`, () => {
     close();
   });
 
-  test('fails to be refreshed while Redis is away, says why, and is refreshed once when it is back', async () => {
+  test('is not refreshed while Redis is down, rejects with the cause, and is refreshed once when it is back', async () => {
     const all = await start(2);
     await redis.kill();
     endpoint.revokeAll();
@@ -262,7 +262,7 @@ suite(`a session in Redis${whether}`, () => {
     expect(endpoint.refreshes).toBe(0);
     await redis.start('kept');
     let outcomes: string[];
-    // A failed refresh is left alone for a while.
+    // A failed refresh has a cool-down.
     do outcomes = await everybody(all);
     while (outcomes.some((outcome) => outcome !== '200'));
     expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued']);
@@ -290,7 +290,7 @@ suite(`a session in Redis${whether}`, () => {
 
     // F93
     test.each(['nonsense', Buffer.from([0xff, 0xfe, 0x00]), '{"version":1}'])(
-      'what is no session is kept aside',
+      'a malformed session is moved aside',
       async (text) => {
         await admin.set(`{${key}}:session`, text);
         const found = redisPort(client, key);
@@ -303,7 +303,7 @@ suite(`a session in Redis${whether}`, () => {
     );
 
     // F81
-    test('no token is in what is rejected', async () => {
+    test('no token is in an error', async () => {
       await admin.del(`{${key}}:session`);
       await admin.rpush(`{${key}}:session`, 'CANARY-list');
       const error: unknown = await Promise.resolve(redisPort(client, key).compareAndSet(1, next)).catch(
@@ -319,7 +319,7 @@ suite(`a session in Redis${whether}`, () => {
       await leaving!.leave();
     });
 
-    test('a user who may use no channel can share a session all the same', async () => {
+    test('a session can be shared by a Redis user without access to channels', async () => {
       await admin.call('ACL', 'SETUSER', 'narrow', 'on', 'nopass', '~*', '+@all', 'resetchannels');
       const narrow = await connected(library, redis.port, 'narrow');
       const found = redisPort(narrow.client, key);

@@ -11,7 +11,7 @@ function classified(error: unknown, context: Partial<FailureContext> = {}): Refr
   return classify(error, { reason: 'rejected', now: NOW, ...context });
 }
 
-/** What axios rejects with for a response of a token endpoint. */
+/** The error of axios for a response of a token endpoint. */
 function answered(status: number, data: unknown, headers: Record<string, string> = {}): AxiosError {
   const config = { headers: new AxiosHeaders() } as InternalAxiosRequestConfig;
   const code = status < 500 ? AxiosError.ERR_BAD_REQUEST : AxiosError.ERR_BAD_RESPONSE;
@@ -70,7 +70,7 @@ describe('a response of the token endpoint means', () => {
     [511, HTML, 'unavailable', 'unavailable'],
     [200, HTML, 'unavailable', 'unavailable'],
 
-    // For now.
+    // Temporary failures.
     [408, '', 'unavailable', 'unavailable'],
     [429, {}, 'unavailable', 'unavailable'],
     [429, { error: 'invalid_client' }, 'unavailable', 'unavailable'],
@@ -101,7 +101,7 @@ describe('a response of the token endpoint means', () => {
     [400, { error: 'server_error' }, 'configuration', 'configuration'],
     [400, { error: 'slow_down' }, 'configuration', 'configuration'],
 
-    // Any other 4xx: without an OAuth error code, the first question may have found no session.
+    // Any other 4xx. Without an OAuth error code, a first refresh may have found no session.
     [400, undefined, 'configuration', 'not-signed-in'],
     [400, null, 'configuration', 'not-signed-in'],
     [400, '', 'configuration', 'not-signed-in'],
@@ -135,7 +135,7 @@ describe('a response of the token endpoint means', () => {
     [304, '', 'configuration', 'configuration'],
   ];
 
-  test.each(rows)('%d with %j: %s, or %s if none was signed in', (status, data, kind, kindIfMissing, headers = {}) => {
+  test.each(rows)('%d with %j: %s, or %s without a session', (status, data, kind, kindIfMissing, headers = {}) => {
     const error = answered(status, data, headers);
     for (const reason of ['rejected', 'expiring', 'manual'] as const)
       expect(classified(error, { reason })).toMatchObject({ kind, status });
@@ -144,7 +144,7 @@ describe('a response of the token endpoint means', () => {
   });
 
   test.each(rows)(
-    '%d with %j: the same if refresh() resolves with it or throws it as a response',
+    '%d with %j is classified the same if refresh() resolves with it or throws it as a response',
     (status, data, kind, _, headers = {}) => {
       const response = { status, data, headers: new AxiosHeaders(headers) };
       expect(classified(response)).toMatchObject({ kind, status });
@@ -160,21 +160,29 @@ describe('a response of the token endpoint means', () => {
     'invalid_clients',
     'my_invalid_client',
     'bad_refresh_token',
-  ])('no more than a 400 with the unknown code %j', (error) => {
+  ])('only a configuration failure for a 400 with the unknown code %j', (error) => {
     expect(classified(answered(400, { error }))).toMatchObject({ kind: 'configuration', status: 400 });
   });
 });
 
-describe('events are given', () => {
+describe('the code of an event is', () => {
   test.each<[string, unknown, string]>([
     ['the OAuth error code', answered(400, { error: 'invalid_grant' }), 'invalid_grant'],
-    ['an unknown one, too', answered(400, { error: 'no_session' }), 'no_session'],
-    ['that of a challenge', answered(401, '', { 'WWW-Authenticate': 'Bearer error="invalid_token"' }), 'invalid_token'],
-    ['not any text for a code', answered(400, { error: 'a\nb' }), 'ERR_BAD_REQUEST'],
-    ['not a long text for a code', answered(400, { error: 'x'.repeat(65) }), 'ERR_BAD_REQUEST'],
-    ['not any text of a challenge', answered(401, '', { 'WWW-Authenticate': 'X error="S E"' }), 'ERR_BAD_REQUEST'],
+    ['an unknown OAuth error code, too', answered(400, { error: 'no_session' }), 'no_session'],
+    [
+      'the error of a challenge',
+      answered(401, '', { 'WWW-Authenticate': 'Bearer error="invalid_token"' }),
+      'invalid_token',
+    ],
+    ['no text with a line break', answered(400, { error: 'a\nb' }), 'ERR_BAD_REQUEST'],
+    ['no long text', answered(400, { error: 'x'.repeat(65) }), 'ERR_BAD_REQUEST'],
+    [
+      'no text of a challenge with a space',
+      answered(401, '', { 'WWW-Authenticate': 'X error="S E"' }),
+      'ERR_BAD_REQUEST',
+    ],
     ['`status` if nothing else is known', { response: { status: 500 } }, 'status'],
-    ['not any text for a network code', Object.assign(new Error('x'), { code: 'Bearer SECRET' }), 'unknown'],
+    ['no network code with a space', Object.assign(new Error('x'), { code: 'Bearer SECRET' }), 'unknown'],
     ['`rejected` for a RefreshRejectedError', new RefreshRejectedError(), 'rejected'],
   ])('%s', (_what, error, code) => {
     expect(classified(error).code).toBe(code);
@@ -199,7 +207,7 @@ describe('an error without a response is', () => {
       'UND_ERR_SOCKET',
     ],
     ['a fetch that reached none of the addresses', new AggregateError([failed('ECONNREFUSED')]), 'ECONNREFUSED'],
-    ['a wrapped one', new Error('no', { cause: failed('ECONNRESET') }), 'ECONNRESET'],
+    ['a wrapped error', new Error('no', { cause: failed('ECONNRESET') }), 'ECONNRESET'],
   ])('unreachable with the network code of %s', (_what, error, code) => {
     expect(classified(error)).toEqual({ kind: 'unreachable', mayBeSpent: false, code });
     expect(classified(error, { reason: 'missing' }).kind).toBe('unreachable');
@@ -231,13 +239,13 @@ describe('an error without a response is', () => {
     ['null', null, 'unknown'],
     ['an empty object', {}, 'unknown'],
     ['a status of zero', { status: 0 }, 'unknown'],
-  ])('unanswered without one: %s', (_what, error, code) => {
+  ])('unanswered without a network code: %s', (_what, error, code) => {
     expect(classified(error)).toEqual({ kind: 'unanswered', mayBeSpent: false, code });
   });
 
   // F148
   test.each(['ERR_AUTH_FOREIGN_ORIGIN', 'ERR_AUTH_INSECURE'])(
-    'configuration with %s, whatever its response',
+    'a configuration failure with %s, whatever its response',
     (code) => {
       expect(classified(Object.assign(answered(302, HTML), { code }))).toMatchObject({ kind: 'configuration' });
       expect(classified(failed(code), { reason: 'missing' })).toMatchObject({ kind: 'configuration', code });
@@ -245,11 +253,11 @@ describe('an error without a response is', () => {
   );
 });
 
-// F148: what was received counts, whatever is thrown afterwards.
+// F148: the received response counts, whatever error is thrown later.
 describe('after a response that context.client received,', () => {
   const received = { status: 200, data: {}, headers: {} };
 
-  test('an error without a word of its own speaks of that response', () => {
+  test('an error without details means that response', () => {
     expect(classified(new Error('x'), { received })).toMatchObject({
       kind: 'configuration',
       mayBeSpent: true,
@@ -270,11 +278,11 @@ describe('after a response that context.client received,', () => {
     ['a time limit', new AxiosError('x', 'ECONNABORTED')],
     ['a refusal by another endpoint', answered(500, '')],
     ['an error of the app', new TypeError('x is undefined')],
-  ])('%s does not undo a 2xx', (_what, error) => {
+  ])('%s does not override a 2xx', (_what, error) => {
     expect(classified(error, { received }).mayBeSpent).toBe(true);
   });
 
-  test('an error that shows only its status means what that response said', () => {
+  test('an error with only a status has the document of that response', () => {
     const page = { status: 200, data: HTML, headers: {} };
     expect(classified({ response: { status: 200 } }, { received: page })).toMatchObject({
       kind: 'unavailable',
@@ -282,13 +290,13 @@ describe('after a response that context.client received,', () => {
     });
   });
 
-  test('a reset does not mean what an earlier response said', () => {
+  test('a reset does not mean an earlier response', () => {
     expect(classified(new AxiosError('x', 'ECONNRESET'), { received: { status: 401 } })).toMatchObject({
       kind: 'unreachable',
     });
   });
 
-  test('a 401 of another endpoint is the one that counts', () => {
+  test('a 401 of another endpoint counts instead', () => {
     expect(classified(answered(401, ''), { received })).toMatchObject({ kind: 'refused-here', mayBeSpent: true });
   });
 });
@@ -296,7 +304,7 @@ describe('after a response that context.client received,', () => {
 test.each<[string, unknown]>([
   ['an empty document', {}],
   ['undefined', undefined],
-  ['a token that is none', { access_token: 7 }],
+  ['a token of another type', { access_token: 7 }],
 ])('refresh() may have spent its token if it resolves with %s and no status is known', (_what, value) => {
   expect(classified(value, { isResult: true })).toMatchObject({ kind: 'configuration', mayBeSpent: true });
 });
@@ -307,7 +315,7 @@ describe('a refresh token is refused', () => {
 
   test.each([
     ['by a RefreshRejectedError', new RefreshRejectedError()],
-    ['by a class of it', new Refused()],
+    ['by a subclass of it', new Refused()],
     ['by that of another copy of this package', namesake],
     ['by one that has a response of any status', Object.assign(new RefreshRejectedError(), { status: 503 })],
   ])('%s', (_what, error) => {
@@ -321,7 +329,7 @@ describe('a refresh token is refused', () => {
     ['the cause carries the code', { cause: { error: 'invalid_grant' }, status: 400 }],
     ['the error carries the document', { data: { error: 'invalid_grant' }, status: 400 }],
     ['the error carries the body as text', { body: '{"error":"invalid_grant"}', statusCode: 400 }],
-  ])('if %s, as OAuth clients have it', (_what, facts) => {
+  ])('if %s, as in errors of OAuth clients', (_what, facts) => {
     expect(classified(Object.assign(new Error('x'), facts))).toMatchObject({ kind: 'refused', code: 'invalid_grant' });
   });
 });
@@ -345,13 +353,13 @@ describe('Retry-After', () => {
     expect(classified(answered(503, '', { 'Retry-After': '0' })).retryAfterMs).toBe(0);
   });
 
-  test("is measured against the response's own clock, unless a cache has kept it", () => {
+  test('is relative to the Date of the response, unless it comes from a cache', () => {
     const served = { 'Retry-After': 'Tue, 15 Nov 1994 09:00:20 GMT', Date: 'Tue, 15 Nov 1994 09:00:00 GMT' };
     expect(classified(answered(503, '', served)).retryAfterMs).toBe(20_000);
     expect(classified(answered(503, '', { ...served, Age: '60' })).retryAfterMs).toBe(60_000);
   });
 
-  test('counts as none if it is no text', () => {
+  test('is ignored if it is not a string', () => {
     expect(classified({ response: { status: 429, headers: { 'retry-after': 7, date: null } } })).toEqual({
       kind: 'unavailable',
       mayBeSpent: false,
@@ -407,7 +415,7 @@ describe('the errors of HTTP and OAuth clients are understood', () => {
   clients['openid-client'] = async (answer) => {
     const cause = (await clients.oauth4webapi!(answer)) as Error & { code: string };
     if (/ResponseBody|WWWAuth/.test(cause.name)) return cause;
-    // It hands the Response on where the response is not conform, else the error.
+    // It passes on the Response if that is malformed, else the error.
     const isResponse = cause.code.startsWith('OAUTH_RESPONSE_');
     return Object.assign(new Error('no', { cause: isResponse ? cause.cause : cause }), {
       name: 'ClientError',
@@ -429,7 +437,7 @@ describe('the errors of HTTP and OAuth clients are understood', () => {
     });
   });
 
-  test('a body that breaks off is as good as none', async () => {
+  test('a body that breaks off counts as missing', async () => {
     const body = new ReadableStream({
       start(controller) {
         controller.error(new Error('broken'));
@@ -445,7 +453,7 @@ describe('the errors of HTTP and OAuth clients are understood', () => {
 });
 
 // F90, F97
-describe('hostile errors are unanswered:', () => {
+describe('hostile errors count as unanswered:', () => {
   test('getters that throw', () => {
     const trap = new Proxy(
       {},
@@ -481,7 +489,7 @@ describe('hostile errors are unanswered:', () => {
   });
 });
 
-test('a status is a number, by whichever of the names that clients give it', () => {
+test('a status must be a number, under any name that clients use', () => {
   const statusOf = (facts: object): number | undefined => classified(Object.assign(new Error('no'), facts)).status;
   expect(statusOf({ status: 503 })).toBe(503);
   expect(statusOf({ statusCode: 503 })).toBe(503);

@@ -37,7 +37,7 @@ describe('the end of a session', () => {
   ];
 
   test.each(ways)(
-    '%s ends it: one event, and every waiting call fails with its answer and the cause',
+    '%s ends it: one event, and every waiting call rejects with its response and the cause',
     async (_, end) => {
       let asked = 0;
       const refresh = async (): Promise<null> => {
@@ -72,7 +72,7 @@ describe('the end of a session', () => {
     },
   );
 
-  test('afterwards calls go bare, and their 401 is an ERR_AUTH_SESSION_EXPIRED with that answer', async () => {
+  test('later calls are sent without credentials, and their 401 is an ERR_AUTH_SESSION_EXPIRED with that response', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     stage.tokens.endSession();
     await stage.outcome(stage.api.get('/item'));
@@ -92,7 +92,7 @@ describe('the end of a session', () => {
     expect(await scheme.getAccessToken()).toBeUndefined();
   });
 
-  test('a late 401 for a token of the ended session is an ERR_AUTH_SESSION_EXPIRED, and asks nobody', async () => {
+  test('a late 401 for a token of the ended session is an ERR_AUTH_SESSION_EXPIRED, and starts no refresh', async () => {
     const { stage } = Stage.with({ tokens: dead });
     stage.tokens.endSession();
     stage.latencyMs = ({ path }) => (path === '/late' ? 1_000 : 10);
@@ -112,7 +112,7 @@ describe('the end of a session', () => {
     expect(stage.tokens.refreshes).toBe(2);
   });
 
-  test('a dead refresh token is never tried again, even if it is handed in anew', async () => {
+  test('a refused refresh token is never sent again, even after signIn() with it', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     stage.tokens.endSession();
     await stage.outcome(stage.api.get('/item'));
@@ -121,13 +121,13 @@ describe('the end of a session', () => {
       expect(reasonOf(await stage.clock.until(stage.api.get('/item')))).toMatchObject({
         code: 'ERR_AUTH_SESSION_EXPIRED',
         response: { status: 401 },
-        cause: { message: 'It was refused before' },
+        cause: { message: 'refresh token refused before' },
       });
     }
     expect(stage.tokens.asks.map(({ refreshToken }) => refreshToken)).toEqual(['alice-r1']);
   });
 
-  /** The first who ask are refused, each since another holder of the store was earlier. What it wrote is found then. */
+  /** Refuses the first refreshes, since another holder of the store was earlier. Its tokens are found in the store then. */
   function overtaken(...writes: Partial<Tokens>[]): {
     stage: Stage;
     scheme: BearerScheme;
@@ -151,28 +151,31 @@ describe('the end of a session', () => {
   const expired = { expiresAt: 1 };
 
   test.each([
-    ['its tokens are taken', [{}], ['alice-r1']],
-    ['its refresh token is used where the access token has expired, too', [expired], ['alice-r1', 'alice-r2']],
+    ['its tokens are used', [{}], ['alice-r1']],
+    ['its refresh token is used if its access token has expired, too', [expired], ['alice-r1', 'alice-r2']],
     [
-      'however often that happens',
+      'four times in a row',
       [expired, expired, expired, expired],
       ['alice-r1', 'alice-r2', 'alice-r3', 'alice-r4', 'alice-r5'],
     ],
-  ])('a refresh token that another holder of the store has replaced ends nothing: %s', async (_what, writes, asks) => {
-    const { stage, scheme, asked } = overtaken(...writes);
-    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
-    expect(asked).toEqual(asks);
-    expect(scheme.getSnapshot().status).toBe('signed-in');
-    expect(stage.heard('session-expired')).toEqual([]);
-  });
+  ])(
+    'a refused refresh token that another holder of the store has replaced does not end the session: %s',
+    async (_what, writes, asks) => {
+      const { stage, scheme, asked } = overtaken(...writes);
+      expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+      expect(asked).toEqual(asks);
+      expect(scheme.getSnapshot().status).toBe('signed-in');
+      expect(stage.heard('session-expired')).toEqual([]);
+    },
+  );
 
-  test('a refused refresh token that another holder of the store has written again is not tried again', async () => {
+  test('a refused refresh token is not sent again if another holder writes it again', async () => {
     const { stage, asked } = overtaken({ ...expired, refreshToken: 'alice-r1' });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
     expect(asked).toEqual(['alice-r1']);
   });
 
-  test('what counts as refused is the refresh token that was sent last, not the one that was there at first', async () => {
+  test('the refresh token that was sent last counts as refused, not the first one', async () => {
     const { stage, scheme, asked } = overtaken(expired, { ...expired, refreshToken: 'alice-r2' });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
     await scheme.signIn({ accessToken: 'alice-a1', refreshToken: 'alice-r2' });
@@ -181,8 +184,8 @@ describe('the end of a session', () => {
   });
 });
 
-describe('a refresh token that comes with a token of no use', () => {
-  test('is kept: the one before it may have been spent', async () => {
+describe('a refresh token beside an unusable access token', () => {
+  test('is stored, since the previous one may be spent', async () => {
     const asked: (string | undefined)[] = [];
     const { stage, scheme } = Stage.with({
       tokens: dead,
@@ -199,7 +202,7 @@ describe('a refresh token that comes with a token of no use', () => {
     expect(asked).toEqual(['alice-r1', 'r1']);
   });
 
-  test('changes nothing where it is the same', async () => {
+  test('changes nothing if it is the current one', async () => {
     const { stage, scheme } = Stage.with({
       tokens: dead,
       bearer: { refresh: async () => ({ accessToken: 'alice-a1' }) },
@@ -213,7 +216,7 @@ describe('a refresh token that comes with a token of no use', () => {
 describe('a store with a lock', () => {
   const { load, compareAndSet } = memoryPort();
 
-  test('that cannot be had fails the refresh, which is not asked for', async () => {
+  test('that cannot be acquired fails the refresh without calling refresh()', async () => {
     const cause = Object.assign(new Error('no lock'), { isAxiosError: true, config: { data: 'secret of the store' } });
     const store = { load, compareAndSet, exclusive: () => Promise.reject(cause) };
     const { stage } = Stage.with({ tokens: dead, bearer: { store } });
@@ -224,7 +227,7 @@ describe('a store with a lock', () => {
     expect(stage.tokens.refreshes).toBe(0);
   });
 
-  test('is told when nobody waits for it any more', async () => {
+  test('gets an abort when no call waits for it', async () => {
     const signals: AbortSignal[] = [];
     const exclusive = (_: unknown, { signal }: { signal: AbortSignal }): Promise<never> => {
       signals.push(signal);
@@ -241,9 +244,9 @@ describe('a store with a lock', () => {
   });
 
   test.each([
-    ['is asked for by no other', undefined, 2],
-    ['lets no call of another leave that waits', 0, 0],
-  ])('a session that one holder finds dead %s', async (_, expiresIn, sent) => {
+    ['is not refreshed by the other', undefined, 2],
+    ['rejects a waiting call of the other unsent', 0, 0],
+  ])('a session that one holder has ended %s', async (_, expiresIn, sent) => {
     const store = memoryPort();
     const stage = new Stage();
     stage.tokens.expiresIn = expiresIn;
@@ -259,7 +262,7 @@ describe('a store with a lock', () => {
 });
 
 // F18 F19 F20
-describe('failures told apart', () => {
+describe('classes of failures', () => {
   type Kind = 'refused' | 'configuration' | 'plain' | 'page';
   const documents: [string, unknown, Kind][] = [
     ['invalid_grant', { error: 'invalid_grant' }, 'refused'],
@@ -302,7 +305,7 @@ describe('failures told apart', () => {
     expect(scheme.getSnapshot().status).toBe(kind === 'refused' ? 'expired' : 'signed-in');
   });
 
-  // F130: what may hide a response is not sent again.
+  // F130: an error that may hide a response is not retried.
   test.each(['ETIMEDOUT', 'ECONNABORTED', 'ERR_CANCELED', 'UND_ERR_HEADERS_TIMEOUT'])(
     '%s keeps the session, and is sent once',
     async (code) => {
@@ -334,8 +337,8 @@ describe('failures told apart', () => {
 });
 
 // F16 F17 F102
-describe('a refresh that fails for now', () => {
-  test('is tried again with backoff, and nobody notices', async () => {
+describe('a temporary refresh failure', () => {
+  test('is retried with backoff, and all calls succeed', async () => {
     const { stage } = Stage.with({ tokens: dead });
     stage.clock.chance = 0.5;
     stage.script(TOKEN_PATH, 503, { fault: 'refused' });
@@ -358,7 +361,7 @@ describe('a refresh that fails for now', () => {
     expect(third!.at - second!.at).toBeLessThanOrEqual(1_000);
   });
 
-  test('holds no process while it waits to be tried again, if nobody waits for it', async () => {
+  test('does not keep the process alive between two tries if no call waits', async () => {
     const { stage, scheme } = Stage.with({ expiresIn: 1000 });
     scheme.getSnapshot();
     stage.clock.chance = 0.5;
@@ -370,7 +373,7 @@ describe('a refresh that fails for now', () => {
     expect(stage.clock.holding).toBe(0);
   });
 
-  test('is given up after three tries; calls inside the cool-down share the error, then it recovers, and all begins anew', async () => {
+  test('rejects after three tries; calls during the cool-down share the error, and a success resets the cool-down', async () => {
     const { stage, scheme } = Stage.with({ expiresIn: 100 });
     await stage.clock.advance(100_000);
     stage.script(TOKEN_PATH, 500, 500, 500);
@@ -395,7 +398,7 @@ describe('a refresh that fails for now', () => {
     expect(await stage.outcome(stage.api.get('/fifth'))).toMatchObject({ status: 200 });
   });
 
-  test('is not asked for by every call: the cool-down grows with each failure', async () => {
+  test('is not repeated by every call: the cool-down grows with each failure', async () => {
     const { stage } = Stage.with({ expiresIn: 100 });
     await stage.clock.advance(100_000);
     stage.always(TOKEN_PATH, 500);
@@ -410,7 +413,7 @@ describe('a refresh that fails for now', () => {
     expect(gaps.at(-1)).toBeGreaterThan(2 * gaps[1]!);
   });
 
-  test('refresh() is tried whatever failed before', async () => {
+  test('does not keep scheme.refresh() from trying at once', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     stage.script(TOKEN_PATH, 500, 500, 500);
     await stage.outcome(stage.api.get('/item'));
@@ -419,7 +422,7 @@ describe('a refresh that fails for now', () => {
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
   });
 
-  test('waits as long as Retry-After says', async () => {
+  test('is retried after the Retry-After of the token endpoint', async () => {
     const { stage } = Stage.with({ tokens: dead });
     stage.script(TOKEN_PATH, { status: 429, headers: { 'Retry-After': '5' } });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
@@ -428,7 +431,7 @@ describe('a refresh that fails for now', () => {
   });
 
   test.each([429, 503])(
-    'fails at once where a %i asks for more than there is, and leaves the endpoint alone until then',
+    'rejects at once if the Retry-After of a %i exceeds refreshTimeoutMs, and sends nothing until then',
     async (status) => {
       const { stage } = Stage.with({ expiresIn: 100 });
       await stage.clock.advance(100_000);
@@ -465,7 +468,7 @@ describe('a refresh that fails for now', () => {
   });
 });
 
-describe('what a refresh leaves in the open', () => {
+describe('the error and the event of a failed refresh', () => {
   const failures: [string, () => Promise<TokenResponse>, RegExp, object][] = [
     [
       'the refused token once more',
@@ -488,7 +491,7 @@ describe('what a refresh leaves in the open', () => {
     [
       'no answer',
       () => new Promise(() => undefined),
-      /no answer within 10000 ms \(refreshTimeoutMs\).*attachAuth: false/,
+      /no answer within 10000 ms \(`refreshTimeoutMs`\).*attachAuth: false/,
       { code: 'timeout', willRetry: false },
     ],
     [
@@ -510,10 +513,10 @@ describe('what a refresh leaves in the open', () => {
       { code: 'ECONNRESET', willRetry: false },
     ],
   ];
-  test.each(failures)('%s: the message and the last event say what happened', async (_, refresh, message, event) => {
+  test.each(failures)('for %s say what happened', async (_, refresh, message, event) => {
     const { stage } = Stage.with({ tokens: dead, bearer: { refresh } });
     const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
-    // A refresh that was sent may take a minute.
+    // A refresh that was sent has up to a minute.
     await stage.clock.advance(60_000);
     expect(error.message).toMatch(message);
     expect(error.message).toMatch(/^The refresh failed, the session is kept: /);
@@ -525,11 +528,11 @@ describe('what a refresh leaves in the open', () => {
     });
   });
 
-  test('the end of a session says what to do', async () => {
+  test('the error of an ended session says how to sign in again', async () => {
     const { stage } = Stage.with({ tokens: dead });
     stage.tokens.endSession();
     const { message } = reasonOf(await stage.clock.until(stage.api.get('/item')));
-    expect(message).toMatch(/refresh token was refused\. Sign in again \(signIn\)/);
+    expect(message).toMatch(/refresh token was refused\. Sign in again \(`signIn\(\)`\)/);
   });
 
   test('no event and no error holds a token', async () => {

@@ -8,11 +8,11 @@ import { MORNING } from './support/virtual-clock.js';
 
 const dead = (endpoint: TokenEndpoint): TokenResponse => endpoint.issueDead();
 
-/** Calls that refresh over and over fail by assertion, and not after minutes of it. */
+/** A call that refreshes in a loop fails by assertion at once, instead of after minutes. */
 const soon = { deadlineMs: 500 };
 
 // F1 F2 F3 F4 F14
-describe('one refresh for everybody', () => {
+describe('one refresh for all calls', () => {
   test.each([1, 2, 3, 10, 60, 1000])('%i calls that are refused together cost one refresh', async (count) => {
     const { stage } = Stage.with({ tokens: dead, attach: soon });
     const outcomes = await stage.outcomes(times(count, (index) => stage.api.get(`/item/${String(index)}`)));
@@ -24,7 +24,7 @@ describe('one refresh for everybody', () => {
   });
 
   test.each(permutations([5, 25, 45, 65]))(
-    'refusals that arrive after %i, %i, %i and %i ms cost one refresh, however long it takes',
+    '401s that arrive after %i, %i, %i and %i ms cost one refresh, however long it takes',
     async (...delays) => {
       for (const refreshMs of [1, 15, 20, 35, 40, 60, 100]) {
         const { stage } = Stage.with({ tokens: dead, attach: soon });
@@ -74,7 +74,7 @@ describe('one refresh for everybody', () => {
     expect(stage.calls.filter(({ at, token }) => at > 10 && token === 'alice-a1')).toEqual([]);
   });
 
-  test('past its expiry nobody sends the token: calls wait for one refresh', async () => {
+  test('an expired token is not sent: calls wait for one refresh', async () => {
     const { stage } = Stage.with({ expiresIn: 100 });
     await stage.clock.advance(100_000);
     const outcomes = await stage.outcomes(times(10, () => stage.api.get('/item')));
@@ -85,7 +85,7 @@ describe('one refresh for everybody', () => {
     expect(stage.reasons).toEqual(['expiring']);
   });
 
-  test('a token that expires in the middle of a storm is refreshed once an expiry', async () => {
+  test('a token that expires while 200 calls are made is refreshed once for each expiry', async () => {
     const { stage } = Stage.with({ expiresIn: 10, bearer: { refreshAheadMs: 0 } });
     const calls: Promise<unknown>[] = [];
     for (let made = 0; made < 200; made++) {
@@ -97,7 +97,7 @@ describe('one refresh for everybody', () => {
     expect(stage.tokens.reuses).toBe(0);
   });
 
-  test('a token that dies while its replay is on the way settles that call and is refreshed for the next', async () => {
+  test('a 401 for the replay settles the call, without a second refresh', async () => {
     const { stage } = Stage.with({ tokens: dead, attach: soon });
     stage.script('/item', unauthorized(), unauthorized());
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
@@ -118,7 +118,7 @@ describe('one refresh for everybody', () => {
     expect(stage.tokens.refreshes).toBe(1);
   });
 
-  test('a store without a lock costs no more: calls of one scheme share one refresh', async () => {
+  test('calls of one scheme share one refresh over a store without a lock, too', async () => {
     const { load, compareAndSet } = memoryPort();
     const { stage } = Stage.with({ tokens: dead, bearer: { store: { load, compareAndSet } }, attach: soon });
     expect(await stage.outcomes(times(10, () => stage.api.get('/item')))).toEqual(succeeded(10));
@@ -156,7 +156,7 @@ describe('two schemes', () => {
 
 // F12
 describe('rotation', () => {
-  test('without a refresh token in the answer the old one stays', async () => {
+  test('a token response without a refresh token keeps the previous one', async () => {
     const asked: (string | undefined)[] = [];
     const { stage } = Stage.with({
       tokens: dead,
@@ -175,7 +175,7 @@ describe('rotation', () => {
     expect(asked).toEqual(['alice-r1', 'alice-r1']);
   });
 
-  test('a JWT that says when it ends lives as long as its issuer meant, whatever the clock of that says', async () => {
+  test('the lifetime of a JWT is exp minus iat, whatever the clock of its issuer shows', async () => {
     const iat = MORNING / 1000 + 3600;
     const accessToken = `e30.${btoa(JSON.stringify({ iat, exp: iat + 60 }))}.c2ln`;
     const { stage, scheme } = Stage.with({ tokens: dead, bearer: { refresh: async () => ({ accessToken }) } });
@@ -195,7 +195,7 @@ describe('rotation', () => {
     expect(stage.tokens.reuses).toBe(0);
   });
 
-  test('refresh() is told the refresh token, the tokens to replace and the reason', async () => {
+  test('refresh() gets the refresh token, the tokens to replace and the reason', async () => {
     const contexts: RefreshContext[] = [];
     const { stage, scheme } = Stage.with({
       tokens: dead,
@@ -218,7 +218,7 @@ describe('rotation', () => {
 });
 
 // F5 F6 F11
-describe('a refresh that gives nothing', () => {
+describe('a refresh without usable tokens', () => {
   const trap = (): never => {
     throw new Error('boom');
   };
@@ -249,7 +249,7 @@ describe('a refresh that gives nothing', () => {
     ['a token that lived 0 s', () => ({ accessToken: 'brand-a9', expiresIn: 0 })],
     ['a token that expires before it is issued', () => ({ access_token: 'brand-a9', expires_in: '-5' })],
     ['an expiry in seconds', () => ({ accessToken: 'brand-a9', expiresAt: MORNING / 1000 + 3600 })],
-  ])('%s is a failed refresh, asked for once, and the session is kept', async (_, answer) => {
+  ])('%s is a failed refresh, which is not repeated, and the session is kept', async (_, answer) => {
     for (const later of [answer, () => Promise.resolve(answer())]) {
       let asked = 0;
       const refresh = (): TokenResponse => {
@@ -278,28 +278,25 @@ describe('a refresh that gives nothing', () => {
     ['null', null],
     ['a string', 'boom'],
     ['an object without prototype', Object.create(null)],
-  ])(
-    '%s thrown, at once or later, may hide a response: it is sent once, and the session is kept',
-    async (_, thrown) => {
-      for (const way of ['throws', 'rejects']) {
-        let asked = 0;
-        const refresh = (): Promise<TokenResponse> => {
-          asked++;
-          if (way === 'throws') throw thrown as Error;
-          return Promise.reject(thrown);
-        };
-        const { stage, scheme } = Stage.with({ tokens: dead, bearer: { refresh } });
-        const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
-        expect(error).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED', response: { status: 401 } });
-        expect(error.cause).toBe(thrown);
-        expect(asked).toBe(1);
-        expect(scheme.getSnapshot().status).toBe('signed-in');
-        expect(stage.clock.pending).toBe(0);
-      }
-    },
-  );
+  ])('%s thrown, at once or later: the refresh is not repeated, and the session is kept', async (_, thrown) => {
+    for (const way of ['throws', 'rejects']) {
+      let asked = 0;
+      const refresh = (): Promise<TokenResponse> => {
+        asked++;
+        if (way === 'throws') throw thrown as Error;
+        return Promise.reject(thrown);
+      };
+      const { stage, scheme } = Stage.with({ tokens: dead, bearer: { refresh } });
+      const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
+      expect(error).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED', response: { status: 401 } });
+      expect(error.cause).toBe(thrown);
+      expect(asked).toBe(1);
+      expect(scheme.getSnapshot().status).toBe('signed-in');
+      expect(stage.clock.pending).toBe(0);
+    }
+  });
 
-  test('a refresh that never settles lets everybody go after refreshTimeoutMs', async () => {
+  test('a refresh that never settles rejects all waiting calls after refreshTimeoutMs', async () => {
     let signal: AbortSignal | undefined;
     const { stage } = Stage.with({
       tokens: dead,
@@ -333,17 +330,17 @@ describe('a refresh that gives nothing', () => {
     expect(stage.tokens.refreshes).toBeGreaterThan(1);
   });
 
-  // F35: what wakes up runs its timers first.
+  // F35: a machine that wakes runs its timers first.
   test.each([
     ['in time', 900, { status: 200, attempts: 2 }],
     ['too late', 1_100, { code: 'ERR_AUTH_REFRESH_FAILED', status: 401 }],
-  ])('what has arrived while the machine slept counts if it is read %s', async (_, afterMs, outcome) => {
+  ])('a token response that arrived while the machine slept counts if it is read %s', async (_, afterMs, outcome) => {
     const signals: AbortSignal[] = [];
     const refresh = async ({ signal }: RefreshContext): Promise<TokenResponse> => {
       signals.push(signal);
       stage.clock.sleepMachine(600_000);
       await stage.clock.pass(10_000 + afterMs);
-      if (signal.aborted) throw new Error('nobody wants it any more');
+      if (signal.aborted) throw new Error('aborted');
       return stage.tokens.issue();
     };
     const { stage } = Stage.with({ tokens: dead, bearer: { refresh }, attach: { deadlineMs: 3_600_000 } });
@@ -353,7 +350,7 @@ describe('a refresh that gives nothing', () => {
     expect(stage.clock.pending).toBe(0);
   });
 
-  test('what a refresh brings after its time is up still counts', async () => {
+  test('tokens that arrive after refreshTimeoutMs are still used', async () => {
     const refresh = async (): Promise<TokenResponse> => {
       await stage.clock.pass(12_000);
       return stage.tokens.issue();
@@ -368,7 +365,7 @@ describe('a refresh that gives nothing', () => {
 
 // F7 F8
 describe('calls made inside refresh()', () => {
-  test('one that begins at once may go through the attached instance', async () => {
+  test('one that begins synchronously may use the attached instance', async () => {
     const { stage } = Stage.with({
       tokens: dead,
       bearer: {
@@ -381,7 +378,7 @@ describe('calls made inside refresh()', () => {
     expect(stage.sent.find(({ path }) => path === TOKEN_PATH)?.token).toBeUndefined();
   });
 
-  test('one that begins after an await waits for itself, and fails in time with the way out', async () => {
+  test('one that begins after an await waits for itself, and rejects with advice after refreshTimeoutMs', async () => {
     const { stage } = Stage.with({
       tokens: dead,
       bearer: {
@@ -399,7 +396,7 @@ describe('calls made inside refresh()', () => {
     expect(stage.clock.pending).toBe(0);
   });
 
-  test('one that begins after an await with attachAuth: false goes through', async () => {
+  test('one that begins after an await with attachAuth: false succeeds', async () => {
     const { stage } = Stage.with({
       tokens: dead,
       bearer: {
@@ -413,7 +410,7 @@ describe('calls made inside refresh()', () => {
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
   });
 
-  test('one through the client that it is lent meets no interceptor, no gate and no session', async () => {
+  test('one through `client` runs no interceptor, throttle or session', async () => {
     let seen = 0;
     const { stage } = Stage.with({ tokens: dead, attach: soon, defaults: { headers: { 'X-App': 'shop' } } });
     stage.api.interceptors.request.use((config) => {
@@ -448,9 +445,9 @@ describe('calls made inside refresh()', () => {
 });
 
 // F9
-describe('callers that leave', () => {
+describe('callers that abort', () => {
   test.each(times(8, (set) => [set]))(
-    'whoever aborts (set %i of three) leaves alone: the others go on after one refresh',
+    'an abort (set %i of three) ends only its own call: the others succeed after one refresh',
     async (set) => {
       const { stage } = Stage.with({ tokens: dead, attach: soon });
       const controllers = times(3, () => new AbortController());
@@ -468,7 +465,7 @@ describe('callers that leave', () => {
     },
   );
 
-  test('a refresh that everybody has left goes on for the next call', async () => {
+  test('a refresh whose callers have all aborted continues for the next call', async () => {
     const { stage } = Stage.with({ tokens: dead, attach: soon });
     const controller = new AbortController();
     const call = underway(stage.api.get('/item', { signal: controller.signal }));
@@ -488,7 +485,7 @@ function permutations<T>(items: readonly T[]): T[][] {
   );
 }
 
-test('what a refresh brings is kept although the store had something newer that has expired, too', async () => {
+test('refreshed tokens are stored although the store had newer tokens, which have expired, too', async () => {
   const stage = new Stage();
   stage.tokens.expiresIn = 10;
   const { load, compareAndSet, exclusive } = memoryPort();

@@ -11,7 +11,7 @@ function refused(options: Parameters<typeof Stage.with>[0] = {}): ReturnType<typ
 }
 
 // F51 F54 F55 F56
-describe('what is sent again', () => {
+describe('a replay', () => {
   const bytes = new Uint8Array([0, 1, 2, 253, 254, 255]);
   const form = new FormData();
   form.append('file', new Blob(['content']), 'a.txt');
@@ -27,7 +27,7 @@ describe('what is sent again', () => {
     ['native form data', form, form],
     ['nothing', undefined, undefined],
     ['null', null, null],
-  ])('is the same: %s', async (_, body, expected) => {
+  ])('has the same body: %s', async (_, body, expected) => {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
       const { stage } = refused();
       const outcome = await stage.outcome(stage.api.request({ url: '/item', method, data: body }));
@@ -40,7 +40,7 @@ describe('what is sent again', () => {
     }
   });
 
-  test('is what the body was at the first send, whatever becomes of the object', async () => {
+  test('has the body of the first send, even if the object has changed', async () => {
     const { stage } = refused();
     const order = { amount: 1 };
     const call = underway(stage.api.post('/item', order));
@@ -50,7 +50,7 @@ describe('what is sent again', () => {
     expect(stage.calls.map(({ body }) => body)).toEqual(['{"amount":1}', '{"amount":1}']);
   });
 
-  test('goes to the same URL, with the same parameters and headers', async () => {
+  test('has the same URL, parameters and headers', async () => {
     const { stage } = refused();
     const config = { params: { q: 'a b', list: [1, 2] }, headers: { 'Idempotency-Key': 'k1', 'X-Trace': 't1' } };
     await stage.outcome(stage.api.post('/item?x=1', { a: 1 }, config));
@@ -64,7 +64,7 @@ describe('what is sent again', () => {
     expect(othersAfter).toMatchObject({ 'Idempotency-Key': 'k1', 'X-Trace': 't1' });
   });
 
-  test('goes through transformRequest once, and every answer through transformResponse', async () => {
+  test('does not run transformRequest again, and runs transformResponse for every response', async () => {
     let requests = 0;
     const answers: unknown[] = [];
     const { stage } = refused();
@@ -81,7 +81,7 @@ describe('what is sent again', () => {
     expect(stage.calls.map(({ body }) => body)).toEqual(['<{"n":1}>1', '<{"n":1}>1', '<{"n":1}>1']);
   });
 
-  test('carries none of what the adapter wrote into the headers before', async () => {
+  test('has none of the headers that the adapter added to the send before', async () => {
     const stage = new Stage();
     const seen: (string | undefined)[] = [];
     const adapter: AxiosAdapter = (config) => {
@@ -100,7 +100,7 @@ describe('what is sent again', () => {
   });
 
   test.each(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'])(
-    'after a 401 is every method: %s',
+    'follows a 401 of every method: %s',
     async (method) => {
       const { stage } = refused();
       const outcome = await stage.outcome(stage.api.request({ url: '/item', method }));
@@ -108,7 +108,7 @@ describe('what is sent again', () => {
     },
   );
 
-  test('after a 401 is sent also with retry: false', async () => {
+  test('follows a 401 with retry: false, too', async () => {
     const { stage } = refused({ attach: { retry: false } });
     expect(await stage.outcome(stage.api.post('/item'))).toMatchObject({ status: 200, attempts: 2 });
   });
@@ -116,7 +116,7 @@ describe('what is sent again', () => {
 
 // F24
 describe('401 twice', () => {
-  test('settles with the second answer and says so', async () => {
+  test('settles with the second response and reason unauthorized-again', async () => {
     const { stage } = refused();
     stage.script('/item', { ...unauthorized(), data: { nth: 1 } }, { ...unauthorized(), data: { nth: 2 } });
     const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
@@ -129,7 +129,7 @@ describe('401 twice', () => {
     expect(stage.to('/item')).toHaveLength(2);
   });
 
-  test('counts once for a call, also with a 503 in between', async () => {
+  test('allows one replay per call, also with a 503 in between', async () => {
     const { stage } = refused();
     stage.clock.chance = 0.5;
     stage.script('/item', unauthorized(), 503, unauthorized());
@@ -141,7 +141,7 @@ describe('401 twice', () => {
     expect(stage.tokens.refreshes).toBe(1);
   });
 
-  test('a 401 after a 503 is replayed as any other', async () => {
+  test('does not count a 503 before the first 401', async () => {
     const { stage } = Stage.with({});
     stage.clock.chance = 0.5;
     stage.script('/item', 503, unauthorized());
@@ -149,8 +149,8 @@ describe('401 twice', () => {
   });
 });
 
-describe('what a scheme throws on a later attempt', () => {
-  test('rejects the call at once, and is asked for no further attempt', async () => {
+describe('an error that a scheme throws on a later attempt', () => {
+  test('rejects the call at once, without a further attempt', async () => {
     const stage = new Stage();
     let asked = 0;
     const authorize = (): void => {
@@ -165,7 +165,7 @@ describe('what a scheme throws on a later attempt', () => {
     expect(stage.heard('retry')).toHaveLength(1);
   });
 
-  test('is what another call of ours has told it, and goes on telling of that call', async () => {
+  test('from another attached call keeps the config of that call', async () => {
     const stage = new Stage();
     const keys = stage.instance();
     stage.attach({ scheme: { name: 'Custom', authorize: () => undefined }, deadlineMs: 0 }, keys);
@@ -174,7 +174,7 @@ describe('what a scheme throws on a later attempt', () => {
     expect(error).toMatchObject({ code: 'ERR_AUTH_DEADLINE', config: { url: '/keys' } });
   });
 
-  test('is an error of ours with the last answer, where it is a refresh that failed', async () => {
+  test('is an AuthError with the last response if a refresh failed', async () => {
     const { stage } = Stage.with({ expiresIn: 1 });
     stage.clock.chance = 0.9;
     stage.script('/item', { status: 503, afterMs: 990 });
@@ -191,7 +191,7 @@ describe('validateStatus', () => {
   test.each<[string, NonNullable<AxiosRequestConfig['validateStatus']> | null]>([
     ['everything', () => true],
     ['401', (status) => status === 401 || status < 300],
-    ['whatever comes (null)', null],
+    ['every status (null)', null],
   ])('that accepts %s changes nothing: statuses decide', async (_, validateStatus) => {
     const { stage } = refused();
     expect(await stage.outcome(stage.api.get('/item', { validateStatus }))).toMatchObject({ status: 200, attempts: 2 });
@@ -204,7 +204,7 @@ describe('validateStatus', () => {
     });
   });
 
-  test('that accepts a 503 does not keep it from being tried again', async () => {
+  test('that accepts a 503 does not prevent its retry', async () => {
     const { stage } = Stage.with({});
     stage.script('/item', 503, tooMany(1));
     const settled = await stage.clock.until(stage.api.get('/item', { validateStatus: () => true }));
@@ -212,7 +212,7 @@ describe('validateStatus', () => {
     expect(stage.calls).toHaveLength(3);
   });
 
-  test('that refuses a 200 hands it on as the error that axios made of it', async () => {
+  test('that refuses a 200 rejects with the error of axios', async () => {
     const { stage } = Stage.with({});
     const outcome = await stage.outcome(stage.api.get('/item', { validateStatus: (status) => status === 204 }));
     expect(outcome).toMatchObject({ status: 200, code: 'ERR_BAD_REQUEST', attempts: 1 });
@@ -220,7 +220,7 @@ describe('validateStatus', () => {
 });
 
 describe('interceptors of the app', () => {
-  test('on the request run once a call, those before and those after', async () => {
+  test('run once a call on the request, added before or after', async () => {
     const seen: string[] = [];
     const stage = new Stage();
     const note = (name: string) => (config: InternalAxiosRequestConfig) => {
@@ -241,7 +241,7 @@ describe('interceptors of the app', () => {
     ]);
   });
 
-  test('on the response see every attempt if they were there before, and the outcome if they came later', async () => {
+  test('on the response see every attempt if added before, and the outcome if added after', async () => {
     const seen: [string, number | string | undefined][] = [];
     const watch = (name: string, stage: Stage): void => {
       stage.api.interceptors.response.use(
@@ -277,7 +277,7 @@ describe('interceptors of the app', () => {
     ]);
   });
 
-  test.each(['before', 'after'])('that unwrap data, %s, unwrap it once', async (place) => {
+  test.each(['before', 'after'])('that unwrap data, added %s, unwrap it once', async (place) => {
     const stage = new Stage();
     stage.clock.chance = 0.5;
     const unwrap = (): void => void stage.api.interceptors.response.use((response) => response.data as AxiosResponse);
@@ -291,7 +291,7 @@ describe('interceptors of the app', () => {
     }
   });
 
-  test('that were there before hand on what they made of the last attempt, not of one before', async () => {
+  test('added before pass on their result for the last attempt', async () => {
     const stage = new Stage();
     stage.api.interceptors.response.use(undefined, (error: AxiosError) => {
       throw Object.assign(error, { note: `seen ${String(error.response?.status)}` });
@@ -301,7 +301,7 @@ describe('interceptors of the app', () => {
     expect(reasonOf(await stage.clock.until(stage.api.get('/item')))).toMatchObject({ note: 'seen 404' });
   });
 
-  test('that replace a first outcome by something of their own keep it: the call is left alone', async () => {
+  test('that replace the first response end the call with their value', async () => {
     const stage = new Stage();
     stage.api.interceptors.response.use(undefined, () => ({ offline: true }));
     stage.attach({ scheme: stage.bearer({ tokens: stage.tokens.issueDead() }) });
@@ -310,7 +310,7 @@ describe('interceptors of the app', () => {
     expect(stage.calls).toHaveLength(1);
   });
 
-  test('that have an answer for a call that was never sent are believed', async () => {
+  test('may provide a response for a call that was not sent', async () => {
     const stage = new Stage();
     stage.api.interceptors.response.use(
       undefined,
@@ -321,7 +321,7 @@ describe('interceptors of the app', () => {
     expect(stage.sent).toEqual([]);
   });
 
-  test('that came later see one outcome, also of a call that is on the wire when detach() is called', async () => {
+  test('added after see one outcome of a call that is in flight at detach()', async () => {
     const { stage, handle } = Stage.with({});
     stage.clock.chance = 0.5;
     const seen: number[] = [];
@@ -338,7 +338,7 @@ describe('interceptors of the app', () => {
     expect(seen).toEqual([200]);
   });
 
-  test('that bring an Authorization of their own are respected, wherever they stand', async () => {
+  test('that set an Authorization keep it, added before or after', async () => {
     for (const place of ['before', 'after']) {
       const stage = new Stage();
       const own = (): void =>
@@ -395,7 +395,7 @@ describe('a body that streams', () => {
     }
   });
 
-  test('that is refused still has the token refreshed, for the calls to come', async () => {
+  test('that is refused starts a refresh for later calls', async () => {
     const { stage } = refused();
     expect(await stage.outcome(stage.api.post('/upload', Readable.from(['a'])))).toMatchObject({
       status: 401,
@@ -422,7 +422,7 @@ describe('a body that streams', () => {
 });
 
 // F65
-describe('a refused answer that streams', () => {
+describe('a refused response that streams', () => {
   /** A body that remembers when it was ended. */
   class Body {
     endedAt: number | undefined;
@@ -439,7 +439,7 @@ describe('a refused answer that streams', () => {
     ['401', () => unauthorized()],
     ['503', () => ({ status: 503 })],
     ['429', () => tooMany(1)],
-  ])('with %s is ended before anything is waited for, for it holds its socket', async (_, reply) => {
+  ])('with %s is destroyed before the wait, since it holds its socket', async (_, reply) => {
     const { stage } = Stage.with({});
     const data = new Body(stage);
     stage.script('/item', { ...reply(), data });
@@ -448,7 +448,7 @@ describe('a refused answer that streams', () => {
     expect(data.endedAt).toBe(10);
   });
 
-  test('is left to the caller who gets it', async () => {
+  test('is not destroyed if the call settles with it', async () => {
     const { stage } = Stage.with({});
     const data = new Body(stage);
     stage.script('/item', { status: 404, data });
@@ -461,24 +461,21 @@ describe('a refused answer that streams', () => {
 test.each([
   ['attach', true],
   ['omit', false],
-] as const)(
-  'the adapter is told what to do at a redirect where there are credentials to guard (%s)',
-  async (...row) => {
-    const [credentials, isGuarded] = row;
-    const stage = new Stage();
-    const seen: InternalAxiosRequestConfig[] = [];
-    const adapter: AxiosAdapter = (config) => {
-      seen.push(config);
-      return stage.adapter(config);
-    };
-    const api = stage.instance({ adapter });
-    stage.attach({ scheme: stage.bearer({ tokens: stage.tokens.issue() }) }, api);
-    await stage.outcome(api.get('/open/item', { attachAuth: { credentials } }));
-    expect(seen.map((config) => 'beforeRedirect' in config || 'fetchOptions' in config)).toEqual([isGuarded]);
-  },
-);
+] as const)('the adapter gets a redirect guard only for a send with credentials (%s)', async (...row) => {
+  const [credentials, isGuarded] = row;
+  const stage = new Stage();
+  const seen: InternalAxiosRequestConfig[] = [];
+  const adapter: AxiosAdapter = (config) => {
+    seen.push(config);
+    return stage.adapter(config);
+  };
+  const api = stage.instance({ adapter });
+  stage.attach({ scheme: stage.bearer({ tokens: stage.tokens.issue() }) }, api);
+  await stage.outcome(api.get('/open/item', { attachAuth: { credentials } }));
+  expect(seen.map((config) => 'beforeRedirect' in config || 'fetchOptions' in config)).toEqual([isGuarded]);
+});
 
-describe('what is left behind', () => {
+describe('after a call', () => {
   test('no credential stays on config, response or error', async () => {
     const { stage } = refused();
     const value = answerOf(await stage.clock.until(stage.api.post('/item', { a: 1 })));
@@ -505,11 +502,11 @@ describe('what is left behind', () => {
     expect(value.config.transformRequest).toBe(own?.transformRequest);
   });
 
-  test('an error of axios itself has the config of the call, too, when it is cancelled on its way for the second time', async () => {
+  test('the error of a call that is cancelled during its replay has the config of the call', async () => {
     const { stage } = refused();
     const controller = new AbortController();
     let attempts = 0;
-    // It does not listen to its signal.
+    // It ignores the signal of the call.
     const adapter: AxiosAdapter = (config) => {
       if (++attempts === 2) controller.abort();
       return stage.adapter({ ...config, signal: new AbortController().signal });
@@ -538,7 +535,7 @@ describe('what is left behind', () => {
     expect(await stage.outcome(stage.api.request(error.config!))).toMatchObject({ status: 200, attempts: 2 });
   });
 
-  test('a config that somebody else sends again is a new call, too, and carries the credentials', async () => {
+  test('a config that another instance sends again is a new call, with credentials', async () => {
     const { stage } = Stage.with({});
     const { config } = answerOf(await stage.clock.until(stage.api.get('/item')));
     const again = answerOf(await stage.clock.until(stage.instance().request(config)));
@@ -547,7 +544,7 @@ describe('what is left behind', () => {
     expect(stage.calls).toHaveLength(2);
   });
 
-  test('attaching a second time is a TypeError, and after detach() it is fine', async () => {
+  test('attaching a second time is a TypeError, unless detach() was called before', async () => {
     const { stage, scheme, handle } = refused();
     expect(() => stage.attach({ scheme })).toThrow(TypeError);
     handle.detach();

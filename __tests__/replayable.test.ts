@@ -15,11 +15,11 @@ function formDataPackage(): FormDataPackage {
   return form;
 }
 
-/** As polyfills have it: the name is right, the class is another. */
+/** As in polyfills: the name is right, the class differs. */
 const named = (tag: string, methods: object = {}): object => ({ ...methods, [Symbol.toStringTag]: tag });
 
 // F53
-describe('what can be sent again, byte for byte', () => {
+describe('bodies that can be sent again, byte for byte', () => {
   test.each<[string, unknown]>([
     ['a string', 'a'],
     ['an empty string', ''],
@@ -46,7 +46,7 @@ describe('what can be sent again, byte for byte', () => {
     expect(isReplayable(body)).toBe(true);
   });
 
-  test.each([undefined, null])('%p, which is no body', (body) => {
+  test.each([undefined, null])('no body: %p', (body) => {
     expect(bodyKind(body)).toBe('none');
     expect(isReplayable(body)).toBe(true);
   });
@@ -54,13 +54,13 @@ describe('what can be sent again, byte for byte', () => {
   test.each<[string, unknown]>([
     ['FormData', new FormData()],
     ["a polyfill's FormData", named('FormData', { append: () => undefined, [Symbol.iterator]: () => undefined })],
-  ])('%s, though framed anew by every send', (_what, body) => {
+  ])('%s, although every send frames it again', (_what, body) => {
     expect(bodyKind(body)).toBe('multipart');
     expect(isReplayable(body)).toBe(true);
   });
 });
 
-describe('what can be sent once', () => {
+describe('bodies that can be sent once', () => {
   test.each<[string, unknown]>([
     ['a Readable', Readable.from(['a'])],
     ['a Duplex', Duplex.from(['a'])],
@@ -87,7 +87,7 @@ describe('what can be sent once', () => {
   });
 });
 
-test('looking at a body does not begin to read it', () => {
+test('checking a body does not begin to read it', () => {
   const readable = Readable.from(['a']);
   const web = new ReadableStream();
   const pulled: string[] = [];

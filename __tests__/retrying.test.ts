@@ -8,7 +8,7 @@ import { MORNING } from './support/virtual-clock.js';
 const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 
-/** Ms between the answers to a path and the sends that followed them. */
+/** The ms from each response of a path to the next send. */
 function waits(stage: Stage, path: string): number[] {
   const sent = stage.to(path);
   const latencyMs = Number(stage.latencyMs);
@@ -20,7 +20,7 @@ const epoch = (second: number): string => String(MORNING / 1_000 + second);
 
 // F49 F98
 describe('a 429', () => {
-  test.each([0, 0.001, 0.5, 0.999])('is never answered earlier than Retry-After asks (chance %d)', async (chance) => {
+  test.each([0, 0.001, 0.5, 0.999])('is never retried before Retry-After (chance %d)', async (chance) => {
     const { stage } = Stage.with({});
     stage.clock.chance = chance;
     for (const seconds of [1, 2, 7, 30, 59]) {
@@ -33,7 +33,7 @@ describe('a 429', () => {
     }
   });
 
-  test('is tried again for every method', async () => {
+  test('is retried for every method', async () => {
     for (const method of ['GET', 'POST', 'PATCH', 'DELETE']) {
       const { stage } = Stage.with({});
       stage.script('/item', tooMany(1));
@@ -48,7 +48,7 @@ describe('a 429', () => {
     ['IMF-fixdate', 'Mon, 23 Nov 2026 08:00:40 GMT'],
     ['RFC 850', 'Monday, 23-Nov-26 08:00:40 GMT'],
     ['asctime', 'Mon Nov 23 08:00:40 2026'],
-  ])('with a date (%s) is measured against the Date of the answer, whatever the clock here says', async (_, date) => {
+  ])('with a date (%s) waits from the Date of the response, whatever the local clock shows', async (_, date) => {
     for (const skewMs of [-3_600_000, 0, 3_600_000]) {
       const { stage } = Stage.with({});
       stage.clock.setWall(MORNING + skewMs);
@@ -59,7 +59,7 @@ describe('a 429', () => {
     }
   });
 
-  test('that comes from a cache has an old Date, and is measured against the clock here', async () => {
+  test('from a cache, with an old Date, waits from the local clock', async () => {
     const { stage } = Stage.with({});
     const headers = { 'Retry-After': at(40), Date: at(10), Age: '100' };
     stage.script('/item', { status: 429, headers });
@@ -68,16 +68,12 @@ describe('a 429', () => {
   });
 
   test.each([
-    ['nothing is left until it ends', { 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': '20' }, 20_000],
-    ['it ends', { 'X-RateLimit-Reset': '20' }, 20_000],
-    [
-      'it ends at an instant of a clock that is an hour ahead',
-      { 'X-RateLimit-Reset': epoch(3_620), Date: at(3_600) },
-      20_000,
-    ],
-    ['Retry-After asks for less', { 'X-RateLimit-Reset': '20', 'Retry-After': '2' }, 2_000],
-    ['a call is left, so that it is another limit', { 'X-RateLimit-Remaining': '1', 'X-RateLimit-Reset': '20' }, 250],
-  ])('whose limit says when %s is waited for so long', async (_, headers, leastMs) => {
+    ['nothing remains', { 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': '20' }, 20_000],
+    ['only the reset is known', { 'X-RateLimit-Reset': '20' }, 20_000],
+    ['the clock of the server is an hour ahead', { 'X-RateLimit-Reset': epoch(3_620), Date: at(3_600) }, 20_000],
+    ['Retry-After is shorter, by Retry-After', { 'X-RateLimit-Reset': '20', 'Retry-After': '2' }, 2_000],
+    ['calls remain, by the backoff', { 'X-RateLimit-Remaining': '1', 'X-RateLimit-Reset': '20' }, 250],
+  ])('waits until its limit resets if %s', async (_, headers, leastMs) => {
     const { stage } = Stage.with({});
     stage.script('/item', { status: 429, headers, afterMs: 0 });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
@@ -86,7 +82,7 @@ describe('a 429', () => {
     expect(second?.at).toBeLessThanOrEqual(leastMs * 1.1 + 250);
   });
 
-  test('with a date and no Date is measured against the clock here', async () => {
+  test('with a date and without Date waits from the local clock', async () => {
     const { stage } = Stage.with({});
     stage.script('/item', { status: 429, headers: { 'Retry-After': 'Mon, 23 Nov 2026 08:00:40 GMT' } });
     await stage.outcome(stage.api.get('/item'));
@@ -100,7 +96,7 @@ describe('a 429', () => {
     ['an exponent', '1e3'],
     ['0', '0'],
     ['a date in the past', 'Mon, 23 Nov 2020 08:00:00 GMT'],
-  ])('with %s is answered with backoff, at least half a step', async (_, retryAfter) => {
+  ])('with %s is retried after at least half a backoff step', async (_, retryAfter) => {
     for (const chance of [0, 0.999]) {
       const { stage } = Stage.with({});
       stage.clock.chance = chance;
@@ -113,7 +109,7 @@ describe('a 429', () => {
     }
   });
 
-  test('that asks for more than maxRetryAfterMs settles at once, with the instant to come back at', async () => {
+  test('above maxRetryAfterMs settles at once, with retryAt', async () => {
     const { stage } = Stage.with({});
     stage.script('/item', tooMany(61));
     const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
@@ -129,7 +125,7 @@ describe('a 429', () => {
     expect(stage.clock.monotonic()).toBe(10);
   });
 
-  test('may ask for as much as maxRetryAfterMs allows', async () => {
+  test('is retried up to maxRetryAfterMs, and not above', async () => {
     const { stage } = Stage.with({ attach: { retry: { maxRetryAfterMs: 600_000 }, deadlineMs: 3_600_000 } });
     stage.script('/item', tooMany(600), tooMany(601));
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
@@ -139,7 +135,7 @@ describe('a 429', () => {
     });
   });
 
-  test('that asks for more than the deadline leaves settles at once', async () => {
+  test('beyond the deadline settles at once', async () => {
     const { stage } = Stage.with({ attach: { deadlineMs: 20_000 } });
     stage.script('/item', tooMany(30));
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({
@@ -151,14 +147,14 @@ describe('a 429', () => {
     expect(stage.clock.monotonic()).toBe(10);
   });
 
-  test('five times in a row is answered by a sixth send', async () => {
+  test('five times in a row succeeds with the sixth send', async () => {
     const { stage } = Stage.with({});
     stage.script('/item', ...times(5, () => tooMany(2)));
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 6 });
     expect(waits(stage, '/item').every((waited) => waited >= 2_000)).toBe(true);
   });
 
-  test('six times in a row is handed on', async () => {
+  test('six times in a row settles the call', async () => {
     const { stage } = Stage.with({});
     stage.always('/item', tooMany(2));
     const outcome = await stage.outcome(stage.api.get('/item'));
@@ -166,13 +162,13 @@ describe('a 429', () => {
     expect(outcome.retryAt).toBe(Math.round(stage.clock.now() + 2_000));
   });
 
-  test.each([1, 2, 3])('is tried as often as maxThrottledAttempts says: %i', async (maxThrottledAttempts) => {
+  test.each([1, 2, 3])('is sent maxThrottledAttempts times: %i', async (maxThrottledAttempts) => {
     const { stage } = Stage.with({ attach: { retry: { maxThrottledAttempts } } });
     stage.always('/item', tooMany(1));
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 429, attempts: maxThrottledAttempts });
   });
 
-  test('does not count as an error, nor an error as a 429', async () => {
+  test('does not count towards maxAttempts, nor an error towards maxThrottledAttempts', async () => {
     const { stage } = Stage.with({});
     stage.clock.chance = 0.5;
     stage.script('/item', tooMany(1), 503, tooMany(1), 503, tooMany(1), 503, tooMany(1), tooMany(1));
@@ -182,7 +178,7 @@ describe('a 429', () => {
 
 // F103
 describe('a 503 with Retry-After', () => {
-  test('is waited for as long as it asks, as often as a 429', async () => {
+  test('is retried after that time, as often as a 429', async () => {
     const { stage } = Stage.with({});
     const busy: Reply = { status: 503, headers: { 'Retry-After': '3' } };
     stage.script('/item', ...times(5, () => busy));
@@ -190,7 +186,7 @@ describe('a 503 with Retry-After', () => {
     expect(waits(stage, '/item').every((waited) => waited >= 3_000)).toBe(true);
   });
 
-  test('of 0, for ever, is given up like any other, with a pause before every send', async () => {
+  test('of 0, without end, settles after six sends, with a backoff before each', async () => {
     const { stage } = Stage.with({});
     stage.clock.chance = 0;
     stage.always('/item', { status: 503, headers: { 'Retry-After': '0' } });
@@ -204,7 +200,7 @@ describe('a 503 with Retry-After', () => {
     });
   });
 
-  test('does not say that the server has not acted: a POST is not sent again', async () => {
+  test('is not retried for a POST, since the server may have acted', async () => {
     const { stage } = Stage.with({});
     stage.always('/item', { status: 503, headers: { 'Retry-After': '3' } });
     expect(await stage.outcome(stage.api.post('/item'))).toMatchObject({
@@ -216,8 +212,8 @@ describe('a 503 with Retry-After', () => {
 });
 
 // F63 F99 F105
-describe('a limit of a minute that says when it ends', () => {
-  test('is waited for although both its end and the Date are rounded to seconds', async () => {
+describe('a limit of a minute with a reset instant', () => {
+  test('sends nothing too early, although reset and Date are rounded to seconds', async () => {
     const { stage } = Stage.with({});
     await stage.clock.advance(500);
     const seconds = (at: number): number => (MORNING + at) / 1000;
@@ -242,8 +238,8 @@ describe('a limit of a minute that says when it ends', () => {
   });
 });
 
-describe('the gate', () => {
-  test('other calls to a refused path wait for it, and none is sent before its instant', async () => {
+describe('the throttle', () => {
+  test('enqueues later calls of a refused path, and releases none before Retry-After', async () => {
     const { stage } = Stage.with({});
     stage.script('/busy', tooMany(20));
     const calls = [underway(stage.api.get('/busy'))];
@@ -261,7 +257,7 @@ describe('the gate', () => {
     expect(outcomes[1]?.waitedMs).toBeGreaterThanOrEqual(20_000);
   });
 
-  test('a thousand calls refused together send nothing before their instant', async () => {
+  test('releases none of a thousand refused calls before Retry-After', async () => {
     const { stage } = Stage.with({});
     stage.always('/busy', ({ at }) => (at < 30_000 ? tooMany(30) : 200));
     const calls = times(1_000, () => underway(stage.api.get('/busy')));
@@ -272,7 +268,7 @@ describe('the gate', () => {
     expect(stage.to('/busy')).toHaveLength(2_100);
   });
 
-  test('that closes while a call is signed has it signed afresh when it opens', async () => {
+  test('has a call signed again on release if it closed during the signing', async () => {
     const stage = new Stage();
     const sign = async (): Promise<Record<string, string>> => {
       const at = stage.clock.monotonic();
@@ -294,7 +290,7 @@ describe('the gate', () => {
     expect(stage.to('/quiet').map(({ at }) => at)).toEqual([205]);
   });
 
-  test.each([200, 404, 500])('that opens lets four go at a time while nothing is known (%i)', async (status) => {
+  test.each([200, 404, 500])('releases four calls at a time while the rate is unknown (%i)', async (status) => {
     const { stage } = Stage.with({ attach: { retry: { statuses: [] } } });
     const path = `/status/${String(status)}`;
     stage.script(path, { ...tooMany(5), afterMs: 0 });
@@ -308,7 +304,7 @@ describe('the gate', () => {
   });
 
   // I10
-  test('that closes again while those it let go wait for a refresh keeps them until it opens', async () => {
+  test('keeps released calls that wait for a refresh if it closes again meanwhile', async () => {
     const { stage } = Stage.with({ expiresIn: 4 });
     stage.refreshMs = 2_000;
     stage.script('/busy', { ...tooMany(30), afterMs: 6_000 }, { ...tooMany(5), afterMs: 0 });
@@ -320,7 +316,7 @@ describe('the gate', () => {
     for (const { at } of stage.to('/busy').slice(2)) expect(at).toBeGreaterThanOrEqual(36_000);
   });
 
-  test('those who wait go in the order in which they came', async () => {
+  test('releases calls in the order of their arrival', async () => {
     const { stage } = Stage.with({});
     stage.script('/busy', tooMany(5));
     const calls = [underway(stage.api.get('/busy'))];
@@ -336,7 +332,7 @@ describe('the gate', () => {
   test.each([
     ['were refused', 0],
     ['had not been sent', 100],
-  ])('those who %s, have their turn, wait for a refresh and give up hold nobody up', async (_, madeAtMs) => {
+  ])('released calls that %s, and abort while they wait for a refresh, delay no other call', async (_, madeAtMs) => {
     const { stage } = Stage.with({ expiresIn: 25 });
     stage.clock.chance = 0;
     stage.refreshMs = 3_000;
@@ -359,7 +355,7 @@ describe('the gate', () => {
   });
 
   test.each(times(12, (ticks) => ticks + 1))(
-    'one that is cancelled on its way back to the wire holds up no other (after %d ticks)',
+    'a call that is cancelled between its release and its send delays no other (after %d ticks)',
     async (ticks) => {
       const controller = new AbortController();
       const { signal } = controller;
@@ -388,7 +384,7 @@ describe('the gate', () => {
     },
   );
 
-  test('other paths go on until a second path is refused; then the origin waits', async () => {
+  test('sends other paths until a second path is refused, and then closes the origin', async () => {
     const { stage } = Stage.with({});
     stage.script('/one', tooMany(20));
     const calls = [underway(stage.api.get('/one'))];
@@ -403,7 +399,7 @@ describe('the gate', () => {
     expect(await stage.outcome(stage.api.get('/two'))).toMatchObject({ status: 200, waitedMs: 0 });
   });
 
-  test('two paths refused one after the other say nothing about the origin', async () => {
+  test('does not close the origin for two paths that are refused one after the other', async () => {
     const { stage } = Stage.with({});
     stage.script('/one', tooMany(2));
     await stage.outcome(stage.api.get('/one'));
@@ -414,7 +410,7 @@ describe('the gate', () => {
     await stage.outcome(call);
   });
 
-  test('another origin is none of its business', async () => {
+  test('does not delay another origin', async () => {
     const { stage } = Stage.with({ attach: { origins: '*' } });
     stage.script('/one', tooMany(20));
     stage.script('/two', tooMany(20));
@@ -424,7 +420,7 @@ describe('the gate', () => {
     await stage.settled(calls);
   });
 
-  test('keyOf names what a call counts against', async () => {
+  test('keyOf decides which calls share a limit', async () => {
     const { stage } = Stage.with({
       attach: { throttle: { keyOf: ({ method, url }) => `${method} ${url.pathname.split('/')[1] ?? ''}` } },
     });
@@ -439,7 +435,7 @@ describe('the gate', () => {
     expect(stage.heard('throttled')).toMatchObject([{ key: 'GET users' }]);
   });
 
-  test('a call that may not wait that long is rejected unsent, with the instant to come back at', async () => {
+  test('a call that may not wait that long is rejected unsent, with retryAt', async () => {
     const { stage } = Stage.with({});
     stage.script('/busy', tooMany(600));
     await stage.outcome(stage.api.get('/busy'));
@@ -467,7 +463,7 @@ describe('the gate', () => {
     expect(await stage.outcome(first)).toMatchObject({ status: 200 });
   });
 
-  test('a call that was sent before, and may not wait that long, keeps the answer that it has', async () => {
+  test('a call that was sent before, and may not wait that long, settles with its last response', async () => {
     const { stage } = Stage.with({});
     stage.script('/busy', { ...tooMany(5), afterMs: 10 }, { ...tooMany(300), afterMs: 1_000 });
     const first = underway(stage.api.get('/busy'));
@@ -484,7 +480,7 @@ describe('the gate', () => {
     expect(await stage.outcome(patient)).toMatchObject({ status: 200, attempts: 2 });
   });
 
-  test('maxQueued bounds who may wait for one key', async () => {
+  test('maxQueued bounds the queue of a key', async () => {
     const { stage } = Stage.with({ attach: { throttle: { maxQueued: 3 } } });
     stage.script('/busy', tooMany(10));
     const first = underway(stage.api.get('/busy'));
@@ -500,7 +496,7 @@ describe('the gate', () => {
     ]);
   });
 
-  test('a call that was sent before is not turned away for the length of the queue', async () => {
+  test('a call that was sent before is enqueued in a full queue, too', async () => {
     const { stage } = Stage.with({ attach: { throttle: { maxQueued: 0 } } });
     stage.script('/busy', tooMany(10), tooMany(10));
     expect(await stage.outcomes(times(2, () => stage.api.get('/busy')))).toMatchObject(
@@ -508,7 +504,7 @@ describe('the gate', () => {
     );
   });
 
-  test('a place in the queue is free again when its call is aborted', async () => {
+  test('an aborted call leaves room in the queue', async () => {
     const { stage } = Stage.with({ attach: { throttle: { maxQueued: 1 } } });
     stage.script('/busy', tooMany(10));
     const first = underway(stage.api.get('/busy'));
@@ -522,7 +518,7 @@ describe('the gate', () => {
     expect((await stage.outcomes([first, stage.api.get('/busy')])).map(({ status }) => status)).toEqual([200, 200]);
   });
 
-  test('a call whose path closes while its scheme takes its time has one place in the queue', async () => {
+  test('a call whose path closes during authorize() is enqueued once', async () => {
     const { stage } = Stage.with({ attach: { throttle: { maxQueued: 1 } }, expiresIn: 100 });
     stage.script('/busy', { ...tooMany(5), afterMs: 30 });
     const first = underway(stage.api.get('/busy'));
@@ -532,7 +528,7 @@ describe('the gate', () => {
     expect(await stage.outcomes([first, second])).toMatchObject([{ status: 200 }, { status: 200 }]);
   });
 
-  test('throttle: false leaves every call to itself', async () => {
+  test('throttle: false enqueues no call', async () => {
     const { stage } = Stage.with({ attach: { throttle: false } });
     stage.script('/busy', tooMany(20));
     const first = underway(stage.api.get('/busy'));
@@ -543,7 +539,7 @@ describe('the gate', () => {
     expect(stage.heard('throttled')).toEqual([]);
   });
 
-  test('throttle: false leaves a call to itself whose scheme takes its time, too', async () => {
+  test('throttle: false enqueues no call of an asynchronous scheme, either', async () => {
     const stage = new Stage();
     const attempts: number[] = [];
     const authorize = async ({ attempt }: AuthRequest): Promise<void> => {
@@ -556,7 +552,7 @@ describe('the gate', () => {
     expect(attempts).toEqual([1, 2]);
   });
 
-  test('says when it closes and when it opens', async () => {
+  test('emits throttled when it closes and resumed when it opens', async () => {
     const { stage } = Stage.with({});
     stage.script('/busy', tooMany(20));
     await stage.outcome(stage.api.get('/busy?secret=1'));
@@ -567,7 +563,7 @@ describe('the gate', () => {
     expect(stage.heard('resumed')).toEqual([{ type: 'resumed', at: MORNING + 10 + 20_000, key }]);
   });
 
-  test('says so once for all that are refused together, and again where it stays closed for noticeably longer', async () => {
+  test('emits throttled once for concurrent refusals, and again for a much longer Retry-After', async () => {
     const { stage } = Stage.with({});
     const answers = [
       ...times(50, (call) => ({ ...tooMany(2), afterMs: 10 + call * 10 })),
@@ -582,7 +578,7 @@ describe('the gate', () => {
     expect(stage.heard('resumed')).toHaveLength(1);
   });
 
-  test('calls without credentials wait at it too', async () => {
+  test('enqueues calls without credentials, too', async () => {
     const { stage } = Stage.with({});
     stage.script('/open/busy', tooMany(20));
     const first = underway(stage.api.get('/open/busy'));
@@ -606,7 +602,7 @@ describe('errors', () => {
     ['a timeout', { fault: 'silence' }, { code: 'ECONNABORTED' }],
   ];
 
-  test.each(failures)('%s is tried again for idempotent methods, three times', async (_, reply, outcome) => {
+  test.each(failures)('%s is retried three times for idempotent methods', async (_, reply, outcome) => {
     for (const method of idempotent) {
       const { stage } = Stage.with({ defaults: { timeout: 1_000 } });
       stage.script('/item', reply, reply, reply);
@@ -623,7 +619,7 @@ describe('errors', () => {
     }
   });
 
-  test.each(failures)('%s is handed on at once for other methods', async (_, reply, outcome) => {
+  test.each(failures)('%s settles the call at once for other methods', async (_, reply, outcome) => {
     for (const method of others) {
       const { stage } = Stage.with({ defaults: { timeout: 1_000 } });
       stage.script('/item', reply);
@@ -636,7 +632,7 @@ describe('errors', () => {
     ['an Idempotency-Key', { headers: { 'Idempotency-Key': 'k1' } }],
     ['idempotent: true', { attachAuth: { idempotent: true } }],
     ['its method among methods', { attachAuth: { retry: { methods: ['post'] } } }],
-  ])('a POST with %s is tried again', async (_, config) => {
+  ])('a POST with %s is retried', async (_, config) => {
     for (const [, reply] of failures) {
       const { stage } = Stage.with({ defaults: { timeout: 1_000 } });
       stage.script('/item', reply);
@@ -670,7 +666,7 @@ describe('errors', () => {
       ],
       ...['CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_GET_ISSUER_CERT'],
     ].map((code): [string, Reply] => [code, { fault: 'refused', code }]),
-  ])('%s is never tried again', async (_, reply) => {
+  ])('%s is never retried', async (_, reply) => {
     const { stage } = Stage.with({});
     stage.always('/item', reply);
     const outcome = await stage.outcome(stage.api.get('/item'));
@@ -679,7 +675,7 @@ describe('errors', () => {
     expect(stage.calls).toHaveLength(1);
   });
 
-  test('what is waited between them is anything up to the step, which doubles', async () => {
+  test('the backoff is between 0 and its step, which doubles', async () => {
     for (const chance of [0, 0.25, 0.999]) {
       const { stage } = Stage.with({ attach: { retry: { maxAttempts: 10, maxDelayMs: 3_000 } } });
       stage.clock.chance = chance;
@@ -694,31 +690,31 @@ describe('errors', () => {
     }
   });
 
-  test.each(['EPROTOTYPE', 'X_EPROTO'])('%s only looks like what is never tried again', async (code) => {
+  test.each(['EPROTOTYPE', 'X_EPROTO'])('%s is retried although it resembles a code that is not', async (code) => {
     const { stage } = Stage.with({});
     stage.script('/item', { fault: 'reset', code });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
   });
 
   test.each([
-    ['an answer that breaks off', new AxiosError('stream has been aborted', 'ERR_BAD_RESPONSE'), 4],
+    ['a response that breaks off', new AxiosError('stream has been aborted', 'ERR_BAD_RESPONSE'), 4],
     ['an error of axios without a code', new AxiosError('odd'), 4],
-    ['an error that is none of axios', new Error('odd'), 1],
-  ])('%s is sent as often as that makes sense', async (_, error, attempts) => {
+    ['an error that axios did not create', new Error('odd'), 1],
+  ])('%s: number of sends', async (_, error, attempts) => {
     const { stage } = Stage.with({});
     const adapter = jest.fn((config: object) => Promise.reject(Object.assign(error, { config })));
     await stage.outcome(stage.api.get('/item', { adapter }));
     expect(adapter).toHaveBeenCalledTimes(attempts);
   });
 
-  test('what has no origin reaches no server, however often it is sent', async () => {
+  test('a URL with an opaque origin is not retried, since it reaches no server', async () => {
     const { stage } = Stage.with({});
     stage.always('/item', { fault: 'reset' });
     const call = stage.api.get('app://host/item', { attachAuth: { credentials: 'omit' } });
     expect(await stage.outcome(call)).toMatchObject({ code: 'ECONNRESET', attempts: 1 });
   });
 
-  test('a 503 that tells of a limit, and not when to come back, is an error like any other', async () => {
+  test('a 503 with rate-limit headers and without Retry-After is retried with backoff', async () => {
     const { stage } = Stage.with({});
     stage.script('/item', { status: 503, headers: { 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': '30' } });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
@@ -726,7 +722,7 @@ describe('errors', () => {
     expect(stage.clock.monotonic()).toBeLessThan(1_000);
   });
 
-  test('a timeout keeps the code that the caller knows it by', async () => {
+  test('a timeout keeps its axios error code', async () => {
     for (const clarifyTimeoutError of [false, true]) {
       const { stage } = Stage.with({ defaults: { timeout: 1_000, transitional: { clarifyTimeoutError } } });
       stage.always('/item', { fault: 'silence' });
@@ -738,7 +734,7 @@ describe('errors', () => {
     }
   });
 
-  test('the error of the last attempt is handed on, with its answer', async () => {
+  test('the call rejects with the error of the last attempt, and its response', async () => {
     const { stage } = Stage.with({ attach: { retry: { maxAttempts: 2 } } });
     stage.script('/item', { fault: 'reset' }, { status: 503, data: { nth: 2 } });
     const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
@@ -750,7 +746,7 @@ describe('errors', () => {
   });
 
   test.each([undefined, null, 'broken', Object.freeze(new Error('broken')), new Error('broken')])(
-    'what an adapter rejects a later attempt with is handed on as it is: %p',
+    'a value that an adapter rejects a later attempt with is passed on unchanged: %p',
     async (broken) => {
       const stage = new Stage();
       let sends = 0;
@@ -778,7 +774,7 @@ describe('errors', () => {
   });
 });
 
-describe('options of sending again', () => {
+describe('retry options', () => {
   test.each([1, 2, 7])('maxAttempts counts sends: %i', async (maxAttempts) => {
     const { stage } = Stage.with({ attach: { retry: { maxAttempts } } });
     stage.always('/item', 503);
@@ -799,7 +795,7 @@ describe('options of sending again', () => {
     });
   });
 
-  test('retry: false sends nothing again', async () => {
+  test('retry: false sends every call once', async () => {
     for (const reply of [503, tooMany(1), { fault: 'reset' } as Reply]) {
       const { stage } = Stage.with({ attach: { retry: false } });
       stage.always('/item', reply);
@@ -809,7 +805,7 @@ describe('options of sending again', () => {
     }
   });
 
-  test('a call has its own over those of the instance, field by field', async () => {
+  test('the options of a call override those of the instance, field by field', async () => {
     const { stage } = Stage.with({ attach: { retry: { maxAttempts: 2, baseDelayMs: 100 } } });
     stage.clock.chance = 0.5;
     stage.always('/item', 503);
@@ -824,7 +820,7 @@ describe('options of sending again', () => {
     });
   });
 
-  test('a call may be sent again where the instance says never', async () => {
+  test('a call may turn retries on if the instance turned them off', async () => {
     const { stage } = Stage.with({ attach: { retry: false } });
     stage.always('/item', 503);
     expect(await stage.outcome(stage.api.get('/item', { attachAuth: { retry: {} } }))).toMatchObject({ attempts: 4 });
@@ -847,7 +843,7 @@ describe('options of sending again', () => {
   });
 });
 
-test('a status of the app’s own choice is waited for as it asks, too', async () => {
+test('the Retry-After of a status from `statuses` is obeyed, too', async () => {
   const { stage } = Stage.with({
     attach: { retry: { statuses: [400] } },
     defaults: { validateStatus: () => true },
@@ -858,7 +854,7 @@ test('a status of the app’s own choice is waited for as it asks, too', async (
 });
 
 describe('shouldRetry', () => {
-  test('has the last word: true for what would be handed on, false for what would be tried again', async () => {
+  test('overrides the decision: true retries, false settles', async () => {
     const { stage } = Stage.with({
       attach: { retry: { shouldRetry: ({ status }) => status === 500 || status === 409 } },
     });
@@ -871,7 +867,7 @@ describe('shouldRetry', () => {
     expect(await stage.outcome(stage.api.get('/c'))).toMatchObject({ status: 429, attempts: 1 });
   });
 
-  test('is told what happened and what was decided, without the query', async () => {
+  test('gets the failure and the decision, without the query', async () => {
     const seen: RetryFailure[] = [];
     const { stage } = Stage.with({
       attach: {
@@ -898,7 +894,7 @@ describe('shouldRetry', () => {
     expect(seen[1]).not.toHaveProperty('status');
   });
 
-  test('is told of no error where validateStatus takes the answer for good', async () => {
+  test('gets no error if validateStatus accepts the status', async () => {
     const shouldRetry = jest.fn(() => undefined);
     const { stage } = Stage.with({ attach: { retry: { shouldRetry } }, defaults: { validateStatus: () => true } });
     await stage.outcome(stage.api.get('/status/404'));
@@ -906,7 +902,7 @@ describe('shouldRetry', () => {
     expect(shouldRetry.mock.calls).toStrictEqual([[{ method: 'GET', url, attempt: 1, status: 404, willRetry: false }]]);
   });
 
-  test('goes beyond no limit: attempts, time and body hold', async () => {
+  test('cannot exceed the limits of attempts, time and body', async () => {
     const shouldRetry = (): boolean => true;
     const { stage } = Stage.with({ attach: { retry: { shouldRetry, maxAttempts: 3 } } });
     stage.always('/item', 500);
@@ -922,7 +918,7 @@ describe('shouldRetry', () => {
     expect(outcome).toMatchObject({ status: 500, reason: 'deadline' });
   });
 
-  test('is asked about no success and no 401 of ours', async () => {
+  test('is not called for a success, nor for a 401 that is replayed', async () => {
     const seen: RetryFailure[] = [];
     const { stage } = Stage.with({
       tokens: (endpoint) => endpoint.issueDead(),
@@ -932,7 +928,7 @@ describe('shouldRetry', () => {
     expect(seen).toEqual([]);
   });
 
-  test('of a call goes before that of the instance', async () => {
+  test('of a call precedes that of the instance', async () => {
     const { stage } = Stage.with({ attach: { retry: { shouldRetry: () => false } } });
     stage.script('/item', 503);
     const own = { attachAuth: { retry: { shouldRetry: () => true } } };
@@ -942,7 +938,7 @@ describe('shouldRetry', () => {
 
 // F101
 describe('the retry budget', () => {
-  test('an outage is multiplied by 1.1 at most', async () => {
+  test('limits the load in an outage to 1.1 times the calls', async () => {
     const { stage } = Stage.with({});
     stage.always('/item', 503);
     const calls: Promise<unknown>[] = [];
@@ -989,7 +985,7 @@ describe('the retry budget', () => {
     expect(healed).toBe(34);
   });
 
-  test('is one for each origin', async () => {
+  test('is separate for each origin', async () => {
     const { stage } = Stage.with({ attach: { origins: '*' } });
     stage.always('/item', ({ origin }) => (origin === 'https://api.example.com' ? 503 : 200));
     await stage.settled(times(100, () => stage.api.get('/item')));
@@ -1003,7 +999,7 @@ describe('the retry budget', () => {
 });
 
 describe('exchangeOf()', () => {
-  test('tells how a call went', async () => {
+  test('reports attempts, refresh and wait of a call', async () => {
     const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     expect(await stage.outcome(stage.api.get('/item'))).toStrictEqual({
       status: 200,
@@ -1040,7 +1036,7 @@ describe('exchangeOf()', () => {
     });
   });
 
-  test('knows nothing of what this package was not involved in', async () => {
+  test('returns undefined for anything that this package did not send', async () => {
     const { stage } = Stage.with({});
     const [settled] = await stage.settled([stage.instance().get('/open/item')]);
     const [left] = await stage.settled([stage.api.get('/open/item', { attachAuth: false })]);
@@ -1066,7 +1062,7 @@ describe('exchangeOf()', () => {
 });
 
 describe('events', () => {
-  test('tell of every send that follows another, without query and user-info', async () => {
+  test('report every retry and replay, without query and user-info', async () => {
     const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     stage.clock.chance = 0.5;
     stage.script('/item', 503, { status: 401 }, { fault: 'reset' });
@@ -1083,7 +1079,7 @@ describe('events', () => {
     expect(JSON.stringify(stage.events)).not.toContain('secret');
   });
 
-  test('tell of a 429 how long the gate is closed, whatever that 429 itself asks for', async () => {
+  test('report as delay of a 429 how long its key is closed, even if its own Retry-After is shorter', async () => {
     const { stage } = Stage.with({});
     stage.script('/item', tooMany(30), { ...tooMany(1), afterMs: 20 });
     await stage.outcomes(times(2, () => underway(stage.api.get('/item'))));
@@ -1092,7 +1088,7 @@ describe('events', () => {
     expect(Math.min(...retries)).toBeGreaterThan(29_000);
   });
 
-  test('name a 429 throttled, and what the listener throws changes nothing', async () => {
+  test('report a 429 as throttled, and ignore errors of the listener', async () => {
     for (const listener of [
       () => {
         throw new Error('listener');
@@ -1109,7 +1105,7 @@ describe('events', () => {
     expect(stage.heard('retry')).toMatchObject([{ attempt: 2, reason: 'throttled' }]);
   });
 
-  test('a caller finds the answer of the server in what it is rejected with', async () => {
+  test('a rejected call has the server response on its error', async () => {
     const { stage } = Stage.with({});
     stage.always('/item', { status: 429, data: { detail: 'slow down' }, headers: { 'Retry-After': '90' } });
     const error: AxiosError = reasonOf(await stage.clock.until(stage.api.get('/item')));

@@ -21,19 +21,19 @@ const each = (sent: readonly Sent[], header: string): (string | undefined)[] =>
   sent.map(({ headers }) => headers[header]);
 const encoded = (pair: string): string => `Basic ${Buffer.from(pair).toString('base64')}`;
 
-/** A 401 for all but the calls whose header says so. */
+/** Answers 401 unless the header has an accepted value. */
 const onlyFor =
   (header: string, ...accepted: string[]) =>
   ({ headers }: Sent): number =>
     accepted.includes(headers[header] ?? '') ? 200 : 401;
 
-/** Gives the next value each time it is asked, and the last one from then on. */
+/** Returns the values in turn, and the last one from then on. */
 function inTurn<T>(...values: T[]): jest.Mock<Promise<T>> {
   let next = 0;
   return jest.fn(() => Promise.resolve(values[Math.min(next++, values.length - 1)] as T));
 }
 
-/** What the schemes have in common whose credential is a function: how it is given, which header it comes in, and as what. */
+/** The schemes whose credential may be a function: maker, header, written value, and the value that the function returns. */
 const fromFunctions: [
   string,
   (source: () => Promise<never>) => AuthScheme,
@@ -56,7 +56,7 @@ describe.each(fromFunctions)('%s of a function', (_scheme, make, header, written
   const source = (...values: (string | null | undefined)[]) =>
     inTurn(...values.map((value) => (typeof value === 'string' ? given(value) : value)));
 
-  test('asks it at every attempt', async () => {
+  test('calls it at every attempt', async () => {
     const ask = source('one', 'two');
     const { api, sent } = recording(make(ask as never));
     await api.get('/');
@@ -65,14 +65,14 @@ describe.each(fromFunctions)('%s of a function', (_scheme, make, header, written
     expect(ask).toHaveBeenCalledTimes(2);
   });
 
-  test('after a 401 asks once more, and sends again if the value changed', async () => {
+  test('calls it again after a 401, and replays if the value changed', async () => {
     const ask = source('old', 'new', 'new');
     const { api, sent } = recording(make(ask as never), onlyFor(header, written('new')));
     expect((await api.get('/')).status).toBe(200);
     expect(each(sent, header)).toEqual([written('old'), written('new')]);
   });
 
-  test('after a 401 lets it stand if the value is the same', async () => {
+  test('settles with the 401 if the value is the same', async () => {
     const ask = source('same');
     const { api, sent } = recording(make(ask as never), [401]);
     expect((await api.get('/')).status).toBe(401);
@@ -80,33 +80,33 @@ describe.each(fromFunctions)('%s of a function', (_scheme, make, header, written
     expect(ask).toHaveBeenCalledTimes(2);
   });
 
-  test('answers one 401 a call, however often the value changes', async () => {
+  test('replays once per call, however often the value changes', async () => {
     const { api, sent } = recording(make(source('1', '2', '3', '4', '5', '6') as never), [401]);
     expect((await api.get('/')).status).toBe(401);
     expect(sent).toHaveLength(2);
   });
 
-  test.each([null, undefined])('goes bare where it gives %p', async (nothing) => {
+  test.each([null, undefined])('sends the call without credentials if it returns %p', async (nothing) => {
     const { api, sent } = recording(make(source(nothing) as never), [401]);
     expect((await api.get('/')).status).toBe(401);
     expect(each(sent, header)).toEqual([undefined]);
   });
 
-  test('rejects the call with what it throws, unsent', async () => {
+  test('rejects the call unsent with the error that it throws', async () => {
     const error = new Error('no value today');
     const { api, sent } = recording(make(() => Promise.reject(error)));
     await expect(api.get('/')).rejects.toBe(error);
     expect(sent).toHaveLength(0);
   });
 
-  test('takes a value as well as a promise of one', async () => {
+  test('accepts a value or a promise', async () => {
     const { api, sent } = recording(make((() => given('now')) as never));
     await api.get('/');
     expect(each(sent, header)).toEqual([written('now')]);
   });
 });
 
-test.each([42, true, {}, ['token']])('bearer() of a function that gives %j sends nothing', async (token) => {
+test.each([42, true, {}, ['token']])('bearer() of a function that returns %j sends nothing', async (token) => {
   const { api, sent } = recording(bearer(() => token as never));
   await expect(api.get('/')).rejects.toMatchObject({ code: 'ERR_AUTH_INVALID_CREDENTIAL' });
   expect(sent).toEqual([]);
@@ -119,7 +119,7 @@ test.each<[string, AuthScheme]>([
   ['Bearer', bearer(() => 't')],
   ['Bearer', bearer({})],
   ['HMAC', hmac({ keyId: 'k', secret: 's' })],
-])('%s is the name of the scheme that says so (case %#)', (name, scheme) => {
+])('the name of the scheme is %s (case %#)', (name, scheme) => {
   expect(scheme.name).toBe(name);
 });
 
@@ -130,7 +130,7 @@ test.each<[AuthScheme, string[]]>([
   [apiKey('k', { header: 'Api-Token' }), ['Api-Token']],
   [hmac({ keyId: 'k', secret: 's' }), ['X-API-Key', 'X-Timestamp', 'X-Signature']],
   [hmac({ keyId: 'k', secret: 's', headers: { signature: 'Sig' } }), ['X-API-Key', 'X-Timestamp', 'Sig']],
-])('a scheme names the headers that hold its credentials (case %#)', (scheme, headers) => {
+])('credentialHeaders names the headers that the scheme writes (case %#)', (scheme, headers) => {
   expect(scheme.credentialHeaders).toEqual(headers);
 });
 
@@ -147,22 +147,25 @@ describe('basic()', () => {
     expect(each(sent, 'authorization')).toEqual([header]);
   });
 
-  test('one pair is sent once: its 401 stands', async () => {
+  test('one pair is sent once, and its 401 settles the call', async () => {
     const { api, sent } = recording(basic({ username: 'a', password: '1' }), [401]);
     expect((await api.get('/')).status).toBe(401);
     expect(sent).toHaveLength(1);
   });
 
-  test.each([{ username: 'u' }, { username: 7, password: 'p' }, 'u:p'])('a function may not give %j', async (given) => {
-    const { api, sent } = recording(basic(() => given as never));
-    await expect(api.get('/')).rejects.toThrow(/^basic\(\) takes /);
-    expect(sent).toHaveLength(0);
-  });
+  test.each([{ username: 'u' }, { username: 7, password: 'p' }, 'u:p'])(
+    'a function that returns %j rejects the call',
+    async (given) => {
+      const { api, sent } = recording(basic(() => given as never));
+      await expect(api.get('/')).rejects.toThrow(/^basic\(\) takes /);
+      expect(sent).toHaveLength(0);
+    },
+  );
 
   test.each([
     ['username', { username: 'a:b', password: 'p' }],
     ['password', { username: 'a', password: 'p\n' }],
-  ])('it is said which of the two is wrong: %s', async (which, credentials) => {
+  ])('the error names the invalid part: %s', async (which, credentials) => {
     await expect(recording(basic(credentials)).api.get('/')).rejects.toThrow(which);
   });
 
@@ -170,14 +173,14 @@ describe('basic()', () => {
     const pairs = ['a:1', 'b:2', 'c:3'];
     const several = () => basic(pairs.map((pair) => ({ username: pair.charAt(0), password: pair.charAt(2) })));
 
-    test('tries them in order after a 401, and keeps to the one that was accepted', async () => {
+    test('tries them in order after a 401, and then uses the accepted one', async () => {
       const { api, sent } = recording(several(), onlyFor('authorization', encoded('b:2')));
       expect((await api.get('/')).status).toBe(200);
       expect((await api.get('/')).status).toBe(200);
       expect(each(sent, 'authorization')).toEqual(['a:1', 'b:2', 'b:2'].map(encoded));
     });
 
-    test('goes on in order, from the end to the beginning, when that one is refused later', async () => {
+    test('tries the next one if the accepted one is refused later, after the last the first', async () => {
       const accepted = [encoded('c:3')];
       const { api, sent } = recording(several(), ({ headers }) =>
         accepted.includes(headers['authorization'] ?? '') ? 200 : 401,
@@ -189,7 +192,7 @@ describe('basic()', () => {
       expect(each(sent, 'authorization')).toEqual(['c:3', 'a:1'].map(encoded));
     });
 
-    test('tries each once, and lets the last 401 stand', async () => {
+    test('tries each once, and settles with the last 401', async () => {
       const { api, sent } = recording(several(), [401]);
       expect((await api.get('/')).status).toBe(401);
       expect((await api.get('/')).status).toBe(401);
@@ -205,14 +208,14 @@ describe('basic()', () => {
     [{ username: 'a' }],
     [{ username: 'a', password: 7 }],
     [[{ username: 'a', password: 'b' }, null]],
-  ])('takes no %j', (credentials) => {
+  ])('throws a TypeError for %j', (credentials) => {
     expect(() => basic(credentials as never)).toThrow(TypeError);
     expect(() => basic(credentials as never)).toThrow(/^basic\(\) takes /);
   });
 });
 
 describe('bearer() of a string', () => {
-  test('writes it, and lets a 401 stand', async () => {
+  test('writes it, and settles with a 401', async () => {
     const { api, sent } = recording(bearer('t|o:k'), [401]);
     expect((await api.get('/')).status).toBe(401);
     expect(each(sent, 'authorization')).toEqual(['Bearer t|o:k']);
@@ -232,7 +235,7 @@ describe('bearer() of a string', () => {
     [{ refreshAheadMs: '1' }, ': refreshAheadMs'],
     [{ refreshTimeoutMs: 0 }, ': refreshTimeoutMs'],
     [{ refreshTimeoutMs: '1' }, ': refreshTimeoutMs'],
-  ])('bearer() takes no %j', (source, named) => {
+  ])('bearer() throws a TypeError for %j', (source, named) => {
     const begin = `bearer()${named}`;
     const thrown = ((): unknown => {
       try {
@@ -250,13 +253,13 @@ describe('bearer() of a string', () => {
     { refreshAheadMs: 0, refreshTimeoutMs: 1 },
     { refreshAheadMs: Infinity, refreshTimeoutMs: Infinity },
     { tokens: undefined, store: undefined, refresh: undefined, refreshAheadMs: undefined, refreshTimeoutMs: undefined },
-  ])('bearer() takes %j', (source) => {
+  ])('bearer() accepts %j', (source) => {
     expect(() => bearer(source)).not.toThrow();
   });
 });
 
 describe('bearer() of a function keeps no session', () => {
-  test('getAccessToken() asks it, and refresh() does', async () => {
+  test('getAccessToken() and refresh() call it', async () => {
     const ask = inTurn<string | null>('one', null, 'two');
     const scheme = bearer(ask);
     expect(await scheme.getAccessToken()).toBe('one');
@@ -265,7 +268,7 @@ describe('bearer() of a function keeps no session', () => {
     expect(ask).toHaveBeenCalledTimes(3);
   });
 
-  test('what it last said is the snapshot, which stays the same object until that changes', async () => {
+  test('the snapshot reflects its last value, and stays the same object until the value changes', async () => {
     const scheme = bearer(inTurn<string | null>('one', 'one', 'two', null));
     const listener = jest.fn();
     const stop = scheme.subscribe(listener);
@@ -288,7 +291,7 @@ describe('bearer() of a function keeps no session', () => {
     stop();
   });
 
-  test('who has stopped listening hears nothing more', async () => {
+  test('a listener is not called after it has unsubscribed', async () => {
     const scheme = bearer(inTurn('one', 'two'));
     const [gone, here] = [jest.fn(), jest.fn()];
     const stop = scheme.subscribe(gone);
@@ -303,7 +306,7 @@ describe('bearer() of a function keeps no session', () => {
     ['signIn()', (scheme: BearerScheme) => scheme.signIn({ accessToken: 'x' })],
     ['update()', (scheme: BearerScheme) => scheme.update({ accessToken: 'x' })],
     ['signOut()', (scheme: BearerScheme) => scheme.signOut()],
-  ])('%s rejects with a TypeError that says so', async (name, change) => {
+  ])('%s rejects with a TypeError that names it', async (name, change) => {
     const changing = change(bearer(() => 'token'));
     await expect(changing).rejects.toThrow(TypeError);
     await expect(changing).rejects.toThrow(name);
@@ -311,7 +314,7 @@ describe('bearer() of a function keeps no session', () => {
 });
 
 describe('apiKey()', () => {
-  test('writes X-API-Key, or the header it is told to', async () => {
+  test('writes X-API-Key, or the header of the options', async () => {
     const { api, sent } = recording(apiKey('k'));
     await api.get('/');
     expect(each(sent, 'x-api-key')).toEqual(['k']);
@@ -320,7 +323,7 @@ describe('apiKey()', () => {
     expect([other.sent[0]?.headers['api-token'], other.sent[0]?.headers['x-api-key']]).toEqual(['k', undefined]);
   });
 
-  test("leaves the caller's own key alone, and its 401 too", async () => {
+  test('does not replace a key of the call, and does not handle its 401', async () => {
     const key = inTurn('ours', 'newer');
     const { api, sent } = recording(apiKey(key), [401]);
     expect((await api.get('/', { headers: { 'x-api-key': 'theirs' } })).status).toBe(401);
@@ -335,14 +338,14 @@ describe('apiKey()', () => {
     [['k', { header: 'X Key' }]],
     [['k', { header: 'X:\r\nKey' }]],
     [['k', { header: 7 }]],
-  ])('takes no %j', (args) => {
+  ])('throws a TypeError for %j', (args) => {
     expect(() => apiKey(...(args as Parameters<typeof apiKey>))).toThrow(TypeError);
     expect(() => apiKey(...(args as Parameters<typeof apiKey>))).toThrow(/^apiKey\(\)/);
   });
 });
 
 describe('signed()', () => {
-  test('signs every attempt afresh, and sees what is sent', async () => {
+  test('signs every attempt again, and gets the final request', async () => {
     const seen: unknown[] = [];
     const { api, sent } = recording(
       signed(async ({ method, url, attempt, body, now }: AuthRequest) => {
@@ -361,7 +364,7 @@ describe('signed()', () => {
     expect(each(sent, 'x-nonce')).toEqual(['n1', 'n2']);
   });
 
-  test('lets a 401 stand, since signing again would change nothing that it knows of', async () => {
+  test('settles with a 401, since nothing that it signs has changed', async () => {
     const { api, sent } = recording(
       signed(() => ({ 'X-Signature': 's' })),
       [401],
@@ -370,7 +373,7 @@ describe('signed()', () => {
     expect(sent).toHaveLength(1);
   });
 
-  test('has the name and the credential headers it is given', () => {
+  test('has the name and the credentialHeaders of its options', () => {
     const sign = () => ({});
     expect(signed(sign, { name: 'Acme', credentialHeaders: ['X-Acme'] })).toMatchObject({
       name: 'Acme',
@@ -379,7 +382,7 @@ describe('signed()', () => {
     expect(signed(sign).name).toBe('Signed');
   });
 
-  test.each([[undefined], ['sign'], [{}]])('takes no %j', (sign) => {
+  test.each([[undefined], ['sign'], [{}]])('throws a TypeError for %j', (sign) => {
     expect(() => signed(sign as never)).toThrow(/^signed\(\) takes a function/);
   });
 });
@@ -424,7 +427,7 @@ describe('hmac()', () => {
     ['a whole typed array', new Uint8Array([1, 2, 3]), Buffer.from([1, 2, 3])],
     ['URLSearchParams', new URLSearchParams({ a: 'b c' }), 'a=b+c'],
     ['a Blob', new Blob(['blob\u20ac']), 'blob\u20ac'],
-  ])('covers the bytes of %s', async (_what, data, bytes) => {
+  ])('signs the bytes of %s', async (_what, data, bytes) => {
     const { api, sent } = sign({});
     await api.put('/', data);
     expect(each(sent, 'x-signature')).toEqual([expected('PUT', '/', bytes).toString('hex')]);
@@ -435,7 +438,7 @@ describe('hmac()', () => {
     ['SHA-256', 'sha256', 'base64'],
     ['SHA-384', 'sha384', 'hex'],
     ['SHA-512', 'sha512', 'base64'],
-  ] as const)('%s is %s, written as %s', async (hash, node, encoding) => {
+  ] as const)('%s uses %s, encoded as %s', async (hash, node, encoding) => {
     const { api, sent } = sign({ hash, encoding });
     await api.get('/');
     expect(each(sent, 'x-signature')).toEqual([expected('GET', '/', '', node).toString(encoding)]);
@@ -452,7 +455,7 @@ describe('hmac()', () => {
     ]);
   });
 
-  test('headers and string to sign may be others', async () => {
+  test('headers and stringToSign can be set', async () => {
     const stringToSign = jest.fn<string, Parameters<NonNullable<HmacOptions['stringToSign']>>>(
       ({ path, bodyHash }) => `${path}|${bodyHash}`,
     );
@@ -469,7 +472,7 @@ describe('hmac()', () => {
     expect(request?.headers.get('X-Extra')).toBe('seen');
   });
 
-  test('a secret that rotates is asked for at every attempt, and after a 401 once more', async () => {
+  test('secret() is called at every attempt, and once more after a 401', async () => {
     const accepted = expected('GET', '/', '', 'sha256', 'new').toString('hex');
     const { api, sent } = sign({ secret: inTurn('old', 'new', 'new') }, onlyFor('x-signature', accepted));
     expect((await api.get('/')).status).toBe(200);
@@ -478,21 +481,21 @@ describe('hmac()', () => {
 
   test.each<[string, HmacOptions['secret']]>([
     ['constant', SECRET],
-    ['given again as it was', inTurn('same')],
-    ['given again as the same bytes', inTurn(new Uint8Array([1, 2]), new Uint8Array([1, 2]))],
-  ])('a 401 for a secret that is %s stands', async (_what, secret) => {
+    ['returned again', inTurn('same')],
+    ['returned again as equal bytes', inTurn(new Uint8Array([1, 2]), new Uint8Array([1, 2]))],
+  ])('a 401 settles the call if the secret is %s', async (_what, secret) => {
     const { api, sent } = sign({ secret }, [401]);
     expect((await api.get('/')).status).toBe(401);
     expect(sent).toHaveLength(1);
   });
 
-  test('a secret that was a string and comes as bytes now is another', async () => {
+  test('a secret that changes from a string to bytes counts as changed', async () => {
     const { api, sent } = sign({ secret: inTurn<string | Uint8Array>('12', new Uint8Array([1, 2])) }, [401]);
     await api.get('/');
     expect(sent).toHaveLength(2);
   });
 
-  test('bytes that their owner writes over count as another secret', async () => {
+  test('secret bytes that were overwritten count as changed', async () => {
     const bytes = new Uint8Array([1, 2]);
     const { api, sent } = sign({ secret: () => bytes }, () => {
       bytes.fill(9);
@@ -520,14 +523,14 @@ describe('hmac()', () => {
     ['native form data', () => new FormData()],
     ['a form of the form-data package', () => new FormDataPackage()],
     ['an async iterable', () => ({ [Symbol.asyncIterator]: () => undefined })],
-  ])('%s is refused, unsent: ERR_AUTH_BODY_NOT_SIGNABLE', async (_what, body) => {
+  ])('rejects %s unsent with ERR_AUTH_BODY_NOT_SIGNABLE', async (_what, body) => {
     const { api, sent } = sign({});
     const call = api.post('/', body(), { transformRequest: [(data: unknown) => data] });
     await expect(call).rejects.toMatchObject({ name: 'AuthError', code: 'ERR_AUTH_BODY_NOT_SIGNABLE' });
     expect(sent).toHaveLength(0);
   });
 
-  test('node:crypto is used where there is one: it is faster by far', async () => {
+  test('uses node:crypto if available, since it is much faster', async () => {
     const subtle = [jest.spyOn(globalThis.crypto.subtle, 'sign'), jest.spyOn(globalThis.crypto.subtle, 'digest')];
     await sign({}).api.get('/');
     for (const method of subtle) expect(method).not.toHaveBeenCalled();
@@ -535,7 +538,7 @@ describe('hmac()', () => {
   });
 
   test.each([[7], [null], [undefined], [{}]])(
-    'a secret() that gives %j is ERR_AUTH_INVALID_CREDENTIAL',
+    'rejects with ERR_AUTH_INVALID_CREDENTIAL if secret() returns %j',
     async (value) => {
       const { api, sent } = sign({ secret: () => value as never });
       await expect(api.get('/')).rejects.toMatchObject({ code: 'ERR_AUTH_INVALID_CREDENTIAL' });
@@ -543,7 +546,7 @@ describe('hmac()', () => {
     },
   );
 
-  describe('where there is no node:crypto', () => {
+  describe('without node:crypto', () => {
     const getBuiltinModule = process.getBuiltinModule;
     beforeEach(() => {
       Reflect.set(process, 'getBuiltinModule', undefined);
@@ -574,7 +577,7 @@ describe('hmac()', () => {
     [{ secret: undefined }, 'secret'],
     [{ hash: 'MD5' }, 'hash'],
     [{ encoding: 'base32' }, 'encoding'],
-  ])('takes no %j', (options, named) => {
+  ])('throws a TypeError for %j', (options, named) => {
     const make = (): AuthScheme => hmac({ keyId: KEY, secret: SECRET, ...options } as never);
     expect(make).toThrow(TypeError);
     expect(make).toThrow(new RegExp(`^hmac\\(\\): ${named} takes `));
@@ -582,7 +585,7 @@ describe('hmac()', () => {
 });
 
 // F89
-describe('a credential that no header may carry rejects the call, unsent, and shows itself nowhere', () => {
+describe('a credential that is not a valid header value rejects the call unsent, and the error does not show it', () => {
   const bad = ['\r\nX-Evil: 1', '\n', '\r', '\0', '\u0100', '\u20ac', '\ud83d\udd11', '\x7f'];
   const worse = [...bad, ' ', '\t', '\u00e9'];
   const custom =
@@ -601,25 +604,33 @@ describe('a credential that no header may carry rejects the call, unsent, and sh
     ['an API key from a function', (value) => apiKey(() => Promise.resolve(value)), bad],
     ['a header of signed()', (value) => signed(() => ({ 'X-Signature': value })), bad],
     ['a key id of hmac()', (value) => hmac({ keyId: value, secret: 's' }), bad],
-    ['what a scheme sets', custom(({ headers }, value) => headers.set('X-Key', value)), bad],
+    ['a header that a scheme sets', custom(({ headers }, value) => headers.set('X-Key', value)), bad],
     [
-      'what a scheme sets among others',
+      'a header that a scheme sets among others',
       custom(({ headers }, value) => headers.set({ 'X-Ok': 'ok', 'X-Key': value })),
       bad,
     ],
-    ['what a scheme sets from a Map', custom(({ headers }, value) => headers.set(new Map([['X-Key', value]]))), bad],
     [
-      'what a scheme concatenates',
+      'a header that a scheme sets from a Map',
+      custom(({ headers }, value) => headers.set(new Map([['X-Key', value]]))),
+      bad,
+    ],
+    [
+      'a header that a scheme concatenates',
       custom(({ headers }, value) => headers.set(headers.concat({ 'X-Key': value }))),
       bad,
     ],
     [
-      'what a scheme sets as one of several lines',
+      'a header that a scheme sets as one of several lines',
       custom(({ headers }, value) => headers.set('X-Key', ['ok', value])),
       bad,
     ],
-    ['what a scheme sets as Authorization', custom(({ headers }, value) => headers.setAuthorization(value)), bad],
-    ['what a scheme assigns', custom(({ headers }, value) => Object.assign(headers, { 'X-Key': value })), bad],
+    [
+      'a header that a scheme sets as Authorization',
+      custom(({ headers }, value) => headers.setAuthorization(value)),
+      bad,
+    ],
+    ['a header that a scheme assigns', custom(({ headers }, value) => Object.assign(headers, { 'X-Key': value })), bad],
     ['a user-id', (username) => basic({ username, password: 'p' }), ['\r\n', '\n', '\0', '\x7f', '\t', ':', '\ud83d']],
     ['a password', (password) => basic([{ username: 'u', password }]), ['\r\n', '\n', '\0', '\x7f', '\t', '\ud83d']],
     ['a password from a function', (password) => basic(() => ({ username: 'u', password })), ['\n', '\0']],
@@ -638,7 +649,7 @@ describe('a credential that no header may carry rejects the call, unsent, and sh
     }
   });
 
-  test.each(['', 'X Y', 'X:Y', 'X\r\nY: 1', 'X\0Y', '\u00e4'])('nor may a header be called %j', async (name) => {
+  test.each(['', 'X Y', 'X:Y', 'X\r\nY: 1', 'X\0Y', '\u00e4'])('rejects the header name %j', async (name) => {
     const { api, sent } = recording(signed(() => ({ [name]: 'SECRET' })));
     await expect(api.get('/')).rejects.toMatchObject({
       code: 'ERR_AUTH_INVALID_CREDENTIAL',
@@ -647,7 +658,7 @@ describe('a credential that no header may carry rejects the call, unsent, and sh
     expect(sent).toHaveLength(0);
   });
 
-  test('an empty bearer token is none', async () => {
+  test('rejects an empty bearer token', async () => {
     const { api } = recording(bearer(''));
     await expect(api.get('/')).rejects.toMatchObject({ code: 'ERR_AUTH_INVALID_CREDENTIAL' });
   });
@@ -671,7 +682,7 @@ test.each([
   ['an object', { key: 'k' }],
   ['a symbol', Symbol('k')],
   ['a function', () => 'k'],
-])('%s is no value of a header', async (_, value) => {
+])('%s as a header value rejects the call unsent', async (_, value) => {
   for (const scheme of [apiKey(() => value as never), signed(() => ({ 'X-Proof': value as never }))]) {
     const { api, sent } = recording(scheme);
     await expect(api.get('/')).rejects.toThrow();
@@ -679,7 +690,7 @@ test.each([
   }
 });
 
-test('a signer that gives a header no value is told so', async () => {
+test('a signed() function that returns undefined for a header rejects the call with advice', async () => {
   const { api, sent } = recording(signed(() => ({ 'X-Proof': undefined as never })));
   await expect(api.get('/')).rejects.toThrow(
     'signed(): the function returned undefined for the header X-Proof. Return a string.',

@@ -51,7 +51,7 @@ describe('aesGcm', () => {
     ['32 bytes', () => KEY],
     ['a Uint8Array', () => new Uint8Array(KEY)],
     ['a CryptoKey', () => cryptoKey()],
-  ])('opens what it has sealed, with %s', async (_what, make) => {
+  ])('opens its own sealed text, with %s', async (_what, make) => {
     const key = await make();
     for (const seal of [aesGcm(key), aesGcm(() => key), aesGcm(async () => key), aesGcm([key])]) {
       for (const text of [ACCESS, '', 'ä€😀', 'x'.repeat(100_000)]) {
@@ -82,10 +82,10 @@ describe('aesGcm', () => {
     ['one bit of the nonce changed', (sealed) => flipped(sealed, 9)],
     ['one bit of the tag changed', (sealed) => flipped(sealed, -3)],
     ['its end cut off', (sealed) => sealed.slice(0, -8)],
-    ['nothing of it', () => 'a256gcm.'],
+    ['no sealed bytes', () => 'a256gcm.'],
     ['no base64', () => 'a256gcm.***'],
     ['a token that was never sealed', () => ACCESS],
-    ['nothing', () => ''],
+    ['no characters', () => ''],
   ])('opens no text with %s', async (_what, change) => {
     const seal = aesGcm(KEY);
     await expect(seal.open(change(await seal.seal(ACCESS, '')), '')).rejects.not.toHaveProperty(
@@ -117,7 +117,7 @@ describe('aesGcm', () => {
     expect(await seal.open(sealed, '')).toBe(ACCESS);
   });
 
-  test('asks a function once for what is sealed at the same time, and again afterwards', async () => {
+  test('calls a key function once for concurrent work, and again afterwards', async () => {
     const ask = jest.fn(() => Promise.resolve(KEY));
     const seal = aesGcm(ask);
     await Promise.all([seal.seal('a', ''), seal.seal('b', '')]);
@@ -133,9 +133,9 @@ describe('aesGcm', () => {
         throw new RangeError('no keychain');
       },
     ],
-    ['returns a key that is none', () => 'secret' as never],
+    ['returns a key of another type', () => 'secret' as never],
     ['returns 16 bytes', () => randomBytes(16)],
-  ])('says that the key is not available if a function %s, and asks again', async (_what, fail) => {
+  ])('reports the key as unavailable if its function %s, and calls it again', async (_what, fail) => {
     let isThere = false;
     const seal = aesGcm(() => (isThere ? KEY : fail()));
     const sealed = await aesGcm(KEY).seal(ACCESS, '');
@@ -148,7 +148,7 @@ describe('aesGcm', () => {
     expect(await seal.open(sealed, '')).toBe(ACCESS);
   });
 
-  test('says the same where there is no WebCrypto', async () => {
+  test('reports the key as unavailable without WebCrypto', async () => {
     const sealed = await aesGcm(KEY).seal(ACCESS, '');
     const back = withGlobals({ crypto: {} });
     try {
@@ -183,7 +183,7 @@ function flipped(sealed: string, at: number): string {
 }
 
 describe('a sealed port', () => {
-  test('gives the port sealed tokens, and the rest as it is', async () => {
+  test('passes sealed tokens to the port, and other fields unchanged', async () => {
     const port = memoryPort();
     const sealed = sealedPort(port, aesGcm(KEY), 'ctx');
     expect(await sealed.compareAndSet(undefined, session(1))).toBe(true);
@@ -195,7 +195,7 @@ describe('a sealed port', () => {
     expect(await sealed.load()).toEqual(session(1));
   });
 
-  test('passes on nothing, a sign-out, a session without refresh token, and what is no session', async () => {
+  test('passes on undefined, a sign-out, a session without refresh token, and a malformed session', async () => {
     const port = memoryPort();
     const sealed = sealedPort(port, aesGcm(KEY), '');
     expect(await sealed.load()).toBeUndefined();
@@ -235,7 +235,7 @@ describe('a sealed port', () => {
     expect(Object.keys(sealedPort({ load, compareAndSet }, aesGcm(KEY), '')).sort()).toEqual(['compareAndSet', 'load']);
   });
 
-  test('writes over a session that no key opens, and over nothing else', async () => {
+  test('writes over a session that no key opens, and over no other one', async () => {
     const port = memoryPort();
     await sealedPort(port, aesGcm(randomBytes(32)), '').compareAndSet(undefined, session(5));
     const sealed = sealedPort(port, aesGcm(KEY), '');
@@ -253,7 +253,7 @@ test.each<[string, (seal: Seal) => SessionStore]>([
   ['fileStore', (seal) => fileStore('/tmp/none', { seal })],
   ['redisStore', (seal) => redisStore(new FakeClient(new FakeRedis(new VirtualClock())), 'k', { seal })],
   ['tokenStore', (seal) => tokenStore(memoryPort(), { seal })],
-])('%s() refuses a seal that is none', (name, make) => {
+])('%s() throws a TypeError for a malformed seal', (name, make) => {
   for (const [seal, got] of [
     [{ seal: () => '' }, 'object'],
     [KEY, 'object'],
@@ -265,7 +265,7 @@ test.each<[string, (seal: Seal) => SessionStore]>([
   expect(() => make(undefined as never)).not.toThrow();
 });
 
-/** A store of each kind over one medium, and all that can be read there. */
+/** A store of each kind over one medium, and all text in that medium. */
 const media: Record<
   string,
   () => {
@@ -353,7 +353,7 @@ describe.each(Object.entries(media))('sealed in %s', (kind, make) => {
     expect(await aesGcm(KEY).open(stored.tokens?.refreshToken ?? '', medium.context)).toBe(REFRESH);
   });
 
-  test('what a refresh stores is sealed, too, and found by the next holder', async () => {
+  test('refreshed tokens are sealed, too, and loaded by the next holder', async () => {
     await signedIn(KEY);
     const first = bearer({
       store: medium.open(aesGcm(KEY)),
@@ -385,24 +385,27 @@ describe.each(Object.entries(media))('sealed in %s', (kind, make) => {
       },
     ],
     ['that was never sealed', async () => bearer({ store: medium.open(undefined) }).signIn(tokens)],
-  ])('a session %s counts as none, an event says so, and the next sign-in replaces it', async (_what, prepare) => {
-    await prepare(() => Promise.resolve());
-    const stage = new Stage();
-    const scheme = bearer({ store: medium.open(aesGcm(KEY)) });
-    stage.attach({ scheme });
-    expect(await scheme.getAccessToken()).toBeUndefined();
-    expect(scheme.getSnapshot().status).toBe('signed-out');
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(stage.heard('store-degraded')).toMatchObject([
-      { reason: 'load: no key opens what is stored; it counts as none' },
-    ]);
-    if (kind === 'a file') expect(readFileSync(`${file}.bad`, 'utf8')).toBe(readFileSync(file, 'utf8'));
-    await scheme.signIn({ accessToken: 'canary-new' });
-    expect(await tokenWith(KEY)).toBe('canary-new');
-    if (kind === 'a file') expect(existsSync(`${file}.bad.2`)).toBe(false);
-  });
+  ])(
+    'a session %s counts as missing, emits store-degraded, and the next sign-in replaces it',
+    async (_what, prepare) => {
+      await prepare(() => Promise.resolve());
+      const stage = new Stage();
+      const scheme = bearer({ store: medium.open(aesGcm(KEY)) });
+      stage.attach({ scheme });
+      expect(await scheme.getAccessToken()).toBeUndefined();
+      expect(scheme.getSnapshot().status).toBe('signed-out');
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(stage.heard('store-degraded')).toMatchObject([
+        { reason: 'load: no key opens what is stored; it counts as none' },
+      ]);
+      if (kind === 'a file') expect(readFileSync(`${file}.bad`, 'utf8')).toBe(readFileSync(file, 'utf8'));
+      await scheme.signIn({ accessToken: 'canary-new' });
+      expect(await tokenWith(KEY)).toBe('canary-new');
+      if (kind === 'a file') expect(existsSync(`${file}.bad.2`)).toBe(false);
+    },
+  );
 
-  test('a key that is not available leaves what is stored as it is, and is asked for again', async () => {
+  test('an unavailable key does not change the stored session, and is requested again', async () => {
     await signedIn(KEY);
     const before = medium.text();
     let isThere = false;
@@ -427,7 +430,7 @@ describe.each(Object.entries(media))('sealed in %s', (kind, make) => {
   });
 });
 
-test('a seal of its own is given the context, and may answer at once', async () => {
+test('a custom seal gets the context, and may be synchronous', async () => {
   const port = memoryPort();
   const contexts = new Set<string>();
   const seal: Seal = {
@@ -447,7 +450,7 @@ test('a seal of its own is given the context, and may answer at once', async () 
   expect([...contexts].sort()).toEqual(['', 'the-key']);
 });
 
-test('a seal of its own that throws cannot open, one that says so is not available', async () => {
+test('a custom seal that throws cannot open, or is unavailable if its error says so', async () => {
   const port = memoryPort();
   await port.compareAndSet(undefined, session(3));
   const throwing = (error: Error): Seal => ({

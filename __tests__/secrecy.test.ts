@@ -35,7 +35,7 @@ const SECRET = `${CANARY}-secret`;
 const KEY = `${CANARY}-key`;
 const BASIC = Buffer.from(`user:${PASSWORD}`).toString('base64');
 
-/** Headers whose values are secrets, or made of them. */
+/** Headers whose values are secrets or derived from them. */
 const CREDENTIALS = ['authorization', 'x-api-key', 'x-signature', 'x-proof'];
 
 const written: string[] = [];
@@ -59,12 +59,12 @@ const betrays =
   (text: string): boolean =>
     secrets.some((secret) => text.includes(secret));
 
-/** Not compact: that is layout, and most of the time that it takes. */
+/** Not compact: the layout would take most of the time. */
 function shown(thing: unknown): string {
   return inspect(thing, { depth: Infinity, getters: true, compact: false });
 }
 
-/** All the ways in which a thing gets into a log. */
+/** All the ways to log a value. */
 function renderings(thing: unknown): string[] {
   const texts = [shown(thing), everything(thing), json(thing)];
   if (typeof thing !== 'object' || thing === null) return texts;
@@ -80,7 +80,7 @@ function renderings(thing: unknown): string[] {
   return texts;
 }
 
-/** Of a cancelled call over fetch axios's own toJSON never ends. */
+/** The toJSON of axios is endless for a cancelled call over fetch. */
 function unlessEndless<T>(make: () => T): T | undefined {
   try {
     return make();
@@ -90,7 +90,7 @@ function unlessEndless<T>(make: () => T): T | undefined {
   }
 }
 
-/** What gets through to a worker or another frame; most answers hold functions, which do not. */
+/** The structured clone, as a worker or another frame gets it. undefined if the value has functions. */
 function cloned(thing: unknown): unknown {
   try {
     return structuredClone(thing);
@@ -110,7 +110,7 @@ function json(thing: unknown): string {
   return unlessEndless(() => JSON.stringify(thing, once)) ?? '';
 }
 
-/** What an error tracker walks: all enumerable properties, inherited ones too. */
+/** All enumerable properties, inherited ones too, as an error tracker reads them. */
 function everything(thing: unknown): string {
   const found: string[] = [];
   const seen = new WeakSet();
@@ -125,7 +125,7 @@ function everything(thing: unknown): string {
       try {
         inner = (value as Record<string, unknown>)[key];
       } catch {
-        // A getter that wants another `this`.
+        // A getter for another `this`.
       }
       walk(inner);
     }
@@ -134,7 +134,7 @@ function everything(thing: unknown): string {
   return found.join('\n');
 }
 
-/** Fails if a thing shows a secret, or what a server saw in the place of one. */
+/** Fails if a value shows a secret, or a credential that a server received. */
 function expectDiscreet(things: readonly unknown[], ...recorders: readonly Recorder[]): void {
   const onTheWire = recorders.flatMap(({ seen }) =>
     seen.flatMap(({ headers }) => CREDENTIALS.map((name) => headers[name])),
@@ -197,7 +197,7 @@ const nonsense: Handler = (_, response) => {
   response.end('{"half":');
 };
 
-/** What a server does, and what the call makes of it. */
+/** The response of a server, and the config of the call. */
 const fates = (
   [
     ['a 200', 200],
@@ -229,7 +229,7 @@ const fates = (
   ] as [fate: string, answer: Answer, config?: AxiosRequestConfig][]
 ).map(([fate, answer, config = {}]) => [fate, answer, config] as const);
 
-test.each(adapters)('what an answer that streams may still come to over %s shows no credential', async (adapter) => {
+test.each(adapters)('later errors of a streamed response over %s show no credential', async (adapter) => {
   const own = await start((_, response) => {
     response.write('x'.repeat(100));
     response.end('x'.repeat(100));
@@ -240,7 +240,7 @@ test.each(adapters)('what an answer that streams may still come to over %s shows
   const read = async (): Promise<void> => {
     for await (const chunk of data) expect(chunk).toBeDefined();
   };
-  // Not every axios holds a stream to its limit.
+  // Not every axios applies the limit to a stream.
   const failure: unknown = await read().catch((error: unknown) => error);
   expect(JSON.stringify([failure])).not.toContain(CANARY);
 });
@@ -281,7 +281,7 @@ describe('a refresh that fails', () => {
   test.each([
     ['axios', { responseType: 'json', transitional: { silentJSONParsing: false } }],
     ['a validateStatus of its own', { validateStatus: (status: number) => status === 418 }],
-  ] as const)('over an answer with new tokens shows none of them (%s)', async (_, config) => {
+  ] as const)('with a response that has new tokens shows none of them (%s)', async (_, config) => {
     const refresh = async ({ client }: RefreshContext): Promise<never> =>
       (await client.post<never>('/token', {}, config)).data;
     const shown = await failureOfRefresh(refresh, refused);
@@ -297,7 +297,7 @@ describe('a refresh that fails', () => {
     (_, response) => {
       response.writeHead(status, { 'Set-Cookie': `token=${FRESH}`, 'X-Token': status < 400 ? FRESH : '' }).end('{');
     };
-  // Not tried again.
+  // Not retried.
   const giveUp = (cause: unknown): never => {
     throw new RefreshRejectedError('dead', { cause });
   };
@@ -311,7 +311,7 @@ describe('a refresh that fails', () => {
       ['a new cookie beside nonsense', withCookie(200), '/token', strict],
       ['an error that streams', withCookie(400), '/token', withPassword],
       ['a URL that is none', refused, `http://[bad?token=${REFRESH}`],
-    ])('shows nothing of %s', async (_what, token, url, config = {}) => {
+    ])('does not show %s', async (_what, token, url, config = {}) => {
       const error = await errorOfRefresh(
         ({ client, refreshToken }) => client.post(url, { refreshToken }, config).then(() => null, giveUp),
         (seen, response, request) => (seen.url === '/token' ? token : refused)(seen, response, request),
@@ -322,7 +322,7 @@ describe('a refresh that fails', () => {
     });
   });
 
-  test('in more ways than anybody would look at shows no refresh token', async () => {
+  test('with an error of 40 causes shows no refresh token', async () => {
     const error = await errorOfRefresh(({ refreshToken }) => {
       const failures = Array.from({ length: 40 }, () =>
         axios.post('http://127.0.0.1:1', { refreshToken }).catch((cause: unknown) => {
@@ -334,7 +334,7 @@ describe('a refresh that fails', () => {
     expectDiscreet([error, error.cause]);
   });
 
-  test('over what is no JSON quotes nothing of it', async () => {
+  test('does not quote a response that is not JSON', async () => {
     const refresh = (): Promise<never> =>
       Promise.resolve().then(() => JSON.parse(`{"access_token": ${FRESH}}`) as never);
     const shown = await failureOfRefresh(refresh, refused);
@@ -344,7 +344,7 @@ describe('a refresh that fails', () => {
 });
 
 describe.each(adapters)('over the %s adapter', (adapter) => {
-  describe.each(schemes)('%s is shown nowhere', (_name, make) => {
+  describe.each(schemes)('%s is not shown', (_name, make) => {
     test.each(fates)('after %s', async (_fate, answer, config) => {
       const server = await start(inTurn(answer));
       const scheme = make();
@@ -357,7 +357,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       expectDiscreet([outcome, response, own, cause, events, exchangeOf(outcome), scheme, handle], server);
     });
 
-    test('when nobody listens', async () => {
+    test('when the connection is refused', async () => {
       const gone = await serve(never);
       await gone.close();
       const { api, events } = rig(make(), { baseURL: gone.origin, adapter });
@@ -365,7 +365,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       expectDiscreet([error, events, exchangeOf(error)]);
     });
 
-    test('when an answer that streams breaks off', async () => {
+    test('when a streamed response breaks off', async () => {
       const server = await start(broken);
       const { api, events } = rig(make(), { baseURL: server.origin, adapter });
       const { data } = await api.get<AsyncIterable<unknown>>('/x', { responseType: 'stream' });
@@ -396,7 +396,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
         api.get('/x', by === 'AbortSignal' ? { signal: controller.signal } : { cancelToken: source.token }),
       );
       expect(axios.isCancel(error)).toBe(true);
-      // The caller's own, and its promise leads to everything around the test.
+      // The token of the caller. Its promise refers to the whole test.
       delete (error as AxiosError).config?.cancelToken;
       expectDiscreet([error, source.token.reason, events, exchangeOf(error)], server);
     });
@@ -409,7 +409,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       expectDiscreet([error, events, exchangeOf(error)], server);
     });
 
-    test('in the answers that handlers before and after are handed', async () => {
+    test('in the responses that interceptors get, added before and after', async () => {
       const server = await start(inTurn(401, 503, 200));
       const handed: unknown[] = [];
       const api = axios.create({ baseURL: server.origin, adapter });
@@ -591,7 +591,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       expectDiscreet([error, error.cause, ...errors, events]);
     });
 
-    test('not even the error that refresh() itself catches from its client', async () => {
+    test('the error that refresh() catches from its client shows no secret', async () => {
       const server = await start(inTurn(401));
       let caught: unknown;
       const scheme = session(async ({ client, refreshToken }) => {
@@ -697,22 +697,25 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     });
   });
 
-  test.each(['load', 'compareAndSet'] as const)('a store whose %s() fails is quoted nowhere', async (method) => {
-    const server = await start(inTurn(401));
-    const fail = (): never => {
-      throw new Error(`cannot store ${ACCESS} and ${REFRESH}`);
-    };
-    const scheme = bearer({
-      tokens: { accessToken: ACCESS, refreshToken: REFRESH },
-      refresh: () => ({ accessToken: FRESH }),
-      store: tokenStore({ ...memoryPort(), [method]: fail }),
-    });
-    const { api, events } = rig(scheme, { baseURL: server.origin, adapter });
-    const error = await failureOf(api.get('/x'));
-    await Promise.resolve();
-    expect(events.map(({ type }) => type)).toContain('store-degraded');
-    expectDiscreet([error, error.cause, events, exchangeOf(error), scheme, scheme.getSnapshot()], server);
-  });
+  test.each(['load', 'compareAndSet'] as const)(
+    'the error of a store whose %s() fails is not quoted',
+    async (method) => {
+      const server = await start(inTurn(401));
+      const fail = (): never => {
+        throw new Error(`cannot store ${ACCESS} and ${REFRESH}`);
+      };
+      const scheme = bearer({
+        tokens: { accessToken: ACCESS, refreshToken: REFRESH },
+        refresh: () => ({ accessToken: FRESH }),
+        store: tokenStore({ ...memoryPort(), [method]: fail }),
+      });
+      const { api, events } = rig(scheme, { baseURL: server.origin, adapter });
+      const error = await failureOf(api.get('/x'));
+      await Promise.resolve();
+      expect(events.map(({ type }) => type)).toContain('store-degraded');
+      expectDiscreet([error, error.cause, events, exchangeOf(error), scheme, scheme.getSnapshot()], server);
+    },
+  );
 
   test('a session and its snapshot show no token', async () => {
     const server = await start(inTurn(200));
@@ -739,7 +742,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
   });
 });
 
-test.each(schemes)('a name that nobody can look up shows no credential of %s', async (_name, make) => {
+test.each(schemes)('an unknown host name shows no credential of %s', async (_name, make) => {
   const lookup = (_host: string, _options: object, found: (error: Error, address: '') => void): void => {
     found(Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' }), '');
   };

@@ -8,8 +8,8 @@ import { MORNING } from './support/virtual-clock.js';
 
 const dead = (endpoint: TokenEndpoint): TokenResponse => endpoint.issueDead();
 
-describe('nobody is signed in', () => {
-  test('with nothing stored the first call asks refresh() once, for everybody', async () => {
+describe('no session', () => {
+  test('with an empty store the first calls share one refresh() with reason missing', async () => {
     const stage = new Stage();
     const scheme = stage.bearer({
       refresh: async ({ reason, refreshToken, tokens }) => {
@@ -33,7 +33,7 @@ describe('nobody is signed in', () => {
       'invalid_grant',
       () => Promise.reject(Object.assign(new Error(), { response: { status: 400, data: { error: 'invalid_grant' } } })),
     ],
-  ])('told so by %s, calls go bare and refresh() is not asked again', async (_, answer) => {
+  ])('after %s calls are sent without credentials, and refresh() is not called again', async (_, answer) => {
     const stage = new Stage();
     let asked = 0;
     const scheme = stage.bearer({
@@ -57,7 +57,7 @@ describe('nobody is signed in', () => {
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
   });
 
-  test('refresh() asks once more', async () => {
+  test('scheme.refresh() calls refresh() again', async () => {
     const stage = new Stage();
     const answers = [null, stage.tokens.issue()];
     const scheme = stage.bearer({
@@ -73,7 +73,7 @@ describe('nobody is signed in', () => {
     expect(stage.reasons).toEqual(['missing', 'manual']);
   });
 
-  test('a refresh that fails for now fails the call', async () => {
+  test('a temporary refresh failure rejects the call', async () => {
     const stage = new Stage();
     const scheme = stage.bearer({ refresh: () => Promise.reject(new Error('down')) });
     stage.attach({ scheme });
@@ -81,7 +81,7 @@ describe('nobody is signed in', () => {
     expect(stage.calls).toEqual([]);
   });
 
-  test('without a refresh calls go bare', async () => {
+  test('without `refresh` calls are sent without credentials', async () => {
     const stage = new Stage();
     const scheme = stage.bearer({ refresh: undefined });
     stage.attach({ scheme });
@@ -92,7 +92,7 @@ describe('nobody is signed in', () => {
 });
 
 describe('signing in and out', () => {
-  test('tokens are used only when the store holds nothing, and a sign-out is something', async () => {
+  test('the `tokens` option is used only if the store is empty; a stored sign-out is not empty', async () => {
     const store = memoryPort();
     const stage = new Stage();
     const first = stage.bearer({ store, tokens: stage.tokens.issue('alice') });
@@ -110,7 +110,7 @@ describe('signing in and out', () => {
     expect(stage.heard('signed-in')).toHaveLength(1);
   });
 
-  test('after signOut() calls go bare and get the answer of the server, and nothing is refreshed', async () => {
+  test('after signOut() calls are sent without credentials, and a 401 starts no refresh', async () => {
     const { stage, scheme } = Stage.with({});
     await scheme.signOut();
     const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
@@ -121,7 +121,7 @@ describe('signing in and out', () => {
     expect(stage.heard('signed-out')).toHaveLength(1);
   });
 
-  test('update() lets calls that wait go on with its tokens, and the refresh in flight is dropped', async () => {
+  test('update() releases waiting calls with its tokens, and the refresh in flight is dropped', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     stage.refreshMs = 5_000;
     const calls = times(3, () => underway(stage.api.get('/item')));
@@ -140,7 +140,7 @@ describe('signing in and out', () => {
     expect(await scheme.getAccessToken()).toBe(accessToken);
   });
 
-  test('update() without a refresh token keeps the one there is, also as the first thing that happens', async () => {
+  test('update() without a refresh token keeps the previous one, also before the store was read', async () => {
     for (const isOpen of [true, false]) {
       const { stage, scheme } = Stage.with({});
       if (isOpen) scheme.getSnapshot();
@@ -150,7 +150,7 @@ describe('signing in and out', () => {
     }
   });
 
-  test('update() as the first thing that happens is not lost to what is stored', async () => {
+  test('update() before the store was read replaces the stored tokens', async () => {
     for (const loadMs of [0, 20]) {
       const stage = new Stage();
       const inner = memoryPort();
@@ -166,26 +166,29 @@ describe('signing in and out', () => {
     }
   });
 
-  test.each(['signIn', 'update'] as const)('%s() refuses what is no token and loses nothing', async (what) => {
-    const { scheme } = Stage.with({});
-    for (const wrong of [
-      undefined,
-      null,
-      'alice-a2',
-      {},
-      { accessToken: '' },
-      { access_token: 1 },
-      { accessToken: 'a', refreshToken: 7 },
-    ]) {
-      await expect(scheme[what](wrong as never)).rejects.toThrow(TypeError);
-      await expect(scheme[what](wrong as never)).rejects.toThrow(what);
-    }
-    expect(await scheme.getAccessToken()).toBe('alice-a1');
-  });
+  test.each(['signIn', 'update'] as const)(
+    '%s() rejects a malformed token response, and keeps the session',
+    async (what) => {
+      const { scheme } = Stage.with({});
+      for (const wrong of [
+        undefined,
+        null,
+        'alice-a2',
+        {},
+        { accessToken: '' },
+        { access_token: 1 },
+        { accessToken: 'a', refreshToken: 7 },
+      ]) {
+        await expect(scheme[what](wrong as never)).rejects.toThrow(TypeError);
+        await expect(scheme[what](wrong as never)).rejects.toThrow(what);
+      }
+      expect(await scheme.getAccessToken()).toBe('alice-a1');
+    },
+  );
 });
 
 describe('refresh()', () => {
-  test('joins the refresh that is under way', async () => {
+  test('joins the refresh in flight', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     const call = underway(stage.api.get('/item'));
     await stage.clock.advance(20);
@@ -195,7 +198,7 @@ describe('refresh()', () => {
     expect(stage.tokens.refreshes).toBe(1);
   });
 
-  test('may bring the token there is, with a longer life', async () => {
+  test('may return the current access token with a later expiry', async () => {
     const { stage, scheme } = Stage.with({
       bearer: { refresh: async () => ({ accessToken: 'alice-a1', expiresIn: 60 }) },
     });
@@ -203,7 +206,7 @@ describe('refresh()', () => {
     expect(scheme.getSnapshot()).toMatchObject({ expiresAt: MORNING + 60_000, generation: 2 });
   });
 
-  test('of a scheme that is attached nowhere is lent a plain client', async () => {
+  test('gets a plain client if the scheme is attached to no instance', async () => {
     const clients: unknown[] = [];
     const scheme = new Stage().bearer({
       refresh: ({ client }) => {
@@ -215,7 +218,7 @@ describe('refresh()', () => {
     expect(clients).toEqual([undefined, expect.any(Function)]);
   });
 
-  test('rejects with what became of it', async () => {
+  test('rejects with the code of the failure', async () => {
     const { stage, scheme } = Stage.with({});
     stage.script(TOKEN_PATH, { status: 400, data: { error: 'invalid_client' } });
     expect(reasonOf(await stage.clock.until(scheme.refresh()))).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
@@ -236,7 +239,7 @@ describe('refresh()', () => {
 });
 
 describe('getAccessToken()', () => {
-  test('gives the token that a call would carry, refreshed first where it has expired', async () => {
+  test('returns the token that a call would be sent with, refreshed first if it has expired', async () => {
     const { stage, scheme } = Stage.with({ expiresIn: 100 });
     expect(await scheme.getAccessToken()).toBe('alice-a1');
     await stage.clock.advance(100_000);
@@ -248,7 +251,7 @@ describe('getAccessToken()', () => {
     expect(stage.clock.pending).toBe(0);
   });
 
-  test('gives what has expired where nothing was given to refresh with', async () => {
+  test('returns the expired token if there is no `refresh`', async () => {
     const { stage, scheme } = Stage.with({ expiresIn: 100, bearer: { refresh: undefined } });
     scheme.getSnapshot();
     await stage.clock.advance(100_000);
@@ -256,7 +259,7 @@ describe('getAccessToken()', () => {
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 401, code: 'ERR_BAD_REQUEST' });
   });
 
-  test('rejects where the refresh fails', async () => {
+  test('rejects if the refresh fails', async () => {
     const { stage, scheme } = Stage.with({ expiresIn: 100 });
     await stage.clock.advance(100_000);
     stage.always(TOKEN_PATH, 500);
@@ -281,7 +284,7 @@ describe('getSnapshot() and subscribe()', () => {
     expect(scheme.getSnapshot()).toBe(after);
   });
 
-  test('it is unknown until a slow store has answered', async () => {
+  test('the status is unknown until a slow store has answered', async () => {
     const stage = new Stage();
     const inner = memoryPort();
     const store: TokenStore = {
@@ -300,7 +303,7 @@ describe('getSnapshot() and subscribe()', () => {
     expect(scheme.getSnapshot().status).toBe('signed-in');
   });
 
-  test('listeners hear of every change, until they leave', async () => {
+  test('a listener is called for every change until it unsubscribes', async () => {
     const { stage, scheme } = Stage.with({ tokens: dead });
     const seen: string[] = [];
     const listener = (): void => {
@@ -342,7 +345,7 @@ describe('getSnapshot() and subscribe()', () => {
   });
 });
 
-test('a scheme that thinks before it hands on to a session sends no token that has died meanwhile', async () => {
+test('a scheme that waits before it calls the authorize() of a session sends no expired token', async () => {
   const stage = new Stage();
   stage.tokens.expiresIn = 60;
   const scheme = stage.bearer({ tokens: stage.tokens.issue() });
@@ -374,7 +377,7 @@ describe('a store that fails', () => {
     ['write: TypeError EACCES', { compareAndSet: thrown(failure) }],
     ['write: refused again and again', { compareAndSet: () => false }],
     ['subscribe: TypeError EACCES', { subscribe: thrown(failure) }],
-  ])('is told of as "%s", and of its message nothing', async (what, faulty) => {
+  ])('emits store-degraded with the reason "%s", without its error message', async (what, faulty) => {
     const stage = new Stage();
     const store: TokenStore = { ...memoryPort(), ...faulty };
     const scheme = stage.bearer({ store, tokens: stage.tokens.issue() });
@@ -384,7 +387,7 @@ describe('a store that fails', () => {
     expect(first).toMatchObject({ reason: `${what}; the session goes on in memory` });
   });
 
-  test('is asked again by a call after five seconds, and once', async () => {
+  test('is read again once, by the first call after five seconds', async () => {
     const stage = new Stage();
     let asked = 0;
     const load = (): never => {
@@ -403,7 +406,7 @@ describe('a store that fails', () => {
     expect(await after(200)).toBe(1);
   });
 
-  test('to write and shows nothing newer is given up after twenty tries', async () => {
+  test('to write, and has nothing newer, is written to twenty times at most', async () => {
     const compareAndSet = jest.fn(() => false);
     const scheme = new Stage().bearer({ store: { ...memoryPort(), compareAndSet } });
     await scheme.signIn({ accessToken: 'alice-a1' });
@@ -411,7 +414,7 @@ describe('a store that fails', () => {
     expect(scheme.getSnapshot()).toMatchObject({ status: 'signed-in', generation: 2 });
   });
 
-  test('and writes late what the app began with does not undo the refresh that came meanwhile', async () => {
+  test('and writes the initial tokens late does not undo a refresh made meanwhile', async () => {
     const stage = new Stage();
     const inner = memoryPort();
     const late: (() => void)[] = [];
@@ -438,7 +441,7 @@ describe('a store that fails', () => {
   });
 });
 
-describe('what a store holds', () => {
+describe('a stored value', () => {
   const good = { version: 1, generation: 0, epoch: 0, tokens: { accessToken: 'alice-a1' } };
   const holding = (stored: unknown): BearerScheme =>
     new Stage().bearer({ store: { ...memoryPort(), load: () => stored as StoredSession }, refresh: undefined });
@@ -455,13 +458,13 @@ describe('what a store holds', () => {
     [{ tokens: { accessToken: 'alice-a1', refreshToken: 7 } }],
     [{ tokens: { accessToken: 'alice-a1', expiresAt: NaN } }],
     [{ tokens: { accessToken: 'alice-a1', expiresAt: '1' } }],
-  ])('is no session with %j', async (odd) => {
+  ])('counts as no session with %j', async (odd) => {
     const scheme = holding({ ...good, ...odd });
     expect(await scheme.getAccessToken()).toBeUndefined();
     expect(scheme.getSnapshot().status).toBe('signed-out');
   });
 
-  test('may be the first of all generations, a sign-out, or tokens with an empty refresh token', async () => {
+  test('may have generation 0, be a sign-out, or have an empty refresh token', async () => {
     expect(await holding(good).getAccessToken()).toBe('alice-a1');
     const out = holding({ ...good, generation: 4, tokens: null });
     expect(await out.getAccessToken()).toBeUndefined();
@@ -481,7 +484,7 @@ describe('what a store holds', () => {
 describe('memoryStore()', () => {
   const session = (generation: number): StoredSession => ({ version: 1, generation, epoch: 0, tokens: null });
 
-  test('lets one at a time do its work, also after one that failed', async () => {
+  test('exclusive() runs one work at a time, also after one that failed', async () => {
     const { exclusive } = memoryPort();
     const seen: string[] = [];
     const work = (name: string, error?: Error) => async (): Promise<string> => {
@@ -498,7 +501,7 @@ describe('memoryStore()', () => {
     expect(seen).toEqual(['first begins', 'first ends', 'second begins', 'second ends']);
   });
 
-  test('tells of what was written, and of nothing else', async () => {
+  test('calls its listeners after a write, and not after a refused one', async () => {
     const store = memoryPort();
     const listener = jest.fn();
     const leave = store.subscribe!(listener);
@@ -513,7 +516,7 @@ describe('memoryStore()', () => {
   });
 });
 
-test('a store is followed from the first who listens or is attached to the last', () => {
+test('the store subscription lasts from the first listener or attached instance to the last', () => {
   const stage = new Stage();
   let followers = 0;
   let begun = 0;

@@ -17,7 +17,7 @@ import { Stage, unauthorized, underway } from './support/stage.js';
 
 const start = servers();
 
-/** A CSRF token in a header of its own, refused by a 403. */
+/** A CSRF token in its own header, refused by a 403. */
 function csrf(fetchToken: () => Promise<string>, members: Partial<AuthScheme> = {}): AuthScheme {
   let token = 'stale';
   return {
@@ -65,7 +65,7 @@ describe('a CSRF token beside a session', () => {
     expect(server.seen.filter(({ url }) => url === '/csrf')).toHaveLength(1);
   });
 
-  test('each has its own maxChallenges, and the call ends once the one that is refused has none left', async () => {
+  test('each has its own maxChallenges, and the call settles if the refused one has none left', async () => {
     const stage = new Stage();
     let tokens = 0;
     const refreshed: string[] = [];
@@ -94,7 +94,7 @@ describe('a CSRF token beside a session', () => {
     expect(refreshed).toEqual(['session', 'csrf', 'session']);
   });
 
-  test('the session keeps its events, its sign-out and its cool-downs, wherever it stands', async () => {
+  test('the session has its events, sign-out and cool-downs in any order', async () => {
     for (const isFirst of [true, false]) {
       const stage = new Stage();
       const session = stage.bearer({ tokens: stage.tokens.issueDead() });
@@ -104,7 +104,7 @@ describe('a CSRF token beside a session', () => {
       expect(stage.events.map(({ type }) => type)).toEqual(['refreshing', 'refreshed', 'replay']);
       await stage.clock.until(session.signOut());
       stage.always('/open/later', 401);
-      // Without a token, and without a refresh that would give one: only the CSRF token is sent.
+      // After the sign-out only the CSRF token is sent.
       const outcome = await stage.outcome(stage.api.get('/open/later'));
       expect(outcome).toMatchObject({ status: 401, bare: 'signed-out' });
       expect(stage.sent.at(-1)?.headers).toMatchObject({ 'X-CSRF-Token': 'stale' });
@@ -112,7 +112,7 @@ describe('a CSRF token beside a session', () => {
     }
   });
 
-  test('is left out of a call with an Authorization of its own: it neither refreshes nor ends for it', async () => {
+  test('the session does not handle a call with its own Authorization: no refresh, and no end at a sign-out', async () => {
     const stage = new Stage();
     const session = stage.bearer({ tokens: { ...stage.tokens.issueDead(), expires_in: 0 } });
     const token = csrf(async () => {
@@ -129,7 +129,7 @@ describe('a CSRF token beside a session', () => {
     expect(stage.calls.map(({ headers }) => headers['Authorization'])).toEqual(['Mine', 'Mine']);
   });
 
-  test('a sign-out during the CSRF run ends a call that was sent with the session', async () => {
+  test('a sign-out during the CSRF run rejects a call that was sent with the session', async () => {
     const stage = new Stage();
     const session = stage.bearer({ tokens: stage.tokens.issue() });
     const token = csrf(async () => {
@@ -155,7 +155,7 @@ describe('several schemes', () => {
     ...members,
   });
 
-  test('write in their order, one after the other, and a later one sees what an earlier one wrote', async () => {
+  test('run one after the other in their order, and a later one sees the headers of an earlier one', async () => {
     const log: string[] = [];
     const slow = part('First', {
       authorize: async ({ headers, url }) => {
@@ -197,13 +197,13 @@ describe('several schemes', () => {
     ['Authorization', [basic({ username: 'u', password: 'p' }), bearer('t')]],
     ['X-API-Key', [apiKey('key'), hmac({ keyId: 'id', secret: 's' })]],
     ['x-own', [part('A', { credentialHeaders: ['X-Own'] }), part('B', { credentialHeaders: ['x-oWN'] })]],
-  ])('that both name the header %s are a TypeError at attach', (header, scheme) => {
+  ])('that both name the header %s throw a TypeError at attach', (header, scheme) => {
     const attach = () => attachAuth(axios.create(), { scheme });
     expect(attach).toThrow(TypeError);
-    expect(attach).toThrow(new RegExp(`two schemes write the header ${header};`, 'i'));
+    expect(attach).toThrow(new RegExp(`two schemes write the header ${header}\\.`, 'i'));
   });
 
-  test('that both write one header are a TypeError of the call, which is not sent', async () => {
+  test('that both write one header reject the call unsent with a TypeError', async () => {
     const other = part('Other', { authorize: ({ headers }) => void headers.set('x-one', '2') });
     const { api, sent } = together([part('One'), other]);
     const error = await failureOf(api.get('/item'));
@@ -212,7 +212,7 @@ describe('several schemes', () => {
     expect(sent).toEqual([]);
   });
 
-  test('with two sessions are a TypeError', () => {
+  test('with two sessions throw a TypeError', () => {
     const attach = () =>
       attachAuth(axios.create(), { scheme: [bearer({}), bearer({ header: 'X-Other', prefix: '' })] });
     expect(attach).toThrow(TypeError);
@@ -224,13 +224,13 @@ describe('several schemes', () => {
     ['null', [null]],
     ['an array', [[bearer('t')]]],
     ['an object without authorize()', [{ name: 'x' }]],
-  ])('one of which is %s are a TypeError at attach', (_, scheme) => {
+  ])('one of which is %s throw a TypeError at attach', (_, scheme) => {
     const attach = () => attachAuth(axios.create(), { scheme: scheme as Schemes });
     expect(attach).toThrow(/scheme takes/);
     expect(attach).not.toThrow(/secret/);
   });
 
-  test('of which one writes a header that the call has set: only that one is left out', async () => {
+  test('of which one writes a header that the call has set: only that one is skipped', async () => {
     const asked: string[] = [];
     const named = (name: string, header: string): AuthScheme => ({
       name,
@@ -244,11 +244,11 @@ describe('several schemes', () => {
     const answer = await api.get('/item', { headers: { 'x-a': 'mine' } });
     expect(sent[0]?.headers).toMatchObject({ 'x-a': 'mine', 'x-b': 'scheme' });
     expect(asked).toEqual(['B']);
-    // Session and cool-downs are those of the first scheme: its credentials are the ones that are missing.
+    // The report is about the credentials of the first scheme.
     expect(exchangeOf(answer)).toMatchObject({ bare: 'own-credentials' });
   });
 
-  test('offer a refusal to each scheme that is refused, in order, until one returns true', async () => {
+  test('get a refusal in order, each that is refused, until one returns true', async () => {
     const asked: string[] = [];
     const hopeful = (name: string, answer: boolean, refused = 401): AuthScheme =>
       part(name, {
@@ -267,7 +267,7 @@ describe('several schemes', () => {
     expect(asked).toEqual(['A', 'C', 'D']);
   });
 
-  test('that are none: a call is sent without credentials, and its 401 is reported', async () => {
+  test('in an empty array: a call is sent without credentials, and its 401 is reported', async () => {
     const stage = new Stage();
     stage.attach({ scheme: [] });
     stage.script('/item', unauthorized());
@@ -275,7 +275,7 @@ describe('several schemes', () => {
     expect(stage.heard('refusal-ignored')).toMatchObject([{ why: 'none-given' }]);
   });
 
-  test('a scheme that replaces Accept or Content-Type, which axios sets by itself, is not left out for it', async () => {
+  test('a scheme that replaces Accept or Content-Type, which axios sets by default, is not skipped', async () => {
     const scheme = signed(() => ({ Accept: 'application/vnd.own+json', 'Content-Type': 'x/y', 'X-Signature': 's' }));
     const { api, sent } = recording(scheme);
     await api.post('/item', { a: 1 });
@@ -286,7 +286,7 @@ describe('several schemes', () => {
     });
   });
 
-  test('a scheme that is discarded for a header of the call leaves no trace in the URL either', async () => {
+  test('a scheme that is skipped for a header of the call does not change the URL either', async () => {
     const scheme: AuthScheme = {
       name: 'Both',
       authorize: ({ headers, url }) => {

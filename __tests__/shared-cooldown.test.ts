@@ -4,7 +4,7 @@ import { basic, type AuthEvent, type AuthScheme, type SharedCooldown } from '../
 import { times } from './support/series.js';
 import { ORIGIN, Stage, tooMany, underway } from './support/stage.js';
 
-/** Where machines share closed limits, after a delay. */
+/** The closed limits that machines share, after a delay. */
 class Board {
   readonly closedUntil = new Map<string, number>();
   readonly asked: string[] = [];
@@ -59,9 +59,9 @@ function machine(
 
 describe.each([
   ['that publishes closed limits', true],
-  ['that has to be asked', false],
+  ['without subscribe()', false],
 ])('machines with a store %s', (_, subscribes) => {
-  test('obey the one Retry-After that one of them got', async () => {
+  test('obey a Retry-After that one of them got', async () => {
     const stage = new Stage();
     const board = new Board(stage);
     const machines = times(5, () => machine(stage, board.port({ subscribes })));
@@ -76,7 +76,7 @@ describe.each([
     expect(others).toHaveLength(6);
   });
 
-  test('that start later obey it, too', async () => {
+  test('obey a Retry-After if they start later, too', async () => {
     const stage = new Stage();
     const board = new Board(stage);
     const first = machine(stage, board.port({ subscribes }));
@@ -89,7 +89,7 @@ describe.each([
     expect(late.events.map(({ type }) => type)).toEqual(['throttled', 'resumed']);
   });
 
-  test('are asked once for a key, or before each call', async () => {
+  test('read the store once for a key if it publishes, else before each call', async () => {
     const stage = new Stage();
     const board = new Board(stage);
     const { api } = machine(stage, board.port({ subscribes }));
@@ -98,7 +98,7 @@ describe.each([
   });
 });
 
-test('what is shared are the closed times that the server named, once for a burst', async () => {
+test('only the Retry-After of a server is shared, once for a burst', async () => {
   const stage = new Stage();
   const board = new Board(stage);
   const { api } = machine(stage, board.port());
@@ -136,7 +136,7 @@ test.each<[string, SharedCooldown, firstWaitsMs: number]>([
     2_000,
   ],
   ['answers nonsense', { close: () => undefined, closedForMs: () => 'soon' as unknown as number }, 0],
-])('of a store that %s only the sharing is lost', async (_, store, firstWaitsMs) => {
+])('with a store that %s a machine throttles alone', async (_, store, firstWaitsMs) => {
   const stage = new Stage();
   const { api, detach } = machine(stage, store);
   expect(await stage.outcome(api.get('/open/x'))).toMatchObject({ status: 200, waitedMs: firstWaitsMs });
@@ -149,7 +149,7 @@ test.each<[string, SharedCooldown, firstWaitsMs: number]>([
   expect(stage.clock.pending).toBe(0);
 });
 
-test('the wait for a store ends with the call’s signal', async () => {
+test('the wait for a store ends if the call aborts', async () => {
   const stage = new Stage();
   const { api } = machine(stage, { close: () => undefined, closedForMs: () => new Promise(() => undefined) });
   const controller = new AbortController();
@@ -196,7 +196,7 @@ test('detach() ends the subscriptions of all users of an instance, and the timer
   expect({ listeners: board.listeners.size, timers: stage.clock.pending }).toEqual({ listeners: 0, timers: 0 });
 });
 
-test('a closed time without end is shared as 24 h', async () => {
+test('an infinite closed time is shared as 24 h', async () => {
   const stage = new Stage();
   const board = new Board(stage);
   const { api } = machine(stage, board.port());
@@ -205,7 +205,7 @@ test('a closed time without end is shared as 24 h', async () => {
   expect(board.closings).toEqual([['upstream', 24 * 3_600_000]]);
 });
 
-test('an engine without WeakRef obeys the Retry-After of other machines, too', async () => {
+test('without WeakRef the Retry-After of other machines is obeyed, too', async () => {
   const { WeakRef } = globalThis;
   const stage = new Stage();
   const board = new Board(stage);

@@ -3,7 +3,7 @@ import { memoryPort } from '../lib/stores/memory.js';
 import type { StoredSession, TokenStore } from '../lib/store.js';
 import { Stage, underway } from './support/stage.js';
 
-/** A record that others write, too; tests say how it is read and locked. */
+/** A record that other holders write, too. Tests decide how it is read and locked. */
 function recordOf(stage: Stage): {
   store: TokenStore;
   write: (next: Partial<StoredSession>) => void;
@@ -33,14 +33,14 @@ function recordOf(stage: Stage): {
   };
 }
 
-/** What another holder gets from the server with the refresh token that is stored. */
+/** The tokens that another holder gets for the stored refresh token. */
 function refreshed(stage: Stage): Partial<StoredSession> {
   const { data } = stage.tokens.answer('alice-r1') as { data: { access_token: string; refresh_token: string } };
   return { tokens: { accessToken: data.access_token, refreshToken: data.refresh_token } };
 }
 
 // F30 F34
-test('who waits for the lock goes on as soon as another holder has refreshed, and asks for the lock no more', async () => {
+test('a call that waits for the lock is released as soon as another holder has refreshed, and its lock request is aborted', async () => {
   const stage = new Stage();
   const { store, write, tell } = recordOf(stage);
   const signals: AbortSignal[] = [];
@@ -59,7 +59,7 @@ test('who waits for the lock goes on as soon as another holder has refreshed, an
 });
 
 // F35
-test('what was read under the lock by a holder that was stopped meanwhile is read again', async () => {
+test('a holder that was stopped while it read under the lock reads again', async () => {
   const stage = new Stage();
   const { store, write } = recordOf(stage);
   let reads = 0;
@@ -80,7 +80,7 @@ test('what was read under the lock by a holder that was stopped meanwhile is rea
 test.each([
   [500, 1],
   [501, 2],
-])('a holder that was stopped for %i ms meanwhile reads what there is under the lock %i times', async (ms, times) => {
+])('a holder that was stopped for %i ms while it read under the lock reads %i times', async (ms, times) => {
   const stage = new Stage();
   const { store } = recordOf(stage);
   let reads = 0;
@@ -94,7 +94,7 @@ test.each([
 });
 
 // F30
-test('refresh() asks for tokens where those that another holder has written have just expired', async () => {
+test('refresh() requests tokens if the tokens that another holder has written have expired', async () => {
   const stage = new Stage();
   const { store, write } = recordOf(stage);
   const scheme = stage.bearer({ store });
@@ -108,7 +108,7 @@ test('refresh() asks for tokens where those that another holder has written have
   expect(stage.reasons).toEqual(['manual']);
 });
 
-test('a call that went bare is sent again with what another holder has brought meanwhile', async () => {
+test('a call that was sent without credentials is replayed with the tokens that another holder stored meanwhile', async () => {
   const stage = new Stage();
   const store = memoryPort();
   stage.attach({ scheme: stage.bearer({ store, refresh: undefined }) });
@@ -118,7 +118,7 @@ test('a call that went bare is sent again with what another holder has brought m
   expect(await stage.outcome(call)).toMatchObject({ status: 200, attempts: 2 });
 });
 
-test('of two writes in a row the second knows what it replaces', async () => {
+test('the second of two writes expects the generation of the first', async () => {
   const stage = new Stage();
   const { store } = recordOf(stage);
   const expected: (number | undefined)[] = [];
@@ -133,7 +133,7 @@ test('of two writes in a row the second knows what it replaces', async () => {
 });
 
 // F39 F40
-test('a refresh token that came along with nonsense gives way to what another holder has written', async () => {
+test('the refresh token of a malformed token response gives way to tokens that another holder has written', async () => {
   const stage = new Stage();
   const { store, write } = recordOf(stage);
   const theirs = refreshed(stage);
@@ -147,7 +147,7 @@ test('a refresh token that came along with nonsense gives way to what another ho
 });
 
 // F38 F40
-test('before a refresh is tried again, the store is read again', async () => {
+test('the store is read again before a refresh is retried', async () => {
   const stage = new Stage();
   const { store, write } = recordOf(stage);
   stage.script('/oauth/token', () => {
@@ -161,7 +161,7 @@ test('before a refresh is tried again, the store is read again', async () => {
 });
 
 // F39
-test('tokens that a refresh has brought are stored, although somebody who was refused has given the session up', async () => {
+test('refreshed tokens are stored although another holder, whose token was refused, stored the end of the session', async () => {
   const stage = new Stage();
   const { store, write } = recordOf(stage);
   stage.script('/oauth/token', () => {
@@ -176,7 +176,7 @@ test('tokens that a refresh has brought are stored, although somebody who was re
 });
 
 // F72
-test('a sign-out elsewhere is obeyed when the store tells of it, before anything else is sent', async () => {
+test('a sign-out of another holder takes effect when the store reports it, before the next send', async () => {
   const stage = new Stage();
   const { store, write, tell } = recordOf(stage);
   const scheme = stage.bearer({ store });
@@ -190,7 +190,7 @@ test('a sign-out elsewhere is obeyed when the store tells of it, before anything
   expect(stage.to('/late').map(({ token }) => token)).toEqual([undefined]);
 });
 
-test('a session that another holder found dead has expired here, too', async () => {
+test('a session that another holder has ended is expired here, too', async () => {
   const stage = new Stage();
   const { store, write, tell } = recordOf(stage);
   const scheme = stage.bearer({ store });
@@ -206,7 +206,7 @@ test('a session that another holder found dead has expired here, too', async () 
 });
 
 // F19 F39
-test('an access token that another holder has written is used, although the refresh token with it was refused', async () => {
+test('an access token that another holder has written is used, although its refresh token was refused', async () => {
   const stage = new Stage();
   const { store, write } = recordOf(stage);
   stage.script('/oauth/token', () => {
@@ -220,9 +220,9 @@ test('an access token that another holder has written is used, although the refr
 
 // F19 F39
 test.each([
-  ['its tokens: they are used', refreshed, { status: 200 }, 0],
-  ['the same: it is told once', () => ({ tokens: null }), { code: 'ERR_AUTH_SESSION_EXPIRED' }, 1],
-] as const)('where this holder comes to write the end of the session, another has written %s', async (...row) => {
+  ['new tokens: they are used', refreshed, { status: 200 }, 0],
+  ['the end, too: one event', () => ({ tokens: null }), { code: 'ERR_AUTH_SESSION_EXPIRED' }, 1],
+] as const)('before this holder writes the end of the session, another has written %s', async (...row) => {
   const [, written, outcome, ends] = row;
   const stage = new Stage();
   const { store, write } = recordOf(stage);
@@ -243,7 +243,7 @@ test.each([
 test.each([
   ['its tokens', (stage: Stage) => refreshed(stage), { status: 200, attempts: 2 }, 'alice-a2'],
   ['a sign-out', () => ({ epoch: 1, tokens: null }), { code: 'ERR_AUTH_SESSION_CHANGED' }, undefined],
-] as const)('what a refresh brings gives way to what another holder has written meanwhile: %s', async (...row) => {
+] as const)('refreshed tokens give way to a write of another holder meanwhile: %s', async (...row) => {
   const [, written, outcome, accessToken] = row;
   const stage = new Stage();
   const { store, write } = recordOf(stage);
@@ -258,7 +258,7 @@ test.each([
   expect(await store.load()).toMatchObject({ generation: 2 });
 });
 
-test('what a refresh brings is stored also where the store has been put back to what it was before', async () => {
+test('refreshed tokens are stored although the store was restored to an earlier generation', async () => {
   const stage = new Stage();
   const { store, write } = recordOf(stage);
   const backup = (await store.load())!;
@@ -277,8 +277,8 @@ test('what a refresh brings is stored also where the store has been put back to 
   expect(stage.heard('store-degraded')).toEqual([]);
 });
 
-describe('a store that does not say whether it has written', () => {
-  /** It takes what is written or loses it, and answers only once it `isWell` again. */
+describe('a store whose writes do not answer', () => {
+  /** It stores or loses a write, and answers only while it `isWell`. */
   function mute(does: 'takes' | 'loses') {
     const stage = new Stage();
     const record = recordOf(stage);
@@ -299,7 +299,7 @@ describe('a store that does not say whether it has written', () => {
     return { stage, ...record, scheme, state, isBack };
   }
 
-  test.each(['signIn', 'signOut'] as const)('has one principal more after %s(), not two', async (act) => {
+  test.each(['signIn', 'signOut'] as const)('has one epoch more after %s(), not two', async (act) => {
     const { stage, store, scheme, isBack } = mute('takes');
     await scheme.getAccessToken();
     await stage.clock.until(scheme[act](stage.tokens.issue('bob')));
@@ -307,7 +307,7 @@ describe('a store that does not say whether it has written', () => {
     expect(await store.load()).toMatchObject({ generation: 2, epoch: 1 });
   });
 
-  test('has the update() that followed, for the principal that it has already', async () => {
+  test('gets the update() that followed, with the epoch that it has already', async () => {
     const { stage, store, scheme, state } = mute('takes');
     await scheme.getAccessToken();
     await stage.clock.until(scheme.signIn(stage.tokens.issue('bob')));
@@ -316,7 +316,7 @@ describe('a store that does not say whether it has written', () => {
     expect(await store.load()).toMatchObject({ epoch: 1, tokens: { accessToken: 'bob-a2' } });
   });
 
-  test('is not mistaken for having written where somebody else did', async () => {
+  test('is not taken for having written if another holder wrote that epoch', async () => {
     const { stage, store, write, scheme, isBack } = mute('loses');
     await scheme.getAccessToken();
     await stage.clock.until(scheme.signIn(stage.tokens.issue('bob')));
@@ -325,7 +325,7 @@ describe('a store that does not say whether it has written', () => {
     expect(await store.load()).toMatchObject({ epoch: 2, tokens: { accessToken: 'bob-a1' } });
   });
 
-  test('gets what a refresh brought once it answers again', async () => {
+  test('gets the refreshed tokens once it answers again', async () => {
     const { stage, store, scheme, isBack } = mute('loses');
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
     expect(await scheme.getAccessToken()).toBe('alice-a2');
@@ -333,7 +333,7 @@ describe('a store that does not say whether it has written', () => {
     expect(await store.load()).toMatchObject({ epoch: 0, tokens: { accessToken: 'alice-a2' } });
   });
 
-  test('is told of the end of a session, and nobody else a second time', async () => {
+  test('gets the end of a session once it answers again, and the event is not repeated', async () => {
     const { stage, store, scheme, isBack } = mute('loses');
     stage.tokens.endSession();
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
@@ -343,7 +343,7 @@ describe('a store that does not say whether it has written', () => {
     expect(stage.heard('session-expired')).toHaveLength(1);
   });
 
-  test('takes who signed in for the one who counts, also when refreshed meanwhile', async () => {
+  test('gets the principal of signIn() although another holder wrote, also after a refresh', async () => {
     const { stage, store, write, scheme, isBack } = mute('loses');
     await scheme.getAccessToken();
     await stage.clock.until(scheme.signIn(stage.tokens.issueDead('bob')));
@@ -354,7 +354,7 @@ describe('a store that does not say whether it has written', () => {
   });
 });
 
-test('what the app began with gives way to what is stored, also where it could not be written at once', async () => {
+test('the `tokens` option gives way to stored tokens, even if its own write failed at first', async () => {
   const stage = new Stage();
   const inner = memoryPort();
   let isDown = true;
@@ -373,7 +373,7 @@ test('what the app began with gives way to what is stored, also where it could n
   expect(await scheme.getAccessToken()).toBe('alice-a2');
 });
 
-test('of two updates the later counts at once and for good', async () => {
+test('the later of two updates is used at once, and is the one that stays stored', async () => {
   const stage = new Stage();
   const { store } = recordOf(stage);
   const compareAndSet: TokenStore['compareAndSet'] = async (expected, next) => {
@@ -388,7 +388,7 @@ test('of two updates the later counts at once and for good', async () => {
   expect(await store.load()).toMatchObject({ tokens: { accessToken: 'alice-a3' } });
 });
 
-test('a store that tells of a change before anybody has asked for the session is not read for it', async () => {
+test('a store that reports a change before the session is used is not read', async () => {
   const stage = new Stage();
   const { store, tell } = recordOf(stage);
   const load = jest.fn(() => store.load());
@@ -406,7 +406,7 @@ test.each([
     },
   ],
   ['later', (failure: Error) => Promise.reject(failure)],
-])('a store that cannot tell of changes, and says so %s, is one all the same', async (_when, fail) => {
+])('a session uses a store whose subscribe() fails %s, and emits store-degraded', async (_when, fail) => {
   const stage = new Stage();
   const { store } = recordOf(stage);
   const subscribe = (): never => fail(Object.assign(new Error('alice-r1'), { code: 'EMFILE' })) as never;
@@ -419,8 +419,8 @@ test.each([
 });
 
 // F92
-describe('a store that was away when the program began', () => {
-  test('is read a few seconds later, when somebody calls', async () => {
+describe('a store that was unavailable at the start', () => {
+  test('is read by the first call after five seconds', async () => {
     const stage = new Stage();
     const { store } = recordOf(stage);
     let isDown = true;
@@ -438,7 +438,7 @@ describe('a store that was away when the program began', () => {
     expect(await scheme.getAccessToken()).toBe('alice-a1');
   });
 
-  test('is written to a few seconds later, when somebody calls', async () => {
+  test('is written to by the first call after five seconds', async () => {
     const stage = new Stage();
     const { store } = recordOf(stage);
     let isDown = true;

@@ -26,7 +26,7 @@ function byCookie(reply: Reply | number): Stage & { readonly asked: number[] } {
 }
 
 // F133
-describe('nothing is stored, and the refresh endpoint answers', () => {
+describe('the store is empty, and the refresh endpoint answers', () => {
   test.each([
     ['401', 401],
     ['401 with a document of its own', { status: 401, data: { message: 'Unauthenticated.' } }],
@@ -51,7 +51,7 @@ describe('nothing is stored, and the refresh endpoint answers', () => {
     ['a page', { status: 401, data: '<html></html>' }],
     ['invalid_client', { status: 400, data: { error: 'invalid_client' } }],
     ['a 200 without a token', { status: 200, data: {} }],
-  ])('%s: it is not known who is signed in, and the call rejects', async (_, reply) => {
+  ])('%s: the status stays unknown, and the call rejects', async (_, reply) => {
     const stage = byCookie(reply);
     expect(await stage.outcome(stage.api.get('/open/news'))).toMatchObject({
       code: 'ERR_AUTH_REFRESH_FAILED',
@@ -59,7 +59,7 @@ describe('nothing is stored, and the refresh endpoint answers', () => {
     });
   });
 
-  test('401: refresh() is asked again after a 401 of a call, at most every 30 s', async () => {
+  test('401: refresh() is called again after a 401 of a call, at most every 30 s', async () => {
     const stage = byCookie(401);
     for (let second = 0; second < 95; second++) {
       const outcome = await stage.outcome(stage.api.get(second % 2 ? '/open/news' : '/item'));
@@ -82,14 +82,14 @@ describe('nothing is stored, and the refresh endpoint answers', () => {
     expect(stage.reasons).toEqual(['missing', 'missing']);
   });
 
-  test('401: signIn() ends it at once', async () => {
+  test('401: signIn() starts a session at once', async () => {
     const stage = byCookie(401) as ReturnType<typeof byCookie> & { scheme: ReturnType<Stage['bearer']> };
     await stage.outcome(stage.api.get('/open/news'));
     await stage.scheme.signIn(stage.tokens.issue());
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
   });
 
-  test('null: a definite answer, which needs no second question', async () => {
+  test('null: refresh() is not called again', async () => {
     const stage = new Stage();
     const refresh = jest.fn(() => null);
     stage.attach({ scheme: stage.bearer({ refresh }) });
@@ -101,8 +101,8 @@ describe('nothing is stored, and the refresh endpoint answers', () => {
   });
 });
 
-// The fifteen lines of the README against a backend that answers 401 both without a session and for a dead token.
-test('a backend that answers 401 to all: one POST for a visitor, and one for a dead refresh token', async () => {
+// The first example of the README, against a backend that answers 401 without a session and for a dead token.
+test('a backend that answers every refresh with 401 gets one POST for a dead refresh token, and none for later calls', async () => {
   const { stage, scheme } = Stage.with({ tokens: dead });
   stage.always(TOKEN_PATH, 401);
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
@@ -117,7 +117,7 @@ describe('the status', () => {
     ['tokens', () => ({ accessToken: 'a', expiresIn: 60 }), ['unknown', 'signed-in']],
     ['null', () => null, ['unknown', 'signed-out']],
     ['a failure', () => Promise.reject(new Error('offline')), ['unknown']],
-  ])('is unknown until refresh() was asked who is signed in; then: %s', async (_, refresh, expected) => {
+  ])('is unknown until the first refresh() has settled with %s', async (_, refresh, expected) => {
     const scheme = new Stage().bearer({ refresh });
     const statuses: string[] = [scheme.getSnapshot().status];
     scheme.subscribe(() => {
@@ -129,7 +129,7 @@ describe('the status', () => {
     expect(statuses).toEqual(expected);
   });
 
-  test('is signed-out at once if there is nothing to ask', () => {
+  test('is signed-out at once without `refresh`', () => {
     expect(new Stage().bearer({ refresh: undefined }).getSnapshot().status).toBe('signed-out');
   });
 });
@@ -147,7 +147,7 @@ describe('a plain 401 of the token endpoint', () => {
     expect(stage.heard('session-expired')).toHaveLength(1);
     expect(await store.load()).toMatchObject({ generation: 1, tokens: { refreshToken: 'alice-r1' } });
 
-    // The next start, or another holder, asks once more; what it gets counts for the first one, too.
+    // The next start, or another holder, calls refresh() once more. Its tokens are used by the first holder, too.
     const other = stage.instance();
     stage.attach({ scheme: stage.bearer({ store }) }, other);
     expect(await stage.outcome(other.get('/item'))).toMatchObject({ status: 200 });
@@ -156,7 +156,7 @@ describe('a plain 401 of the token endpoint', () => {
     expect(stage.tokens.reuses).toBe(0);
   });
 
-  test('for an early refresh ends it only when its access token has expired, and leaves the store then, too', async () => {
+  test('for an early refresh ends the session when its access token has expired, and leaves the store as it is', async () => {
     const stage = new Stage();
     stage.tokens.expiresIn = 100;
     const store = memoryPort();
@@ -172,7 +172,7 @@ describe('a plain 401 of the token endpoint', () => {
     expect(await store.load()).toMatchObject({ generation: 1, tokens: { refreshToken: 'alice-r1' } });
   });
 
-  test('an invalid_grant is written for all holders', async () => {
+  test('with invalid_grant ends the session in the store, for all holders', async () => {
     const stage = new Stage();
     const store = memoryPort();
     stage.attach({ scheme: stage.bearer({ store, tokens: stage.tokens.issueDead() }) });
@@ -222,7 +222,7 @@ describe('a session that vanished from its store', () => {
     return { stage, scheme, remove, put, stored: () => file };
   }
 
-  test('counts as never stored: the next call asks refresh with reason missing, and the generation goes on', async () => {
+  test('counts as never stored: the next call refreshes with reason missing, and the generation grows', async () => {
     const { stage, scheme, remove, stored } = withFile();
     await stage.outcome(stage.api.get('/item'));
     for (let made = 0; made < 3; made++) await stage.clock.until(scheme.refresh());
@@ -234,7 +234,7 @@ describe('a session that vanished from its store', () => {
     expect(stored()).toMatchObject({ generation: 6, tokens: { accessToken: 'bob-a1' } });
   });
 
-  test('is noticed at the latest after a 401: that call is of the one who was signed in before', async () => {
+  test('is noticed after a 401 at the latest, and that call rejects with ERR_AUTH_SESSION_CHANGED', async () => {
     const { stage, remove } = withFile();
     await stage.outcome(stage.api.get('/item'));
     remove(false);
@@ -246,7 +246,7 @@ describe('a session that vanished from its store', () => {
     expect(stage.reasons).toEqual(['missing']);
   });
 
-  test('is not brought back by a refresh that was on the wire', async () => {
+  test('is not restored by a refresh in flight', async () => {
     const { stage, remove, stored } = withFile();
     await stage.outcome(stage.api.get('/item'));
     stage.tokens.revokeAll();
@@ -258,7 +258,7 @@ describe('a session that vanished from its store', () => {
     expect(stored()).toBeUndefined();
   });
 
-  test('and was stored anew while nobody looked: that one is taken, though its generation is lower', async () => {
+  test('and was replaced by a session with a lower generation is used', async () => {
     const { stage, scheme, put, stored } = withFile();
     await stage.outcome(stage.api.get('/item'));
     for (let made = 0; made < 3; made++) await stage.clock.until(scheme.refresh());
@@ -273,7 +273,7 @@ describe('a session that vanished from its store', () => {
     expect(stored()!.generation).toBeGreaterThan(5);
   });
 
-  test('a store that was put back to its state before is not taken for it: the newer tokens are written again', async () => {
+  test('is not assumed if the store was restored to an earlier state: the newer tokens are written again', async () => {
     const { stage, scheme, put, stored } = withFile();
     await stage.outcome(stage.api.get('/item'));
     const before = stored()!;
@@ -284,7 +284,7 @@ describe('a session that vanished from its store', () => {
     expect(stored()).toMatchObject({ tokens: { accessToken: 'alice-a3' } });
   });
 
-  test('a store that fails is no session that vanished', async () => {
+  test('is not assumed if the store fails', async () => {
     const stage = new Stage();
     const port = memoryPort();
     let isDown = false;
@@ -305,7 +305,7 @@ describe('a session that vanished from its store', () => {
 // F142
 describe('a lock that settles without having run its work', () => {
   test.each(['resolves', 'rejects'] as const)(
-    '%s: it could not be acquired, and refresh() is not called',
+    '%s: the lock counts as not acquired, and refresh() is not called',
     async (how) => {
       const stage = new Stage();
       const exclusive = (): Promise<never> =>
@@ -326,7 +326,7 @@ describe('a lock that settles without having run its work', () => {
     },
   );
 
-  test('rejects after its work has begun: the refresh is not undone', async () => {
+  test('does not undo a refresh if it rejects after its work began', async () => {
     const stage = new Stage();
     const exclusive: TokenStore['exclusive'] = (work) => {
       void work();
@@ -337,7 +337,7 @@ describe('a lock that settles without having run its work', () => {
     expect(stage.heard('store-degraded')).toEqual([]);
   });
 
-  test('memoryStore() obeys a signal that has aborted', async () => {
+  test('memoryStore() rejects for an aborted signal', async () => {
     const work = jest.fn(() => Promise.resolve());
     const controller = new AbortController();
     controller.abort();
@@ -348,7 +348,7 @@ describe('a lock that settles without having run its work', () => {
 
 // F163
 describe('a refresh token alone', () => {
-  test('is enough to start: the first call refreshes, and is sent once', async () => {
+  test('is enough to start: the first calls share a refresh, and are sent once', async () => {
     const { stage, scheme } = Stage.with({
       tokens: (endpoint) => ({ refreshToken: endpoint.issue().refresh_token }) as never,
     });
@@ -360,7 +360,7 @@ describe('a refresh token alone', () => {
     expect(await scheme.getAccessToken()).toBe('alice-a2');
   });
 
-  test('is not stored before it has brought tokens, and refresh() sees no tokens', async () => {
+  test('is not stored before the refresh, and refresh() gets no `tokens`', async () => {
     const stage = new Stage();
     const store = memoryPort();
     const seen: unknown[] = [];
@@ -378,7 +378,7 @@ describe('a refresh token alone', () => {
     expect(await store.load()).toMatchObject({ generation: 2, tokens: { accessToken: 'alice-a2' } });
   });
 
-  test('that is refused ends the session; for now it fails, and no call is sent', async () => {
+  test('that is refused ends the session, after a temporary failure, too, and no call is sent', async () => {
     const { stage, scheme } = Stage.with({
       tokens: (endpoint) => ({ refreshToken: endpoint.issue().refresh_token }) as never,
     });
@@ -394,7 +394,7 @@ describe('a refresh token alone', () => {
     expect(stage.calls).toEqual([]);
   });
 
-  test('gives way to what is stored', async () => {
+  test('gives way to stored tokens', async () => {
     const stage = new Stage();
     const store = memoryPort();
     await stage.bearer({ store }).signIn(stage.tokens.issue('bob'));
@@ -402,7 +402,7 @@ describe('a refresh token alone', () => {
     expect(await scheme.getAccessToken()).toBe('bob-a1');
   });
 
-  test('needs a refresh() to use it', () => {
+  test('throws a TypeError without `refresh`', () => {
     expect(() => new Stage().bearer({ tokens: { refreshToken: 'r' }, refresh: undefined })).toThrow(/accessToken/);
   });
 });

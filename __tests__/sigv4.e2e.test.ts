@@ -50,7 +50,7 @@ if (!isThere && process.env['REQUIRE_REAL'] === '1') throw new Error('REQUIRE_RE
       expect((await api.put('/key', Readable.from(['ab']), { headers })).status).toBe(200);
     });
 
-    test('a wrong secret, a wrong region and an unknown key are not let in, after one send', async () => {
+    test('a wrong secret, a wrong region and an unknown key are refused after one send', async () => {
       for (const options of [
         { credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wrong' } },
         { credentials: { accessKeyId: 'OTHER', secretAccessKey: 'wrong' } },
@@ -64,7 +64,7 @@ if (!isThere && process.env['REQUIRE_REAL'] === '1') throw new Error('REQUIRE_RE
       }
     });
 
-    test('credentials that its refusal names are renewed', async () => {
+    test('credentials are renewed after a refusal with its error code', async () => {
       const api = client(
         {
           credentials: (given) => ({

@@ -40,7 +40,7 @@ function client(
 const authorizationOf = (request: AuthRequest): string => String(request.headers.get('Authorization'));
 
 describe('the vectors that AWS publishes', () => {
-  // These two sign Content-Length, which a scheme never sees.
+  // These two sign Content-Length, which a scheme does not see.
   const UNMET = ['post-x-www-form-urlencoded', 'post-x-www-form-urlencoded-parameters'];
   const met = vectors.filter(({ name }) => !UNMET.includes(name));
 
@@ -56,7 +56,7 @@ describe('the vectors that AWS publishes', () => {
       credentials: vector.credentials,
       normalizePath: vector.normalize,
       query,
-      // Their paths stand there unencoded. A URL encodes them, and is not encoded once more.
+      // Their paths are unencoded. A URL encodes them, and is not encoded again.
       doubleEncode: !vector.normalize,
       unsignedHeaders: vector.omitToken ? ['x-amz-security-token'] : [],
     });
@@ -117,7 +117,7 @@ describe('beside @smithy/signature-v4', () => {
       { length: random(5) },
       () => `${part(4).replace(/&/g, '')}${pick(['', '=', `=${part(6)}`])}`,
     );
-    // Their signer takes a path to S3 as encoded in its one right form already, and there a slash is never encoded.
+    // Their signer expects a path to S3 in canonical encoding, in which a slash is not encoded.
     const sent = isS3 ? path.replaceAll('%2F', '') : path;
     const url = `https://bucket.example.com:8443/${sent}${query.length > 0 ? `?${query.join('&')}` : ''}`;
     const method = pick(['GET', 'POST', 'PUT', 'DELETE']);
@@ -132,7 +132,7 @@ describe('beside @smithy/signature-v4', () => {
     return authRequest({ url, method, headers, data, now: NOW + random(1e9) });
   };
 
-  /** The wire, as their signer takes it. */
+  /** The request in the form of their signer. */
   const wireOf = async ({ url, method, headers, body }: AuthRequest): Promise<HttpRequest> => {
     const query: Record<string, string | string[]> = {};
     for (const pair of url.search.slice(1).split('&').filter(Boolean)) {
@@ -258,7 +258,7 @@ describe('against a verifier that reads the wire', () => {
     });
   });
 
-  test('a path to S3 is sent as it is signed, but a dot segment never becomes one', async () => {
+  test('a path to S3 is sent as it is signed, and an encoded dot segment stays encoded', async () => {
     const scheme = sigV4({ ...PLACE, service: 's3', credentials: CREDENTIALS });
     const sent = async (path: string): Promise<string> => {
       const request = authRequest({ url: `https://s3.example.com${path}` });
@@ -271,7 +271,7 @@ describe('against a verifier that reads the wire', () => {
     expect(await sent('/b//x/')).toBe('/b//x/');
   });
 
-  test('a URL that need not change does not change', async () => {
+  test('a canonical URL is not changed', async () => {
     for (const service of ['service', 's3']) {
       for (const path of ['/', '/a', '/a/b?c', '/a%20b?c=%20d&e', '/?']) {
         const request = authRequest({ url: `https://a.example.com${path}` });
@@ -282,7 +282,7 @@ describe('against a verifier that reads the wire', () => {
     }
   });
 
-  test('the verifier finds what was changed on the way', () => {
+  test('the verifier detects changes of the request', () => {
     const request = {
       method: 'GET',
       url: '/',
@@ -340,7 +340,7 @@ describe('bodies', () => {
     expect((await headersOf({ payload: 'unsigned' }, stream())).has('Authorization')).toBe(true);
   });
 
-  test('a hash that the caller knows counts, also for a stream', async () => {
+  test('a payload hash of the call is used, also for a stream', async () => {
     const headers = await headersOf({}, stream(), undefined, { 'X-Amz-Content-Sha256': hash('a') });
     expect(authorizationOf({ headers } as AuthRequest)).toContain('x-amz-content-sha256');
     const server = await start();
@@ -348,7 +348,7 @@ describe('bodies', () => {
     expect((await api.put('/', stream())).status).toBe(200);
   });
 
-  test('Content-Type of a form whose boundary is made later is not signed', async () => {
+  test('Content-Type of a form without a boundary yet is not signed', async () => {
     const form = { 'Content-Type': 'multipart/form-data' };
     const names = async (headers: object): Promise<string> =>
       authorizationOf({
@@ -414,7 +414,7 @@ describe('service and region', () => {
     async (host) => {
       const request = authRequest({ url: `https://${host}/` });
       await expect(sigV4({ credentials: CREDENTIALS }).authorize(request)).rejects.toThrow(
-        new TypeError(`sigV4(): \`service\` and \`region\` are required: ${host} does not tell them`),
+        new TypeError(`sigV4(): \`service\` and \`region\` are required: the host ${host} does not contain them`),
       );
       await sigV4({ ...PLACE, credentials: CREDENTIALS }).authorize(request);
       expect(authorizationOf(request)).toContain('us-east-1/service');
@@ -431,7 +431,7 @@ describe('credentials', () => {
   const keysOf = (...ids: string[]): NonNullable<AwsServerOptions['keys']> =>
     Object.fromEntries(ids.map((id) => [id, { secret: `secret-of-${id}` }]));
 
-  test('a provider is asked once for many calls, and again before they expire', async () => {
+  test('a provider is called once for many calls, and again before the expiration', async () => {
     let now = NOW;
     const provider = jest.fn(async () => roll('A', { expiration: new Date(now + 3_600_000) }));
     const scheme = sigV4({ ...PLACE, credentials: provider });
@@ -446,7 +446,7 @@ describe('credentials', () => {
     expect(provider.mock.calls).toEqual([[], []]);
   });
 
-  test('credentials that live a minute are renewed a tenth of it ahead', async () => {
+  test('credentials that live a minute are renewed six seconds ahead', async () => {
     let now = NOW;
     const provider = jest.fn(() => roll('A', { expiration: new Date(now + 60_000) }));
     const scheme = sigV4({ ...PLACE, credentials: provider });
@@ -457,7 +457,7 @@ describe('credentials', () => {
     expect(provider).toHaveBeenCalledTimes(2);
   });
 
-  test('a renewal ahead of time that fails leaves what is good; later it rejects the call with its error', async () => {
+  test('a failed early renewal keeps valid credentials, and rejects the call once they have expired', async () => {
     let now = NOW;
     const failure = new Error('no metadata service');
     const provider = jest.fn(() => Promise.reject<AwsCredentials>(failure));
@@ -469,12 +469,12 @@ describe('credentials', () => {
     await sign();
     now += 100_001;
     await expect(sign()).rejects.toBe(failure);
-    // A failure is not kept.
+    // A failure is not cached.
     provider.mockResolvedValueOnce(roll('B'));
     await sign();
   });
 
-  test('without an expiration a function is asked at every attempt', async () => {
+  test('without an expiration a function is called at every attempt', async () => {
     const server = await start({ keys: keysOf('A', 'B') });
     const provider = jest.fn(() => roll('B'));
     provider.mockReturnValueOnce(roll('A'));
@@ -485,7 +485,7 @@ describe('credentials', () => {
   });
 
   test.each(['xml', 'json'] as const)(
-    'after a refusal (%s) it is forced to refresh, once for 30 calls',
+    'after a refusal (%s) a provider gets forceRefresh, once for 30 calls',
     async (format) => {
       const server = await start({ keys: keysOf('NEW'), format });
       let current = 'OLD';
@@ -533,7 +533,7 @@ describe('credentials', () => {
     expect(server.verdicts).toEqual(['ExpiredToken', undefined, undefined]);
   });
 
-  test('the same credentials once more: the plain refusal, after one send', async () => {
+  test('the same credentials again: the refusal settles the call, after one send', async () => {
     const server = await start({ keys: keysOf('B') });
     const api = client(server, { credentials: () => roll('A') });
     await expect(api.get('/')).rejects.toMatchObject({ response: { status: 403 } });
@@ -542,7 +542,7 @@ describe('credentials', () => {
     expect(server.verdicts).toEqual(['InvalidAccessKeyId', 'InvalidAccessKeyId']);
   });
 
-  test('SignatureDoesNotMatch is answered only if the secret has changed', async () => {
+  test('SignatureDoesNotMatch is replayed only if the secret has changed', async () => {
     const server = await start({ keys: keysOf('A') });
     let secretAccessKey = 'wrong';
     const api = client(server, { credentials: () => ({ accessKeyId: 'A', secretAccessKey }) });
@@ -564,7 +564,7 @@ describe('credentials', () => {
     [400, 'ValidationException', 'json'],
     [404, 'ExpiredToken', 'xml'],
     [500, 'ExpiredToken', 'xml'],
-  ])('%s %s is no refusal', async (status, code, format) => {
+  ])('%s %s is not a refusal', async (status, code, format) => {
     const provider = jest.fn(() => roll('A', { expiration: new Date(Date.now() + 3_600_000) }));
     const server = await serve((_, response) => {
       response.writeHead(status, { 'Content-Type': 'text/plain' });
@@ -601,7 +601,7 @@ describe('credentials', () => {
     ['nothing', refusal({}), false],
     ['a stream', refusal({ data: Readable.from(['<Code>ExpiredToken</Code>']) }), false],
     ['a 401 without a code', refusal({ status: 401, data: 'x' }), true],
-    ['a 200 that speaks of a code', refusal({ status: 200, data: { code: 'ExpiredToken' } }), false],
+    ['a 200 with a code', refusal({ status: 200, data: { code: 'ExpiredToken' } }), false],
   ])('the code of a refusal is read from %s', (_, response, isRefusal) => {
     expect(sigV4({ ...PLACE, credentials: CREDENTIALS }).isRefusal?.(response)).toBe(isRefusal);
   });
@@ -621,7 +621,7 @@ describe('credentials', () => {
     expect(inspect(error, { showHidden: true, depth: 9 })).not.toContain('opensesame');
   });
 
-  test('a session token that is null counts as none', async () => {
+  test('a session token that is null counts as absent', async () => {
     const request = authRequest({ url: 'https://a.test/' });
     await sigV4({ ...PLACE, credentials: () => roll('A', { sessionToken: null }) }).authorize(request);
     expect(request.headers.has('X-Amz-Security-Token')).toBe(false);
@@ -647,7 +647,7 @@ describe('the clock', () => {
   });
 
   test.each([{ method: 'HEAD' }, { responseType: 'stream' as const }])(
-    'a refusal without a code is known by its Date (%j)',
+    'a refusal without a code is recognized by its Date (%j)',
     async (config) => {
       const server = await start({ now: () => Date.now() + 20 * MINUTES });
       const api = client(server);
@@ -656,7 +656,7 @@ describe('the clock', () => {
     },
   );
 
-  test('a 403 without a code from a server whose clock agrees stands, whatever the own clock is', async () => {
+  test('a 403 without a code from a server whose clock agrees settles the call', async () => {
     const server = await serve((_, response) => {
       response.writeHead(403, { Date: new Date(Date.now() + 20 * MINUTES).toUTCString() });
       response.end();
@@ -693,16 +693,19 @@ describe('the clock', () => {
     ['<Code>SignatureDoesNotMatch</Code>', 241_000, true],
     ['', 60_000, false],
     ['', 241_000, true],
-  ])('after %j the clock must have been corrected by enough (%s ms: %s)', async (data, correctedMs, isWorthIt) => {
-    const scheme = sigV4({ ...PLACE, credentials: CREDENTIALS });
-    const request = authRequest({ url: 'https://a.test/', now: NOW });
-    await scheme.authorize(request);
-    const response = { status: 403, headers: {}, data } as AxiosResponse;
-    const corrected = { ...request, now: NOW - correctedMs };
-    expect(await scheme.onChallenge?.({ request: corrected, response, challenges: [] })).toBe(isWorthIt);
-  });
+  ])(
+    'after %j the call is replayed if the clock was corrected by enough (%s ms: %s)',
+    async (data, correctedMs, isWorthIt) => {
+      const scheme = sigV4({ ...PLACE, credentials: CREDENTIALS });
+      const request = authRequest({ url: 'https://a.test/', now: NOW });
+      await scheme.authorize(request);
+      const response = { status: 403, headers: {}, data } as AxiosResponse;
+      const corrected = { ...request, now: NOW - correctedMs };
+      expect(await scheme.onChallenge?.({ request: corrected, response, challenges: [] })).toBe(isWorthIt);
+    },
+  );
 
-  test('a time that is refused although nothing was learned stands', async () => {
+  test('a refused time settles the call if the clock was not corrected', async () => {
     const server = await serve((_, response) => {
       response.writeHead(403, { Date: new Date().toUTCString() });
       response.end('<Code>RequestTimeTooSkewed</Code>');
@@ -715,7 +718,7 @@ describe('the clock', () => {
 });
 
 describe('presigned', () => {
-  test('expiresIn, in whole seconds, stands in the URL', async () => {
+  test('expiresIn, in whole seconds, is in the URL', async () => {
     const request = authRequest({ url: 'https://a.test/x?y=1', now: NOW });
     await sigV4({ ...PLACE, credentials: CREDENTIALS, query: { expiresIn: 90 } }).authorize(request);
     expect(request.url.search).toMatch(
@@ -724,7 +727,7 @@ describe('presigned', () => {
     expect(Object.keys(request.headers)).toEqual([]);
   });
 
-  test('a call whose URL is presigned already is left alone', async () => {
+  test('a call whose URL is presigned already is not signed', async () => {
     for (const query of [true, false]) {
       const url = 'https://a.test/x?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=abc';
       const request = authRequest({ url });
@@ -758,7 +761,7 @@ describe('options', () => {
     expect(() => sigV4(options as never)).not.toThrow(new RegExp(CREDENTIALS.secretAccessKey.slice(0, 8)));
   });
 
-  test('options that are undefined count as absent', () => {
+  test('undefined options count as absent', () => {
     const nothing = {
       service: undefined,
       region: undefined,
@@ -771,7 +774,7 @@ describe('options', () => {
     ).not.toThrow();
   });
 
-  test('unsignedHeaders leaves headers out', async () => {
+  test('unsignedHeaders excludes headers', async () => {
     const request = authRequest({ url: 'https://a.test/', headers: { 'X-Proxy': 'changes', Accept: '*/*' } });
     await sigV4({ ...PLACE, credentials: CREDENTIALS, unsignedHeaders: ['X-Proxy'] }).authorize(request);
     expect(authorizationOf(request)).toContain('SignedHeaders=accept;host;x-amz-date,');

@@ -28,13 +28,13 @@ const start = servers();
 const orders = ['before', 'after'] as const;
 type Order = (typeof orders)[number];
 
-/** A session whose token is dead, and the refreshes it asks for. */
+/** A session with a dead token, and a mock of its refresh. */
 function dead(): { scheme: BearerScheme; refresh: jest.Mock } {
   const refresh = jest.fn(() => ({ accessToken: 'fresh', refreshToken: 'r2', expiresIn: 3600 }));
   return { scheme: bearer({ tokens: { accessToken: 'dead', refreshToken: 'r1' }, refresh }), refresh };
 }
 
-/** Attaches, and adds the other thing before or after that. */
+/** Attaches, and adds the other library before or after that. */
 function stack(
   api: AxiosInstance,
   order: Order,
@@ -73,7 +73,7 @@ describe.each(orders)('with axios-retry attached %s', (order) => {
     axiosRetry(api, { retries: 3 });
   };
 
-  test('a dead token costs one refresh for everybody', async () => {
+  test('a dead token costs one refresh for all calls', async () => {
     const server = await start(onlyFor('fresh'));
     const { scheme, refresh } = dead();
     const api = axios.create({ baseURL: server.origin });
@@ -92,7 +92,7 @@ describe.each(orders)('with axios-retry attached %s', (order) => {
     expect(refresh).toHaveBeenCalledTimes(1);
   });
 
-  test('every attempt is authorized once, a repeated one as well', async () => {
+  test('authorize() runs once for every send', async () => {
     const server = await start(inTurn(hangUp, 503, hangUp, 200));
     const key = jest.fn(() => 'secret');
     const api = axios.create({ baseURL: server.origin });
@@ -105,18 +105,18 @@ describe.each(orders)('with axios-retry attached %s', (order) => {
   test.each([
     ['503', 503],
     ['401', 401],
-  ])('a server that always says %s is asked a few times, and then everybody has the answer', async (_what, status) => {
+  ])('a server that always answers %s gets a few sends, and all calls settle with it', async (_what, status) => {
     const server = await start(inTurn(status));
     const { scheme, refresh } = dead();
     const api = axios.create({ baseURL: server.origin });
     stack(api, order, add, scheme);
     expect(statusesOf(await calls(api, 2))).toEqual([status, status]);
     expect(refresh.mock.calls.length).toBeLessThanOrEqual(1);
-    // Four attempts of ours for each of four of theirs, at the very most.
+    // At most four attempts of attachAuth for each of the four of axios-retry.
     expect(server.seen.length).toBeLessThanOrEqual(2 * 4 * 4);
   });
 
-  test('a connection that is always reset comes to an error for everybody', async () => {
+  test('a connection that is always reset rejects all calls', async () => {
     const server = await start(hangUp);
     const { scheme, refresh } = dead();
     const api = axios.create({ baseURL: server.origin });
@@ -131,7 +131,7 @@ describe.each(orders)('with axios-retry attached %s', (order) => {
     expect(server.seen.length).toBeLessThanOrEqual(2 * 4 * 4);
   });
 
-  test('a body goes through transforms once, and arrives every time as it did the first', async () => {
+  test('transformRequest runs once, and every send has the same body', async () => {
     const server = await start(inTurn(503, 401, hangUp, 200));
     const { scheme } = dead();
     const api = axios.create({ baseURL: server.origin });
@@ -164,7 +164,7 @@ describe.each(orders)('with axios-cache-interceptor attached %s', (order) => {
     setupCache(api);
   };
 
-  test('a dead token is refreshed, and the answer is the right one', async () => {
+  test('a dead token is refreshed, and the call gets its own response', async () => {
     const server = await start(onlyFor('fresh'));
     const { scheme, refresh } = dead();
     const api = axios.create({ baseURL: server.origin });
@@ -175,7 +175,7 @@ describe.each(orders)('with axios-cache-interceptor attached %s', (order) => {
     expect(tokensOf(server)).toEqual(['Bearer dead', 'Bearer fresh']);
   });
 
-  test('an answer is cached: the next call does not reach the server', async () => {
+  test('a response is cached: the next call does not reach the server', async () => {
     const server = await start(onlyFor('good'));
     const api = axios.create({ baseURL: server.origin });
     stack(api, order, add, bearer('good'));
@@ -185,7 +185,7 @@ describe.each(orders)('with axios-cache-interceptor attached %s', (order) => {
     expect(server.seen).toHaveLength(1);
   });
 
-  test('after the refresh answers are cached', async () => {
+  test('responses are cached after a refresh', async () => {
     const server = await start(onlyFor('fresh'));
     const { scheme } = dead();
     const api = axios.create({ baseURL: server.origin });
@@ -193,13 +193,13 @@ describe.each(orders)('with axios-cache-interceptor attached %s', (order) => {
     await api.get('/');
     await api.get('/');
     const sends = server.seen.length;
-    // Added before, the cache lets go of its entry when it sees the 401, so that it is the second call that fills it.
+    // Added before, the cache drops its entry at the 401. The second call fills it.
     expect(sends).toBe(order === 'after' ? 2 : 3);
     await api.get('/');
     expect(server.seen).toHaveLength(sends);
   });
 
-  test('calls of different URLs refresh once, and none hangs', async () => {
+  test('calls of different URLs share one refresh, and all settle', async () => {
     const server = await start(onlyFor('fresh'));
     const { scheme, refresh } = dead();
     const api = axios.create({ baseURL: server.origin });
@@ -208,7 +208,7 @@ describe.each(orders)('with axios-cache-interceptor attached %s', (order) => {
     expect(refresh).toHaveBeenCalledTimes(1);
   });
 
-  test('calls of one URL that the cache holds together share one answer after the refresh', async () => {
+  test('calls of one URL that the cache merges share one response after the refresh', async () => {
     const server = await start(onlyFor('fresh'));
     const { scheme, refresh } = dead();
     const api = axios.create({ baseURL: server.origin });
@@ -249,7 +249,7 @@ describe.each(orders)('with axios-mock-adapter created %s', (order) => {
   const credentials = (mock: MockAdapter): unknown[] =>
     mock.history.map(({ headers }) => (headers as { Authorization?: unknown }).Authorization);
 
-  test('a sequence of replies is walked as a server would be', async () => {
+  test('every send gets the next of its replies', async () => {
     const { scheme, refresh } = dead();
     const { api, mock } = mocked(scheme);
     mock.onGet('/users').replyOnce(401).onGet('/users').replyOnce(503).onGet('/users').reply(200, { users: [] });
@@ -259,7 +259,7 @@ describe.each(orders)('with axios-mock-adapter created %s', (order) => {
     expect(exchangeOf(answer)).toMatchObject({ attempts: 3, refreshed: true });
   });
 
-  test('its history shows the credential of every attempt', async () => {
+  test('its history has the credential of every attempt', async () => {
     const { scheme } = dead();
     const { api, mock } = mocked(scheme);
     mock.onPost('/users').replyOnce(401).onPost('/users').reply(201);
@@ -269,7 +269,7 @@ describe.each(orders)('with axios-mock-adapter created %s', (order) => {
     expect(mock.history.map(({ url }) => url)).toEqual(['/users', '/users']);
   });
 
-  test('a handler can ask for the credential', async () => {
+  test('a handler can match the credential', async () => {
     const { api, mock } = mocked(apiKey('k1'));
     mock
       .onGet('/users')
@@ -277,7 +277,7 @@ describe.each(orders)('with axios-mock-adapter created %s', (order) => {
     expect((await api.get('/users')).status).toBe(200);
   });
 
-  test('a network error is tried again for a GET, and not for a POST', async () => {
+  test('a network error is retried for a GET, and not for a POST', async () => {
     const { api, mock } = mocked(bearer('good'));
     mock.onGet('/users').networkErrorOnce().onGet('/users').reply(200);
     mock.onPost('/users').networkError();
@@ -287,7 +287,7 @@ describe.each(orders)('with axios-mock-adapter created %s', (order) => {
     expect(exchangeOf(error)).toMatchObject({ attempts: 1, reason: 'not-idempotent' });
   });
 
-  test('a network error that stays comes to that error', async () => {
+  test('a permanent network error rejects the call', async () => {
     const { api, mock } = mocked(bearer('good'));
     mock.onGet('/users').networkError();
     const error = await failureOf(api.get('/users'));
@@ -295,7 +295,7 @@ describe.each(orders)('with axios-mock-adapter created %s', (order) => {
     expect(exchangeOf(error)).toMatchObject({ attempts: 4, reason: 'attempts-exhausted' });
   });
 
-  test('a timeout is tried again, and the caller sees the code that axios would give it', async () => {
+  test('a timeout is retried, and rejects with the code of axios', async () => {
     const { api, mock } = mocked(bearer('good'));
     mock.onGet('/once').timeoutOnce().onGet('/once').reply(200);
     mock.onGet('/always').timeout();
@@ -309,7 +309,7 @@ describe.each(orders)('with axios-mock-adapter created %s', (order) => {
     expect(clarified.code).toBe('ETIMEDOUT');
   });
 
-  test('an abort is handed on at once', async () => {
+  test('an abort rejects the call at once', async () => {
     const { api, mock } = mocked(bearer('good'));
     mock.onGet('/users').abortRequest();
     const error = await failureOf(api.get('/users'));
@@ -331,7 +331,7 @@ describe.each(orders)('with axios-mock-adapter created %s', (order) => {
     expect(JSON.stringify(answer)).not.toContain('canary-token');
   });
 
-  test('passThrough reaches the server, with the credential', async () => {
+  test('passThrough sends the credential to the server', async () => {
     const server = await start(onlyFor('fresh'));
     const { scheme } = dead();
     const { api, mock } = mocked(scheme, server.origin);
@@ -342,7 +342,7 @@ describe.each(orders)('with axios-mock-adapter created %s', (order) => {
     expect(server.seen.map(({ body }) => body.toString())).toEqual(['{"a":1}', '{"a":1}']);
   });
 
-  test('restore() gives the server back', async () => {
+  test('calls reach the server after restore()', async () => {
     const server = await start(onlyFor('fresh'));
     const { scheme, refresh } = dead();
     const { api, mock } = mocked(scheme, server.origin);
@@ -353,7 +353,7 @@ describe.each(orders)('with axios-mock-adapter created %s', (order) => {
     expect(refresh).toHaveBeenCalledTimes(1);
   });
 
-  test('detach() leaves the mock as it was', async () => {
+  test('detach() does not change the mock', async () => {
     const { api, mock, handle } = mocked(bearer('good'));
     mock.onGet('/users').reply(200);
     handle.detach();
@@ -370,12 +370,12 @@ const orderings: [ordering: string, defaults: AxiosRequestConfig][] = [
   ['with legacyInterceptorReqResOrdering false', { transitional: { legacyInterceptorReqResOrdering: false } }],
 ];
 
-// The older ones of the range do not know that option, and refuse it.
+// Older versions of the range refuse that option.
 describe.each(isOrderingKnown ? orderings : orderings.slice(0, 1))(
-  "other people's interceptors, %s,",
+  'interceptors of the app, %s,',
   (_ordering, defaults) => {
     const SECRET = 's3cret';
-    /** Refuses whatever is not signed as it arrived. */
+    /** Answers 401 unless the signature fits the request that arrived. */
     const verified: Handler = ({ method, url, headers, body }: Seen, response) => {
       const bodyHash = createHash('sha256').update(body).digest('hex');
       const due = createHmac('sha256', SECRET)
@@ -390,7 +390,7 @@ describe.each(isOrderingKnown ? orderings : orderings.slice(0, 1))(
       test.each([
         ['synchronous', true],
         ['asynchronous', false],
-      ])('%s: what they change is signed as it is sent', async (_kind, isSync) => {
+      ])('%s: their changes are sent, and are signed', async (_kind, isSync) => {
         const server = await start(verified);
         const api = axios.create({ ...defaults, baseURL: server.origin });
         const change = (config: InternalAxiosRequestConfig): InternalAxiosRequestConfig => {
@@ -413,7 +413,7 @@ describe.each(isOrderingKnown ? orderings : orderings.slice(0, 1))(
       test.each([
         ['synchronous', true],
         ['asynchronous', false],
-      ])('%s: request handlers run once a call, whatever happens to it', async (_kind, isSync) => {
+      ])('%s: request handlers run once for a call with three sends', async (_kind, isSync) => {
         const server = await start(inTurn(401, 503, 200));
         const { scheme } = dead();
         let runs = 0;
@@ -433,7 +433,7 @@ describe.each(isOrderingKnown ? orderings : orderings.slice(0, 1))(
         expect(runs).toBe(1);
       });
 
-      test('response handlers that were there before see every attempt, later ones the outcome', async () => {
+      test('response handlers added before see every attempt, later ones the outcome', async () => {
         const server = await start(inTurn(401, 503, 200));
         const { scheme } = dead();
         const heard: unknown[] = [];
@@ -455,7 +455,7 @@ describe.each(isOrderingKnown ? orderings : orderings.slice(0, 1))(
         expect(heard).toEqual(order === 'before' ? [401, 503, 200] : [200]);
       });
 
-      test('a handler that unwraps does it once', async () => {
+      test('a handler that unwraps the data runs once', async () => {
         const server = await start(({ headers }, response) => {
           reply(response, headers.authorization === 'Bearer fresh' ? 200 : 401, { data: { data: 'inner' } });
         });
@@ -467,7 +467,7 @@ describe.each(isOrderingKnown ? orderings : orderings.slice(0, 1))(
         expect(await api.get<unknown>('/2')).toEqual({ data: { data: 'inner' } });
       });
 
-      test('an Authorization that they write is theirs', async () => {
+      test('an Authorization that they set is kept, and its 401 starts no refresh', async () => {
         const server = await start(inTurn(401));
         const { scheme, refresh } = dead();
         const api = axios.create({ ...defaults, baseURL: server.origin });
@@ -516,7 +516,7 @@ test('children made by instance.create() are not attached', async () => {
 });
 
 describe('detach()', () => {
-  test('gives the instance back as it was', async () => {
+  test('restores the instance', async () => {
     const server = await start(inTurn(401));
     const { scheme, refresh } = dead();
     const api = axios.create({ baseURL: server.origin });
@@ -538,7 +538,7 @@ describe('detach()', () => {
     expect(handlers).toEqual([]);
   });
 
-  test('leaves what others have added', async () => {
+  test('keeps the interceptors of others', async () => {
     const server = await start(inTurn(503, 200));
     const api = axios.create({ baseURL: server.origin });
     const heard: string[] = [];
@@ -557,7 +557,7 @@ describe('detach()', () => {
     expect(tokensOf(server)).toEqual([undefined, undefined]);
   });
 
-  test('lets the instance be attached again, once at a time', async () => {
+  test('allows another attachAuth(), and a second detach() does not end that one', async () => {
     const server = await start(inTurn(200));
     const api = axios.create({ baseURL: server.origin });
     const first = attachAuth(api, { scheme: bearer('one') });
@@ -569,7 +569,7 @@ describe('detach()', () => {
     expect(tokensOf(server)).toEqual(['Bearer two']);
   });
 
-  test('a call that is on the wire settles with its own answer', async () => {
+  test('lets a call in flight settle with its own response', async () => {
     const api = axios.create();
     const server = await start((_, response) => {
       handle.detach();

@@ -43,7 +43,7 @@ function client(
   return { api, events };
 }
 
-/** All that an app, a log or an inspector can see of a call that has settled. */
+/** All that an app, a log or an inspector can read of a settled call. */
 async function shownOf(call: Promise<AxiosResponse>, events: readonly AuthEvent[]): Promise<string> {
   const settled: unknown = await call.catch((error: unknown) => error);
   const { config, response } = settled as AxiosResponse & { response?: AxiosResponse };
@@ -58,7 +58,7 @@ async function shownOf(call: Promise<AxiosResponse>, events: readonly AuthEvent[
 }
 
 describe('sigV4() under attachAuth', () => {
-  /** Fails once with `status`, then lets in what verifies. */
+  /** Fails once with `status`, then accepts verified requests. */
   const failingOnce = async (
     status: number,
     headers: Record<string, string> = {},
@@ -74,7 +74,7 @@ describe('sigV4() under attachAuth', () => {
   test.each([
     ['a 503', 503, {}],
     ['a 429', 429, { 'Retry-After': '1' }],
-  ])('is signed afresh after %s', async (_, status, headers) => {
+  ])('is signed again after %s', async (_, status, headers) => {
     for (const query of [false, true]) {
       const server = await failingOnce(status, headers);
       const scheme = aws({ query });
@@ -90,7 +90,7 @@ describe('sigV4() under attachAuth', () => {
     }
   });
 
-  test.each([false, true])('shows neither secret nor signature (presigned: %s)', async (query) => {
+  test.each([false, true])('does not show secret and signature (presigned: %s)', async (query) => {
     const credentials = { ...CREDENTIALS, sessionToken: 'a-session-token' };
     const good = started(
       await serveAws({ keys: { AKIDEXAMPLE: { secret: CREDENTIALS.secretAccessKey, token: 'a-session-token' } } }),
@@ -107,7 +107,7 @@ describe('sigV4() under attachAuth', () => {
     }
   });
 
-  test('a stream that must be signed is not sent', async () => {
+  test('a stream that must be signed is rejected unsent', async () => {
     const server = started(await serveAws());
     const { api } = client(server, aws());
     const { Readable } = await import('node:stream');
@@ -126,7 +126,7 @@ describe('sigV4() under attachAuth', () => {
 });
 
 describe('digest() under attachAuth', () => {
-  test('30 calls at once, twice: all are let in', async () => {
+  test('30 concurrent calls, twice: all succeed', async () => {
     const server = started(await serveDigest());
     const { api } = client(server, digest(PAIR));
     for (let round = 0; round < 2; round++) {
@@ -135,7 +135,7 @@ describe('digest() under attachAuth', () => {
     }
   });
 
-  test('a retry counts the nonce on', async () => {
+  test('a retry increments the nonce count', async () => {
     let count = 0;
     const server = started(await serveDigest({ accept: (_, response) => reply(response, ++count === 1 ? 503 : 200) }));
     const { api } = client(server, digest(PAIR));
@@ -144,7 +144,7 @@ describe('digest() under attachAuth', () => {
     expect(server.credentials.map(({ nc }) => nc)).toEqual(['00000001', '00000002']);
   });
 
-  test('shows neither password nor response', async () => {
+  test('does not show password and digest response', async () => {
     const server = started(await serveDigest());
     for (const password of [PAIR.password, 'a-wrong-password']) {
       const { api, events } = client(server, digest({ ...PAIR, password }));
@@ -153,7 +153,7 @@ describe('digest() under attachAuth', () => {
     }
   });
 
-  test('a call that brings its own Authorization keeps it', async () => {
+  test('a call with its own Authorization keeps it', async () => {
     const server = started(await serveDigest());
     const { api } = client(server, digest(PAIR));
     await expect(api.get('/', { headers: { Authorization: 'Own' } })).rejects.toMatchObject({
@@ -187,7 +187,7 @@ declare const tab: typeof tabModule;
     await site.close();
   });
 
-  /** Lets pages of other origins call, and read what the schemes need. */
+  /** CORS: pages of other origins may call, and read the headers that the schemes need. */
   function withCors<T extends Recorder>({ server, ...rest }: T): T {
     const [listener] = server.listeners('request') as [(...given: unknown[]) => void];
     server.removeAllListeners('request');

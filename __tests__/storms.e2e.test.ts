@@ -33,7 +33,7 @@ function attached(adapter: 'http' | 'fetch', { tokens }: Minted): { api: AxiosIn
   return { api, scheme };
 }
 
-/** How each of as many calls was answered, whatever the status. */
+/** The status of each of `count` calls. */
 async function storm(api: AxiosInstance, count: number): Promise<{ status: number; reason: string | undefined }[]> {
   const answers = await Promise.all(times(count, () => api.get('/me', { validateStatus: () => true })));
   return answers.map((answer) => ({ status: answer.status, reason: exchangeOf(answer)?.reason }));
@@ -49,7 +49,7 @@ async function expectGrantUnharmed({ grantId }: Minted): Promise<void> {
 // F1 F2 F3 F4 F12
 const COUNTS = isFull ? [20, 60, 200] : [20, 60];
 
-describe.each(['http', 'fetch'] as const)('a storm over the %s adapter', (adapter) => {
+describe.each(['http', 'fetch'] as const)('a burst over the %s adapter', (adapter) => {
   test.each(COUNTS)('of %i calls with a dead token costs one refresh', async (count) => {
     const minted = await oidc.mint({ isDead: true });
     const { api } = attached(adapter, minted);
@@ -60,7 +60,7 @@ describe.each(['http', 'fetch'] as const)('a storm over the %s adapter', (adapte
     await expectGrantUnharmed(minted);
   });
 
-  test.each(COUNTS)('of %i calls in the middle of which the token dies costs one refresh', async (count) => {
+  test.each(COUNTS)('of %i calls during which the token is revoked costs one refresh', async (count) => {
     const minted = await oidc.mint();
     const { api } = attached(adapter, minted);
     await oidc.killAtRequests(count / 2);
@@ -71,7 +71,7 @@ describe.each(['http', 'fetch'] as const)('a storm over the %s adapter', (adapte
     await expectGrantUnharmed(minted);
   });
 
-  test('whose new token dies under the replays answers every call, and the next storm costs one refresh more', async () => {
+  test('whose new token is revoked during the replays settles every call, and the next burst costs one more refresh', async () => {
     const minted = await oidc.mint({ isDead: true });
     const { api } = attached(adapter, minted);
     await oidc.killAtRequests(30);
@@ -100,12 +100,12 @@ describe.each(['http', 'fetch'] as const)('a storm over the %s adapter', (adapte
     await expectGrantUnharmed(minted);
   });
 
-  test('that outlives its tokens costs one refresh for each of them', async () => {
+  test('that is longer than the token lifetime costs one refresh for each token', async () => {
     const lifetimeS = rounds(2, 3);
     const minted = await oidc.mint({ lifetimeS });
     const { api } = attached(adapter, minted);
 
-    // Both sides know the lifetime, and each of them may be the first to notice its end.
+    // Both sides know the lifetime. Either may notice its end first.
     let refreshes = 0;
     const callers = times(5, async () => {
       while (refreshes < 2) expect(await storm(api, 2)).toEqual(good(2));
@@ -113,7 +113,7 @@ describe.each(['http', 'fetch'] as const)('a storm over the %s adapter', (adapte
     while (refreshes < 2) refreshes = await oidc.refreshes();
     await Promise.all(callers);
 
-    // The provider counts in whole seconds: what it issues lives no shorter than one less.
+    // The provider counts in whole seconds. Its tokens live at most a second shorter.
     const asked = (await oidc.log()).entries.filter(({ isRefresh }) => isRefresh).map(({ at }) => at);
     expect(asked.slice(1).every((at, index) => at - asked[index]! > (lifetimeS - 1) * 1000)).toBe(true);
     await expectGrantUnharmed(minted);

@@ -12,7 +12,7 @@ const isHere = isChromiumInstalled();
 if (!isHere && process.env['REQUIRE_REAL'] === '1') throw new Error('REQUIRE_REAL=1, but there is no chromium');
 
 const script = isHere ? bundle('support/web-tab.ts', 'tab') : '';
-/** Plain http beyond loopback: a page there has no Web Locks. */
+/** Plain http beyond loopback, where a page has no Web Locks. */
 const INSECURE = 'http://app.internal';
 
 declare const tab: typeof tabModule;
@@ -23,13 +23,13 @@ let site: Recorder;
 let endpoint: TokenEndpoint;
 /** The tabs that asked for tokens, in order. */
 let askers: string[];
-/** Asked instead of the token endpoint: true, and this question is never answered. */
+/** Returns true to leave this token request unanswered. */
 let isLost: () => boolean;
-/** True: answers wait until they are let go. */
+/** Returns true to delay responses until letGo(). */
 let isHeld: () => boolean;
 let letGo: () => void;
 
-// A machine that is busy with other things is no reason to fail.
+// A busy machine must not fail the test.
 jest.setTimeout(120_000);
 beforeAll(async () => {
   if (isHere) browser = await startChromium();
@@ -66,7 +66,7 @@ const answer: Handler = (seen, response) => {
     const send = (): void => {
       reply(response, status, data);
     };
-    // An answer takes its time, or nobody would ever wait for it.
+    // Responses are slow, so that calls wait.
     if (isHeld()) letGo = send;
     else setTimeout(send, 20);
     return;
@@ -77,7 +77,7 @@ const answer: Handler = (seen, response) => {
 
 const atLocalhost = (): string => site.origin.replace('127.0.0.1', 'localhost');
 
-/** Tabs of one browser, each in a process of its own, of which the first signs in. */
+/** Tabs of one browser, each in its own process. The first one signs in. */
 async function openTabs(count: number, origin = site.origin, query = ''): Promise<Page[]> {
   if (origin === INSECURE)
     await context.route(`${INSECURE}/**`, (route) =>
@@ -98,7 +98,7 @@ async function status(page: Page | Frame, expected: string): Promise<void> {
   await page.waitForFunction((wanted) => tab.status() === wanted, expected);
 }
 
-/** The server has had enough of the access token, and every tab calls at once. */
+/** The server revokes the access token, and every tab calls at once. */
 async function expire(pages: readonly Page[]): Promise<void> {
   const before = endpoint.refreshes;
   endpoint.revokeAll();
@@ -136,7 +136,7 @@ function expectOneRefreshEach(): void {
   });
 
   // F130
-  test('four of them do not wait for a late response, and all of them use it when it is stored', async () => {
+  test('calls of four of them reject before a late response, and all use its tokens when it is stored', async () => {
     const pages = await openTabs(4, site.origin, 'refreshTimeoutMs=300');
     isHeld = () => askers.length === 1;
     endpoint.revokeAll();
@@ -160,7 +160,7 @@ function expectOneRefreshEach(): void {
       async (page: Page) => void (await context.newCDPSession(page)).send('Page.crash').catch(() => undefined),
     ],
     ['is closed', (page: Page) => page.close()],
-  ])('when the one that refreshes %s, another does at once', async (_how, end) => {
+  ])('if the one that refreshes %s, another refreshes at once', async (_how, end) => {
     const pages = await openTabs(4);
     isLost = () => askers.length === 1;
     endpoint.revokeAll();
@@ -175,7 +175,7 @@ function expectOneRefreshEach(): void {
   });
 
   // F35
-  test('a tab whose process stands still holds nobody up, and goes on with what the others got', async () => {
+  test('a frozen tab delays no other tab, and uses the tokens of the others when it continues', async () => {
     const pages = await openTabs(4);
     const others = pages.slice(0, 3);
     await whileStopped(pages[3]!, async () => {
@@ -188,7 +188,7 @@ function expectOneRefreshEach(): void {
   });
 
   // F35
-  test('a tab that stands still in the middle of its refresh fails the others in time, and brings them its tokens when it goes on', async () => {
+  test('calls of other tabs reject in time if a tab freezes during its refresh, and use its tokens when it continues', async () => {
     const pages = await openTabs(3, site.origin, 'refreshTimeoutMs=2000');
     isHeld = () => true;
     endpoint.revokeAll();
@@ -200,10 +200,10 @@ function expectOneRefreshEach(): void {
       letGo();
       isHeld = () => false;
       for (const outcome of await Promise.all(waiting)) expect(outcome).toMatch(/another holder of the store/);
-      // Well past its own time limit, which it hears of before the answer.
+      // Its own time limit has passed. It gets that timer before the response.
       await new Promise((resolve) => setTimeout(resolve, 2_000));
     });
-    // It could be too late for the call that waited for it; the tokens are there all the same.
+    // The call may have timed out. Its tokens are stored anyway.
     await calls[holder];
     for (const page of pages)
       while ((await call(page)) !== 200) await new Promise((resolve) => setTimeout(resolve, 100));
@@ -211,8 +211,8 @@ function expectOneRefreshEach(): void {
     expectOneRefreshEach();
   });
 
-  // F41 F72: a page that is visible cannot be frozen, so one tab is made deaf, and told to resume.
-  test('a sign-out is one in every tab, and one that heard nothing sends nothing when it resumes', async () => {
+  // F41 F72: a visible page cannot be frozen. So one tab gets no events until a `resume`.
+  test('a sign-out applies to every tab, and a tab without events sends no token when it resumes', async () => {
     await context.addInitScript(() => {
       if (location.hash !== '#3') return;
       addEventListener('storage', (event) => event.stopImmediatePropagation(), true);
@@ -224,7 +224,7 @@ function expectOneRefreshEach(): void {
     await pages[0]!.evaluate(() => tab.scheme.signOut());
     for (const page of pages.slice(0, 3)) await status(page, 'signed-out');
     expect(await deaf.evaluate(() => tab.status())).toBe('signed-in');
-    // The app calls as soon as it hears of it.
+    // The app calls at that event.
     await deaf.evaluate(() => document.dispatchEvent(new Event('resume')));
     await until(() => sentBy('3', '/resumed').length > 0);
     expect(await Promise.all(pages.map((page) => call(page)))).toEqual([401, 401, 401, 401]);
@@ -245,12 +245,12 @@ function expectOneRefreshEach(): void {
   });
 
   // F37
-  test('a frame of another site has a session of its own', async () => {
+  test('a frame of another site has its own session', async () => {
     const [own] = await openTabs(1, atLocalhost());
     const embedding = await context.newPage();
     await embedding.goto(`${site.origin}/embedding`);
     const frame = embedding.frames()[1]!;
-    // Nothing is stored there, and `refresh` has not been asked yet.
+    // Its store is empty, and `refresh` was not called yet.
     await status(frame, 'unknown');
     await frame.evaluate((tokens) => tab.scheme.signIn(tokens), endpoint.issue('bob'));
     await expire([own!]);
@@ -261,7 +261,7 @@ function expectOneRefreshEach(): void {
   });
 
   // F36
-  test('without Web Locks, on plain http, a claim in the storage keeps them to one refresh each', async () => {
+  test('without Web Locks, on plain http, a claim in the storage limits them to one refresh each', async () => {
     const pages = await openTabs(4, INSECURE);
     expect(await pages[0]!.evaluate(() => 'locks' in navigator)).toBe(false);
     for (let expiry = 0; expiry < 5; expiry++) await expire(pages);
@@ -272,7 +272,7 @@ function expectOneRefreshEach(): void {
   });
 });
 
-/** The process behind a page, found by what it costs to keep that page busy. */
+/** The process of a page: the one whose CPU time grows while the page is busy. */
 async function processOf(page: Page): Promise<number> {
   const session = await browser!.newBrowserCDPSession();
   const times = async (): Promise<Map<number, number>> => {
@@ -299,7 +299,7 @@ async function whileStopped(page: Page, work: () => Promise<void>): Promise<void
   }
 }
 
-/** What a tab asked of the API. */
+/** The requests of a tab to the API. */
 function sentBy(name: string, path: string): Seen[] {
   return site.seen.filter(({ url, headers }) => url === path && headers['x-tab'] === name);
 }

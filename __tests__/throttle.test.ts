@@ -14,7 +14,7 @@ const alice = (): ReturnType<typeof basic> => basic({ username: 'alice', passwor
 const HOUR = 3_600;
 
 // F98 F152 F153
-describe('what a 429 says of its limit', () => {
+describe('the limit headers of a 429', () => {
   test.each<[what: string, headers: Record<string, string>, leastMs: number]>([
     ['a RateLimit field without Retry-After', { RateLimit: '"burst";r=0;t=7' }, 7_000],
     ['X-Rate-Limit-Retry-After-Seconds', { 'X-Rate-Limit-Retry-After-Seconds': '7' }, 7_000],
@@ -33,7 +33,7 @@ describe('what a 429 says of its limit', () => {
     expect(second!.at - first!.at - 10).toBeLessThan(leastMs * 1.2 + 250);
   });
 
-  test('a limit that has calls left is another one', async () => {
+  test('a limit with calls left is not the one that refused', async () => {
     const { stage } = Stage.with({});
     stage.script('/item', limited({ 'X-RateLimit-Remaining': '12', 'X-RateLimit-Reset': '50' }));
     await stage.outcome(stage.api.get('/item'));
@@ -61,7 +61,7 @@ describe('what a 429 says of its limit', () => {
     },
   );
 
-  test('an instant is measured against this machine if the Date is none', async () => {
+  test('an instant is relative to the local clock if Date is invalid', async () => {
     const { stage } = Stage.with({});
     const reset = String(stage.clock.now() / 1000 + 5);
     stage.script('/item', limited({ Date: 'today', 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': reset }));
@@ -83,7 +83,7 @@ describe('what a 429 says of its limit', () => {
   });
 
   // F151
-  test.each(['content-bytes', 'concurrent-requests'])('a policy in %s says nothing about calls', async (unit) => {
+  test.each(['content-bytes', 'concurrent-requests'])('a policy in %s is ignored', async (unit) => {
     const { stage } = Stage.with({});
     const headers = { 'RateLimit-Policy': `"b";q=60;w=60;qu="${unit}"`, RateLimit: '"b";r=0;t=60', 'Retry-After': '1' };
     stage.script('/item', limited(headers));
@@ -94,7 +94,7 @@ describe('what a 429 says of its limit', () => {
     expect(stage.clock.monotonic()).toBeLessThan(3_000);
   });
 
-  test('a published rate is the one at which calls are sent, evenly', async () => {
+  test('calls are sent evenly at the published rate', async () => {
     const { stage } = Stage.with({});
     stage.script('/item', limited({ 'Retry-After': '1', 'RateLimit-Policy': '"a";q=20;w=2' }));
     const calls = [underway(stage.api.get('/item'))];
@@ -109,7 +109,7 @@ describe('what a 429 says of its limit', () => {
 });
 
 // F105
-describe('what a limit reaches', () => {
+describe('the scope of a limit', () => {
   test.each([
     ['"all"', '"all"', true],
     ['"one"', '"two"', false],
@@ -125,7 +125,7 @@ describe('what a limit reaches', () => {
     expect(stage.to('/other')[0]!.at >= 5_000).toBe(isShared);
   });
 
-  test('calls that wait for their paths wait together once the origin has closed, in their order', async () => {
+  test('calls queued for their paths are queued for the origin once it has closed, in their order', async () => {
     const { stage } = Stage.with({});
     stage.script('/one', { ...tooMany(5), afterMs: 1 });
     stage.script('/two', { ...tooMany(5), afterMs: 50 });
@@ -140,7 +140,7 @@ describe('what a limit reaches', () => {
     expect(stage.heard('throttled').map((event) => 'key' in event && event.key)).toEqual([`${ORIGIN}/one`, ORIGIN]);
   });
 
-  test('a long Retry-After stays with its own path when a second path closes the origin for less', async () => {
+  test('a long Retry-After applies to its own path if a second path closes the origin for less', async () => {
     const { stage } = Stage.with({});
     stage.script('/one', tooMany(HOUR));
     stage.script('/two', tooMany(2));
@@ -158,7 +158,7 @@ describe('what a limit reaches', () => {
   });
 
   // I10
-  test('calls that wait for a longer closed path are not sent while the origin is closed, either', async () => {
+  test('calls queued for a longer closed path are not sent while the origin is closed, either', async () => {
     const { stage } = Stage.with({});
     stage.script('/one', tooMany(20));
     stage.script('/two', { ...tooMany(2), afterMs: 100 }, { ...tooMany(30), afterMs: 10 });
@@ -173,7 +173,7 @@ describe('what a limit reaches', () => {
 });
 
 // F120
-test('keyOf gets the request without credentials, at entry and at refusal', async () => {
+test('keyOf gets the request without credentials, before the send and at a refusal', async () => {
   const seen: string[] = [];
   const stage = new Stage();
   const keyOf = ({ headers }: { headers: { get(name: string): unknown } }): string => {
@@ -192,7 +192,7 @@ test('keyOf gets the request without credentials, at entry and at refusal', asyn
 
 // F112
 describe('retry: false', () => {
-  test('reports when the server wants the call again, and rejects the next calls unsent', async () => {
+  test('settles with retryAt, and rejects the next calls unsent', async () => {
     const { stage } = Stage.with({ attach: { retry: false } });
     stage.script('/x', tooMany(100));
     expect(await stage.outcome(stage.api.get('/x'))).toMatchObject({
@@ -207,7 +207,7 @@ describe('retry: false', () => {
     });
   });
 
-  test('keeps the maxRetryAfterMs of its instance', async () => {
+  test('has the maxRetryAfterMs of its instance', async () => {
     const { stage } = Stage.with({ attach: { retry: { maxRetryAfterMs: 5_000 } } });
     stage.script('/x', tooMany(10));
     await stage.outcome(stage.api.get('/x'));
@@ -262,7 +262,7 @@ describe('after a 503 with a long Retry-After', () => {
     };
   };
 
-  test('calls are rejected unsent for maxRetryAfterMs, then one call probes, and the next ones follow it', async () => {
+  test('calls are rejected unsent for maxRetryAfterMs, then one call is sent as a probe before the next ones', async () => {
     const { stage, get, recover } = outage();
     for (const path of ['/a', '/b'])
       expect(await get(path)).toMatchObject({ status: 503, reason: 'retry-after-too-long' });
@@ -277,7 +277,7 @@ describe('after a 503 with a long Retry-After', () => {
     expect(stage.heard('resumed')).toHaveLength(2);
   });
 
-  test('one call probes in each further maxRetryAfterMs, and none while it is on its way', async () => {
+  test('one probe is sent in each further maxRetryAfterMs, and no other call while it is in flight', async () => {
     const { stage, get } = outage();
     await get('/a');
     const sent = (): number => stage.to('/a').length;
@@ -289,14 +289,14 @@ describe('after a 503 with a long Retry-After', () => {
     }
   });
 
-  test('a wait that is short enough has no probe', async () => {
+  test('no probe is sent if the wait is short enough', async () => {
     const { stage } = Stage.with({});
     stage.script('/a', limited({ 'Retry-After': '20' }, 503));
     expect(await stage.outcome(stage.api.get('/a'))).toMatchObject({ status: 200, attempts: 2 });
     expect(stage.to('/a')[1]!.at).toBeGreaterThanOrEqual(20_010);
   });
 
-  test('a 429 shows that the server has recovered, and counts from then on', async () => {
+  test('a 429 for the probe replaces the wait of the 503', async () => {
     const { stage } = Stage.with({});
     stage.script('/a', limited({ 'Retry-After': String(HOUR) }, 503), tooMany(2 * HOUR));
     await stage.outcome(stage.api.get('/a'));
@@ -309,7 +309,7 @@ describe('after a 503 with a long Retry-After', () => {
     expect(stage.to('/a')).toHaveLength(2);
   });
 
-  test('a 429 is kept for as long as it asks', async () => {
+  test('a 429 is obeyed for its whole Retry-After, without a probe', async () => {
     const { stage } = Stage.with({});
     stage.script('/a', tooMany(HOUR));
     await stage.outcome(stage.api.get('/a'));
@@ -349,7 +349,7 @@ describe('when a key opens', () => {
     expect(stage.to('/item').filter(({ at }) => at >= third!.at && at < third!.at + 10)).toHaveLength(1);
   });
 
-  test('calls that hang hold up the others for five seconds each at most', async () => {
+  test('calls that hang delay the others for five seconds each at most', async () => {
     const { stage } = Stage.with({});
     stage.script('/item', tooMany(1), ...times(4, () => ({ fault: 'silence' }) as const));
     const calls = [underway(stage.api.get('/item'))];
@@ -360,7 +360,7 @@ describe('when a key opens', () => {
     expect(calls).toHaveLength(6);
   });
 
-  test('calls that fail without a response hold up no other', async () => {
+  test('calls that fail without a response delay no other', async () => {
     const { stage } = Stage.with({});
     stage.script('/item', tooMany(1), ...times(8, () => ({ fault: 'reset' }) as const));
     const calls = [underway(stage.api.post('/item'))];
@@ -371,7 +371,7 @@ describe('when a key opens', () => {
     expect(stage.clock.monotonic()).toBeLessThan(2_000);
   });
 
-  test('a refusal now and then teaches no rate', async () => {
+  test('occasional refusals set no rate', async () => {
     const { stage } = Stage.with({});
     for (let made = 0; made < 40; made++) {
       if (made % 8 === 0) stage.script('/item', tooMany(1));
@@ -393,7 +393,7 @@ describe('when a key opens', () => {
     expect(new Set(last.map(({ at }) => at)).size).toBe(1);
   });
 
-  test('a server that says nothing is asked more often if many calls wait', async () => {
+  test('a server without hints is tried more often if many calls are queued', async () => {
     const asked = async (calls: number): Promise<number> => {
       const { stage } = Stage.with({});
       stage.always('/item', () => (stage.clock.monotonic() < 40_000 ? { status: 429 } : { status: 200 }));
@@ -415,7 +415,7 @@ test.each<[string, (stage: Stage) => void]>([
       (clock as { monotonic: () => number }).monotonic = () => monotonic() - 1e9;
     },
   ],
-])('%s that jumps back closes no key for longer than what was left', async (_, jump) => {
+])('%s that jumps back closes no key for longer than the remaining time', async (_, jump) => {
   const { stage } = Stage.with({});
   stage.script('/item', tooMany(30));
   const first = underway(stage.api.get('/item'));
@@ -449,7 +449,7 @@ describe('cool-downs belong to the scheme', () => {
     };
   };
 
-  test('instances of one scheme wait for one Retry-After, and those with calls of its key are told', async () => {
+  test('instances of one scheme share a Retry-After, and those with calls of its key emit events', async () => {
     const { stage, events, attach } = setUp();
     const scheme = alice();
     const [one, two] = times(3, () => attach(scheme));
@@ -466,7 +466,7 @@ describe('cool-downs belong to the scheme', () => {
     ]);
   });
 
-  test('two schemes share nothing', async () => {
+  test('two schemes have separate cool-downs', async () => {
     const { stage, attach } = setUp();
     const [one, two] = [attach(alice()), attach(alice())];
     stage.script('/open/x', tooMany(5));
@@ -476,7 +476,7 @@ describe('cool-downs belong to the scheme', () => {
     await stage.outcome(first);
   });
 
-  test('createThrottle() shares them between schemes, and reset() forgets them', async () => {
+  test('createThrottle() shares them between schemes, and reset() ends them', async () => {
     const stage = new Stage();
     const throttle = createThrottleWith({ keyOf: () => 'upstream' }, stage.clock);
     const apis = times(3, () => {
@@ -529,7 +529,7 @@ describe('cool-downs belong to the scheme', () => {
     expect(stage.to('/open/y')[0]!.at).toBeGreaterThanOrEqual(5_010);
   });
 
-  test('the throttle does not keep an instance alive that is dropped without detach()', async () => {
+  test('an instance that is dropped without detach() is garbage-collected although the throttle lives', async () => {
     setFlagsFromString('--expose-gc');
     const gc = runInNewContext('gc') as () => void;
     const scheme = alice();
@@ -573,7 +573,7 @@ describe('the queue of a key', () => {
     return throttle;
   };
 
-  test('a call that leaves with its permit makes room for the next', async () => {
+  test('a call that leaves with its permit releases the next', async () => {
     const clock = new VirtualClock();
     const throttle = closed(clock);
     const entries = times(8, () => throttle.enter(keys, patient, Infinity));
@@ -622,7 +622,7 @@ describe('the queue of a key', () => {
 });
 
 // I8
-test('a response that comes after detach() leaves no timer for a key that was closed', async () => {
+test('a response after detach() leaves no timer for a closed key', async () => {
   const { stage, handle } = Stage.with({});
   stage.script('/item', tooMany(1), { status: 200, afterMs: 500 }, { ...tooMany(30), afterMs: 10 });
   const calls = [underway(stage.api.get('/item'))];
@@ -635,7 +635,7 @@ test('a response that comes after detach() leaves no timer for a key that was cl
   expect(stage.clock.pending).toBe(0);
 });
 
-test('an error that says that a call was not sent tells what to do', async () => {
+test('the error of a call rejected unsent has advice and retryAt', async () => {
   const { stage } = Stage.with({});
   stage.script('/busy', tooMany(600));
   await stage.outcome(stage.api.get('/busy'));

@@ -12,7 +12,7 @@ const start = servers();
 const CANARY = 'canary-c2e8d1';
 
 const own = certificateFor('127.0.0.1');
-const somebodyElses = certificateFor('api.example.com');
+const ofAnotherHost = certificateFor('api.example.com');
 
 const schemes: [name: string, make: () => AuthScheme, header: string][] = [
   ['bearer', () => bearer(CANARY), 'authorization'],
@@ -22,7 +22,7 @@ const schemes: [name: string, make: () => AuthScheme, header: string][] = [
 
 const adapters = ['http', 'fetch'] as const;
 
-/** Has every client of this process vouch for a certificate; Node's fetch cannot be told otherwise. */
+/** Makes every client of this process trust a certificate. Node's fetch has no other way. */
 function trust({ cert }: Certificate): void {
   const { connect: connectTls } = tls as { connect: (options: tls.ConnectionOptions) => tls.TLSSocket };
   jest
@@ -39,7 +39,7 @@ function client(server: Recorder, adapter: 'http' | 'fetch', scheme: AuthScheme,
 }
 
 describe.each(adapters)('over the %s adapter', (adapter) => {
-  test.each(schemes)('https to a server that is trusted takes the credential of %s', async (_name, make, header) => {
+  test.each(schemes)('https to a trusted server sends the credential of %s', async (_name, make, header) => {
     const server = await start(inTurn(200), own);
     const heard = listenIn(server);
     trust(own);
@@ -49,8 +49,8 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
   });
 
   test.each([
-    ['nobody vouches for', own, undefined],
-    ['is for another host', somebodyElses, somebodyElses],
+    ['no authority has signed', own, undefined],
+    ['is for another host', ofAnotherHost, ofAnotherHost],
   ])('a certificate that %s is refused, and the error shows no credential', async (_what, certificate, trusted) => {
     const server = await start(inTurn(200), certificate);
     if (trusted) trust(trusted);
@@ -61,23 +61,26 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(server.seen).toEqual([]);
   });
 
-  test.each(schemes)('a redirect from https to http takes no credential of %s along', async (_name, make, header) => {
-    const plain = await start(inTurn(200));
-    const heard = listenIn(plain);
-    const server = await start(inTurn([302, { Location: `${plain.origin}/there` }]), own);
-    trust(own);
-    const { data } = await client(server, adapter, make()).get<unknown>('/here');
-    expect(data).toEqual({ answer: 1 });
-    expect(server.seen.map(({ headers }) => headers[header])).toEqual([expect.stringContaining(CANARY)]);
-    expect(plain.seen.map(({ url }) => url)).toEqual(['/there']);
-    expect(heard()).not.toContain(CANARY);
-  });
+  test.each(schemes)(
+    'a redirect from https to http is followed without the credential of %s',
+    async (_name, make, header) => {
+      const plain = await start(inTurn(200));
+      const heard = listenIn(plain);
+      const server = await start(inTurn([302, { Location: `${plain.origin}/there` }]), own);
+      trust(own);
+      const { data } = await client(server, adapter, make()).get<unknown>('/here');
+      expect(data).toEqual({ answer: 1 });
+      expect(server.seen.map(({ headers }) => headers[header])).toEqual([expect.stringContaining(CANARY)]);
+      expect(plain.seen.map(({ url }) => url)).toEqual(['/there']);
+      expect(heard()).not.toContain(CANARY);
+    },
+  );
 });
 
 test.each([
-  ['a redirect where none is allowed', '/there', { fetchOptions: { redirect: 'error' } }],
-  ['a URL that is none', 'http://[bad/x', {}],
-])('fetch: %s is tried once', async (_what, url, config: AxiosRequestConfig) => {
+  ['a forbidden redirect', '/there', { fetchOptions: { redirect: 'error' } }],
+  ['an invalid URL', 'http://[bad/x', {}],
+])('fetch: %s is not retried', async (_what, url, config: AxiosRequestConfig) => {
   const server = await start(inTurn([302, { Location: '/elsewhere' }]));
   const error = await failureOf(client(server, 'fetch', bearer(CANARY)).get(url, config));
   expect(exchangeOf(error)).toMatchObject({ attempts: 1 });
@@ -85,11 +88,11 @@ test.each([
 });
 
 // F81
-describe('a proxy sees no credential of a call to https', () => {
-  /** Before 1.16.1 axios hands a proxy what is for https as it is. */
+describe('a proxy gets no credential of a call to https', () => {
+  /** Before 1.16.1 axios sends an https request to a proxy in plain text. */
   const doesTunnel = !/^1\.(?:\d|1[0-5])\./.test(axios.VERSION);
 
-  /** What a call through a proxy comes to, and all that the proxy has heard. */
+  /** The result of a call through a proxy, and all bytes that the proxy received. */
   async function throughProxy(make: (server: Recorder, port: number) => Promise<unknown>) {
     const server = await start(inTurn(200), own);
     const asked: string[] = [];
@@ -138,20 +141,20 @@ describe('a proxy sees no credential of a call to https', () => {
     ['the environment', byEnvironment],
   ] as const;
 
-  (doesTunnel ? test : test.skip).each(ways)('where axios makes a tunnel, with a proxy of %s', async (_what, make) => {
+  (doesTunnel ? test : test.skip).each(ways)('if axios makes a tunnel, with a proxy of %s', async (_what, make) => {
     const { server, asked, heard } = await throughProxy(make);
     expect(asked[0]).toBe(new URL(server.origin).host);
     expect(server.seen.map(({ headers }) => headers.authorization)).toEqual([`Bearer ${CANARY}`]);
     expect(heard).not.toContain(CANARY);
   });
 
-  (doesTunnel ? test.skip : test).each(ways)('where axios makes none, with a proxy of %s', async (_what, make) => {
+  (doesTunnel ? test.skip : test).each(ways)('if axios makes no tunnel, with a proxy of %s', async (_what, make) => {
     const { outcome, heard } = await throughProxy(make);
     expect(outcome).toMatchObject({ code: 'ERR_AUTH_INSECURE', config: { url: '/x' } });
     expect(heard).toBe('');
   });
 
-  (doesTunnel ? test.skip : test)('unless the app has allowed it', async () => {
+  (doesTunnel ? test.skip : test)('unless `allowInsecure` has its origin', async () => {
     const { heard } = await throughProxy((server, port) => {
       const api = axios.create({
         baseURL: server.origin,
@@ -165,7 +168,7 @@ describe('a proxy sees no credential of a call to https', () => {
   });
 });
 
-/** Up to 1.15.2 axios takes no data: URL from such a client. */
+/** Up to 1.15.2 axios refuses a data: URL with these options. */
 const takesData = !/^1\.(?:\d|1[0-5])\./.test(axios.VERSION);
 
 // F80
@@ -173,7 +176,7 @@ test.each([
   ['data:text/plain,hello', takesData ? 200 : undefined],
   ['file:///etc/hostname', undefined],
   ['blob:https://api.example.com/1', undefined],
-])('%s is no matter for a scheme, and is tried once', async (url, status) => {
+])('%s is sent once, without a scheme', async (url, status) => {
   const authorize = jest.fn();
   const onEvent = jest.fn();
   const api = axios.create({ adapter: 'http' });

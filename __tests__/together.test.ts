@@ -70,7 +70,7 @@ describe('schemes', () => {
     expect(server.seen).toHaveLength(3);
   });
 
-  test('one session, told apart by who is signed in', async () => {
+  test('one session sends the token of its principal, and none after signOut()', async () => {
     const { client, session, server } = await dead({}, (_, response) => {
       reply(response, 200);
     });
@@ -82,7 +82,7 @@ describe('schemes', () => {
     expect(await session.getAccessToken()).toBeUndefined();
   });
 
-  test('nothing stored: refresh is asked once, and told that nobody is signed in, calls go bare', async () => {
+  test('an empty store: refresh() is called once with reason missing, and calls are sent without credentials', async () => {
     const reasons: string[] = [];
     const server = await api((_, response) => {
       reply(response, 200);
@@ -103,8 +103,8 @@ describe('schemes', () => {
   });
 });
 
-describe('what works together', () => {
-  test('a streaming answer: the refused one is given up, the good one handed on as it is', async () => {
+describe('other libraries and features of axios', () => {
+  test('a streamed response: the refused one is discarded, the accepted one is passed on', async () => {
     const { client } = await dead();
     const { data } = await client.get<Readable>('/x', { responseType: 'stream' });
     let text = '';
@@ -148,7 +148,7 @@ describe('what works together', () => {
     server.close();
   });
 
-  (isHttp ? test : test.skip)('a proxy: the target decides, and a 407 is the caller’s', async () => {
+  (isHttp ? test : test.skip)('a proxy: the target decides, and a 407 settles the call', async () => {
     const { server, refreshes } = await dead();
     let status = 0;
     const proxy = createServer((request, response) => {
@@ -185,7 +185,7 @@ describe('what works together', () => {
     expect(refreshes()).toBe(0);
   });
 
-  test('maxRedirects 0: the redirect is the answer', async () => {
+  test('maxRedirects 0: the redirect settles the call', async () => {
     const { client } = await dead({ tokens: { accessToken: 'good' } }, (_, response) => {
       reply(response, 302, {}, { Location: '/y' });
     });
@@ -194,7 +194,7 @@ describe('what works together', () => {
     expect(exchangeOf(error)).toMatchObject({ attempts: 1 });
   });
 
-  test('validateStatus: statuses decide whatever it accepts', async () => {
+  test('validateStatus: statuses decide on a refresh, whatever it accepts', async () => {
     const { client, refreshes } = await dead();
     expect((await client.get('/x', { validateStatus: () => true })).status).toBe(200);
     expect(refreshes()).toBe(1);
@@ -207,7 +207,7 @@ describe('what works together', () => {
     expect(token(server.seen[0]!)).toBeUndefined();
   });
 
-  test('a baseURL changed later moves the credentials with it', async () => {
+  test('a changed baseURL changes the origin that gets credentials', async () => {
     const { client, server } = await dead({ tokens: { accessToken: 'good' } });
     const other = await api((_, response) => {
       reply(response, 200);
@@ -219,7 +219,7 @@ describe('what works together', () => {
     expect(token(server.seen[0]!)).toBeUndefined();
   });
 
-  test('attaching twice is refused; detach and attach is fine, any number of times', async () => {
+  test('attaching twice throws, and attaching after detach() does not', async () => {
     const { client, handle, session } = await dead();
     expect(() => attachAuth(client, { scheme: session })).toThrow(/attached already/);
     handle.detach();
@@ -229,7 +229,7 @@ describe('what works together', () => {
     expect((await client.get('/x')).status).toBe(200);
   });
 
-  test('a view of a Uint8Array: axios sends its whole buffer, and that is what is signed', async () => {
+  test('a view of a Uint8Array: axios sends its whole buffer, and the whole buffer is signed', async () => {
     const { server } = await dead({}, (_, response) => {
       reply(response, 200);
     });
@@ -246,7 +246,7 @@ describe('what works together', () => {
     expect(signedBytes).toBe(16);
   });
 
-  test('a call whose first outcome an earlier handler unwrapped is left alone', async () => {
+  test('a call whose first response an earlier handler unwrapped is not replayed', async () => {
     const { server, session } = await dead();
     const client = axios.create({ baseURL: server.origin, validateStatus: () => true });
     client.interceptors.response.use((response) => response.data as AxiosResponse);
@@ -255,9 +255,9 @@ describe('what works together', () => {
     expect(server.seen).toHaveLength(1);
   });
 
-  // The jar rides on the http agent.
+  // The cookie jar needs the http agent.
   (isHttp ? test : test.skip)(
-    'cookies in Node: one that a 401 has set goes with the replay, and the client of a refresh has no jar',
+    'cookies in Node: the replay has the cookie that the 401 has set, and the client of a refresh has no jar',
     async () => {
       const { wrapper } = requireEsm('axios-cookiejar-support', ['tough-cookie']) as { wrapper<T>(instance: T): T };
       const server = await api((seen, response) => {
@@ -297,14 +297,14 @@ describe('what works together', () => {
     expect(refreshes()).toBe(1);
   });
 
-  test('a default Authorization header is the call’s own', async () => {
+  test('a default Authorization header is kept', async () => {
     const { client, server } = await dead();
     client.defaults.headers.common['Authorization'] = 'Bearer mine';
     await settled(client.get('/x'));
     expect(server.seen.map(token)).toEqual(['mine']);
   });
 
-  test('native FormData is sent again', async () => {
+  test('native FormData is replayed', async () => {
     const { client, server } = await dead();
     const form = new FormData();
     form.append('a', 'b');
@@ -313,8 +313,8 @@ describe('what works together', () => {
   });
 });
 
-describe('where credentials go', () => {
-  const secret = 'tellnobody';
+describe('the destinations of credentials', () => {
+  const secret = 'canary-secret';
   async function keyed(handler: Handler, options: object = {}) {
     const server = await api(handler);
     const client = axios.create({ baseURL: server.origin });
@@ -326,7 +326,7 @@ describe('where credentials go', () => {
       reply(response, 200);
     });
 
-  test('another origin gets none, or nothing at all', async () => {
+  test('another origin gets no credentials, or no call with `foreignOrigin`', async () => {
     const foreign = await other();
     const { client } = await keyed((_, response) => {
       reply(response, 200);
@@ -343,7 +343,7 @@ describe('where credentials go', () => {
     expect(foreign.seen).toHaveLength(1);
   });
 
-  test('without baseURL and origins an absolute URL is refused, with the fix in the message', async () => {
+  test('without baseURL and origins an absolute URL is refused, with advice in the message', async () => {
     const foreign = await other();
     const client = axios.create();
     attachAuth(client, { scheme: bearer(secret) });
@@ -359,7 +359,7 @@ describe('where credentials go', () => {
   });
 
   test.each(['http', 'fetch'] as const)(
-    'a redirect to another origin takes no credential along (%s)',
+    'a redirect to another origin is followed without credentials (%s)',
     async (adapter) => {
       const foreign = await other();
       const server = await api((_, response) => {
@@ -377,7 +377,7 @@ describe('where credentials go', () => {
     },
   );
 
-  test('nothing of it is on an error, a response or an event', async () => {
+  test('no credential is on an error, a response or an event', async () => {
     const events: AuthEvent[] = [];
     const { client } = await keyed(
       (seen, response) => {
@@ -397,7 +397,7 @@ describe('where credentials go', () => {
     expect(Object.keys(error!)).not.toContain('request');
   });
 
-  test('what cannot be hidden stays behind error.request, and behind the socket of a streamed answer', async () => {
+  test('error.request and the socket of a streamed response still show it', async () => {
     const { client } = await keyed(
       (seen, response) => {
         reply(response, seen.url === '/ok' ? 200 : 500);
@@ -406,7 +406,7 @@ describe('where credentials go', () => {
     );
     const { error } = await settled(client.get('/x'));
     expect(inspect(error!.request as unknown, { depth: 5 })).toContain(secret);
-    // A stream of fetch knows no socket.
+    // A stream of fetch has no socket.
     if (!isHttp) return;
     const { value } = await settled(client.get('/ok', { responseType: 'stream' }));
     expect(inspect(value!.data, { depth: 5 })).not.toContain(secret);
@@ -414,7 +414,7 @@ describe('where credentials go', () => {
     (value!.data as Readable).destroy();
   });
 
-  test('a bad credential is refused, never mended', async () => {
+  test('an invalid credential is refused, and is not corrected', async () => {
     const { server } = await keyed((_, response) => {
       reply(response, 200);
     });
@@ -431,7 +431,7 @@ describe('where credentials go', () => {
     expect(server.seen).toHaveLength(0);
   });
 
-  test('a call that brings its own Authorization keeps it, and its 401', async () => {
+  test('a call with its own Authorization keeps it, and its 401 starts no refresh', async () => {
     const { client, server, refreshes } = await dead();
     const { error } = await settled(client.get('/x', { headers: { Authorization: 'Basic eDp5' } }));
     expect(server.seen.map((seen) => seen.headers.authorization)).toEqual(['Basic eDp5']);
@@ -440,7 +440,7 @@ describe('where credentials go', () => {
   });
 });
 
-test('the session is told through a scheme that other code can read', async () => {
+test('other code can read the session through the scheme', async () => {
   const { session } = await dead();
   const scheme: BearerScheme = session;
   expect(scheme.getSnapshot().status).toBe('signed-in');

@@ -42,7 +42,7 @@ describe('a token endpoint that answers', () => {
     expect(stage.heard('session-expired')).toHaveLength(Number(isEnd));
     expect(scheme.getSnapshot().status).toBe(isEnd ? 'expired' : 'signed-in');
 
-    // The next call shares what became of it.
+    // The next call shares the failure.
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code, status: 401, attempts: 1 });
     expect(stage.tokens.refreshes).toBe(asks);
 
@@ -58,7 +58,7 @@ describe('a token endpoint that answers', () => {
     ['by refusing the connection', { fault: 'refused' }],
     ['too late', { status: 200, afterMs: 60_000 }],
   ];
-  test.each(faults)('%s keeps the session, and is asked again later', async (_, reply) => {
+  test.each(faults)('%s keeps the session, and is called again later', async (_, reply) => {
     const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     stage.always(TOKEN_PATH, reply);
     const outcomes = await stage.outcomes(times(20, () => stage.api.get('/item')));
@@ -89,7 +89,7 @@ describe('a token endpoint that is busy', () => {
     ['an hour, which counts as a minute,', () => ({ 'Retry-After': '3600' }), 60_000],
   ];
 
-  test.each(asked)('and asks for %s is left alone until then by everybody', async (_, headers, pauseMs) => {
+  test.each(asked)('and asks for %s gets no request of any instance until then', async (_, headers, pauseMs) => {
     const { stage, scheme } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     const other = stage.instance();
     stage.attach({ scheme }, other);
@@ -116,7 +116,7 @@ describe('a token endpoint that is busy', () => {
     expect(stage.tokens.refreshes).toBe(2);
   });
 
-  test('loses no call that may wait: each is answered once it has recovered', async () => {
+  test('loses no call that may wait: each succeeds once it has recovered', async () => {
     const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead(), bearer: { refreshTimeoutMs: 300_000 } });
     stage.script(TOKEN_PATH, { status: 429, headers: { 'Retry-After': '20' } });
     const calls = times(50, () => underway(stage.api.get('/item', { attachAuth: { deadlineMs: 300_000 } })));

@@ -23,18 +23,18 @@ describe('both spellings of a token response are read', () => {
       { access_token: 'a', refresh_token: 'r', expires_in: 60, token_type: 'Bearer', scope: 's', id_token: 'i' },
     ],
     [
-      'a mixture, in which camel case goes first',
+      'a mixture, in which camel case wins',
       { accessToken: 'a', access_token: 'x', refresh_token: 'r', expires_in: '60' },
     ],
     [
-      'null for what is not there',
+      'null for missing fields',
       { accessToken: null, access_token: 'a', refresh_token: 'r', expiresIn: null, expires_in: 60 },
     ],
   ])('%s', (_what, answer) => {
     expect(read(answer)).toEqual({ accessToken: 'a', refreshToken: 'r', expiresAt: NOW + 60_000 });
   });
 
-  test('and nothing else of it is kept', () => {
+  test('and other fields are dropped', () => {
     expect(Object.keys(read({ access_token: 'a', id_token: 'i', scope: 's', custom: 1 }))).toEqual(['accessToken']);
   });
 });
@@ -46,7 +46,7 @@ test.each([
   { refreshToken: '' },
   { refreshToken: null, refresh_token: '' },
   { refreshToken: '', refresh_token: 'kept' },
-])('an empty or null refresh token counts as none: %j', (fields) => {
+])('an empty or null refresh token counts as absent: %j', (fields) => {
   const previous = { accessToken: 'before', refreshToken: 'kept' };
   expect(readTokens({ accessToken: 'a', ...fields }, 'refresh()', NOW, 'just now', previous)).toEqual({
     accessToken: 'a',
@@ -60,7 +60,7 @@ test.each<[string, object]>([
   ['expires_in is a method', { expires_in: () => 60, expiresIn: '60' }],
   ['expiresIn is no number', { expiresIn: 'soon', expires_in: '60' }],
   ['expiresIn is NaN', { expiresIn: NaN, expires_in: 60 }],
-])('of expiresIn and expires_in, the one that is a number counts: %s', (_, fields) => {
+])('of expiresIn and expires_in, the numeric one counts: %s', (_, fields) => {
   expect(expiryOf(fields)).toBe(NOW + 60_000);
 });
 
@@ -82,7 +82,7 @@ describe('a response without a refresh token', () => {
     });
   });
 
-  test('has none where there was none before', () => {
+  test('leaves a session without one', () => {
     for (const before of [undefined, null, tokensOf('before')]) {
       expect(readTokens({ access_token: 'a' }, 'refresh()', NOW, 'just now', before)).not.toHaveProperty(
         'refreshToken',
@@ -90,7 +90,7 @@ describe('a response without a refresh token', () => {
     }
   });
 
-  test('does not stand in for one that rotates', () => {
+  test('does not keep the previous one if the response has a new one', () => {
     expect(
       readTokens({ access_token: 'a', refresh_token: 'r' }, 'refresh()', NOW, 'just now', previous).refreshToken,
     ).toBe('r');
@@ -98,7 +98,7 @@ describe('a response without a refresh token', () => {
 });
 
 // F97
-describe('a lifetime in seconds counts from now, and lies between 0 and a hundred years', () => {
+describe('a lifetime in seconds counts from now, and is limited to 0 to a hundred years', () => {
   test.each<[unknown, number | undefined]>([
     [3600, NOW + 3_600_000],
     ['3600', NOW + 3_600_000],
@@ -136,53 +136,50 @@ describe('a lifetime in seconds counts from now, and lies between 0 and a hundre
 
 describe('an instant in epoch ms', () => {
   test.each<[string, unknown, number | undefined]>([
-    ['is taken as it is', NOW + 5, NOW + 5],
-    ['lies within a hundred years', 1e99, LAST_INSTANT],
-    ['that is Infinity says nothing', Infinity, undefined],
-    ['that is NaN says nothing', NaN, undefined],
-    ['that is a string says nothing', String(NOW), undefined],
-    ['that is null says nothing', null, undefined],
+    ['is used unchanged', NOW + 5, NOW + 5],
+    ['is limited to a hundred years', 1e99, LAST_INSTANT],
+    ['is ignored if it is Infinity', Infinity, undefined],
+    ['is ignored if it is NaN', NaN, undefined],
+    ['is ignored if it is a string', String(NOW), undefined],
+    ['is ignored if it is null', null, undefined],
   ])('%s', (_what, expiresAt, expected) => {
     expect(expiryOf({ expiresAt })).toBe(expected);
   });
 
   // F137
   test.each([NOW - 1, NOW - 5, NOW - 7_200_000, 0])(
-    'that has passed, %d, says nothing of a token that was just issued',
+    'that has passed, %d, is ignored for a token that was just issued',
     (expiresAt) => {
       expect(expiryOf({ expiresAt })).toBeUndefined();
       expect(read({ accessToken: 'a', expiresAt }, 'earlier').expiresAt).toBe(expiresAt);
     },
   );
 
-  test.each([NOW_S, NOW_S + 3_600, NOW_S - 3_600])(
-    'that looks like seconds, %d, is an error that says so',
-    (expiresAt) => {
-      expect(() => expiryOf({ expiresAt })).toThrow(TypeError);
-      expect(() => expiryOf({ expiresAt })).toThrow(/expiresAt .*seconds/);
-    },
-  );
+  test.each([NOW_S, NOW_S + 3_600, NOW_S - 3_600])('that looks like seconds, %d, throws a TypeError', (expiresAt) => {
+    expect(() => expiryOf({ expiresAt })).toThrow(TypeError);
+    expect(() => expiryOf({ expiresAt })).toThrow(/expiresAt .*seconds/);
+  });
 
-  test('looks like seconds to no machine whose own clock has never been set', () => {
+  test('is not taken for seconds if the local clock was never set', () => {
     const sinceStart = 2e9;
     const tokens = { accessToken: 'a', expiresAt: sinceStart + 60_000 };
     expect(readTokens(tokens, 'tokens', sinceStart, 'earlier').expiresAt).toBe(sinceStart + 60_000);
   });
 
-  test('gives way to a lifetime', () => {
+  test('is ignored if there is a lifetime', () => {
     expect(expiryOf({ expiresIn: 60, expiresAt: NOW + 5 })).toBe(NOW + 60_000);
     expect(expiryOf({ expiresIn: 'soon', expiresAt: NOW + 5 })).toBe(NOW + 5);
   });
 });
 
 // F45
-describe('the exp of a JWT is read where nothing else says when it ends', () => {
+describe('the exp of a JWT is used if the response has no expiry', () => {
   const aheadS = NOW_S + 86_400;
 
   test.each<[string, object, 'just now' | 'earlier', number | undefined]>([
     ['without iat', { exp: NOW_S + 60 }, 'just now', NOW + 60_000],
     [
-      'issued just now: its lifetime, whatever the clock of its issuer says',
+      'issued just now: its lifetime, whatever the clock of its issuer shows',
       { exp: aheadS + 60, iat: aheadS },
       'just now',
       NOW + 60_000,
@@ -209,7 +206,7 @@ describe('the exp of a JWT is read where nothing else says when it ends', () => 
     expect(read({ accessToken }).expiresAt).toBe(NOW + 60_000);
   });
 
-  test('and gives way to a lifetime and to an instant', () => {
+  test('and is ignored if there is a lifetime or an instant', () => {
     const accessToken = jwt({ exp: NOW_S + 60 });
     expect(read({ accessToken, expiresIn: 5 }).expiresAt).toBe(NOW + 5_000);
     expect(read({ accessToken, expiresAt: NOW + 7 }).expiresAt).toBe(NOW + 7);
@@ -226,12 +223,12 @@ describe('the exp of a JWT is read where nothing else says when it ends', () => 
     `${jwt({ exp: NOW_S + 60 })}.d`,
     jwt({ exp: NOW_S + 60 }).replace(/\.signature$/, ''),
     jwt({ exp: NOW_S + 60, padding: 'x'.repeat(20_000) }),
-  ])('a token that is no JWT of a sensible size says nothing (case %#)', (accessToken) => {
+  ])('a token that is not a JWT of up to 16 KiB has no expiry (case %#)', (accessToken) => {
     expect(read({ accessToken })).toEqual({ accessToken });
   });
 });
 
-describe('an answer that holds no tokens is a TypeError that names what is wrong, never a value', () => {
+describe('a response without tokens throws a TypeError that names the field, and no value', () => {
   test.each<[RegExp, unknown]>([
     [/accessToken/, undefined],
     [/accessToken/, null],
@@ -257,7 +254,7 @@ describe('an answer that holds no tokens is a TypeError that names what is wrong
 });
 
 // F90
-test('what a prototype holds is not read', () => {
+test('inherited fields are not read', () => {
   expect(() => read(Object.create({ accessToken: 'inherited' }))).toThrow(/is undefined/);
   expect(() => read(JSON.parse('{"__proto__":{"accessToken":"planted"}}'))).toThrow(/is undefined/);
   const planted = { accessToken: 'x', refreshToken: 'x', refresh_token: 'x', expiresIn: 1, expiresAt: 1, exp: 1 };
@@ -272,7 +269,7 @@ test('what a prototype holds is not read', () => {
   }
 });
 
-test('whatever JSON a server answers, it is read as tokens within bounds or refused with a TypeError', () => {
+test('any JSON is read as tokens within bounds or refused with a TypeError', () => {
   const field = fc.constantFrom(
     'accessToken',
     'access_token',

@@ -2,12 +2,12 @@ import { exchangeOf } from '../lib/index.js';
 import { reasonOf, Stage, unauthorized } from './support/stage.js';
 
 // F25 F26 F27 F68
-describe('what is no refusal of the token', () => {
+describe('a response that is not a refusal of the token', () => {
   test.each([
     ['a 403', { status: 403 }],
     ['insufficient_scope', unauthorized('Bearer realm="api", error="insufficient_scope", scope="admin"')],
     ['insufficient_scope in a second challenge', unauthorized('Basic realm="a", Bearer error=insufficient_scope')],
-  ])('%s never refreshes', async (_, reply) => {
+  ])('%s starts no refresh', async (_, reply) => {
     const { stage } = Stage.with({});
     stage.always('/item', reply);
     for (let made = 0; made < 5; made++) {
@@ -27,7 +27,7 @@ describe('what is no refusal of the token', () => {
     ['another realm', 'Bearer realm="elsewhere"'],
     ['invalid_token among others', 'Digest nonce="a, b", Bearer error="invalid_token"'],
     ['a broken challenge', 'Bearer error="invalid'],
-  ])('a 401 with %s refreshes', async (_, challenge) => {
+  ])('a 401 with %s starts a refresh', async (_, challenge) => {
     const { stage } = Stage.with({});
     stage.script('/item', challenge === undefined ? 401 : unauthorized(challenge));
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2, refreshed: true });
@@ -38,7 +38,7 @@ describe('what is no refusal of the token', () => {
     ['419', { status: 419 }],
     ['440', { status: 440 }],
     ['200 with an error in it', { status: 200, data: { error: 'login required' } }],
-  ])('isUnauthorized decides: %s refreshes where it says so', async (_, reply) => {
+  ])('isUnauthorized decides: %s starts a refresh if it returns true', async (_, reply) => {
     const { stage } = Stage.with({
       attach: {
         isUnauthorized: ({ status, data }) =>
@@ -53,9 +53,9 @@ describe('what is no refusal of the token', () => {
   });
 
   test.each<[string, object]>([
-    ['an Authorization header', { headers: { Authorization: 'Bearer mine' } }],
+    ['Authorization header', { headers: { Authorization: 'Bearer mine' } }],
     ['auth', { auth: { username: 'me', password: 'secret' } }],
-  ])('a call with %s of its own keeps it, and its 401 is its own', async (_, own) => {
+  ])('a call with its own %s keeps it, and its 401 starts no refresh', async (_, own) => {
     const { stage } = Stage.with({});
     stage.script('/item', unauthorized());
     expect(await stage.outcome(stage.api.get('/item', own))).toMatchObject({
@@ -71,7 +71,7 @@ describe('what is no refusal of the token', () => {
     ['attachAuth: false', { attachAuth: false }],
     ["credentials: 'omit'", { attachAuth: { credentials: 'omit' } }],
     ['an Authorization header of false', { headers: { Authorization: false } }],
-  ])('a call with %s goes bare, and its 401 is its own', async (_, own) => {
+  ])('a call with %s is sent without credentials, and its 401 starts no refresh', async (_, own) => {
     const { stage } = Stage.with({});
     expect(await stage.outcome(stage.api.get('/item', own))).toMatchObject({ status: 401, code: 'ERR_BAD_REQUEST' });
     expect(stage.calls.map(({ token }) => token)).toEqual([undefined]);
@@ -82,20 +82,20 @@ describe('what is no refusal of the token', () => {
     ['no URL', {}],
     ['an auth of undefined', { url: '/item', auth: undefined }],
     ['an Authorization header of null', { url: '/item', headers: { Authorization: null } }],
-  ])('a call with %s brings no credentials of its own, and is given some', async (_, config) => {
+  ])('a call with %s has no credentials of its own, and is sent with those of the scheme', async (_, config) => {
     const { stage } = Stage.with({});
     expect(await stage.outcome(stage.api.request(config))).toMatchObject({ status: 200, attempts: 1 });
     expect(stage.calls[0]?.token).toBe('alice-a1');
   });
 
-  test('an answer that the app takes for a refusal of the token throttles nothing, whatever its status', async () => {
+  test('a response that isUnauthorized treats as a refusal starts no cool-down, whatever its status', async () => {
     const { stage } = Stage.with({ attach: { isUnauthorized: ({ status }) => status === 429 } });
     stage.script('/item', { status: 429, headers: { 'Retry-After': '60' } });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2, waitedMs: 50 });
     expect(stage.heard('throttled')).toEqual([]);
   });
 
-  test('without a refresh a 401 stays the plain 401', async () => {
+  test('a 401 settles the call if there is no `refresh`', async () => {
     const stage = new Stage();
     stage.attach({ scheme: stage.bearer({ refresh: undefined, tokens: stage.tokens.issueDead() }) });
     const error = reasonOf(await stage.clock.until(stage.api.get('/item')));

@@ -7,7 +7,7 @@ import { times } from './support/series.js';
 import { reasonOf, Stage, told, TOKEN_PATH, tooMany, unauthorized, underway } from './support/stage.js';
 import { MORNING } from './support/virtual-clock.js';
 
-/** Nothing is left once everybody else has settled too. */
+/** No timer is left once all calls have settled. */
 async function leavesNothing({ stage, handle }: Scene): Promise<void> {
   await stage.clock.advance(60_000);
   expect(stage.clock.pending).toBe(0);
@@ -17,7 +17,7 @@ async function leavesNothing({ stage, handle }: Scene): Promise<void> {
 
 // F57 F58 F59 F60
 describe.each(scenes)('a call that waits for %s', (_, scene) => {
-  test('ends at once when its signal does, and only that call', async () => {
+  test('rejects at once if its signal aborts, and no other call does', async () => {
     const at = scene();
     const { stage, call, afterMs, answered } = at;
     const controller = new AbortController();
@@ -37,7 +37,7 @@ describe.each(scenes)('a call that waits for %s', (_, scene) => {
     await leavesNothing(at);
   });
 
-  test('ends at once when its CancelToken does, and only that call', async () => {
+  test('rejects at once if its CancelToken cancels, and no other call does', async () => {
     const at = scene();
     const { stage, call, afterMs } = at;
     const source = axios.CancelToken.source();
@@ -52,7 +52,7 @@ describe.each(scenes)('a call that waits for %s', (_, scene) => {
     await leavesNothing(at);
   });
 
-  test('that goes on leaves no listener on what could have ended it', async () => {
+  test('and succeeds leaves no listener on its signal and CancelToken', async () => {
     const at = scene();
     const { stage, call, afterMs } = at;
     const { signal } = new AbortController();
@@ -65,7 +65,7 @@ describe.each(scenes)('a call that waits for %s', (_, scene) => {
     await leavesNothing(at);
   });
 
-  test('ends at once with detach()', async () => {
+  test('rejects at once at detach()', async () => {
     const at = scene();
     const { stage, call, handle, afterMs, answered } = at;
     const { signal } = new AbortController();
@@ -85,7 +85,7 @@ describe.each(scenes)('a call that waits for %s', (_, scene) => {
     expect(stage.calls).toHaveLength(sent);
   });
 
-  test('ends at once when somebody signs out', async () => {
+  test('rejects at once at signOut()', async () => {
     const at = scene();
     const { stage, scheme, call, afterMs, answered } = at;
     const { signal } = new AbortController();
@@ -102,7 +102,7 @@ describe.each(scenes)('a call that waits for %s', (_, scene) => {
     await leavesNothing(at);
   });
 
-  test('waits no longer than its deadline, and only that call', async () => {
+  test('settles at its deadline, and no other call does', async () => {
     const at = scene();
     const { stage, call, afterMs, answered, beginsAtMs = 0 } = at;
     const calls = [underway(call({ attachAuth: { deadlineMs: afterMs + 100 } })), underway(call())];
@@ -119,7 +119,7 @@ describe.each(scenes)('a call that waits for %s', (_, scene) => {
     await leavesNothing(at);
   });
 
-  test('holds the process, and lets it go when it has settled', async () => {
+  test('keeps the process alive until it has settled', async () => {
     const at = scene();
     const { stage, call, afterMs } = at;
     const waiting = underway(call());
@@ -152,7 +152,7 @@ describe('a call that was cancelled before it began', () => {
     }
   });
 
-  test('its wait ends at once, too, where an earlier handler aborts what was refused', async () => {
+  test('is not refreshed if an earlier response handler aborts it', async () => {
     const stage = new Stage();
     const controller = new AbortController();
     stage.api.interceptors.response.use(undefined, (error: unknown) => {
@@ -167,7 +167,7 @@ describe('a call that was cancelled before it began', () => {
     expect(stage.clock.monotonic()).toBe(10);
   });
 
-  test.each(cancelled)('is never sent while others wait (%s)', async (_, config) => {
+  test.each(cancelled)('is not sent while other calls are queued (%s)', async (_, config) => {
     const { stage } = throttled();
     const first = underway(stage.api.get('/item'));
     await stage.clock.advance(1_000);
@@ -179,7 +179,7 @@ describe('a call that was cancelled before it began', () => {
 
 describe('one call through 401, refresh, 503 and 429', () => {
   /** Sends at 0, 60, 320 and 1455 ms; each is on the wire for 10 ms. */
-  function adventure(deadlineMs?: number): {
+  function eventful(deadlineMs?: number): {
     stage: Stage;
     scheme: BearerScheme;
     handle: AuthHandle;
@@ -199,15 +199,15 @@ describe('one call through 401, refresh, 503 and 429', () => {
   const isOnTheWire = (stage: Stage, at: number): boolean =>
     stage.calls.some((sent) => sent.at <= at && at < sent.at + 10);
 
-  test('takes its time', async () => {
-    const { stage, make } = adventure();
+  test('is sent four times', async () => {
+    const { stage, make } = eventful();
     expect(await stage.outcome(make())).toMatchObject({ status: 200, attempts: 4, refreshed: true });
     expect(stage.to('/item').map(({ at }) => at)).toEqual([0, 60, 320, 1_455]);
   });
 
-  test.each(instants)('ends when its caller aborts after %i ms', async (at) => {
+  test.each(instants)('rejects at once if its caller aborts after %i ms', async (at) => {
     for (const kind of ['signal', 'cancelToken'] as const) {
-      const { stage, handle, make } = adventure();
+      const { stage, handle, make } = eventful();
       const controller = new AbortController();
       const source = axios.CancelToken.source();
       const call = make(kind === 'signal' ? { signal: controller.signal } : { cancelToken: source.token });
@@ -225,8 +225,8 @@ describe('one call through 401, refresh, 503 and 429', () => {
     }
   });
 
-  test.each(instants)('ends with detach() after %i ms, or with the answer that is on its way', async (at) => {
-    const { stage, handle, make } = adventure();
+  test.each(instants)('rejects at detach() after %i ms, or settles with the response in flight', async (at) => {
+    const { stage, handle, make } = eventful();
     const call = make();
     await stage.clock.advance(at);
     const sent = stage.to('/item').length;
@@ -248,8 +248,8 @@ describe('one call through 401, refresh, 503 and 429', () => {
     expect(stage.clock.pending).toBe(0);
   });
 
-  test.each(instants)('ends when somebody signs out after %i ms, unless a good answer is on its way', async (at) => {
-    const { stage, scheme, make } = adventure();
+  test.each(instants)('rejects at signOut() after %i ms, unless a 200 is in flight', async (at) => {
+    const { stage, scheme, make } = eventful();
     const call = make();
     await stage.clock.advance(at);
     const sent = stage.to('/item').length;
@@ -263,8 +263,8 @@ describe('one call through 401, refresh, 503 and 429', () => {
     expect(stage.clock.pending).toBe(0);
   });
 
-  test.each(instants.slice(1))('is not waiting any more after a deadline of %i ms', async (deadlineMs) => {
-    const { stage, make } = adventure(deadlineMs);
+  test.each(instants.slice(1))('has settled at a deadline of %i ms', async (deadlineMs) => {
+    const { stage, make } = eventful(deadlineMs);
     const outcome = await stage.outcome(make());
     expect(stage.clock.monotonic()).toBeLessThanOrEqual(deadlineMs + 10);
     expect(stage.to('/item').every(({ at }) => at < deadlineMs)).toBe(true);
@@ -279,12 +279,12 @@ describe('one call through 401, refresh, 503 and 429', () => {
 });
 
 // F60
-describe('the signal that a scheme is given', () => {
+describe('the signal of an AuthRequest', () => {
   test.each<[string, (ending: { controller: AbortController; handle: AuthHandle; stage: Stage }) => unknown, string]>([
     ['its caller', ({ controller }) => controller.abort(), 'ERR_CANCELED'],
     ['detach()', ({ handle }) => handle.detach(), 'ERR_AUTH_DETACHED'],
     ['the deadline', ({ stage }) => stage.clock.advance(5_000), 'ERR_AUTH_DEADLINE'],
-  ])('ends with %s while the scheme thinks', async (_, end, code) => {
+  ])('aborts with %s during authorize()', async (_, end, code) => {
     const stage = new Stage();
     const seen: AbortSignal[] = [];
     const scheme = signed(({ signal }) => {
@@ -302,7 +302,7 @@ describe('the signal that a scheme is given', () => {
     expect(stage.sent).toEqual([]);
   });
 
-  test('has ended already where the scheme asks for it too late', async () => {
+  test('has aborted already if the scheme reads it after the deadline', async () => {
     const stage = new Stage();
     const reasons: unknown[] = [];
     const scheme = signed(async (request) => {
@@ -318,7 +318,7 @@ describe('the signal that a scheme is given', () => {
 });
 
 describe('detach()', () => {
-  test('leaves what is on the wire to its own answer', async () => {
+  test('lets calls in flight settle with their own responses', async () => {
     const { stage, handle } = Stage.with({});
     stage.script('/bad', unauthorized());
     stage.script('/busy', tooMany(1));
@@ -340,7 +340,7 @@ describe('detach()', () => {
     expect(stage.clock.pending).toBe(0);
   });
 
-  test('leaves a plain instance, and the session to whoever shares it', async () => {
+  test('leaves a plain instance, and a session that works for other instances', async () => {
     const { stage, scheme, handle } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     const other = stage.instance();
     stage.attach({ scheme }, other);
@@ -353,7 +353,7 @@ describe('detach()', () => {
     expect(stage.calls.at(-1)?.token).toBeUndefined();
   });
 
-  test('ten thousand times leaves no handler on the instance and no timer', () => {
+  test('leaves no handler and no timer after ten thousand rounds', () => {
     const { stage, scheme, handle } = Stage.with({});
     handle.detach();
     for (let round = 0; round < 10_000; round++) stage.attach({ scheme }).detach();
@@ -368,7 +368,7 @@ describe('detach()', () => {
 
 // F61
 describe('many calls with one signal', () => {
-  test('leave nothing on it, however they end', async () => {
+  test('leave no listener on it, whether they succeed or abort', async () => {
     const controller = new AbortController();
     const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     stage.clock.chance = 0.5;
@@ -389,8 +389,8 @@ describe('many calls with one signal', () => {
   });
 });
 
-describe('what keeps a process alive', () => {
-  test('is no closed gate, no early refresh and no cool-down, but only a call that waits', async () => {
+describe('the process is kept alive', () => {
+  test('by no closed key, early refresh or cool-down without a waiting call', async () => {
     const { stage, scheme } = Stage.with({ expiresIn: 1_000 });
     scheme.getSnapshot();
     stage.script('/busy', tooMany(600));
@@ -403,7 +403,7 @@ describe('what keeps a process alive', () => {
     expect(stage.clock.holding).toBe(0);
   });
 
-  test.each(['refresh', 'getAccessToken'] as const)('is %s() while somebody waits for it', async (what) => {
+  test.each(['refresh', 'getAccessToken'] as const)('by a pending %s()', async (what) => {
     const { stage, scheme } = Stage.with({ tokens: (endpoint) => ({ ...endpoint.issue(), expires_in: 0 }) });
     const waiting = underway<unknown>(scheme[what]());
     await stage.clock.advance(10);
@@ -417,7 +417,7 @@ describe('what keeps a process alive', () => {
 describe('time', () => {
   const HOUR = 3_600_000;
 
-  test('a laptop that slept through a Retry-After sends soon after it wakes', async () => {
+  test('after a sleep beyond a Retry-After the call is sent soon', async () => {
     const { stage } = Stage.with({ attach: { deadlineMs: Infinity, retry: { maxRetryAfterMs: HOUR } } });
     stage.script('/item', tooMany(3_600));
     const call = underway(stage.api.get('/item'));
@@ -427,7 +427,7 @@ describe('time', () => {
     expect(stage.clock.monotonic()).toBeLessThan(66_000);
   });
 
-  test('a laptop that slept through a deadline begins no attempt', async () => {
+  test('after a sleep beyond the deadline no attempt begins', async () => {
     const { stage } = Stage.with({ attach: { deadlineMs: 2 * HOUR, retry: { maxRetryAfterMs: HOUR } } });
     stage.script('/item', tooMany(3_600));
     const call = underway(stage.api.get('/item'));
@@ -437,7 +437,7 @@ describe('time', () => {
     expect(stage.clock.monotonic()).toBeLessThan(66_000);
   });
 
-  test('a laptop that slept does not send the token that expired meanwhile', async () => {
+  test('after a sleep the token that expired meanwhile is not sent', async () => {
     const { stage } = Stage.with({ expiresIn: 3_600 });
     await stage.outcome(stage.api.get('/item'));
     stage.clock.sleepMachine(8 * HOUR);
@@ -458,7 +458,7 @@ describe('time', () => {
     expect(stage.to('/item').at(-1)?.token).toBe('alice-a2');
   });
 
-  test('a wall clock set back while a token is being stored makes it no younger', async () => {
+  test('a wall clock set back while a token is being stored does not extend its lifetime', async () => {
     const stage = new Stage();
     stage.tokens.expiresIn = 60;
     const inner = memoryPort();
@@ -479,7 +479,7 @@ describe('time', () => {
     expect(stage.reasons).toEqual(['expiring']);
   });
 
-  test('a wall clock set back keeps no deadline and no refresh from ending', async () => {
+  test('a wall clock set back extends no deadline and no refresh', async () => {
     const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
     stage.always(TOKEN_PATH, { fault: 'silence' });
     const calls = [
@@ -494,7 +494,7 @@ describe('time', () => {
     expect(stage.clock.monotonic()).toBe(10_010);
   });
 
-  test('a wall clock set forward and back again does no harm', async () => {
+  test('a wall clock set forward and back again has no effect', async () => {
     const { stage } = Stage.with({ expiresIn: 3_600 });
     await stage.outcome(stage.api.get('/item'));
     stage.clock.setWall(MORNING + 24 * HOUR);
@@ -508,7 +508,7 @@ describe('time', () => {
     expect(stage.tokens.reuses).toBe(0);
   });
 
-  test('a clock that is a day off does not matter to a token that says how long it lives', async () => {
+  test('a clock that is a day off does not affect a token with a lifetime', async () => {
     for (const skewMs of [-24 * HOUR, 24 * HOUR]) {
       const stage = new Stage();
       stage.clock.setWall(MORNING + skewMs);
@@ -524,29 +524,26 @@ describe('time', () => {
   test.each([
     ['attach', 24 * HOUR],
     ['omit', 0],
-  ] as const)(
-    'the clock of the server is learned from answers to credentials alone (%s)',
-    async (credentials, skewMs) => {
-      const stage = new Stage();
-      const seen: number[] = [];
-      const scheme = signed(({ now }) => {
-        seen.push(now - stage.clock.now());
-        return {};
-      });
-      stage.attach({ scheme });
-      const date = new Date(stage.clock.now() + 24 * HOUR).toUTCString();
-      stage.script('/open/first', { status: 200, headers: { Date: date } });
-      await stage.outcome(stage.api.get('/open/first', { attachAuth: { credentials } }));
-      await stage.outcome(stage.api.get('/open/second'));
-      expect(seen.at(-1)).toBeCloseTo(skewMs, -3);
-    },
-  );
+  ] as const)('only responses to credentials correct the clock (%s)', async (credentials, skewMs) => {
+    const stage = new Stage();
+    const seen: number[] = [];
+    const scheme = signed(({ now }) => {
+      seen.push(now - stage.clock.now());
+      return {};
+    });
+    stage.attach({ scheme });
+    const date = new Date(stage.clock.now() + 24 * HOUR).toUTCString();
+    stage.script('/open/first', { status: 200, headers: { Date: date } });
+    await stage.outcome(stage.api.get('/open/first', { attachAuth: { credentials } }));
+    await stage.outcome(stage.api.get('/open/second'));
+    expect(seen.at(-1)).toBeCloseTo(skewMs, -3);
+  });
 
   test.each([
     ['of thirty days is one of 24 hours', 30 * 24 * HOUR, 24 * HOUR],
     ['of a day', 24 * HOUR, 24 * HOUR],
     ['of 20 hours', 20 * HOUR, 20 * HOUR],
-  ])('a wait for a limit %s, and not of a millisecond', async (_, askedMs, waitedMs) => {
+  ])('a wait for a limit %s', async (_, askedMs, waitedMs) => {
     const { stage } = Stage.with({ attach: { deadlineMs: Infinity, retry: { maxRetryAfterMs: Infinity } } });
     stage.script('/item', tooMany(askedMs / 1_000));
     const call = underway(stage.api.get('/item'));
@@ -580,7 +577,7 @@ describe('time', () => {
 });
 
 // F92
-describe('a store that takes its time', () => {
+describe('a slow store', () => {
   function slow(stage: Stage, ms: number): TokenStore {
     const inner = memoryPort();
     return {
@@ -592,7 +589,7 @@ describe('a store that takes its time', () => {
     };
   }
 
-  test('is waited for, and the wait ends with the caller, the deadline and detach()', async () => {
+  test('is waited for until an abort, the deadline or detach()', async () => {
     const stage = new Stage();
     const handle = stage.attach({ scheme: stage.bearer({ store: slow(stage, 1_000), tokens: stage.tokens.issue() }) });
     const controller = new AbortController();
@@ -612,7 +609,7 @@ describe('a store that takes its time', () => {
     expect(stage.clock.pending).toBe(0);
   });
 
-  test('is waited for no longer than until somebody signs out', async () => {
+  test('is waited for until signOut()', async () => {
     const stage = new Stage();
     const scheme = stage.bearer({ store: slow(stage, 1_000), tokens: stage.tokens.issue() });
     stage.attach({ scheme });
@@ -625,7 +622,7 @@ describe('a store that takes its time', () => {
     expect(await scheme.getAccessToken()).toBeUndefined();
   });
 
-  test('that never answers is given up, and the session goes on in memory', async () => {
+  test('that never answers is given up, and the session continues in memory', async () => {
     const stage = new Stage();
     stage.attach({ scheme: stage.bearer({ store: slow(stage, 1e8), tokens: stage.tokens.issue() }) });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });

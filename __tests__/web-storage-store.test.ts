@@ -81,7 +81,7 @@ const forbidden = (): never => {
   throw new DOMException('no', 'SecurityError');
 };
 
-/** How many of as many holders were ever inside at the same time. */
+/** The largest number of holders that ran their work at the same time. */
 async function mostAtOnce(stores: readonly TokenStore[]): Promise<number> {
   let [inside, most] = [0, 0];
   const work = async (): Promise<void> => {
@@ -93,20 +93,20 @@ async function mostAtOnce(stores: readonly TokenStore[]): Promise<number> {
   return most;
 }
 
-describe('what is stored', () => {
-  test('is found again at once, as JSON under the key', async () => {
+describe('the stored session', () => {
+  test('is loaded synchronously, and is JSON under the key', async () => {
     expect(await done(open().compareAndSet(undefined, session(1)))).toBe(true);
     expect(JSON.parse(local.items.get(KEY)!)).toEqual(session(1));
     expect(open().load()).toEqual(session(1));
     expect(ofTab.items.size).toBe(0);
   });
 
-  test('is in sessionStorage where that was asked for', async () => {
+  test('is in sessionStorage if the option says so', async () => {
     expect(await done(open(ofTab).compareAndSet(undefined, session(1)))).toBe(true);
     expect([...ofTab.items.keys(), ...local.items.keys()]).toEqual([KEY]);
   });
 
-  test('stays, where its generation is not the expected one', async () => {
+  test('is not changed by compareAndSet if the generation differs', async () => {
     await done(open().compareAndSet(undefined, session(5)));
     expect(await done(open().compareAndSet(4, session(6)))).toBe(false);
     expect(await done(open().compareAndSet(undefined, session(6)))).toBe(false);
@@ -115,7 +115,7 @@ describe('what is stored', () => {
 
   // F93
   test.each(['', '{', 'null', '"text"', '{"version":2}', JSON.stringify(session(1)).slice(0, -9)])(
-    'is nothing if it is %p, and that is left alone until a session comes',
+    'is undefined for the text %p, which stays until a session is written',
     async (text) => {
       local.items.set(KEY, text);
       expect(open().load()).toBeUndefined();
@@ -125,7 +125,7 @@ describe('what is stored', () => {
   );
 });
 
-describe('wrong arguments are told at once', () => {
+describe('wrong arguments throw a TypeError', () => {
   test.each([[''], [7], [undefined]])('a key %p', (key) => {
     expect(() => webStoragePort(key as string)).toThrow(/takes a key/);
   });
@@ -138,7 +138,7 @@ describe('wrong arguments are told at once', () => {
 
 // F92
 describe('a storage that fails', () => {
-  test('is not touched before it is needed', async () => {
+  test('is not accessed before load()', async () => {
     browser({ localStorage: forbidden, sessionStorage: forbidden });
     const store = webStoragePort(KEY, {}, clock);
     expect(() => store.load()).toThrow(expect.objectContaining({ name: 'SecurityError' }));
@@ -146,14 +146,14 @@ describe('a storage that fails', () => {
     expect(() => store.load()).toThrow(expect.objectContaining({ code: 'ENOSTORAGE' }));
   });
 
-  test('that is full keeps what it has', async () => {
+  test('that is full keeps the old session', async () => {
     await done(open().compareAndSet(undefined, session(1)));
     local.setItem = quota;
     await expect(done(open().compareAndSet(1, session(2)))).rejects.toThrow('full');
     expect(open().load()).toEqual(session(1));
   });
 
-  test.each(times(12, (index) => index))('at its call %i: the session refreshes all the same', async (failing) => {
+  test.each(times(12, (index) => index))('at its call %i does not fail the refresh', async (failing) => {
     const stage = new Stage();
     clock = stage.clock;
     const events: AuthEvent[] = [];
@@ -170,7 +170,7 @@ describe('a storage that fails', () => {
     if (text !== undefined) expect(JSON.parse(text)).toMatchObject({ version: 1 });
   });
 
-  test('for good is said, and the session goes on in memory', async () => {
+  test('permanently emits store-degraded, and the session continues in memory', async () => {
     const stage = new Stage();
     clock = stage.clock;
     local.fail = quota;
@@ -183,8 +183,8 @@ describe('a storage that fails', () => {
 });
 
 /**
- * localStorage as one tab sees it: what others write arrives `lagMs` later, in the order in which the browser heard of it, and a
- * tab heeds nobody else's before its own has come back.
+ * localStorage as one tab sees it. Writes of other tabs arrive `lagMs` later, in the order in which the browser got them. A tab ignores
+ * them until its own write has come back.
  */
 class LaggingView extends FakeStorage {
   static readonly views = new Set<LaggingView>();
@@ -211,7 +211,7 @@ class LaggingView extends FakeStorage {
 }
 afterEach(() => LaggingView.views.clear());
 
-/** Every tab counts on from what it is shown, in its turn. */
+/** Each tab in turn adds one to the generation that it sees. */
 async function countInTurns(stores: readonly TokenStore[]): Promise<number> {
   const count = async (store: TokenStore): Promise<void> =>
     store.exclusive!(
@@ -228,16 +228,16 @@ async function countInTurns(stores: readonly TokenStore[]): Promise<number> {
 
 // F30
 describe('exclusive', () => {
-  test('lets one tab in at a time', async () => {
+  test('runs the work of one tab at a time', async () => {
     expect(await mostAtOnce(times(4, () => open()))).toBe(1);
     expect(locks.names).toEqual([]);
   });
 
-  test('waits until the tab sees what the last holder wrote', async () => {
+  test('waits until the tab sees the write of the last holder', async () => {
     expect(await countInTurns(times(4, () => open(new LaggingView(60))))).toBe(4);
   });
 
-  test('waits no longer than a second for what somebody has cleared', async () => {
+  test('waits at most a second for a write that was cleared', async () => {
     await done(open().compareAndSet(undefined, session(1)));
     local.items.clear();
     const began = clock.monotonic();
@@ -248,7 +248,7 @@ describe('exclusive', () => {
   test.each([
     ['a Web Lock', {}],
     ['a claim', { navigator: {} }],
-  ])('rejects at once when it is aborted while it waits for %s, and never works', async (_what, globals) => {
+  ])('rejects at once if it is aborted while it waits for %s, and its work is never called', async (_what, globals) => {
     browser(globals);
     const [holder, waiter] = [open(), open()];
     const held = holder.exclusive!(() => clock.pass(3_000), { signal: never });
@@ -268,7 +268,7 @@ describe('exclusive', () => {
   });
 
   // F34
-  test('is not undone by a thief of its lock', async () => {
+  test('completes its work although its lock was stolen', async () => {
     const work = jest.fn(() => clock.pass(500));
     const result = open().exclusive!(work, { signal: never });
     await clock.advance(100);
@@ -277,7 +277,7 @@ describe('exclusive', () => {
     expect(work).toHaveBeenCalledTimes(1);
   });
 
-  test('keeps nobody from signing out', async () => {
+  test('does not delay a write', async () => {
     const held = open().exclusive!(() => clock.pass(5_000), { signal: never });
     await clock.settle();
     const began = clock.monotonic();
@@ -286,13 +286,13 @@ describe('exclusive', () => {
     await done(held);
   });
 
-  test('rejects with what its work rejects with', async () => {
+  test('rejects with the error of its work', async () => {
     const work = () => Promise.reject(new Error('mine'));
     await expect(done(open().exclusive!(work, { signal: never }))).rejects.toThrow('mine');
   });
 });
 
-test('a tab that stands still while it writes keeps nobody from writing for longer than a second', async () => {
+test('a frozen tab that holds the write lock delays other writes for a second at most', async () => {
   void locks.request(`axios-attach-auth/write/${KEY}`, {}, () => new Promise(() => undefined));
   const began = clock.monotonic();
   expect(await done(open().compareAndSet(undefined, session(1)))).toBe(true);
@@ -304,18 +304,18 @@ describe.each([
   ['are missing', {}],
   ['are forbidden', { locks: { request: async () => forbidden(), query: async () => forbidden() } }],
   ['throw', { locks: { request: forbidden, query: forbidden } }],
-])('where Web Locks %s', (_how, navigator) => {
+])('if Web Locks %s', (_how, navigator) => {
   beforeEach(() => browser({ navigator }));
 
-  test('a claim lets one tab in at a time', async () => {
+  test('a claim runs the work of one tab at a time', async () => {
     expect(await mostAtOnce(times(4, () => open(new LaggingView(40))))).toBe(1);
   });
 
-  test('who comes next sees what the last one wrote', async () => {
+  test('the next tab sees the write of the last one', async () => {
     expect(await countInTurns(times(4, () => open(new LaggingView(40))))).toBe(4);
   });
 
-  test('the claim of a tab that crashed is void after five seconds', async () => {
+  test('the claim of a crashed tab expires after five seconds', async () => {
     void open().exclusive!(() => new Promise(() => undefined), { signal: never });
     await clock.advance(200);
     // Its timers die with it.
@@ -326,7 +326,7 @@ describe.each([
     expect(clock.monotonic() - began).toBeLessThan(5_500);
   });
 
-  test('a claim holds as long as the work lasts', async () => {
+  test('a claim is kept for as long as the work takes', async () => {
     const long = open().exclusive!(() => clock.pass(20_000), { signal: never });
     await clock.advance(1_000);
     const began = clock.monotonic();
@@ -336,14 +336,14 @@ describe.each([
     expect(clock.pending).toBe(0);
   });
 
-  test('a claim from a clock that was ahead holds nobody up', async () => {
+  test('a claim that expires in the far future delays no tab', async () => {
     local.items.set(`${KEY}.claim`, JSON.stringify({ claimant: 1, until: clock.now() + 3_600_000 }));
     const began = clock.monotonic();
     await done(open().exclusive!(async () => undefined, { signal: never }));
     expect(clock.monotonic() - began).toBeLessThan(200);
   });
 
-  test('of two that write at the same moment one has not written', async () => {
+  test('at most one of two concurrent compareAndSet() returns true', async () => {
     const [one, other] = [open(new LaggingView(20)), open(new LaggingView(20))];
     const written = await done(
       Promise.all([one.compareAndSet(undefined, session(1, 'a')), other.compareAndSet(undefined, session(1, 'b'))]),
@@ -351,7 +351,7 @@ describe.each([
     expect(written.filter(Boolean).length).toBeLessThanOrEqual(1);
   });
 
-  test('a storage that fails keeps nobody from the work', async () => {
+  test('a storage that fails does not prevent the work', async () => {
     local.fail = quota;
     expect(await done(open().exclusive!(async () => 'done', { signal: never }))).toBe('done');
   });
@@ -362,7 +362,7 @@ test('frames of one tab exclude each other by a claim alone', async () => {
   expect([...ofTab.items.keys()]).toEqual([]);
 });
 
-describe('news', () => {
+describe('subscribe', () => {
   const followed = (storage?: FakeStorage) => {
     const heard = jest.fn();
     return { heard, leave: open(storage).subscribe!(heard) };
@@ -370,13 +370,13 @@ describe('news', () => {
   const message = (data: unknown): void => FakeChannel.open.forEach((channel) => channel.onmessage?.({ data }));
 
   // F41
-  test.each(WAKE_UPS)('%s has the storage read again', (type) => {
+  test.each(WAKE_UPS)('reports a possible change at %s', (type) => {
     const { heard } = followed();
     happen(type);
     expect(heard).toHaveBeenCalledTimes(1);
   });
 
-  test('are storage events of this key, or of a storage that was cleared, and of no other storage', () => {
+  test('reports storage events of its key, or of a cleared storage, and of no other storage', () => {
     const { heard } = followed();
     happen('storage', { key: 'other', storageArea: local });
     happen('storage', { key: KEY, storageArea: ofTab });
@@ -387,7 +387,7 @@ describe('news', () => {
   });
 
   // F42
-  test('that are no generation are ignored, and none carries a token', async () => {
+  test('ignores messages without a generation, and posts no token', async () => {
     const { heard } = followed();
     const garbage = [
       null,
@@ -411,7 +411,7 @@ describe('news', () => {
     expect(FakeChannel.posted).toEqual([{ v: 1, generation: 3 }]);
   });
 
-  test('need nothing before somebody follows, and leave nothing behind', () => {
+  test('has no listener and no channel before the first listener and after the last', () => {
     const store = open();
     expect([listeners(), FakeChannel.open.size]).toEqual([0, 0]);
     const leaves = times(3, () => store.subscribe!(() => undefined));
@@ -430,7 +430,7 @@ describe('news', () => {
         forbidden();
       },
     ],
-  ])('come by events where BroadcastChannel is %s', async (_how, BroadcastChannel) => {
+  ])('reports storage events if BroadcastChannel is %s', async (_how, BroadcastChannel) => {
     browser({ BroadcastChannel });
     const { heard, leave } = followed();
     happen('storage', { key: KEY, storageArea: local });
@@ -440,7 +440,7 @@ describe('news', () => {
     expect(listeners()).toBe(0);
   });
 
-  test('there are none on a server', () => {
+  test('does nothing on a server', () => {
     browser({ addEventListener: undefined });
     followed().leave();
     expect(FakeChannel.open.size).toBe(0);

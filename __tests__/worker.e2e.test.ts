@@ -10,7 +10,7 @@ if (!isHere && process.env['REQUIRE_REAL'] === '1') throw new Error('REQUIRE_REA
 
 const RECIPE = readFileSync(join(__dirname, '../docs/stores.md'), 'utf8');
 
-/** A block of the page about stores that begins with this comment, as a page or a worker gets it. */
+/** The block of the page about stores that begins with this comment, for a page or a worker. */
 function scriptOf(comment: string): string {
   const [, code = ''] = new RegExp(`^\`\`\`ts\\n(${comment}.*?)^\`\`\``, 'ms').exec(RECIPE) ?? [];
   expect(code).not.toBe('');
@@ -76,7 +76,7 @@ function scriptOf(comment: string): string {
     expect(data).toMatchObject({ type: 'application/json', body: '{"id":7}' });
   });
 
-  test('what fails rejects as it would without a worker', async () => {
+  test('failed calls reject as without a worker', async () => {
     const failures = await page.evaluate(async () => {
       const { page: api } = globalThis as unknown as { page: AxiosInstance };
       const failed = (url: string): Promise<unknown> =>

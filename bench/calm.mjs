@@ -1,4 +1,4 @@
-// What a call costs when nothing happens: an adapter that does nothing, a token that is good.
+// The cost of a plain call: an adapter that does nothing, and a valid token.
 import { availableParallelism } from 'node:os';
 import { BARE, contender, idle, OURS, token } from './contenders.mjs';
 import { apart, interleave, median, quartiles, ratios, together } from './measure.mjs';
@@ -31,7 +31,7 @@ export async function times({ rounds, block }) {
   return interleave(works, { rounds, block });
 }
 
-/** Bytes that a call allocates, of one contender: nothing is collected between the two readings. */
+/** Bytes that a call of one contender allocates, without a garbage collection between the two readings. */
 export async function bytes({ name, samples, calls }) {
   const api = await contender(name, world());
   for (let call = 0; call < 5_000; call++) await api.get('/item');

@@ -19,7 +19,7 @@ const STYLE = `
 
 const escaped = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 
-/** One bar each, from zero; `text` stands in place of a value that is none. */
+/** One bar each, from zero. `text` replaces a missing value. */
 export function chart({ title, bars, digits = 0 }) {
   const longest = Math.max(...bars.map(({ value }) => value ?? 0)) || 1;
   const height = TOP + bars.length * STEP + 8;

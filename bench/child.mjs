@@ -1,4 +1,4 @@
-// One measurement in a process of its own: see apart() in measure.mjs.
+// One measurement in its own process: see apart() in measure.mjs.
 const [, , module, name, input] = process.argv;
 const { [name]: measure } = await import(module);
 const result = await measure(JSON.parse(input));

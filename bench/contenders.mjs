@@ -1,4 +1,4 @@
-// How each contender is set up: as its README says, with what it offers for the purpose.
+// The setup of each contender, by its README, with its features for the purpose.
 import axios from 'axios';
 import { attachAuth, bearer } from 'axios-attach-auth';
 import { createAuthRefresh } from 'axios-auth-refresh';
@@ -58,7 +58,7 @@ async function jwt(api, { tokens, refresh }) {
   await setAuthTokens(tokens);
 }
 
-/** A world gives an adapter, tokens, and a refresh that takes a refresh token and gives new tokens. */
+/** A world has an adapter, tokens, and a refresh function from a refresh token to new tokens. */
 const setUps = {
   [BARE]: () => undefined,
   'hand-written pair': handWritten,
@@ -82,7 +82,7 @@ export async function contender(name, world) {
   return api;
 }
 
-/** Sleeps as long as a 429 asks for, else a second, as often as it takes. */
+/** Sleeps for the Retry-After of a 429, else a second, until the call succeeds. */
 function sleeping(api) {
   api.interceptors.response.use(undefined, async (error) => {
     if (error.response?.status !== 429) throw error;
@@ -94,7 +94,7 @@ function sleeping(api) {
 
 const generousRetry = { retries: 10, retryDelay: axiosRetry.exponentialDelay };
 
-/** Against a server that limits: each gets the limit it would have to know. */
+/** Against a server with a limit: each is configured with the limit that it needs. */
 const paced = {
   'sleep by hand': sleeping,
   'axios-retry': (api) => axiosRetry(api),
@@ -122,7 +122,7 @@ export function pacedContender(name, adapter, limit) {
 
 const encode = (part) => Buffer.from(JSON.stringify(part)).toString('base64url');
 
-/** A JWT in form: axios-jwt reads its lifetime, and so does ours. */
+/** A JWT in form, since axios-jwt and this package read its lifetime. */
 export function token(name, livesS = 3600) {
   const now = Math.floor(Date.now() / 1000);
   return `${encode({ alg: 'none' })}.${encode({ sub: name, iat: now - 3600, exp: now + livesS })}.c2lnbmVk`;

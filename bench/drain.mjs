@@ -7,7 +7,7 @@ import { answer } from './server.mjs';
 import { VirtualTime } from './virtual-time.mjs';
 
 const CALLS = 1_000;
-/** Of the least time: who takes longer makes no headway. */
+/** Times the least time, after which a contender counts as not finishing. */
 const LONGEST = 20;
 
 async function once({ name, world, seed }) {
@@ -38,12 +38,12 @@ async function once({ name, world, seed }) {
   };
 }
 
-/** As http would hand them on. */
+/** In the form of the http adapter. */
 function lowerCase(headers = {}) {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
-/** Median over several chances. */
+/** The median over several random seeds. */
 export async function drained({ name, world, seeds }) {
   const runs = [];
   for (let seed = 1; seed <= seeds; seed++) {

@@ -1,4 +1,4 @@
-// What becomes of time and memory where much is kept: instances, attachments that came and went, calls that wait.
+// Time and memory with many instances, detached instances and waiting calls.
 import axios from 'axios';
 import { attachAuth, bearer } from 'axios-attach-auth';
 import { BARE, idle, OURS, token } from './contenders.mjs';
@@ -21,7 +21,7 @@ async function bytesEach(count, make) {
   return { kept, bytes: ((await heapInUse()) - before) / count };
 }
 
-/** As many bare ones and attached ones, each with a session of its own; calls go through the first. */
+/** Plain and attached instances, each with its own session. Calls use the first one. */
 export async function crowd({ count, rounds }) {
   const accessToken = token('access');
   const make = () => {
@@ -29,7 +29,7 @@ export async function crowd({ count, rounds }) {
     attachAuth(api, { scheme: sessionOf(accessToken) });
     return api;
   };
-  // What is compiled and cached at the first use is nobody's.
+  // Excludes code and caches of the first use.
   for (const api of [bare(), make()]) await api.get('/item');
   const without = await bytesEach(count, bare);
   const attached = await bytesEach(count, make);
@@ -46,7 +46,7 @@ export async function crowd({ count, rounds }) {
   };
 }
 
-/** What so many turns take and leave, the median of several rounds: a heap is never twice the same. */
+/** Time and memory of that many rounds, as the median of several runs, since a heap varies. */
 async function comeAndGo(turns, api, work) {
   const micros = [];
   const bytes = [];
@@ -87,13 +87,13 @@ export async function attachments({ turns }) {
   return { ours, byHand, callRatio: ratios(micros.worn, micros.fresh).median };
 }
 
-/** All wait for one refresh, unsent; then it is over. */
+/** All wait for one refresh, unsent. Then it ends. */
 async function forRefresh(calls) {
   const server = new Server({ isHeld: true });
   const api = axios.create({ baseURL, adapter: server.adapter });
   const { tokens } = server;
   const refresh = ({ refreshToken }) => server.refresh(refreshToken);
-  // So many take their time to be made.
+  // Creating that many calls takes time.
   const scheme = bearer({ tokens, refresh, refreshTimeoutMs: LONG_MS });
   attachAuth(api, { scheme, deadlineMs: LONG_MS });
   const first = api.get('/item');
@@ -110,7 +110,7 @@ async function forRefresh(calls) {
   };
 }
 
-/** All wait behind a 429, unsent, in virtual time; from then on the server takes whatever comes. */
+/** All wait behind a 429, unsent, in virtual time. Then the server accepts every call. */
 async function forGate(calls) {
   const time = new VirtualTime().install(1);
   let isOpen = false;
@@ -137,7 +137,7 @@ async function forGate(calls) {
 
 export async function released({ kind, calls }) {
   const run = kind === 'refresh' ? forRefresh : forGate;
-  // Warmed up, and with what is made once.
+  // Warmed up, with all lazy state created.
   await run(2_000);
   return run(calls);
 }
@@ -174,7 +174,7 @@ export async function growth({ isQuick }) {
             figure(count),
             micros.toFixed(1),
             ratio.median.toFixed(2),
-            // Of a few, the heap shows other things.
+            // With few of them, the heap mostly shows other objects.
             ...[bytes, bareBytes].map((each) => (count < 100 ? '–' : Math.round(each))),
           ],
     ),

@@ -8,7 +8,7 @@ const { fixedWindow, slidingWindow, tokenBucket } = await import(`data:text/java
 
 const perSecond = { quota: 50, windowMs: 1_000 };
 
-/** By name: the limiter, and what somebody would have to know of it. */
+/** By name: the limiter, and the configuration that a client would need. */
 export const LIMITERS = {
   'bucket of 50/s': [() => tokenBucket(50, 50), perSecond],
   'bucket of 50/s, Retry-After': [() => tokenBucket(50, 50, 'secs'), perSecond],

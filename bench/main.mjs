@@ -25,13 +25,13 @@ if (!chosen.every((name) => Object.hasOwn(SUBJECTS, name))) {
   console.error(`--only takes some of ${Object.keys(SUBJECTS).join(',')}`);
   process.exit(2);
 }
-/** Half a run is nothing to publish. */
+/** A partial run must not be published. */
 const out = values.out ?? (values.quick || values.only ? undefined : join(root, 'bench', 'results'));
 
 const require = createRequire(import.meta.url);
 const versionOf = (folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).version;
 
-/** Where a package lies that exports no package.json. */
+/** The folder of a package that does not export its package.json. */
 const folderOf = (name) =>
   require.resolve
     .paths(name)

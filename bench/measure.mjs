@@ -1,8 +1,8 @@
-// How things are measured here: side by side, in turn, again and again; and apart in processes of their own.
+// Measures side by side, in turn, in many rounds, or in separate processes.
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** Real time in ms, whatever a scene has made of the clocks. */
+/** Real time in ms, even if a scene has replaced the clocks. */
 export const realMs = () => Number(process.hrtime.bigint()) / 1e6;
 
 export function quartiles(values) {
@@ -41,8 +41,8 @@ async function timeBlock(work, block) {
 }
 
 /**
- * Runs a block of each in turn, in a new order every round, and gives µs per piece of work for every round. What the machine
- * does meanwhile meets them all alike, so the figures of one round may be divided by one another.
+ * Runs a block of each in turn, in a new order every round. Returns µs per piece of work for every round. Load of the machine affects all
+ * of them alike, so figures of one round can be compared by their quotient.
  * @param works [name, work][]
  */
 export async function interleave(works, { rounds, block, warmUps = 20 }) {
@@ -64,7 +64,7 @@ export async function settle(turns = 50) {
   for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Bytes in use once everything is collected that can be; for processes with --expose-gc. */
+/** Bytes in use after a full garbage collection. For processes with --expose-gc. */
 export async function heapInUse() {
   for (let turn = 0; turn < 3; turn++) {
     globalThis.gc();
@@ -74,7 +74,7 @@ export async function heapInUse() {
 }
 
 /**
- * Has a process of its own call `name`, an export of `module`, with `input`. What crashes or hangs comes back as `failure`.
+ * Calls `name`, an export of `module`, with `input` in a separate process. A crash or hang is returned as `failure`.
  * @param module import.meta.url
  */
 export function apart(module, name, input, { flags = [], limitMs = 120_000 } = {}) {
@@ -100,7 +100,7 @@ export function apart(module, name, input, { flags = [], limitMs = 120_000 } = {
   });
 }
 
-/** Where nothing is timed, as many at once as the machine has cores. */
+/** Without timing, one per core at once. */
 export async function together(jobs, width) {
   const left = [...jobs];
   const work = async () => {

@@ -1,13 +1,13 @@
-// A server in the same process that answers in turns of the event loop: no socket, no timer, every run alike.
+// A server in the same process that answers in turns of the event loop. Without sockets and timers, every run is equal.
 import { AxiosError } from 'axios';
 import { token } from './contenders.mjs';
 import { chance } from './measure.mjs';
 
-/** A refresh takes so many turns, an answer up to LONGEST: many a 401 arrives when the refresh is long over. */
+/** A refresh takes this many turns, a response up to LONGEST. So many 401s arrive after the refresh. */
 const REFRESH_TURNS = 4;
 const LONGEST = 12;
 
-/** Refuses in the way that axios's own adapters do. */
+/** Rejects as the adapters of axios do. */
 export function answer(config, status, headers = {}) {
   const response = { status, statusText: '', headers, data: '', config, request: undefined };
   if (status < 400) return response;
@@ -15,8 +15,8 @@ export function answer(config, status, headers = {}) {
 }
 
 /**
- * Its first token is no longer good, by the server's word or by its own `exp`. Refresh tokens rotate; one that comes twice
- * ends the session, as RFC 9700 wants it. Access tokens stay good when newer ones have been given.
+ * Its first token is no longer valid, on the server or by its own `exp`. Refresh tokens rotate, and reuse ends the session, as in RFC 9700.
+ * Access tokens stay valid after a refresh.
  */
 export class Server {
   #random = chance(1);
@@ -27,12 +27,12 @@ export class Server {
   #given = 0;
   #held;
   #release;
-  /** By its own count. */
+  /** Counted by the server. */
   sends = 0;
   refreshes = 0;
   reuses = 0;
 
-  /** @param world `isExpired`: the token says so itself; `isGood`: the first token is; `isHeld`: refreshes end with `release()` */
+  /** @param world `isExpired`: by the token's `exp`. `isGood`: the first token is valid. `isHeld`: refreshes end at `release()` */
   constructor({ isExpired = false, isGood = false, isHeld = false } = {}) {
     this.tokens = { accessToken: token('first', isExpired ? -60 : 3600), refreshToken: 'refresh-0' };
     if (isGood) this.#good.add(this.tokens.accessToken);

@@ -1,4 +1,4 @@
-// What a signature costs: hmac() against node:crypto and WebCrypto by hand, and the standards against node:crypto by hand.
+// The cost of a signature: hmac() against hand-written node:crypto and WebCrypto, and the standards against node:crypto.
 import { createHash, createHmac, createSecretKey, webcrypto } from 'node:crypto';
 import axios, { AxiosHeaders } from 'axios';
 import { attachAuth, hmac } from 'axios-attach-auth';
@@ -17,7 +17,7 @@ const BODIES = [
 
 const key = createSecretKey(Buffer.from(SECRET));
 
-/** As one would write it: the key is made once. */
+/** The usual code: the key is made once. */
 function byHand({ method, path, body, headers }) {
   const timestamp = String(Math.floor(Date.now() / 1000));
   const bodyHash = createHash('sha256').update(body).digest('hex');
@@ -40,7 +40,7 @@ async function byWebCrypto({ method, path, body, headers }) {
   headers.set('X-Signature', hex(await subtle.sign('HMAC', webKey, text)));
 }
 
-/** Signatures alone: ours through the port that every scheme fills. */
+/** Only the signatures. This package runs through the port of a scheme. */
 function signers(size) {
   const body = Buffer.alloc(size, '{"a":1}');
   const bytes = new Uint8Array(body);
@@ -105,7 +105,7 @@ async function assertSame(works) {
 }
 
 export async function times({ size, rounds }) {
-  // About as much to hash in a block, however large the bodies.
+  // About the same number of bytes per block, for all body sizes.
   const block = Math.max(5, Math.min(150, Math.round(3_000_000 / Math.max(size, 1))));
   const alone = signers(size);
   await assertSame(alone);

@@ -1,4 +1,4 @@
-// What an attempt costs under the standards: this package through its port, node:crypto by hand, and a library where there is one.
+// The cost of an attempt under the standards: this package through its port, hand-written node:crypto, and a library if there is one.
 import { createHash, createHmac, generateKeyPairSync, randomBytes, randomUUID, sign, webcrypto } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { AxiosHeaders } from 'axios';
@@ -27,7 +27,7 @@ function requestOf(exchange = {}) {
   };
 }
 
-/** An answer under a nonce that the server has accepted before. */
+/** An answer with a nonce that the server has accepted before. */
 async function digests() {
   const pair = { username: 'ada', password: 'engine' };
   const params = { realm: 'orders', nonce: '7ypf/xlj9XXwfDPEoM4URrv', qop: 'auth', algorithm: 'SHA-256' };
@@ -59,7 +59,7 @@ async function digests() {
   ];
 }
 
-/** For @smithy/signature-v4, which brings no hash of its own. */
+/** For @smithy/signature-v4, which has no hash. */
 class Sha256 {
   constructor(secret) {
     this.hash = secret ? createHmac('sha256', secret) : createHash('sha256');

@@ -1,4 +1,4 @@
-// Calls at once whose token is no longer good: what the server sees, what is lost, what it costs.
+// Concurrent calls with an expired token: requests at the server, lost calls, and cost.
 import { availableParallelism } from 'node:os';
 import { BARE, contender, OURS } from './contenders.mjs';
 import { apart, chance, heapInUse, median, quartiles, realMs, settle, shuffled, together } from './measure.mjs';
@@ -12,13 +12,16 @@ const RIVALS = [
   'axios-jwt',
   OURS,
 ];
-/** What can be known beforehand, some know. */
+/** Some contenders check the expiry before a call. */
 const FORESEEN = ['axios-jwt', OURS];
 const FLAGS = ['--expose-gc', '--max-old-space-size=4096'];
 
 const times = (count, make) => Array.from({ length: count }, make);
 
-/** One storm as the server sees it. A bare call, whose token is good, goes twice: as many sends as a storm takes at the least. */
+/**
+ * One burst in the log of the server. A call without the package and with a valid token is sent twice, the least number of sends in a
+ * burst.
+ */
 export async function raise({ name, calls, isExpired }) {
   const server = new Server({ isExpired, isGood: name === BARE });
   const api = await contender(name, server);
@@ -32,7 +35,7 @@ export async function raise({ name, calls, isExpired }) {
   return { refreshes: server.refreshes, reuses: server.reuses, sends: server.sends / calls, lost, micros };
 }
 
-/** µs per call at each size, warmed up before; of small storms the median of several. */
+/** µs per call at each size, after a warm-up. For small bursts the median of several. */
 export async function clock({ name, sizes, warmUps }) {
   for (let turn = 0; turn < warmUps; turn++) await raise({ name, calls: 300 });
   const micros = {};
@@ -45,16 +48,16 @@ export async function clock({ name, sizes, warmUps }) {
   return micros;
 }
 
-/** Bytes per call that waits: on the wire (bare), unsent until a refresh is over, or refused and to be sent again. */
+/** Bytes per waiting call: in flight (bare), unsent during a refresh, or refused and waiting for its replay. */
 export async function weigh({ name, isSent, calls }) {
   const server = new Server({ isHeld: true, isExpired: name === 'axios-jwt' });
-  // As a socket does, it holds whom it will have to answer.
+  // Like a socket, it references the calls that it has to answer.
   const onWire = [];
   const hold = () => new Promise((resolve) => onWire.push(resolve));
   const adapter = name === BARE ? hold : server.adapter;
   const api = await contender(name, { adapter, tokens: server.tokens, refresh: server.refresh });
   const kept = new Array(calls + 1);
-  // The first one begins the refresh, and those after it might know.
+  // The first one begins the refresh, and later ones may wait for it.
   if (!isSent) kept[calls] = api.get('/item');
   await settle();
   let lost = 0;
@@ -74,7 +77,7 @@ async function seen(name, isExpired) {
   return { name, isExpired, ...told };
 }
 
-/** Quartiles for each size, over processes of their own that take turns. */
+/** Quartiles for each size, over separate processes that run in turn. */
 async function clocked(names, { sizes, warmUps, rounds }) {
   const random = chance(3);
   const taken = Object.fromEntries(names.map((name) => [name, []]));

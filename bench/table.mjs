@@ -1,4 +1,4 @@
-// Tables in Markdown, that read well in a terminal, too.
+// Markdown tables that are readable in a terminal, too.
 export function table(columns, rows) {
   const all = [columns, ...rows].map((cells) => cells.map(String));
   const widths = columns.map((_, place) => Math.max(3, ...all.map((cells) => [...cells[place]].length)));

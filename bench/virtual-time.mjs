@@ -1,4 +1,4 @@
-// Timers, clocks and chance of the whole process, so that minutes of waiting take no time and every run is the same.
+// Replaces timers, clocks and random numbers of the process. Minutes of waiting take no time, and every run is equal.
 import { chance } from './measure.mjs';
 
 const MORNING = Date.UTC(2026, 10, 23, 8, 0, 0);
@@ -29,7 +29,7 @@ export class VirtualTime {
   /** A heap. */
   #queue = [];
 
-  /** Takes the place of what the global object has. */
+  /** Replaces a global. */
   install(seed) {
     const time = this;
     globalThis.setTimeout = (run, delayMs, ...input) =>
@@ -65,7 +65,7 @@ export class VirtualTime {
     return timer;
   }
 
-  /** Moves on from timer to timer until `work` settles; undefined: it takes too long. @throws where nothing is left to wait for */
+  /** Advances from timer to timer until `work` settles. Returns undefined if that takes too long. @throws if no timer is left */
   async until(work, longestMs = 3_600_000) {
     let isSettled = false;
     const settled = work.finally(() => (isSettled = true));

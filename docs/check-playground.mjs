@@ -36,7 +36,7 @@ const origin = `http://127.0.0.1:${server.address().port}`;
 
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 let checks = 0;
-/** A page whose console must stay silent, and which must ask no other server. */
+/** A page that must not write to the console, and must not call other servers. */
 async function open(options, hash = '') {
   const context = await browser.newContext(options);
   const page = await context.newPage();
@@ -55,7 +55,7 @@ const finished = (page) => page.locator('.playground[data-state="finished"]').wa
 const count = async (page, side, name) =>
   Number.parseFloat(await page.locator(`[data-side="${side}"] [data-count="${name}"]`).textContent());
 
-/** Presses Tab until the focus comes round, and returns what had it. */
+/** Presses Tab until the focus returns to the start. Returns the focused elements. */
 async function tabOrder(page) {
   await page.locator('h1').click();
   const names = [];

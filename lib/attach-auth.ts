@@ -17,7 +17,7 @@ export interface AuthHandle {
   detach(): void;
 }
 
-/** On both of our interceptors: the way to detach. It is the same in all copies of the package. */
+/** The function that detaches, on both interceptors of an attachment. All copies of the package use the same symbol. */
 const ATTACHED = Symbol.for('axios-attach-auth.attached');
 
 interface Interceptors {
@@ -27,11 +27,10 @@ interface Interceptors {
 }
 
 /**
- * Makes an axios instance manage its own authentication. Installs two interceptors: they inject credentials, refresh a session
- * once for all calls, replay the calls that waited, and back off as the server asks.
+ * Makes an axios instance manage its own authentication. Its two interceptors inject credentials, refresh a session once for all calls,
+ * replay waiting calls, and obey the delays of the server.
  *
- * Call it right after `axios.create()`: response handlers that were added before see every attempt, those added later see the
- * outcome.
+ * Call it right after `axios.create()`. Response handlers that were added before see every attempt. Those added later see the outcome.
  *
  * @param instance The instance. Instances made by its `create()` are not attached.
  * @throws TypeError for wrong options, naming the option, the value it got and the values it takes; and for an instance that is
@@ -68,7 +67,7 @@ export function attachAuth(
 }
 
 /**
- * After `interceptors.request.clear()` or `response.clear()` half of an attachment may be left: it is detached.
+ * After `interceptors.request.clear()` or `response.clear()` half of an attachment may be left, which is detached.
  * @throws TypeError if both halves are there.
  */
 function detachRest({ request, response }: { request: Interceptors; response: Interceptors }): void {

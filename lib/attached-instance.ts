@@ -41,7 +41,7 @@ export class AttachedInstance implements SessionMember {
   readonly deadlines: DeadlineTimer;
   /** Sends again: it has no interceptors and no defaults, so that a final config stays as it is. */
   readonly resender: Axios = bareAxios();
-  /** How many calls there were so far. */
+  /** The number of calls so far. */
   calls = 0;
   /** null: open calls shared the error object. */
   private readonly _callsOfErrors = new WeakMap<object, OpenCall | null>();
@@ -142,7 +142,7 @@ export class AttachedInstance implements SessionMember {
     };
     response.forEach((handler) => handlers.push(handler));
     const index = handlers.findIndex(({ fulfilled }) => fulfilled === own);
-    // -1 after detach(): then the order is not known any more.
+    // -1 after detach(): the order is unknown then.
     return handlers.slice(0, Math.max(0, index));
   }
 

@@ -1,6 +1,9 @@
 import { isObject } from './safe-read.js';
 
-/** A name without its function belongs to attachAuth. @throws TypeError that names the option, the values it takes and the value it got, unless that may be a secret. */
+/**
+ * A name without its function belongs to attachAuth. @throws TypeError that names the option, the values it takes and the value it got. A
+ * possible secret is left out.
+ */
 export function check(isRight: boolean, name: string, takes: string, got: unknown): asserts isRight {
   const full = name.includes(': ') ? name : `attachAuth: ${name}`;
   if (!isRight) throw new TypeError(`${full} takes ${takes}, but got ${shown(got, takes)}`);

@@ -1,7 +1,7 @@
 /** Ends a timer early. Calling it again, or after the timer has run, does nothing. */
 export type Cancel = () => void;
 
-/** The only source of time, chance and timers. A test hands in another one and owns all three. */
+/** The only source of time, random numbers and timers. Tests pass another one. */
 export interface Clock {
   /** Wall time in epoch ms. It may jump. */
   now(): number;
@@ -13,9 +13,9 @@ export interface Clock {
   after(delayMs: number, run: () => void, hold?: 'idle'): Cancel;
 }
 
-/** Real timers fire a few ms early at most; fake ones fire without any time passing on a clock that they leave alone. */
+/** Real timers fire a few ms early at most. Fake timers fire without progress of the clocks that they do not fake. */
 const LEAST_SKIP_MS = 10;
-/** Time that only timers have seen pass. It belongs to the process, as its clocks do. */
+/** Time that has passed by timers only. Shared by the process, like its clocks. */
 let skippedMs = 0;
 
 /** The machine's clocks. A timer that has fired proves that its delay has passed, whatever the clocks show. */
@@ -37,12 +37,12 @@ export const systemClock: Clock = {
   },
 };
 
-/** A timer past 2^31 - 1 ms fires at once, and one that began before the machine slept fires late: so, in slices. */
+/** In slices, since a timer past 2^31 - 1 ms fires at once, and one across a sleep of the machine fires late. */
 const SLICE_MS = 10_000;
 
 /**
- * Ms since now, by whichever clock has gone further: after eight hours of sleep the wall knows, after the wall was set back
- * the monotonic clock does.
+ * Ms since now, by the clock with more progress. Only the wall clock counts sleep. The monotonic clock is right if the wall clock was set
+ * back.
  */
 export function stopwatch(clock: Clock): () => number {
   const wall = clock.now();
@@ -54,8 +54,8 @@ export function stopwatch(clock: Clock): () => number {
 const LEAST_SLEEP_MS = 1_000;
 
 /**
- * Ms that count the machine's sleep and never go back. Each reading adds the progress of the clocks since the last one; a clock
- * that jumps back adds nothing, so what is left until an instant never grows. A timer that has fired counts its delay as
+ * Ms that count the machine's sleep and never decrease. Each reading adds the progress of the clocks since the last one. A clock that jumps
+ * back adds nothing, so the time until an instant never grows. A timer that has fired counts its delay as
  * elapsed, since fake timers may move only some of the clocks.
  */
 export class Timeline {
@@ -83,7 +83,7 @@ export class Timeline {
     let cancel: Cancel;
     const arm = (): void => {
       const fromMs = this.now();
-      // Timers have whole ms: rounded up, so that none counts as more than it took.
+      // Timers have whole ms. Rounded up, so that a timer never counts for more than its duration.
       const delayMs = Math.ceil(Math.min(Math.max(instant - fromMs, 0), SLICE_MS));
       cancel = this.clock.after(
         delayMs,
@@ -102,16 +102,19 @@ export class Timeline {
   }
 }
 
-/** Runs `run` once after `delayMs`, the machine's sleep included. Infinity never comes, but unless `idle` it holds the process. */
+/** Runs `run` once after `delayMs`, the machine's sleep included. Infinity never fires, but unless `idle` it keeps the process alive. */
 export function alarm(clock: Clock, delayMs: number, run: () => void, hold?: 'idle'): Cancel {
   return new Timeline(clock).at(delayMs, run, hold);
 }
 
-/** A timer that fires so much later than set shows that the machine slept, or that a tab was frozen. */
+/** A timer that fires so much late shows that the machine slept, or that a tab was frozen. */
 const LATE_MS = 500;
 const GRACE_MS = 1_000;
 
-/** An alarm that gives a machine which slept a second to read what arrived meanwhile: on waking, timers run first. Holds no process. */
+/**
+ * An alarm for a machine that may sleep. On waking timers run first, so it waits a second for responses that arrived meanwhile. Does not
+ * keep the process alive.
+ */
 export function patientAlarm(clock: Clock, delayMs: number, run: () => void): Cancel {
   const passedMs = stopwatch(clock);
   let cancel = alarm(
@@ -128,7 +131,7 @@ export function patientAlarm(clock: Clock, delayMs: number, run: () => void): Ca
   };
 }
 
-/** Resolves after so long, or once `over` settles. Holds no process. */
+/** Resolves after `delayMs`, or once `over` settles. Does not keep the process alive. */
 export async function pause(clock: Clock, delayMs: number, over: Promise<unknown>): Promise<void> {
   let cancel!: Cancel;
   const passed = new Promise<void>((resolve) => {

@@ -10,7 +10,7 @@ export interface ThrottlePolicy {
   readonly keyOf: ((request: AuthRequest) => string) | undefined;
   readonly maxQueued: number;
   readonly shared: SharedCooldown | undefined;
-  /** Used instead of the scheme's. Always own: a polluted prototype must not give one. */
+  /** Replaces the throttle of the scheme. Always an own property, so that a polluted prototype cannot provide one. */
   readonly throttle: Throttle | undefined;
 }
 
@@ -24,8 +24,8 @@ class GivenThrottle extends Throttle {
 }
 
 /**
- * Returns a throttle for any number of instances and users: give it to each `attachAuth` as `throttle`. It takes the place of
- * the cool-downs that belong to their schemes. Use it if one limit counts the calls of all, such as the limit of an upstream
+ * Returns a throttle for any number of instances and users: give it to each `attachAuth` as `throttle`. It replaces the cool-downs of their
+ * schemes. Use it if one limit counts the calls of all, such as the limit of an upstream
  * behind a backend for frontends.
  *
  * @param options Apply to all instances that are given the throttle. Without `keyOf`, keys are learned.

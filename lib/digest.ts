@@ -58,8 +58,8 @@ export function digest(
 export function digest(credentials: unknown, options: DigestOptions | undefined, makeNonce: () => string): AuthScheme;
 export function digest(credentials: unknown, options: DigestOptions = {}, makeNonce = clientNonce): AuthScheme {
   const sha512 = hasher('SHA-512');
-  // RFC 7616 names SHA-512/256 (FIPS 180-4 §6.7), but the values of its example (§3.9.2) are the first half of SHA-512, and
-  // servers use either (erratum 4897). The second is tried if the first is refused.
+  // RFC 7616 names SHA-512/256 (FIPS 180-4 §6.7), but its example (§3.9.2) has the first half of SHA-512 (erratum 4897). Servers use
+  // either. The second is tried if the first is refused.
   const sha512256 = [async (data: Bytes) => (await sha512(data)).slice(0, 32), hasher('SHA-512-256')];
   const hashes: Record<DigestAlgorithm, Digest[]> = {
     'SHA-512-256': sha512256,
@@ -85,7 +85,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     calls.set(exchange, call);
     return call;
   };
-  /** The nonce that was accepted last, by origin and by first part of the path: an origin may have several realms. */
+  /** The nonce that was accepted last, by origin and by first part of the path, since an origin may have several realms. */
   const accepted = new Map<string, Nonce>();
   const share = (url: URL, nonce: Nonce): void => {
     if (accepted.size > MOST_PLACES) accepted.clear();
@@ -141,7 +141,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       if (!pair) return false;
       const isStale = challenges.some(({ params }) => params['stale']?.toLowerCase() === 'true');
       const isSame = sent?.username === pair.username && sent.password === pair.password;
-      // A nonce that was accepted before has expired, whatever the server says.
+      // A nonce that was accepted before has expired, even without stale=true.
       const refused = isSame && !isStale && !sent.nonce.isAccepted ? sent.nonce.hash : undefined;
       if (refused && refused !== sha512256[0]) return false;
       call.own = await choose(challenges, refused);
@@ -154,7 +154,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       const { status } = response;
       const lines = headersOf(response, 'authentication-info').map((line) => `Digest ${line}`);
       const { nextnonce, rspauth, qop: protection = nonce.qop } = parseChallenges(lines)[0]?.params ?? {};
-      // A gateway answers 429 and 5xx without a look at the nonce.
+      // A gateway answers 429 and 5xx without a check of the nonce.
       if (status < 500 && status !== 429) {
         nonce.isAccepted = true;
         share(request.url, nonce);
@@ -174,7 +174,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   };
 }
 
-/** Where a nonce may serve other calls, the narrower place first. */
+/** The places where a nonce is valid for other calls, the narrower one first. */
 function placesOf({ origin, pathname }: URL): string[] {
   return [origin + pathname.slice(0, pathname.indexOf('/', 1) + 1), origin];
 }

@@ -31,8 +31,8 @@ interface Call {
 }
 
 /**
- * Returns a scheme that sends a session's tokens bound to a key (RFC 9449): `Authorization: DPoP <token>`, and in `DPoP` a
- * new proof for every attempt. After a `use_dpop_nonce` refusal the call is sent again with the nonce of that refusal.
+ * Returns a scheme that sends a session's tokens bound to a key (RFC 9449). It writes `Authorization: DPoP <token>`, and a new proof in
+ * `DPoP` for every attempt. After a `use_dpop_nonce` refusal the call is sent again with the nonce of that refusal.
  * Two of them in a row settle the call. After `invalid_dpop_proof` it is sent again once, if the clock was corrected by
  * more than 1 s. Neither refusal starts a refresh. Across origins the server must expose DPoP-Nonce and WWW-Authenticate.
  *

@@ -44,7 +44,7 @@ export type AuthErrorCode =
  * call's own, `response` the server's last response if there was one, `cause` the error behind it. It contains no credential.
  */
 export class AuthError extends AxiosError {
-  /** Says what happened: one of `AuthErrorCode`. */
+  /** One of `AuthErrorCode`. */
   declare readonly code: AuthErrorCode;
   /**
    * Epoch ms. Set if the server asked for no further refresh before then.
@@ -67,7 +67,7 @@ export class AuthError extends AxiosError {
   }
 
   /**
-   * One failure may reject many calls: each gets an error of its own, with its own config and answer.
+   * One failure may reject many calls. Each gets its own error, with its own config and response.
    * @internal
    */
   about(config: InternalAxiosRequestConfig | undefined, response: AxiosResponse | undefined): AuthError {
@@ -77,7 +77,7 @@ export class AuthError extends AxiosError {
   }
 }
 
-/** A call that may not wait until its limit opens. */
+/** The error of a call that may not wait until its limit opens. */
 export function throttled(forMs: number): AuthError {
   return new AuthError(
     'ERR_AUTH_THROTTLED',
@@ -86,7 +86,7 @@ export function throttled(forMs: number): AuthError {
   );
 }
 
-/** A call that finds as many calls waiting as may wait. */
+/** The error of a call for a full queue. */
 export function queueFull(): AuthError {
   return new AuthError('ERR_AUTH_QUEUE_FULL', 'Not sent: `throttle.maxQueued` calls wait for this limit already.');
 }
@@ -105,10 +105,10 @@ export class RefreshRejectedError extends Error {
   override readonly name = 'RefreshRejectedError' as const;
 }
 
-/** Without a prototype, since a polluted one could turn it into an accessor; one for all, since making it takes the most time. */
+/** Without a prototype, since a polluted one could turn it into an accessor. One for all, since creating it is slow. */
 let descriptor: PropertyDescriptor | undefined;
 
-/** Sets a property that inspectors and serializers skip, whatever it was before. A frozen target stays as it is. */
+/** Sets a property that inspectors and serializers skip, whatever it was before. A frozen target is not changed. */
 export function hide(target: object, key: PropertyKey, value: unknown): void {
   descriptor ??= Object.assign(Object.create(null) as object, {
     writable: true,
@@ -120,7 +120,7 @@ export function hide(target: object, key: PropertyKey, value: unknown): void {
   descriptor.value = undefined;
 }
 
-/** An error, what it was caused by and what it gathers, as far as anybody would look. */
+/** An error with its causes and gathered errors, up to a limit. */
 export function chainOf(error: unknown): Partial<AxiosError>[] {
   const chain = new Set([error]);
   for (const at of chain) {

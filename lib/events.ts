@@ -38,8 +38,8 @@ export type EventBody = AuthEvent extends infer E ? (E extends { at: number } ? 
 export type Emit = (event: EventBody) => void;
 
 /**
- * Returns a function that calls `listener` in a microtask of its own, in order: the listener meets no lock if it calls the
- * instance again, and its errors and rejections have no effect. After detach() it does nothing.
+ * Returns a function that calls `listener` in a separate microtask, in order. So the listener may call the instance again, and its errors
+ * and rejections have no effect. After detach() it does nothing.
  */
 export function emitter(
   listener: ((event: AuthEvent) => unknown) | undefined,

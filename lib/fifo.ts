@@ -1,4 +1,4 @@
-/** A queue whose first item is found in constant time, however many were deleted before it. */
+/** A queue that finds its first item in constant time, however many were deleted before it. */
 export class Fifo<T extends object> extends Set<T> {
   /** Kept, since each new iterator of a Set passes over all items that were deleted. */
   private _iterator = this.values();

@@ -106,7 +106,7 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
       const imported = await last.imported;
       return await crypto.subtle.sign(parametersFor(algorithm, imported), imported, base);
     } catch (cause) {
-      throw new AuthError('ERR_AUTH_INVALID_CREDENTIAL', `httpSignature(): the key is not for ${algorithm}.`, cause);
+      throw new AuthError('ERR_AUTH_INVALID_CREDENTIAL', `httpSignature(): \`key\` does not fit ${algorithm}.`, cause);
     }
   }
 
@@ -177,7 +177,7 @@ function readComponents(given: Partial<HttpSignatureOptions>): readonly Covered[
   return components?.map(componentOf);
 }
 
-/** What is covered if `components` is not given. */
+/** The covered components without the option `components`. */
 function defaultComponents(request: AuthRequest, digest: string | false): readonly Covered[] {
   const names = ['@method', '@authority', '@path', '@query'];
   if (request.body.kind !== 'none') {

@@ -80,8 +80,8 @@ export function jwtBearerGrant(options: JwtBearerOptions): (context: RefreshCont
 }
 
 /**
- * Returns a `refresh` for bearer() that sends the token exchange grant (RFC 8693). Resolves with null without a subject
- * token: nobody is signed in.
+ * Returns a `refresh` for bearer() that sends the token exchange grant (RFC 8693). Resolves with null without a subject token: there is no
+ * session.
  * @throws TypeError for wrong options, AuthError ERR_AUTH_INSECURE for an endpoint over plain http
  */
 export function tokenExchangeGrant(
@@ -155,7 +155,7 @@ function grant<T extends GrantOptions, F extends Form | null>(
         : // A token that is bound to a key. Other names vary, and mean Bearer.
           (dpop ? type !== 'dpop' : /^(?:dpop|mac|pop)$/.test(type)) && 'sent a token_type that does not fit `dpop`';
     if (problem) throw responseError(`${name}(): the token endpoint ${problem}`, response);
-    // The tokens must not be lost by what the app does with a copy.
+    // The app gets a copy, so that its changes cannot lose the tokens.
     new Promise((resolve) => {
       resolve(onTokens?.({ ...document }));
     }).catch(() => undefined);

@@ -9,9 +9,9 @@ export type Schemes = AuthScheme | readonly AuthScheme[];
 /** Options of {@link attachAuth}. An option that is undefined counts as absent. */
 export interface AttachAuthOptions {
   /**
-   * Authenticates the requests: basic(), bearer(), signed(), hmac(), apiKey(), or any AuthScheme. A function is called once per
-   * call and never at attach, so that one instance serves many users: it returns the same object for the same user, and null
-   * for a call without credentials. If it throws, the call rejects unsent.
+   * Authenticates the requests: basic(), bearer(), signed(), hmac(), apiKey(), or any AuthScheme. A function is called once per call, and
+   * not at attach, so that one instance serves many users. It returns the same object for the same user, and null for a call without
+   * credentials. If it throws, the call rejects unsent.
    */
   scheme: Schemes | (() => Schemes | null);
   /** Retries after throttling (429), server errors and network errors. `false`: never retries. @default {} */
@@ -88,7 +88,7 @@ export interface RetryFailure {
   readonly willRetry: boolean;
 }
 
-/** How calls are queued while a server throttles. */
+/** Queues calls while a server throttles. */
 export interface ThrottleOptions {
   /**
    * Returns the same key for calls that share a limit. Gets the request before credentials are written to it.
@@ -113,9 +113,9 @@ export interface Throttle {
  * within 2 s, only the sharing is lost.
  */
 export interface SharedCooldown {
-  /** Called when this machine was told that a limit is closed. A longer closed time of another machine must stay. */
+  /** Called when a server has closed a limit for this machine. Must keep a longer closed time of another machine. */
   close(key: string, forMs: number): MaybePromise<void>;
-  /** Returns for how long a limit is closed; 0 if it is open. Asked once per key if there is `subscribe`, else before each call. */
+  /** Returns for how many ms a limit is closed, 0 if it is open. Called once per key if there is `subscribe`, else before each call. */
   closedForMs(key: string): MaybePromise<number>;
   /** Calls `onClosed` when another machine closes a limit. Returns a function that ends this. */
   subscribe?(onClosed: (key: string, forMs: number) => void): () => void;

@@ -24,7 +24,7 @@ export interface CallPolicy extends CallRetry {
   readonly body: (() => unknown) | undefined;
 }
 
-/** The options of an instance, and so of each call that brings none of its own. */
+/** The options of an instance, and of each call without its own. */
 export interface Policy extends CallPolicy {
   readonly scheme: Schemes | (() => Schemes | null);
   readonly throttle: ThrottlePolicy | false;

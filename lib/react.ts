@@ -16,7 +16,7 @@ import type { SessionSnapshot } from './session/snapshot.js';
 type Session = Pick<BearerScheme, 'getSnapshot' | 'subscribe' | 'getAccessToken'>;
 type Subscribe = Session['subscribe'];
 
-/** Delays before the session is asked again: as long as its own cool-down after a failed refresh or longer, 30 s at most. */
+/** Delays before the next probe: at least the cool-down of the session after a failed refresh, 30 s at most. */
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
 
@@ -60,7 +60,7 @@ export interface RequireSessionProps {
   session: Session;
   /** Rendered while the status is `unknown`: on the server, during hydration and until the session has been asked. Default: nothing. */
   loading?: ReactNode;
-  /** Rendered when nobody is signed in, for example a sign-in form or the router's redirect. */
+  /** Rendered when signed out or expired, for example a sign-in form or the router's redirect. */
   fallback: ReactNode | ((status: 'signed-out' | 'expired') => ReactNode);
   /** Rendered when signed in, and during every refresh. */
   children: ReactNode;
@@ -78,8 +78,8 @@ export function RequireSession({ session, loading, fallback, children }: Require
 }
 
 /**
- * Returns a `retry` function for TanStack Query: true for fewer than `max` failures, and never for a call that attachAuth
- * handled, since attachAuth has already retried it. For SWR: `shouldRetryOnError: (error) => retry(0, error)`.
+ * Returns a `retry` function for TanStack Query. It returns true for fewer than `max` failures. For a call that attachAuth has retried
+ * already it returns false. For SWR: `shouldRetryOnError: (error) => retry(0, error)`.
  *
  * @param max - Retries of other failures: a number from 0, may be Infinity. @default 0
  * @throws TypeError if `max` is negative or no number.
@@ -97,7 +97,7 @@ function statusOf({ status }: SessionSnapshot): SessionSnapshot['status'] {
   return status;
 }
 
-/** React compares the results of two reads: a `select` that creates an object must return the same one for one snapshot. */
+/** React compares the results of two reads. So a `select` that creates an object must return the same one for one snapshot. */
 function oncePerSnapshot<T>(select: (snapshot: SessionSnapshot) => T): (snapshot: SessionSnapshot) => T {
   let last: SessionSnapshot | undefined;
   let selected: T;
@@ -118,7 +118,7 @@ function subscriptionTo(session: Session): Subscribe {
 }
 
 /**
- * Returns the session's `subscribe`, which also asks the session who is signed in while its status is `unknown`. React
+ * Returns the session's `subscribe`, which also probes the session while its status is `unknown`. React
  * calls `subscribe` in browsers only. All subscribers share one probe, which outlives a remount by StrictMode.
  */
 function withProbe(session: Session): Subscribe {

@@ -38,7 +38,7 @@ export function redactError(error: unknown, ...sent: unknown[]): unknown {
     return text.replace(URL_SECRETS, '$1$2').replace(SECRET_PAIR, `$1${REDACTED}`);
   }
 
-  /** Plain data. What has a class of its own (sockets, streams, bytes) could show anything, and is left out. */
+  /** Only plain data. Objects with their own class (sockets, streams, bytes) could show anything, and are left out. */
   function redactData(value: unknown, name: string): unknown {
     const replacer = function (this: Record<string, unknown>, key: string, inner: unknown): unknown {
       const original = this[key];
@@ -100,7 +100,7 @@ export function redactError(error: unknown, ...sent: unknown[]): unknown {
   }
 }
 
-/** Parsers quote what they could not read: JSON the response, URL the query. */
+/** The errors of parsers quote their input: JSON the response, URL the query. */
 function withoutQuotes(message: string, name: unknown): string {
   const quote = name === 'SyntaxError' ? /["'].*["']/s : message.includes('URL') ? /[?#]\S*/ : undefined;
   return quote ? message.replace(quote, '…') : message;
@@ -127,7 +127,7 @@ function secretsIn(sources: readonly unknown[]): string[] {
         },
       );
     } catch {
-      // A stream, say: its values are not known.
+      // For example a stream, whose values are unknown.
     }
   };
   const addText = (text: string): void => {

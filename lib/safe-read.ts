@@ -1,6 +1,6 @@
 /*
- * Object.prototype may be polluted, for example by a careless merge of JSON: then every plain object seems to have properties
- * that it was never given. Values from outside (options, token responses, stored sessions, responses) are read through here.
+ * Object.prototype may be polluted, for example by a careless merge of JSON. Then every plain object inherits properties that it was never
+ * given. Values from outside (options, token responses, stored sessions, responses) are read through here.
  */
 
 /** Reads a property of the object itself. Returns undefined for null, for an inherited property and for a getter that throws. */
@@ -15,7 +15,7 @@ export function ownValue(holder: unknown, key: PropertyKey): unknown {
   }
 }
 
-/** Reads a property of an object or of its class: for values that an app may have written a class for. */
+/** Reads a property of an object or of its class, for values that may be instances of an app's class. */
 export function safeGet<T extends object, K extends keyof T & string>(
   holder: T | null | undefined,
   key: K,

@@ -27,8 +27,8 @@ export interface SigV4Options {
   /** For example `eu-central-1`. @default read from hosts of AWS; required for others */
   region?: string | undefined;
   /**
-   * A function (a provider of @aws-sdk) is called again shortly before `expiration`, at every attempt if there is none, and after a
-   * refusal with `{ forceRefresh: true }`: the call is sent again if the credentials have changed.
+   * A function (a provider of @aws-sdk) is called again shortly before `expiration`, or at every attempt if there is none. After a refusal
+   * it is called with `{ forceRefresh: true }`, and the call is replayed if the credentials have changed.
    */
   credentials: AwsCredentials | AwsCredentialProvider;
   /** Whether the signature covers the body. A stream to S3 counts as unsigned over https. @default 'signed' */
@@ -104,7 +104,9 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       const place = given.service && given.region ? given : placeOf(url.hostname);
       const { service = place.service, region = place.region } = given;
       if (!service || !region)
-        throw new TypeError(`sigV4(): \`service\` and \`region\` are required: ${url.host} does not tell them`);
+        throw new TypeError(
+          `sigV4(): \`service\` and \`region\` are required: the host ${url.host} does not contain them`,
+        );
       const isS3 = /^s3(?:-|$)/.test(service);
       const { doubleEncode = !isS3, normalizePath = !isS3 } = given;
       const contentHash = await payloadHash(request, isS3);

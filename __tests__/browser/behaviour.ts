@@ -8,7 +8,7 @@ import { payloads } from './scenarios/session.js';
 
 const tokens = (seen: readonly Seen[]): unknown[] => seen.map(token);
 
-/** Holds the answer of the token endpoint back until a scenario asks for /release. */
+/** Delays the response of the token endpoint until a scenario requests /release. */
 function heldRefresh(): (...details: Parameters<Handler>) => boolean {
   const held: (() => void)[] = [];
   let isReleased = false;
@@ -23,7 +23,7 @@ function heldRefresh(): (...details: Parameters<Handler>) => boolean {
   };
 }
 
-/** What must be the same in every attempt: multipart boundaries are drawn anew. */
+/** The parts of a request that are equal in every attempt, without the random multipart boundary. */
 function comparable({ headers, body }: Seen): { type: string | undefined; body: string } {
   const text = body.toString('latin1');
   const boundary = /^--(\S+)/.exec(text)?.[1] ?? '-';
@@ -37,12 +37,12 @@ function verifies({ method, url, headers, body }: Seen, hash: string): boolean {
   return headers['x-signature'] === createHmac(algorithm, 's3crét').update(text).digest('hex');
 }
 
-/** What holds on every axios, over every adapter, in Node and in browsers. */
+/** The behaviour on every axios, over every adapter, in Node and in browsers. */
 export function describeBehaviour(host: Host): void {
   const isPage = host.script !== undefined;
 
   describe('bearer', () => {
-    test('the token goes with the call', async () => {
+    test('a call is sent with the token', async () => {
       const { play, calls } = await open(host, tokenApi());
       expect(await play('bearerToken')).toMatchObject({ status: 200, attempts: 1 });
       expect(calls().map(({ url, headers }) => [url, headers.authorization])).toEqual([
@@ -50,7 +50,7 @@ export function describeBehaviour(host: Host): void {
       ]);
     });
 
-    test('twenty calls with a dead token cost one refresh, and all arrive', async () => {
+    test('twenty calls with a dead token cost one refresh, and all succeed', async () => {
       const { play, calls } = await open(host, tokenApi());
       expect(await play('storm')).toEqual(Array(20).fill(expect.objectContaining({ status: 200, refreshed: true })));
       expect(calls('/token')).toHaveLength(1);
@@ -83,7 +83,7 @@ export function describeBehaviour(host: Host): void {
       expect(tokens(calls('/held'))).toEqual(['dead', 'good']);
     });
 
-    test('a second 401 is the outcome', async () => {
+    test('a second 401 settles the call', async () => {
       const api = tokenApi((seen, response) => {
         if (seen.url !== '/never') return false;
         reply(response, 401, {}, challenge);
@@ -114,7 +114,7 @@ export function describeBehaviour(host: Host): void {
       expect(second).toEqual(first);
     });
 
-    // F66: to tell of progress, axios streams the upload over fetch, and browsers stream none over HTTP/1.1.
+    // F66: over fetch axios streams an upload to report progress. Browsers stream no upload over HTTP/1.1.
     (isPage && host.adapter === 'fetch' ? test.skip : test)('upload progress starts again with a replay', async () => {
       const { play } = await open(host, tokenApi());
       const { loaded, ...facts } = await play('uploadProgress');
@@ -122,18 +122,21 @@ export function describeBehaviour(host: Host): void {
       expect(loaded.filter((bytes) => bytes === 1000)).toHaveLength(2);
     });
 
-    (host.adapter === 'fetch' ? test : test.skip)('a refused stream is given up, the good one handed on', async () => {
-      const { play } = await open(host, tokenApi());
-      expect(await play('streamed')).toMatchObject({ status: 200, attempts: 2, text: '{"ok":true}' });
-    });
+    (host.adapter === 'fetch' ? test : test.skip)(
+      'a refused stream is discarded, and the accepted one is passed on',
+      async () => {
+        const { play } = await open(host, tokenApi());
+        expect(await play('streamed')).toMatchObject({ status: 200, attempts: 2, text: '{"ok":true}' });
+      },
+    );
 
     // F64
-    test('validateStatus may accept everything: a 401 is recovered from', async () => {
+    test('a 401 is replayed although validateStatus accepts every status', async () => {
       const { play } = await open(host, tokenApi());
       expect(await play('everyStatusResolves')).toMatchObject({ status: 200, attempts: 2 });
     });
 
-    test('a call that is aborted while it waits for the refresh leaves alone, at once', async () => {
+    test('a call that is aborted while it waits for the refresh rejects at once, and no other call does', async () => {
       const { play, calls } = await open(host, tokenApi(heldRefresh()));
       expect(await play('abortWhileRefreshing')).toMatchObject({
         aborted: { code: 'ERR_CANCELED' },
@@ -145,7 +148,7 @@ export function describeBehaviour(host: Host): void {
       expect(calls('/token')).toHaveLength(1);
     });
 
-    test('signing out wins over a refresh in flight: nothing that waited is sent', async () => {
+    test('signOut() during a refresh rejects waiting calls unsent', async () => {
       const { play, calls } = await open(host, tokenApi(heldRefresh()));
       expect(await play('signOutWhileRefreshing')).toMatchObject({
         code: 'ERR_AUTH_SESSION_CHANGED',
@@ -154,7 +157,7 @@ export function describeBehaviour(host: Host): void {
       expect(tokens(calls('/x'))).toEqual(['dead']);
     });
 
-    test('signing out ends a call that backs off', async () => {
+    test('signOut() rejects a call in backoff', async () => {
       const { play, calls } = await open(host, inTurn([429, { 'Retry-After': '30' }]));
       expect(await play('signOutWhileBackingOff')).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED' });
       expect(calls()).toHaveLength(1);
@@ -162,7 +165,7 @@ export function describeBehaviour(host: Host): void {
   });
 
   describe('recovery', () => {
-    test.each(['GET', 'POST'])('a throttled %s comes back when it was told to, not before', async (method) => {
+    test.each(['GET', 'POST'])('a throttled %s is retried after Retry-After, and not before', async (method) => {
       const at: number[] = [];
       const first = inTurn([429, { 'Retry-After': '1' }], 200);
       const { play } = await open(host, (...details) => {
@@ -173,7 +176,7 @@ export function describeBehaviour(host: Host): void {
       expect(at[1]! - at[0]!).toBeGreaterThanOrEqual(1000);
     });
 
-    test('a throttled call that is told nothing backs off by itself', async () => {
+    test('a throttled call without Retry-After is retried after a backoff', async () => {
       const answers = inTurn(429, 200);
       const at: number[] = [];
       const { play } = await open(host, (...details) => {
@@ -181,7 +184,7 @@ export function describeBehaviour(host: Host): void {
         return answers(...details);
       });
       expect(await play('failing', 'GET', '/x')).toMatchObject({ status: 200, attempts: 2, reasons: ['throttled'] });
-      // At least half of what it backs off from; a busy page may let it pass before the call comes to wait.
+      // At least half of the first step. A busy page may use up some of it before the wait.
       expect(at.at(-1)! - at.at(-2)!).toBeGreaterThanOrEqual(10);
     });
 
@@ -189,7 +192,7 @@ export function describeBehaviour(host: Host): void {
       ['a 503', inTurn(503), 'status'],
       ['a 503 with Retry-After', inTurn([503, { 'Retry-After': '0' }]), 'throttled'],
       ['a connection that breaks', hangUp, 'network'],
-    ] as const)('%s: a GET is sent again, a POST is not', async (_what, answer, reason) => {
+    ] as const)('%s: a GET is retried, a POST is not', async (_what, answer, reason) => {
       const get = await open(host, inTurn(answer, 200));
       expect(await get.play('failing', 'GET', '/x')).toMatchObject({ status: 200, attempts: 2, reasons: [reason] });
       expect(get.calls()).toHaveLength(2);
@@ -202,14 +205,17 @@ export function describeBehaviour(host: Host): void {
       expect(post.calls()).toHaveLength(1);
     });
 
-    test.each([false, true])('a timeout is tried again as one, with clarifyTimeoutError %s', async (clarify) => {
-      const { play } = await open(host, () => undefined);
-      // axios's fetch adapter knows one code alone.
-      const code = clarify || host.adapter === 'fetch' ? 'ETIMEDOUT' : 'ECONNABORTED';
-      expect(await play('timingOut', clarify)).toMatchObject({ code, attempts: 2, reasons: ['timeout'] });
-    });
+    test.each([false, true])(
+      'a timeout is retried with reason timeout, with clarifyTimeoutError %s',
+      async (clarify) => {
+        const { play } = await open(host, () => undefined);
+        // The fetch adapter of axios has only one code.
+        const code = clarify || host.adapter === 'fetch' ? 'ETIMEDOUT' : 'ECONNABORTED';
+        expect(await play('timingOut', clarify)).toMatchObject({ code, attempts: 2, reasons: ['timeout'] });
+      },
+    );
 
-    test('a call that is aborted on the wire or while it backs off is over', async () => {
+    test('a call that is aborted in flight or in backoff rejects', async () => {
       const { play, calls } = await open(host, (seen, response) => {
         if (seen.url === '/throttled') reply(response, 429, {}, { 'Retry-After': '30' });
       });
@@ -224,7 +230,7 @@ export function describeBehaviour(host: Host): void {
       ['basic', 'authorization', `Basic ${Buffer.from('Jürgen:密碼 🔑').toString('base64')}`],
       ['bearer', 'authorization', 'Bearer good'],
       ['apiKey', 'x-api-key', 'key-7'],
-    ])('%s writes what the server reads', async (scheme, header, value) => {
+    ])('%s writes the expected header', async (scheme, header, value) => {
       const { play, calls } = await open(host, inTurn(200));
       expect(await play('written', scheme, '/x')).toMatchObject({ status: 200 });
       expect(calls()[0]!.headers[header]).toBe(value);
@@ -242,7 +248,7 @@ export function describeBehaviour(host: Host): void {
     });
 
     // F74, F79
-    test('another origin gets no credential, and its 401 refreshes nothing', async () => {
+    test('another origin gets no credential, and its 401 starts no refresh', async () => {
       const { play, calls, strays } = await open(host, tokenApi(), { foreign: inTurn(401) });
       expect(await play('foreignUrl')).toMatchObject({ status: 401, attempts: 1 });
       expect(tokens(strays())).toEqual([undefined]);
@@ -261,7 +267,7 @@ export function describeBehaviour(host: Host): void {
     });
 
     // F76
-    test('a redirect to another origin takes no Authorization along', async () => {
+    test('a redirect to another origin is followed without Authorization', async () => {
       const lab = await open(host, (_, response) => reply(response, 307, {}, { Location: `${lab.foreign.origin}/x` }));
       expect(await lab.play('moved', 'bearer', '/moved')).toMatchObject({ status: 200, attempts: 1 });
       expect(lab.strays().map(({ url, headers }) => [url, headers.authorization])).toEqual([['/x', undefined]]);
@@ -285,7 +291,7 @@ export function describeBehaviour(host: Host): void {
       ['/aborted', true],
       ['/garbage', true],
       ['/fine', false],
-    ])('no credential shows in what comes of %s', async (path, isError) => {
+    ])('no credential shows in the result of %s', async (path, isError) => {
       const { play } = await open(host, (seen, response) => {
         const { url } = seen;
         if (/^\/\d{3}$/.test(url)) reply(response, Number(url.slice(1)));

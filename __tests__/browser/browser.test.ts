@@ -19,7 +19,7 @@ const script = isHere ? bundle('browser/scenarios/index.ts', 'scenarios', proces
 
 let browser: Browser | undefined;
 let page: Page;
-/** What the page said although nobody asked: rejections that nobody handled are among it. */
+/** All that the page wrote to its console, and its unhandled rejections. */
 const noise: string[] = [];
 
 beforeAll(async () => {
@@ -36,14 +36,14 @@ afterEach(() => {
 
 const welcome: Handler = (_, response) => reply(response, 200);
 
-/** Chromium itself tells of every failed request; it must tell nothing of ours. */
+/** Chromium logs every failed request. That log must not contain a secret. */
 function isOfThePage(message: ConsoleMessage): boolean {
   const text = message.text();
   const isOfChromium = /^(Failed to load resource|Access to (XMLHttpRequest|fetch) at)/.test(text);
   return !isOfChromium || text.includes(CANARY);
 }
 
-/** Plays in a page of the API's own origin, or of a third one. */
+/** Runs scenarios in a page of the API's own origin, or of a third origin. */
 function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'): Host {
   return {
     adapter,
@@ -57,7 +57,7 @@ function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'):
             const { scenarios } = globalThis as unknown as {
               scenarios: Record<string, (...details: unknown[]) => Promise<never>>;
             };
-            // What a debugger calls may do what the page's policy forbids; what a timer calls may not.
+            // A debugger may bypass the policy of the page. A timer may not.
             return new Promise<never>((resolve, reject) => {
               setTimeout(() => void scenarios[called]!(...details).then(resolve, reject));
             });
@@ -70,7 +70,7 @@ function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'):
 }
 
 (isHere ? describe : describe.skip).each(adapters)('in Chromium, over the %s adapter', (adapter) => {
-  // Over each adapter, and in both homes; with FULL=1 over each adapter in both.
+  // One home for each adapter. With FULL=1 both homes for each adapter.
   const homes = (['same-origin', 'cross-origin'] as const).filter(
     (home) => isFull || (home === 'same-origin') === (adapter === 'xhr'),
   );
@@ -81,7 +81,7 @@ function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'):
   const host = hostIn(adapter, 'cross-origin');
 
   // F82
-  test('a Retry-After that CORS hides is no leave to come back at once', async () => {
+  test('a 429 whose Retry-After CORS hides is retried after a backoff', async () => {
     const at: number[] = [];
     const throttled: Handler = (_, response) => {
       at.push(performance.now());
@@ -93,15 +93,15 @@ function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'):
     expect(facts.waitedMs).toBeGreaterThan(0);
   });
 
-  // Nobody can tell xhr to pass by the cache: documented.
-  (adapter === 'fetch' ? test : test.skip)('a refusal that may be cached is not had from the cache again', async () => {
+  // xhr cannot bypass the cache, which is documented.
+  (adapter === 'fetch' ? test : test.skip)('a retry does not get a cacheable refusal from the cache', async () => {
     const refusal = [429, { 'Retry-After': '1', 'Cache-Control': 'max-age=60' }] as const;
     const { play, calls } = await open(host, inTurn(refusal, 200));
     expect(await play('failing', 'GET', '/x')).toMatchObject({ status: 200, attempts: 2, reasons: ['throttled'] });
     expect(calls()).toHaveLength(2);
   });
 
-  test('a challenge that CORS hides is a 401 all the same', async () => {
+  test('a 401 whose challenge CORS hides starts a refresh', async () => {
     const { play, calls } = await open(host, tokenApi(), { cors: {} });
     expect(await play('storm')).toHaveLength(20);
     expect(calls('/token')).toHaveLength(1);
@@ -115,13 +115,13 @@ function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'):
     expect(api.seen.some(({ method }) => method === 'OPTIONS')).toBe(true);
   });
 
-  test('an answer that CORS keeps from the page is a network error, with no credential on it', async () => {
+  test('a response that CORS blocks is a network error, without a credential on it', async () => {
     const { play } = await open(host, welcome, { cors: { isAllowed: false } });
     expect(await play('leaks', '/x')).toEqual({ traces: [], isError: true });
   });
 
   // F84
-  test('a 401 that may be cached is not what the replay is answered with', async () => {
+  test('a replay does not get a cacheable 401 from the cache', async () => {
     const cached = tokenApi((seen, response) => {
       if (seen.url === '/x' && token(seen) === 'dead') response.setHeader('Cache-Control', 'max-age=60');
       return false;
@@ -131,7 +131,7 @@ function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'):
     expect(calls('/x').map(token)).toEqual(['dead', 'good']);
   });
 
-  test('a page that is offline has met a network error: its session is kept, and works when it is back', async () => {
+  test('an offline page gets network errors, and its session is kept and works online again', async () => {
     const { play, calls } = await open(host, tokenApi());
     await page.context().setOffline(true);
     try {
@@ -150,7 +150,7 @@ function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'):
   });
 
   // F76
-  test.each(['/moved', '/moved-away'])(`a key in a header of its own, and a redirect: %s`, async (path) => {
+  test.each(['/moved', '/moved-away'])(`an API key in its own header, and a redirect: %s`, async (path) => {
     const lab = await open(host, ({ url }, response) => {
       if (url === '/x') reply(response, 200);
       else reply(response, 307, {}, { Location: url === '/moved' ? '/x' : `${lab.foreign.origin}/x` });
@@ -161,7 +161,7 @@ function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'):
       expect(facts).toMatchObject({ code: 'ERR_AUTH_FOREIGN_ORIGIN', attempts: 1 });
       expect(arrived).toEqual([]);
     } else {
-      // Nobody can stop xhr: documented.
+      // xhr follows it before any script can react, which is documented.
       expect(facts).toMatchObject({ status: 200, attempts: 1 });
       expect(arrived).toEqual(['key-7']);
     }
@@ -169,7 +169,7 @@ function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'):
 });
 
 (isHere ? describe : describe.skip)('the page', () => {
-  test('forbids what its policy forbids: no scenario has needed eval', async () => {
+  test('forbids eval, so no scenario needs it', async () => {
     await open(hostIn('fetch', 'same-origin'), welcome);
     const error = await page.evaluate(
       () =>
@@ -188,7 +188,7 @@ function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'):
     noise.splice(0);
   });
 
-  test('is heard when it says something unasked', async () => {
+  test('reports console output and unhandled rejections', async () => {
     await open(hostIn('fetch', 'same-origin'), welcome);
     const rejected = page.waitForEvent('pageerror');
     await page.evaluate(() => {

@@ -12,13 +12,13 @@ type Given<Name extends Scenario> = Scenarios[Name] extends (setting: Setting, .
   : never;
 type Facts<Name extends Scenario> = Awaited<ReturnType<Scenarios[Name]>>;
 
-/** Plays a scenario where the suite runs, against these servers, and gives its facts. */
+/** Runs a scenario against these servers, and returns its facts. */
 export type Play = <Name extends Scenario>(name: Name, ...given: Given<Name>) => Promise<Facts<Name>>;
 
-/** Where scenarios are played: this process, or a page. */
+/** The place where scenarios run: this process or a page. */
 export interface Host {
   readonly adapter: Setting['adapter'];
-  /** The script that the servers are to offer at /page. */
+  /** The script that the servers offer at /page. */
   readonly script?: string;
   player(lab: Lab): Promise<Play>;
 }

@@ -2,36 +2,36 @@ import type { ServerResponse } from 'node:http';
 import { challenge, token } from '../support/dead-session.js';
 import { reply, serve, type Handler, type Recorder, type Seen } from '../support/serve.js';
 
-/** What the API says to pages of other origins. */
+/** The CORS behaviour of the API. */
 export interface Cors {
   /** Access-Control-Expose-Headers. */
   readonly expose?: string;
-  /** What a preflight is answered with. Default 204. */
+  /** The status of a preflight response. Default 204. */
   readonly preflight?: number;
-  /** false: no page of another origin may read an answer. */
+  /** false: no page of another origin may read a response. */
   readonly isAllowed?: boolean;
 }
 
-/** An API that is asked, and a server of another origin. */
+/** An API, and a server of another origin. */
 export interface Lab {
   readonly api: Recorder;
   readonly foreign: Recorder;
-  /** What the API was sent, without preflights and the page itself. */
+  /** The requests to the API, without preflights and the page itself. */
   calls(path?: string): Seen[];
-  /** The same of the other origin. */
+  /** The requests to the other origin. */
   strays(): Seen[];
   close(): Promise<void>;
 }
 
 const PAGE = ['/page', '/page.js', '/favicon.ico'];
-// As strict as a page can be that loads a script and talks to servers.
+// The strictest policy that allows a script and connections.
 const POLICY = "default-src 'none'; script-src 'self'; connect-src http:; require-trusted-types-for 'script'";
 
 export interface Rig {
   readonly cors?: Cors;
-  /** What the other origin answers. Default: 200 for everybody. */
+  /** The response of the other origin. Default: 200. */
   readonly foreign?: Handler;
-  /** What the page runs. */
+  /** The script of the page. */
   readonly script?: string;
 }
 
@@ -46,7 +46,7 @@ export async function openLab(answer: Handler, rig: Rig = {}): Promise<Lab> {
   const behindCors =
     (handler: Handler, policy: Cors): Handler =>
     (seen, response, request) => {
-      // When a connection breaks that was used before, Chromium sends again by itself.
+      // If a reused connection breaks, Chromium repeats the request.
       response.shouldKeepAlive = false;
       if (PAGE.includes(seen.url)) return page(seen, response, request);
       allow(seen, response, policy);
@@ -82,7 +82,7 @@ function allow({ headers }: Seen, response: ServerResponse, { isAllowed = true, 
 
 const welcome: Handler = (_, response) => reply(response, 200);
 
-/** Takes the token `good`, which the token endpoint gives. `own` comes first; false: it has nothing to say. */
+/** Accepts the token `good`, which the token endpoint issues. `own` runs first, and returns false to skip a request. */
 export function tokenApi(own: (...details: Parameters<Handler>) => boolean = () => false): Handler {
   return (seen, response, request) => {
     if (own(seen, response, request)) return;

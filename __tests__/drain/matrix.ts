@@ -10,8 +10,8 @@ import {
 } from '../support/drain.js';
 
 /*
- * F99 F100 F149 F156: all the worlds in which calls drain through a limit, at default settings, in virtual time, with the figures that
- * `lib/throttle/rate.ts` is judged by: npm run test:drain
+ * F99 F100 F149 F156: calls drain through every limit, at default settings, in virtual time. These figures judge `lib/throttle/rate.ts`.
+ * Run it by npm run test:drain
  */
 
 jest.setTimeout(600_000);

@@ -1,20 +1,20 @@
 import fc from 'fast-check';
 
-/** Stand for the ports of the own server and of the foreign one, which differ from run to run while a seed does not. */
+/** Placeholders for the ports of the own and the foreign server, which differ between runs with the same seed. */
 const OWN = '\ue000';
 const FOREIGN = '\ue001';
 
-/** One call, as an app could make it with an address that somebody else has written. */
+/** One call of an app with an untrusted address. */
 export interface Call {
   readonly base: string | undefined;
-  /** Takes the place of the instance's base once it is attached. */
+  /** Replaces the base of the instance after attachAuth(). */
   readonly laterBase: string | undefined;
   readonly callBase: string | undefined;
   readonly url: string | undefined;
   readonly params: 'none' | 'plain' | 'hostile';
   readonly allowAbsoluteUrls: boolean | undefined;
   readonly origins: readonly string[] | '*' | undefined;
-  /** A scheme that reads the URL has it sent as it was read. */
+  /** A scheme that reads the URL. The call must be sent to that URL. */
   readonly readsUrl: boolean;
   readonly adapter: 'http' | 'fetch';
 }
@@ -100,13 +100,13 @@ const anyOf = <T>(values: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...v
 const authority = fc.tuple(anyOf(people), anyOf(hosts), anyOf(ports)).map((parts) => parts.join(''));
 const address = fc.oneof(
   fc.tuple(anyOf(schemes), anyOf(slashes), authority, anyOf(rests)).map((parts) => parts.join('')),
-  // One thing at a time, so that more than a few arrive.
+  // Most calls change one thing only, so that more of them arrive.
   fc.tuple(anyOf(schemes), anyOf(slashes)).map((parts) => `${parts.join('')}127.0.0.1:${FOREIGN}/x`),
   fc.tuple(authority, anyOf(rests)).map((parts) => `http://${parts.join('')}`),
   fc.tuple(anyOf(hosts), anyOf(rests)).map(([host, rest]) => `http://${host}:${FOREIGN}${rest}`),
 );
 
-/** Characters that some parsers skip, some end at and some send, anywhere. */
+/** Characters that some parsers skip, some end at and some send, at random places. */
 const disturbed = fc
   .tuple(address, fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), anyOf(noise)), { maxLength: 2 }))
   .map(([text, insertions]) =>
@@ -156,7 +156,7 @@ export const calls: fc.Arbitrary<Call> = fc.record({
   adapter: anyOf(['http', 'fetch'] as const),
 });
 
-/** The same call with ports in the place of their names. */
+/** The same call with ports for their placeholders. */
 export function located(call: Call, { own, foreign }: Ports): Call {
   const locate = (text: string): string => text.replaceAll(OWN, String(own)).replaceAll(FOREIGN, String(foreign));
   const entries = Object.entries(call).map(([key, value]: [string, unknown]) => [
@@ -166,7 +166,7 @@ export function located(call: Call, { own, foreign }: Ports): Call {
   return Object.fromEntries(entries) as Call;
 }
 
-/** How a call is shown: the ports by their names. */
+/** Text for a call, with placeholders for the ports. */
 export function shown(call: unknown): string {
   return JSON.stringify(call).replaceAll(OWN, '<own>').replaceAll(FOREIGN, '<foreign>');
 }

@@ -5,7 +5,7 @@ import type { Loopback } from './loopback.js';
 
 const CREDENTIAL = 'Bearer canary-64f0a9';
 
-/** What the adapter is given decides. @throws Error where a credential goes astray, or stays away from its own origin. */
+/** Judges the config that the adapter gets. @throws Error if a credential is sent to another origin, or not to its own. */
 export async function judgeAsSent(template: Call): Promise<void> {
   const call = located(template, { own: 8001, foreign: 8002 });
   const given: InternalAxiosRequestConfig[] = [];
@@ -13,7 +13,7 @@ export async function judgeAsSent(template: Call): Promise<void> {
     given.push(config);
     return Promise.resolve({ status: 200, statusText: '', headers: {}, config, data: '' });
   };
-  // By this name it passes for the adapter of axios.
+  // The name of an adapter of axios.
   const error = await make(call, Object.assign(send, { adapterName: call.adapter }));
   if (error !== undefined && !(error instanceof AxiosError)) throw error as Error;
   for (const config of given) {
@@ -22,7 +22,7 @@ export async function judgeAsSent(template: Call): Promise<void> {
   if (isAuthError(error) && error.code !== 'ERR_AUTH_INSECURE' && ownOrigins(call)?.length !== 0) throw error;
 }
 
-/** What arrives decides, at real servers and through the adapters of axios. */
+/** Judges the requests that arrive at real servers through the adapters of axios. */
 export async function judgeAsHeard(template: Call, { ports, taken }: Loopback): Promise<void> {
   const call = located(template, ports);
   if (!leadsToLoopback(call, Object.values(ports))) return;
@@ -59,13 +59,13 @@ function configOf(call: Call) {
   };
 }
 
-/** A credential goes to its own origin, unless the URL brings somebody's own, and to no other. */
+/** A credential is sent to its own origin, unless the URL has other ones, and to no other origin. */
 function assertDue(call: Call, sent: URL | undefined, isThere: boolean): void {
   if (!sent) return;
   const origins = ownOrigins(call);
   const isOwn = /^https?:$/.test(sent.protocol) && (!origins || origins.includes(sent.origin));
   if (isThere === (isOwn && sent.username + sent.password === '')) return;
-  throw new Error(`${isThere ? 'a credential went' : 'no credential came'} to ${sent.href}`);
+  throw new Error(`${isThere ? 'a credential was' : 'no credential was'} sent to ${sent.href}`);
 }
 
 /** undefined: any. */
@@ -76,7 +76,7 @@ function ownOrigins({ base, laterBase, origins }: Call): string[] | undefined {
     .filter((origin) => origin !== undefined);
 }
 
-/** Where axios would send it; undefined: nowhere, or wherever the page is. */
+/** The origin that axios would send it to. undefined: none, or that of the page. */
 function addressOf(config: AxiosRequestConfig): URL | undefined {
   try {
     return parse(axios.getUri(config));
@@ -85,7 +85,7 @@ function addressOf(config: AxiosRequestConfig): URL | undefined {
   }
 }
 
-/** Nothing is to be sent elsewhere; what is no URL is to be tried, since an adapter may see one in it. */
+/** A call to another origin is sent without credentials. An invalid URL is sent, since an adapter may understand it. */
 function leadsToLoopback(call: Call, ports: readonly number[]): boolean {
   const base = call.laterBase ?? call.base;
   const url = addressOf({ ...(base !== undefined && { baseURL: base }), ...configOf(call) });

@@ -1,11 +1,11 @@
 import { apiKey, basic, bearer, hmac, signed, isAuthError, type AuthScheme } from '../../lib/index.js';
 
-/** A field that takes a credential from outside. */
+/** A field that takes a credential of the app. */
 export interface Field {
   readonly make: (value: string) => AuthScheme;
-  /** What a refusal calls it. */
+  /** Its name in an error. */
   readonly name: RegExp;
-  /** What became of the value, by the lines of headers. */
+  /** The value in the header lines that were sent. */
   readonly read: (head: string) => string | undefined;
 }
 
@@ -38,13 +38,13 @@ export const fields = {
   'a key id of hmac()': { make: (keyId) => hmac({ keyId, secret: 's' }), ...key },
 } satisfies Readonly<Record<string, Field>>;
 
-/** One code unit in the first, a middle and the last place of a value. */
+/** One code unit at the begin, in the middle and at the end of a value. */
 export function placesOf(unit: number): string[] {
   const character = String.fromCharCode(unit);
   return [`${character}SECRET`, `SEC${character}RET`, `SECRET${character}`];
 }
 
-/** What is wrong with a refusal; undefined: it names the field and shows nothing of the value. */
+/** The defect of an error. undefined: it names the field and does not show the value. */
 export function problemWith(refusal: unknown, { name }: Field): string | undefined {
   if (!isAuthError(refusal)) return 'is refused, but not by us';
   const { code, message } = refusal;

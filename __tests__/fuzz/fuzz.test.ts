@@ -3,7 +3,7 @@ import { isFull } from '../support/rounds.js';
 import { findMangled } from './values.js';
 import { findMiswritten } from './written.js';
 
-/** A few of what `npm run test:fuzz` tries by the million. */
+/** A few of the cases that `npm run test:fuzz` tries by the million. */
 const few = [
   ['a credential goes where its URL is sent to, if that is its own origin, and nowhere else', 'urls-as-sent', 1_000], // F75
   ['no URL takes a credential to a server that is not its own', 'urls-as-heard', 300], // F74, F75
@@ -21,7 +21,7 @@ test.each(few)('%s', async (_what, name, runs) => {
 });
 
 // F89
-test('a credential is refused by the name of its field, or arrives byte for byte', async () => {
+test('a credential is refused with an error that names its field, or arrives byte for byte', async () => {
   const units = [
     0, 0x09, 0x0a, 0x0d, 0x1f, 0x20, 0x22, 0x3a, 0x7e, 0x7f, 0x80, 0xa0, 0xff, 0x100, 0x10a, 0x2028, 0xd83d, 0xdd11,
   ];
@@ -29,7 +29,7 @@ test('a credential is refused by the name of its field, or arrives byte for byte
 });
 
 // F89
-test('so do code units in every position of a value: all of one byte, and of the others each 31st; with FULL=1 all', async () => {
+test('a code unit at any position of a value is refused or arrives: all of one byte, and each 31st of the others', async () => {
   const units = Array.from({ length: 0x10000 }, (_, unit) => unit);
   expect(await findMiswritten(units.filter((unit) => isFull || unit < 0x180 || unit % 31 === 0))).toBeUndefined();
 }, 300_000);

@@ -1,7 +1,7 @@
 import { parseChallenges, parseRetryAfter } from '../../lib/index.js';
 import { readTokens } from '../../lib/session/tokens.js';
 
-/** Twice the input may take this many times as long. */
+/** The factor in time that twice the input may take. */
 const MOST = 2.6;
 const ROUNDS = 12;
 
@@ -46,7 +46,7 @@ const parsers: readonly [name: string, longest: number, read: (text: string) => 
   ],
 ];
 
-/** Names the first parser that takes more than linear time. A machine that is busy is asked again: the best round counts. */
+/** Names the first parser that takes more than linear time. The best of several rounds counts, since the machine may be busy. */
 export function findSuperlinear(): string | undefined {
   for (const [name, longest, read] of parsers) {
     for (const unit of units) {
@@ -69,7 +69,7 @@ function bestGrowth(half: string, whole: string, read: (text: string) => unknown
   return best;
 }
 
-/** The least of a few: whatever comes in between only adds. What is over in no time has grown by nothing. */
+/** The least of a few times, since interruptions only add. A time near 0 counts as no growth. */
 function timeOf(text: string, read: (text: string) => unknown): number {
   let least = Infinity;
   for (let round = 0; round < 5; round++) {

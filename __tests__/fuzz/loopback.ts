@@ -1,7 +1,7 @@
 import { createServer, Socket, type AddressInfo, type Server } from 'node:net';
 import type { Ports } from './addresses.js';
 
-/** What came in, byte for byte. */
+/** The received bytes. */
 export interface Arrival {
   readonly port: number;
   readonly text: string;
@@ -9,14 +9,14 @@ export interface Arrival {
 
 export interface Loopback {
   readonly ports: Ports;
-  /** What has come in since the last time. */
+  /** Returns the bytes received since the last call. */
   taken(): Arrival[];
   close(): Promise<void>;
 }
 
 const ANSWER = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
 
-/** An own server and a foreign one, each on 127.0.0.1 and ::1; while they are open, nothing connects to anywhere else. */
+/** An own and a foreign server, each on 127.0.0.1 and ::1. While they are open, no connection leaves the machine. */
 export async function openLoopback(): Promise<Loopback> {
   const letGo = stayHome();
   const arrivals: Arrival[] = [];
@@ -45,7 +45,7 @@ export async function openLoopback(): Promise<Loopback> {
   };
   const everywhere = async (): Promise<number> => {
     const port = await listen(0, '127.0.0.1');
-    // Without IPv6 there is nobody at ::1, and nothing to be heard there.
+    // Without IPv6 there is no server at ::1.
     await listen(port, '::1').catch(() => undefined);
     return port;
   };
@@ -60,7 +60,7 @@ export async function openLoopback(): Promise<Loopback> {
   };
 }
 
-/** Whatever an address is taken for, no byte of a test leaves the machine. */
+/** No byte of a test leaves the machine, whatever the address. */
 function stayHome(): () => void {
   const { prototype } = Socket;
   const connect = Object.getOwnPropertyDescriptor(prototype, 'connect') as PropertyDescriptor;
@@ -70,7 +70,7 @@ function stayHome(): () => void {
     value: function (this: Socket, ...args: unknown[]): Socket {
       const { host } = ([args].flat(2)[0] ?? {}) as { host?: unknown };
       if (host === 'localhost' || host === '127.0.0.1' || host === '::1') return original.apply(this, args);
-      // Its owner listens for errors only when this has returned.
+      // Its owner adds an error listener only after this has returned.
       setImmediate(() => this.destroy(new Error(`${String(host)} is not loopback`)));
       return this;
     },

@@ -3,7 +3,7 @@ import { parseChallenges, parseRetryAfter } from '../../lib/index.js';
 import { readStored } from '../../lib/stores/token-store.js';
 import { readTokens } from '../../lib/session/tokens.js';
 
-/** Reads what somebody else wrote, and never throws what it has not promised. */
+/** A parser of untrusted text, and the errors that it may throw. */
 export interface Parser {
   readonly name: string;
   readonly inputs: fc.Arbitrary<unknown>;

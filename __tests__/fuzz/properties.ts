@@ -6,7 +6,7 @@ import { openLoopback, type Loopback } from './loopback.js';
 import { parsers } from './parsers.js';
 import { findMangled } from './values.js';
 
-/** What a property came to: nothing, or the smallest case that breaks it and how to see that again. */
+/** The result of a property: undefined, or the smallest case that breaks it and how to replay it. */
 export interface Finding {
   readonly path: string;
   readonly seed: number;
@@ -17,7 +17,7 @@ export interface Campaign {
   readonly runs: number;
   readonly seed: number;
   readonly path?: string | undefined;
-  /** Which share of the whole this is, and of how many. */
+  /** The index of this share, and the number of shares. */
   readonly index?: number;
   readonly shares?: number;
 }
@@ -28,7 +28,7 @@ export const properties: Readonly<Record<string, Run>> = {
   'urls-as-sent': over(calls, judgeAsSent),
   'urls-as-heard': (campaign) =>
     withLoopback((loopback) => over(calls, (call) => judgeAsHeard(call, loopback))(campaign)),
-  // All code units there are, in as many calls as they need.
+  // All code units, in several calls.
   values: ({ seed, index = 0, shares = 1 }) =>
     withLoopback(async (loopback) => {
       const units = Array.from({ length: Math.ceil(0x10000 / shares) }, (_, at) => at * shares + index);

@@ -3,7 +3,7 @@ import { attachAuth } from '../../lib/index.js';
 import { fields, placesOf, problemWith, type Field } from './fields.js';
 import type { Loopback } from './loopback.js';
 
-/** Names the first value that is neither refused by its field's name nor arrives at a server as it is. */
+/** Names the first value that is neither refused with the name of its field nor arrives unchanged. */
 export async function findMangled(units: Iterable<number>, loopback: Loopback): Promise<string | undefined> {
   for (const unit of units) {
     for (const value of placesOf(unit)) {

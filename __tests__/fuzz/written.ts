@@ -9,7 +9,7 @@ const NO_HEADERS = new AxiosHeaders();
 const URL_OF_ALL = new URL('https://api.example.com/');
 const NO_BODY = bodyView(undefined);
 
-/** These take microseconds: all code units there are can be tried whenever the suite runs. */
+/** These take microseconds, so every run of the suite tries all code units. */
 const quick = [
   'a bearer token from a function',
   'an API key from a function',
@@ -18,10 +18,10 @@ const quick = [
   'a header of signed()',
 ] as const satisfies readonly (keyof typeof fields)[];
 
-/** The same without a call around it: a scheme refuses a value by its field's name, or writes it as it is. */
+/** The same without a call: a scheme refuses a value with the name of its field, or writes it unchanged. */
 export async function findMiswritten(units: Iterable<number>): Promise<string | undefined> {
   const { stackTraceLimit } = Error;
-  // Nobody reads where all those refusals come from, and to note it takes as long as all the rest.
+  // The stack traces of these errors are not used, and would take half of the time.
   Error.stackTraceLimit = 0;
   try {
     for (const unit of units) {
@@ -51,7 +51,7 @@ async function problemAsWritten(field: Field, value: string): Promise<string | u
   const written = Object.entries(headers);
   if (refusal !== undefined) return written.length > 0 ? 'is refused, and written' : problemWith(refusal, field);
   const head = written.map(([name, text]) => `\r\n${name}: ${String(text)}\r\n`).join('');
-  // What stands behind Latin-1 never arrives.
+  // Characters beyond Latin-1 never arrive.
   const arrived = Buffer.from(head, 'latin1').toString('latin1');
   return field.read(arrived) === value ? undefined : `is written as ${JSON.stringify(head)}`;
 }

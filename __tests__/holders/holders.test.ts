@@ -6,7 +6,7 @@ import { runHolders } from './run.js';
 
 const RUNS = Number(process.env['HOLDERS_RUNS'] ?? rounds(300, 1_000));
 
-test('where everybody lives, several holders of one store refresh once for each expiry', async () => {
+test('several holders of one store refresh once for each expiry', async () => {
   await fc.assert(
     fc.asyncProperty(calmSamples, ({ plan, numbers }) => runHolders(plan, byNumbers(numbers))),
     { numRuns: RUNS, seed: 20_261_123 },
@@ -20,7 +20,7 @@ test('without a lock, the winner of a race keeps the session and the losers adop
   );
 }, 600_000);
 
-test('whoever dies or freezes, and whatever gets lost, no session is lost that the server keeps', async () => {
+test('no session that the server keeps is lost if holders die or freeze, or responses are lost', async () => {
   await fc.assert(
     fc.asyncProperty(samples, ({ plan, numbers }) => runHolders(plan, byNumbers(numbers))),
     { numRuns: RUNS, seed: 20_261_123 },

@@ -2,7 +2,7 @@ import { assertAll, holds, type Invariant } from '../support/invariants.js';
 import { ownerOf } from '../support/token-endpoint.js';
 import type { HoldersHistory } from './world.js';
 
-/** What holds whoever shares a store, and whoever dies. Each throws where it is broken. */
+/** Invariants of the holders of a store, including crashes. Each throws if it is broken. */
 export const INVARIANTS: Readonly<Record<string, Invariant<HoldersHistory>>> = {
   'each call of a living holder settles': callsSettle,
   'no call is sent as two principals': onePrincipal,
@@ -50,7 +50,7 @@ function onePrincipalAnEpoch({ writes }: HoldersHistory): void {
   }
 }
 
-/** Where nobody dies and nothing gets lost. */
+/** For worlds without crashes and lost messages. */
 function oneRefresh({ plan, asks, expiries }: HoldersHistory): void {
   // A request is given up after a minute.
   const isAnswered = plan.lost === 0 && plan.lateMs.every((ms) => ms < 60_000);
@@ -64,8 +64,8 @@ function oneRefresh({ plan, asks, expiries }: HoldersHistory): void {
 }
 
 /**
- * A server without any grace takes a lost answer, or a holder that dies before it could write, for theft: then it is over.
- * One that only refuses what was replaced has refused the loser of a race, and the winner has the session.
+ * A server without a grace takes a lost response, or a crash before the write, for theft, and ends the session. A server that only refuses
+ * replaced tokens keeps the session for the winner of a race.
  */
 function sessionSurvives({ plan, asks, writes, last, events }: HoldersHistory): void {
   const isRefused = asks.some(
@@ -86,7 +86,7 @@ function allAgree({ writes, last }: HoldersHistory): void {
   if (stored === undefined) return;
   const owner = ownerOf(stored?.accessToken);
   for (const { holder, tokens, outcome } of last) {
-    // It may have been the one that found the session dead.
+    // Its own refresh may have ended the session.
     if (outcome === 'ERR_AUTH_SESSION_EXPIRED' && owner === undefined) continue;
     holds(ownerOf(tokens.at(-1)) === owner, `holder ${String(holder)} goes as ${String(tokens.at(-1))}`);
   }

@@ -1,7 +1,7 @@
 import type { Cancel, Clock } from '../../lib/clock.js';
 import type { Dispatches } from '../simulation/dispatches.js';
 
-/** One holder's way to the world: what it has asked arrives there and comes back one by one, while it lives and is awake. */
+/** The connection of one holder. Its requests arrive and return one by one, while the holder lives and is awake. */
 export class Line implements Clock {
   isCrashed = false;
   isFrozen = false;
@@ -17,7 +17,7 @@ export class Line implements Clock {
     this.#dispatches = dispatches;
   }
 
-  /** `work` is done in the world in one step, and comes back in another. */
+  /** `work` runs in one step, and its result arrives in another. */
   ask<T>(where: 'store' | 'server', work: () => T): Promise<T> {
     return new Promise((resolve) => {
       this.toWorld(where, () => {
@@ -48,7 +48,7 @@ export class Line implements Clock {
     for (const run of this.#asleep.splice(0)) run();
   }
 
-  /** Whether something cannot arrive now: its holder sleeps, or what was asked of the store before it comes first. */
+  /** Whether a message cannot arrive now: its holder is frozen, or an earlier store request comes first. */
   keeps(name: string): boolean {
     if (name.startsWith(`${this.#name}r`)) return this.isFrozen;
     const first = this.#dispatches.names().find((other) => other.startsWith(`${this.#name}s`));

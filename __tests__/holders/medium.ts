@@ -7,7 +7,7 @@ interface Claim {
   readonly granted: () => void;
 }
 
-/** What several holders share: a record, a lock, and news of changes, which may not arrive. */
+/** The shared part of several holders: a record, a lock, and change messages, which may be lost. */
 export class Medium {
   record: StoredSession | undefined;
   readonly writes: StoredSession[] = [];
@@ -21,18 +21,18 @@ export class Medium {
     this.unheard = plan.unheard;
   }
 
-  /** Who has the lock. */
+  /** The owner of the lock. */
   get owner(): Line | undefined {
     return this.#claims[0]?.line;
   }
 
-  /** Time has passed, or the owner's connection is broken. */
+  /** Ends the lock by time, or since the owner's connection broke. */
   free(): void {
     this.#claims.shift();
     this.#grant();
   }
 
-  /** The connection of a dead one has broken. */
+  /** The connection of a dead holder has broken. */
   cut(line: Line): void {
     const wasFirst = this.owner === line;
     for (let at = this.#claims.length - 1; at >= 0; at--)
@@ -79,7 +79,7 @@ export class Medium {
         };
         const abort = (): void => {
           leave();
-          reject(new Error('nobody waits any more'));
+          reject(new Error('the wait was aborted'));
         };
         const claim: Claim = {
           line,
@@ -93,7 +93,7 @@ export class Medium {
         };
         signal.addEventListener('abort', abort, { once: true });
         line.toWorld('store', () => {
-          // A connection that has broken asks for nothing any more; what expires is had by the dead, too.
+          // A broken connection drops its lock requests. A lock that expires may still be given to a dead holder.
           if (line.isCrashed && this.#plan.lock === 'connection') return;
           this.#claims.push(claim);
           if (this.#claims.length === 1) this.#grant();

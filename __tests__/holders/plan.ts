@@ -6,24 +6,24 @@ export interface Act {
   readonly holder: number;
 }
 
-/** Several holders of one store before they run, as JSON holds them: all of it but the order of things, which a schedule says. */
+/** A world of several holders of one store, as JSON. A schedule adds the order of events. */
 export interface HoldersPlan {
   readonly seed: number;
   readonly holders: number;
-  /** What frees a lock whose holder dies: its broken connection, or time; time frees that of a frozen holder, too. */
+  /** How the lock of a dead holder ends: by its broken connection, or by time. Time ends that of a frozen holder, too. */
   readonly lock: 'connection' | 'expiring' | 'none';
-  /** Whether a lock, a read and a write take their time, or are done at once as in a browser's storage. */
+  /** Whether lock, read and write are asynchronous, or synchronous as in the storage of a browser. */
   readonly isSlow: boolean;
   readonly graceMs: 0 | 3_600_000;
-  /** What the server makes of a replaced refresh token beyond its grace. */
+  /** The reaction of the server to a replaced refresh token after its grace. */
   readonly onReuse: 'end' | 'refuse';
   readonly acts: readonly Act[];
-  /** How many answers of the token endpoint, and how many news, may get lost. */
+  /** How many token responses, and how many change messages, may be lost. */
   readonly lost: number;
   readonly unheard: number;
   /** How long the responses to the first requests for tokens take, in ms. */
   readonly lateMs: readonly number[];
-  /** How often time may pass although something else could happen. */
+  /** How often time may pass although another event is possible. */
   readonly patience: number;
 }
 
@@ -33,7 +33,7 @@ export interface Sample {
 }
 
 const MOST_HOLDERS = 4;
-/** From half of the time that a call waits for a refresh (10 s) to ten times that of a request for tokens (60 s). */
+/** From half of the refresh wait of a call (10 s) to ten times the limit of a token request (60 s). */
 const LATE_MS = [5_000, 9_500, 10_500, 20_000, 59_000, 61_000, 120_000, 600_000];
 
 const act = (...whats: Act['what'][]): fc.Arbitrary<Act> =>
@@ -62,14 +62,14 @@ function samplesOf(
   });
 }
 
-/** Everybody lives, and the store has a lock. */
+/** No crashes, and a store with a lock. */
 export const calmSamples = samplesOf(act('call', 'call', 'call', 'expire', 'sign-in', 'sign-out'), {
   lock: fc.constantFrom('connection', 'expiring'),
   lost: fc.constant(0),
   patience: fc.constant(0),
 });
 
-/** Nobody keeps them apart, and the server refuses whoever comes second. */
+/** A store without a lock, and a server that refuses the second request. */
 export const raceSamples = samplesOf(act('call', 'call', 'expire'), {
   lock: fc.constant('none'),
   onReuse: fc.constant('refuse'),

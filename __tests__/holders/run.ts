@@ -3,7 +3,7 @@ import { assertInvariants } from './invariants.js';
 import type { HoldersPlan } from './plan.js';
 import { HoldersWorld } from './world.js';
 
-/** A schedule that broke an invariant. The message says how to see it again. */
+/** A schedule that broke an invariant. The message says how to replay it. */
 export class Violation extends Error {
   constructor(why: string, plan: HoldersPlan, schedule: readonly string[]) {
     super(`${why}\nreplay(${JSON.stringify({ schedule: schedule.join(' '), plan })})`);

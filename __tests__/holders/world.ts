@@ -12,7 +12,7 @@ import type { Act, HoldersPlan } from './plan.js';
 const MOST_STEPS = 5_000;
 const LONG_MS = 600_000;
 
-/** One call, and the tokens that it was sent with. */
+/** One call, and the tokens of its sends. */
 export interface Made {
   readonly holder: number;
   readonly tokens: (string | undefined)[];
@@ -22,13 +22,13 @@ export interface Made {
 export interface HoldersHistory {
   readonly plan: HoldersPlan;
   readonly calls: readonly Made[];
-  /** The last call of each holder that is left, made when all was quiet and the store had been read again. */
+  /** The last call of each living holder, made when no event was left and the store had been read again. */
   readonly last: readonly Made[];
   readonly writes: readonly StoredSession[];
   readonly asks: readonly Ask[];
   readonly events: readonly { readonly holder: number; readonly type: string }[];
   readonly expiries: number;
-  /** Nobody has the lock. */
+  /** No holder has the lock. */
   readonly isLockFree: boolean;
   readonly timers: number;
 }
@@ -39,7 +39,7 @@ interface Holder {
   readonly scheme: BearerScheme;
 }
 
-/** Holders of one store, whose every step is chosen by a driver. */
+/** Holders of one store. A driver chooses every step. */
 export class HoldersWorld {
   readonly #plan: HoldersPlan;
   readonly #clock: VirtualClock;
@@ -49,11 +49,11 @@ export class HoldersWorld {
   readonly #holders: readonly Holder[];
   readonly #calls: Made[] = [];
   readonly #events: { holder: number; type: string }[] = [];
-  /** Answers of the token endpoint that may still get lost, by the name of their arrival. */
+  /** Token responses that may still be lost, by the name of their arrival. */
   #lost: number;
   #patience: number;
   #acted = 0;
-  /** What is left to see in the end comes without delay. */
+  /** The last messages arrive without delay. */
   #isPrompt = false;
   #expiries = 1;
   #principals = 1;
@@ -80,7 +80,7 @@ export class HoldersWorld {
     this.#medium.tellAll();
     await this.#untilQuiet(driver);
     this.#isPrompt = true;
-    // Where a new token was revoked at once, the breaker lets nobody refresh for a while.
+    // If a new token was revoked at once, the circuit breaker pauses refreshes.
     await this.#callOnce();
     const last = await this.#callOnce();
     return {
@@ -96,7 +96,7 @@ export class HoldersWorld {
     };
   }
 
-  /** Long after, each holder that is left makes a call. */
+  /** Long after, each living holder makes a call. */
   async #callOnce(): Promise<Made[]> {
     await this.#clock.advance(LONG_MS);
     const made: Made[] = [];
@@ -117,7 +117,7 @@ export class HoldersWorld {
       await this.#clock.settle();
       const events = this.#offer();
       if (events.length === 0) return;
-      if (step > MOST_STEPS) throw new Error('these holders do not come to rest');
+      if (step > MOST_STEPS) throw new Error('these holders never run out of events');
       this.#happen(driver.choose({ events, pushes: [] }));
     }
   }
@@ -126,7 +126,7 @@ export class HoldersWorld {
     const arrivals = this.#dispatches.names().filter((name) => !this.#holders.some(({ line }) => line.keeps(name)));
     const { owner } = this.#medium;
     const events = [...arrivals, ...(this.#acted < this.#plan.acts.length ? ['a'] : [])];
-    // A clock that is slow for one holder would be no clock: where time frees locks, it frees those of the dead and frozen.
+    // All holders have one clock. If time ends locks, it ends those of dead and frozen holders.
     if (owner && (owner.isCrashed || (owner.isFrozen && this.#plan.lock === 'expiring'))) events.push('x');
     if (this.#clock.isBusy && (events.length === 0 || this.#patience > 0)) events.push('t');
     return events;
@@ -156,7 +156,7 @@ export class HoldersWorld {
     else if (what === 'call') this.#call(index);
     else if (what === 'sign-in') void scheme.signIn(this.#tokens.issue(`p${String(this.#principals++)}`));
     else if (what === 'sign-out') void scheme.signOut();
-    // Somebody has to see how it ends.
+    // At least one holder must live until the end.
     else if (this.#living.length > 1) {
       line.crash();
       if (this.#plan.lock === 'connection') this.#medium.cut(line);

@@ -1,7 +1,6 @@
 /*
- * What Stryker runs, in one file: axios and lib are loaded once for a mutant, not once for each suite. The narrowest come
- * first, since the first failure is the last. Left out is what takes a browser, a process or long, and what does not look at
- * session/, call/ and throttle/.
+ * The suites for Stryker in one file, so that axios and lib are loaded once for a mutant. The narrowest come first, since a run ends at the
+ * first failure. Slow suites, those with browsers or processes, and those without session/, call/ and throttle/ are left out.
  */
 import '../parse-retry-after.test.js';
 import '../parse-rate-limit.test.js';

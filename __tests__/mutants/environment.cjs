@@ -1,6 +1,6 @@
 const { TestEnvironment } = require('jest-environment-node');
 
-/** These do a thousand times over what others do once, and would take a quarter of the time of every mutant. */
+/** These repeat cases of other tests a thousand times. They would take a quarter of the time of every mutant. */
 const AT_SCALE = /\b1000\b|thousand|bursts|ten minutes|many calls/;
 
 /** One failed test kills a mutant: the others are skipped. */

@@ -1,6 +1,6 @@
 /*
- * Known bugs, each put back into lib by replacing one piece of text. `row` is its row in the list of failures that the
- * tests name as F1 and so on; `suites` are the narrowest ones that must notice.
+ * Known bugs, each put back into lib by replacing one piece of text. `row` is its row in the list of failures, which the tests name as F1
+ * and so on. `suites` are the narrowest ones that must fail.
  */
 import { portMutants } from './port.mjs';
 import { sessionMutants } from './session.mjs';

@@ -1,4 +1,4 @@
-// Puts known bugs back, one at a time, and shows the test that notices: npm run test:mutants -- [--only NAME]…
+// Puts known bugs back, one at a time, and shows the test that fails: npm run test:mutants -- [--only NAME]…
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ if (chosen.length === 0) {
   process.exit(2);
 }
 
-/** What runs longer hangs. All the suites together have more. */
+/** A longer run counts as hanging. A run of all suites has more. */
 const TIME_LIMIT_MS = 30_000;
 const SUITES_TIME_LIMIT_MS = 300_000;
 const FAIL_FAST = ['--env', './__tests__/mutants/environment.cjs'];
@@ -23,14 +23,14 @@ const FAIL_FAST = ['--env', './__tests__/mutants/environment.cjs'];
 function copyOfTree() {
   const folder = mkdtempSync(join(tmpdir(), 'mutant-'));
   const names = ['lib', '__tests__', 'jest.config.ts', 'jest.mutation.config.ts', 'package.json', 'tsconfig.json'];
-  // Packages that no suite of these needs, by the gigabyte.
+  // Large packages that none of these suites needs.
   const filter = (path) => path !== join(root, '__tests__/runtimes');
   for (const name of names) cpSync(join(root, name), join(folder, name), { recursive: true, filter });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   return folder;
 }
 
-/** undefined: nothing failed. Else what did: a test, a suite that did not start, or the time limit. */
+/** undefined: no failure. Else the failed test, the suite that did not start, or the time limit. */
 async function firstFailure(folder, suites, timeLimitMs) {
   const report = join(folder, 'report.json');
   rmSync(report, { force: true });
@@ -83,11 +83,11 @@ process.on('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
 
-// A suite that fails anyway would kill everything.
+// A suite that fails without a bug would kill every mutant.
 const suites = [...new Set(chosen.flatMap(({ suites }) => suites))];
 const broken = await firstFailure(folders[0], suites, SUITES_TIME_LIMIT_MS);
 if (broken !== undefined) {
-  console.error(`Without any mutant there fails ${broken}`);
+  console.error(`A suite fails without any bug: ${broken}`);
   process.exit(2);
 }
 

@@ -1,4 +1,4 @@
-/* Known bugs of what a refresh failure means, of its redaction, and of the stores. See mutants.mjs. */
+/* Known bugs of the classes of refresh failures, of redaction, and of the stores. See mutants.mjs. */
 
 const failure = (name, row, from, to) => ({
   name,

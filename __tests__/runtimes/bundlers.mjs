@@ -1,4 +1,4 @@
-// Bundles for browsers, each run in a page of Chromium. Some resolvers do not read `exports`: they find subpaths by stub folders.
+// Bundles for browsers, each run in a page of Chromium. Some resolvers do not read `exports`, and find subpaths by stub folders.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
@@ -69,7 +69,7 @@ const vite =
     return join(out, 'page.js');
   };
 
-/** Not fully specified, as in any webpack that does not know `exports`. */
+/** Not fully specified, as in a webpack without support for `exports`. */
 const rules = [{ test: /\.mjs$/, resolve: { fullySpecified: false } }];
 const webpack =
   (resolve) =>
@@ -105,7 +105,7 @@ const metro =
           sourceExts: ['js', 'mjs', 'cjs', 'json'],
           resolverMainFields: ['react-native', 'browser', 'main'],
           useWatchman: false,
-          // Metro leaves out what lies below __tests__.
+          // Metro ignores files below __tests__.
           blockList: [/(?!)/],
         },
         transformer: {

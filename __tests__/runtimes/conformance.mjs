@@ -1,5 +1,5 @@
-// The main promises, checked from within a runtime. The same file for all of them: it uses nothing but the language, axios
-// and the package. The servers keep the facts, and judge.
+// The main promises, checked inside a runtime. One file for all runtimes, which uses only the language, axios and the package. The servers
+// record the facts, and judge them.
 import axios from 'axios';
 import { apiKey, attachAuth, bearer, hmac, isAuthError, parseRetryAfter, signed } from 'axios-attach-auth';
 

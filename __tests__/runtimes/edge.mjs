@@ -8,7 +8,7 @@ import { execute, needs } from './tools.mjs';
 const require = createRequire(import.meta.url);
 const query = (options) => `?${new URLSearchParams(options)}`;
 
-/** Without `nodejs_compat`; `date` is the compatibility date, which decides what is there. */
+/** Without `nodejs_compat`. `date` is the compatibility date, which decides on the available APIs. */
 const workerd = (name, dateOf) => ({
   name,
   async run({ api, foreign, here, work }) {
@@ -20,7 +20,7 @@ const workerd = (name, dateOf) => ({
       bundle: true,
       write: false,
       format: 'esm',
-      // As wrangler bundles.
+      // The same options as wrangler.
       conditions: ['workerd', 'worker', 'browser'],
       platform: 'browser',
       target: 'es2022',

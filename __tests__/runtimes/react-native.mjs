@@ -69,7 +69,7 @@ const babel = (transform) => ({
       const { code } = transform(readFileSync(path, 'utf8'), {
         ...{ filename: path, babelrc: false, configFile: false, sourceType: 'unambiguous' },
         presets: [[require.resolve('@react-native/babel-preset'), { disableImportExportTransform: true, dev: false }]],
-        // React Native's own files are written in Flow, with a parser of their own.
+        // The files of React Native are written in Flow, and need its parser.
         parserOpts: { plugins: ['flow', 'jsx'] },
       });
       return { contents: code, loader: 'js' };
@@ -87,7 +87,7 @@ export const reactNative = [
       const { outputFiles } = await build({
         stdin: { contents: ENTRY, resolveDir: here },
         ...{ bundle: true, write: false, format: 'iife', target: 'es2022', logLevel: 'error' },
-        // As Metro resolves for React Native.
+        // The same resolution as in Metro for React Native.
         ...{
           platform: 'neutral',
           conditions: ['react-native', 'require'],

@@ -1,5 +1,5 @@
 // Runs conformance.mjs on every runtime and bundler, against the packed tarball: npm run test:runtimes [-- NAME…]
-// TARBALL: the tarball, if it is packed already. REQUIRE_REAL=1: what is not installed is a failure.
+// TARBALL: the tarball, if it is packed already. REQUIRE_REAL=1: a missing runtime is a failure.
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,12 +25,12 @@ if (!existsSync(join(here, 'node_modules'))) {
 
 unpack();
 const servers = await startServers();
-// Beside node_modules, where bundles find their packages.
+// Beside node_modules, so that bundles find their packages.
 const work = join(here, 'work');
 rmSync(work, { recursive: true, force: true });
 mkdirSync(work, { recursive: true });
 
-// A rejection that nothing handles would end an app, too.
+// An unhandled rejection would end an app, too.
 const unhandled = [];
 process.on('unhandledRejection', (error) => unhandled.push(error));
 
@@ -69,7 +69,7 @@ await servers.close();
 console.log(`\n${count.kept} promises kept, ${count.broken} broken, ${count.skipped} skipped`);
 process.exit(count.broken > 0 || count.kept === 0 ? 1 : 0);
 
-/** Puts the packed package where npm would install it. */
+/** Installs the packed package as npm would. */
 function unpack() {
   const folder = mkdtempSync(join(tmpdir(), 'packed-'));
   const target = join(here, 'node_modules/axios-attach-auth');

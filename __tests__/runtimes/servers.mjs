@@ -1,4 +1,4 @@
-// The servers that conformance.mjs calls: an API, and another origin. Each run has a state of its own, and they judge it.
+// The servers of conformance.mjs: an API, and another origin. Each run has its own state, and the servers judge it.
 import { createHash, createHmac } from 'node:crypto';
 import { createServer } from 'node:http';
 import { verifiers } from './verifiers.mjs';
@@ -11,7 +11,7 @@ const CORS = {
   'Access-Control-Max-Age': '0',
 };
 
-/** @param pages path → { type, body }: what the API's origin offers to browsers. */
+/** @param pages path → { type, body }: pages of the API's origin for browsers. */
 export async function startServers(pages = new Map()) {
   const runs = new Map();
   const stateOf = (run) => {
@@ -33,7 +33,7 @@ export async function startServers(pages = new Map()) {
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
     const reply = (status, data, headers = {}) => {
-      // Headers by name: the wildcard does not cover Authorization.
+      // Headers by name, since the wildcard does not cover Authorization.
       const asked = request.headers['access-control-request-headers'] ?? '*';
       response.writeHead(status, {
         'Content-Type': 'application/json',
@@ -71,7 +71,7 @@ const routes = {
     if (JSON.parse(String(body)).refresh_token !== expected) return reply(400, { error: 'invalid_grant' });
     state.token = `token-${state.refreshes}`;
     state.refreshToken = `refresh-${state.refreshes}`;
-    // Long enough for all ten calls to be refused before.
+    // Long enough that all ten calls are refused before.
     setTimeout(
       () => reply(200, { access_token: state.token, refresh_token: state.refreshToken, expires_in: 3600 }),
       200,
@@ -98,7 +98,7 @@ const routes = {
   '/signed': ({ request, path, body, state, reply }) => {
     const { 'x-api-key': key, 'x-timestamp': timestamp, 'x-signature': signature } = request.headers;
     if (signature === undefined) state.unsigned++;
-    // The client signed the path as it was sent, with the part that names the run.
+    // The client signed the sent path, with the name of the run.
     const full = request.url;
     const hash = createHash('sha256').update(body).digest('hex');
     const text = `${request.method}\n${full}\n${timestamp}\n${hash}`;

@@ -1,4 +1,4 @@
-// The standards, checked from within a runtime, as conformance.mjs does it: the server verifies every request by other code.
+// The standards, checked inside a runtime as in conformance.mjs. The server verifies every request by other code.
 import axios from 'axios';
 import { attachAuth, bearer } from 'axios-attach-auth';
 import { digest } from 'axios-attach-auth/digest';
@@ -17,7 +17,7 @@ export async function standards({ api, adapter }) {
     attachAuth(instance, { scheme });
     return instance;
   };
-  /** Three calls at once. Resolves with what the server says of them. */
+  /** Makes three concurrent calls. Resolves with the judgement of the server. */
   const verified = async (instance, path) => {
     const answers = await Promise.all([1, 2, 3].map(() => instance.post(path, BODY, { params: PARAMS })));
     return answers.map(({ data }) => data.verified).join();
@@ -55,7 +55,7 @@ export async function standards({ api, adapter }) {
   return results;
 }
 
-/** A key for each algorithm; undefined: this runtime has none. `shown` tells the server the key: it verifies nothing else. */
+/** A key for each algorithm. undefined: this runtime does not support it. `shown` gives the server the only key that it accepts. */
 async function keys() {
   const { subtle } = globalThis.crypto;
   const ec = (namedCurve) => ({ name: 'ECDSA', namedCurve });

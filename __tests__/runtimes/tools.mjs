@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
-/** Something that is not there to run on. */
+/** A runtime that is not installed. */
 export class NotInstalled extends Error {}
 
 export function needs(path, what) {
@@ -25,7 +25,7 @@ export function execute(file, args, options = {}) {
   });
 }
 
-/** The results that conformance() gave, out of a program's last line. */
+/** The results of conformance(), from the last line of a program. */
 export const resultsIn = (stdout) => JSON.parse(stdout.trim().split('\n').at(-1));
 
 /** An error as a few lines. */

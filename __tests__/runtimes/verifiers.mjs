@@ -1,11 +1,11 @@
-// Servers for standards.mjs. What they verify with is not this package: node:crypto and two libraries.
+// Servers for standards.mjs. They verify with node:crypto and two libraries, not with this package.
 import { createHash, createPublicKey, createSecretKey, randomBytes, verify } from 'node:crypto';
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { createVerifier, httpbis } from 'http-message-signatures';
 
 const TOKEN = 'bound-token';
-/** Nonces that were issued; each is good for any number of requests. */
+/** Issued nonces. Each is valid for any number of requests. */
 const nonces = new Set();
 const issue = () => {
   const nonce = randomBytes(12).toString('base64');

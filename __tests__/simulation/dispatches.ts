@@ -1,4 +1,4 @@
-/** What is on its way, by name, until it arrives or is called off. */
+/** Messages in flight, by name, until they arrive or are cancelled. */
 export class Dispatches {
   readonly #arrivals = new Map<string, () => void>();
 
@@ -16,7 +16,7 @@ export class Dispatches {
 
   arrive(name: string): void {
     const arrive = this.#arrivals.get(name);
-    if (!arrive) throw new Error(`${name} is not on its way`);
+    if (!arrive) throw new Error(`${name} is not in flight`);
     this.#arrivals.delete(name);
     arrive();
   }

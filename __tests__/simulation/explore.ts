@@ -5,17 +5,17 @@ import { World } from './world.js';
 
 interface Fork {
   readonly choices: string[];
-  /** Which of them are events alone; those that follow happen in the middle of one. */
+  /** How many of them are plain events. The others interrupt one. */
   readonly events: number;
   readonly pushes: readonly string[];
   measured: number;
   at: number;
 }
 
-/** What may happen between the microtasks of something else, besides when all is quiet. */
+/** The events that may also interrupt another one, between its microtasks. */
 export type Interrupts = 'nothing' | 'acts' | 'everything';
 
-/** Walks depth-first through everything that may be chosen, one schedule after the other, each from the beginning. */
+/** Explores all choices depth-first. Every schedule runs from the beginning. */
 export class Walk implements Driver {
   readonly #forks: Fork[] = [];
   readonly #interrupts: Interrupts;
@@ -37,7 +37,7 @@ export class Walk implements Driver {
     return fork.choices[fork.at]!;
   }
 
-  /** Now it is known how long an event goes on, and so when something may happen in the middle. */
+  /** Now the length of the event is known, and so the rounds in which it may be interrupted. */
   ran(lastTick: number): void {
     const fork = this.#forks[this.#depth - 1]!;
     if (fork.at !== fork.measured || fork.at >= fork.events || this.#interrupts === 'nothing') return;
@@ -49,7 +49,7 @@ export class Walk implements Driver {
     }
   }
 
-  /** Goes on to the next schedule; false: there is none. */
+  /** Prepares the next schedule. Returns false if there is none. */
   advance(): boolean {
     this.#depth = 0;
     for (let fork = this.#forks.at(-1); fork; fork = this.#forks.at(-1)) {
@@ -60,7 +60,7 @@ export class Walk implements Driver {
   }
 }
 
-/** A schedule that broke an invariant. The message says how to see it again. */
+/** A schedule that broke an invariant. The message says how to replay it. */
 export class Violation extends Error {
   constructor(
     readonly why: string,

@@ -16,7 +16,7 @@ export const ANSWERS: Readonly<Record<Fate, Reply | undefined>> = {
   portal: { status: 200, data: PORTAL, headers: HTML },
 };
 
-/** undefined: the endpoint does what it should. */
+/** undefined: the normal response of the endpoint. */
 export const TOKEN_ANSWERS: Readonly<Record<RefreshFate, Reply | undefined>> = {
   good: undefined,
   refused: { fault: 'refused' },

@@ -11,7 +11,7 @@ function mix(hash: number, value: number): number {
   return hash ^ (hash >>> 15);
 }
 
-/** A number for a state: the log of the server, what is on the wire, what has settled and how, and what was done. */
+/** A hash of a state: the server log, the messages in flight, the settled calls, and the acts. */
 export class Fingerprint {
   readonly #history: History;
   readonly #marks: number[] = [];
@@ -44,7 +44,10 @@ export class Fingerprint {
 
 const BITS = 2 ** 29;
 
-/** Counts states that differ, for several threads at once. Two of n states share a bit with chance n / 2^29, so it tells a little too few. */
+/**
+ * Counts different states, for several threads at once. A state shares a bit with one of n others with chance n / 2^29, so the count is
+ * slightly low.
+ */
 export class States {
   count = 0;
   readonly #bits: Uint32Array;

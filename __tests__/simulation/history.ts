@@ -1,34 +1,34 @@
 import type { ActPlan, CallPlan, WorldPlan } from './plan.js';
 
-/** A place in history: virtual ms, the step of the schedule, and the order among all that was written down. */
+/** A point in history: virtual ms, the step of the schedule, and the order among all records. */
 export interface Moment {
   readonly at: number;
   readonly step: number;
   readonly order: number;
 }
 
-/** One request in the server's log, and how it ended for whoever sent it. */
+/** One request in the log of the server, and its end for the sender. */
 export interface Entry {
   readonly id: number;
   /** undefined: a request for tokens. */
   readonly call: number | undefined;
   readonly origin: string;
   readonly path: string;
-  /** The bearer token it carried. */
+  /** The bearer token of the request. */
   readonly token: string | undefined;
   readonly refreshToken: string | undefined;
-  /** Which scheme sent a request for tokens. */
+  /** The scheme that sent a token request. */
   readonly holder: string | undefined;
-  /** Some header of it holds a token. */
+  /** Whether a header contains a token. */
   readonly isMarked: boolean;
   readonly sent: Moment;
   status: number | 'lost' | undefined;
   retryAfterMs: number | undefined;
-  /** It brought new tokens. */
+  /** Whether the response had new tokens. */
   isGood: boolean;
-  /** An answer or a broken connection; false: its sender gave it up. */
+  /** A response or a broken connection. false: the sender gave up. */
   isAnswered: boolean;
-  /** undefined: it is on the wire. */
+  /** undefined: in flight. */
   ended: Moment | undefined;
 }
 
@@ -40,12 +40,12 @@ export interface Outcome {
   readonly attempts: number | undefined;
 }
 
-/** A call and all that is known of it from outside. */
+/** A call, and all facts about it that are visible outside the library. */
 export interface Made {
   readonly index: number;
   readonly plan: CallPlan;
   readonly instance: number;
-  /** Who was signed in when it was made. */
+  /** The principal when it was made. */
   readonly principal: string | undefined;
   readonly isAttached: boolean;
   readonly begun: Moment;
@@ -54,16 +54,16 @@ export interface Made {
   settled: Moment | undefined;
   settlements: number;
   handedOn: number;
-  /** On its signal, in the end. */
+  /** The listeners on its signal, in the end. */
   listeners: number;
 }
 
-/** When something happened that everybody who waits must hear of. */
+/** An act that must end all waiting calls. */
 export interface Turn extends Moment {
   readonly what: ActPlan['what'];
 }
 
-/** What happened in one world, as its server and its people saw it. */
+/** The history of one world, as its server and callers saw it. */
 export interface History {
   readonly plan: WorldPlan;
   readonly entries: Entry[];
@@ -71,15 +71,15 @@ export interface History {
   readonly turns: Turn[];
   /** The generations that were stored, in order. */
   readonly generations: number[];
-  /** Every text that an event held. */
+  /** All texts in events. */
   readonly said: string[];
-  /** How often a session ended. */
+  /** The number of session-expired events. */
   expiries: number;
-  /** Whose refresh tokens the server would accept in the end. */
+  /** The principals whose refresh token the server accepts in the end. */
   kept: readonly string[];
-  /** When the app called refresh(). */
+  /** The instants at which the app called refresh(). */
   readonly refreshes: Moment[];
-  /** Timers of the library that are left in the end. */
+  /** Timers of the library that remain in the end. */
   timers: number;
   isLockFree: boolean;
 }

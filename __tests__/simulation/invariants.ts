@@ -2,13 +2,13 @@ import { assertAll, holds, type Invariant } from '../support/invariants.js';
 import { ownerOf } from '../support/token-endpoint.js';
 import type { Entry, History, Made } from './history.js';
 
-/** As they look here: p0-a1. */
+/** The form of tokens: p0-a1. */
 export const TOKEN = /p\d+-[ar]\d/;
 export const HOME = 'https://api.example.com';
 const DEADLINE_MS = 120_000;
 const FITTING = /^ERR_AUTH_(?:REFRESH_FAILED|SESSION_EXPIRED|SESSION_CHANGED|DEADLINE|THROTTLED|DETACHED)$/;
 
-/** I1 to I11 of FAILURES.md, read from the log of the server. Each throws where it is broken. */
+/** I1 to I11 of FAILURES.md, checked in the log of the server. Each throws if it is broken. */
 export const INVARIANTS: Readonly<Record<string, Invariant<History>>> = {
   'I1 one refresh for each token': oneRefresh,
   'I2 each call settles once, with the answer it got': settlesOnce,
@@ -31,7 +31,7 @@ export function assertInvariants(history: History): void {
 
 function oneRefresh({ plan, entries, said }: History): void {
   const last = new Map<string, Entry>();
-  // What a store wrote too late, another holder of it cannot have known.
+  // Another holder cannot know a write that was late.
   const isUnknown = plan.holders === 'two schemes' && said.some((text) => text.startsWith('write: no answer'));
   const isWanted = plan.expiresIn !== undefined || plan.acts.some(({ what }) => what === 'refresh');
   for (const entry of entries) {
@@ -60,7 +60,7 @@ function settlesOnce(history: History): void {
   }
 }
 
-/** What a call came to must be what its last send was answered with, or an error of ours that fits. */
+/** A call must settle with the response of its last send, or with a fitting AuthError. */
 function outcomeFits({ outcome, isAttached, aborted }: Made, sends: readonly Entry[]): void {
   const { isFulfilled, isAuthError, code, status, attempts } = outcome!;
   const last = sends.at(-1)?.status;
@@ -111,7 +111,7 @@ function oneReplay(history: History): void {
     const sends = sendsOf(history, call);
     if (sends.length === 0) continue;
     const replays = sends.slice(0, -1).filter(({ status }) => status === 401).length;
-    // After a wait in the throttle's queue a 401 counts as the first one again.
+    // After a wait in the queue of the throttle a 401 counts as the first one again.
     const waits = history.entries.filter(({ status, sent }) => status === 429 && sent.order < sends.at(-1)!.sent.order);
     holds(replays <= 1 + waits.length, `call ${String(call.index)} is replayed ${String(replays)} times`);
   }
@@ -127,7 +127,7 @@ function waitsEnd(history: History): void {
         sends.every(({ sent }) => sent.at <= deadlineAt),
         'no attempt begins after the deadline',
       );
-      // Nothing but the wire is waited for beyond it.
+      // Beyond its deadline a call waits only for a response in flight.
       const lastAt = Math.max(deadlineAt, ...sends.map(({ ended }) => ended?.at ?? Infinity));
       holds(settled!.at <= lastAt, 'no wait lasts beyond the deadline');
     }
@@ -158,9 +158,9 @@ function storedGrows({ generations }: History): void {
   }
 }
 
-/** Nothing goes to a path before the instant that its server named. Each instance has a gate of its own. */
+/** No call is sent to a path before its Retry-After. Each instance has its own throttle. */
 function nobodyEarly({ plan, entries, calls }: History): void {
-  // A laptop that slept is no witness, and a detached instance knows no gate.
+  // Not checked after a sleep of the machine, or for a detached instance.
   if (plan.acts.some(({ what }) => what === 'sleep' || what === 'detach')) return;
   const instanceOf = (entry: Entry): number | undefined => calls.find(({ index }) => index === entry.call)?.instance;
   for (const refused of entries) {
@@ -184,7 +184,7 @@ const REQUEST_MS = 60_000;
 
 function spentOnce({ plan, entries, refreshes, turns, said }: History): void {
   const isUnknown = plan.holders === 'two schemes' && said.some((text) => text.startsWith('write: no answer'));
-  // A laptop that slept has waited for a minute long since.
+  // After a sleep of the machine the minute has passed.
   const hasSlept = plan.acts.some(({ what }) => what === 'sleep');
   const requests = entries.filter(({ refreshToken }) => refreshToken !== undefined);
   for (const [index, request] of requests.entries()) {
@@ -198,7 +198,7 @@ function spentOnce({ plan, entries, refreshes, turns, said }: History): void {
     if (!isAnswered || status !== 200 || isUnknown) continue;
     for (const again of requests.slice(index + 1)) {
       if (again.refreshToken !== refreshToken || again.sent.at >= ended.at + SPENT_MS) continue;
-      // Another holder cannot know of a 2xx that brought nothing to store.
+      // Another holder cannot know a 2xx without tokens to store.
       if (!isGood && again.holder !== holder) continue;
       const isAsked = !isGood && refreshes.some(({ order }) => order > sent.order && order < again.sent.order);
       holds(isAsked, `${refreshToken!} is sent again ${String(again.sent.at - ended.at)} ms after a 2xx`);

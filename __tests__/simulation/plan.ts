@@ -1,7 +1,7 @@
-/** What the server does with one send of a call; `judge`: answers by its token. */
+/** The reaction of the server to one send of a call. `judge`: it checks the token. */
 export type Fate = 'judge' | 503 | 'later' | 'unsaid' | 'reset' | 'silence' | 'portal';
 
-/** What becomes of one request for tokens. `cut`: half a JSON document. */
+/** The response to one token request. `cut`: half a JSON document. */
 export type RefreshFate =
   | 'good'
   | 'refused'
@@ -20,7 +20,7 @@ export interface CallPlan {
   readonly method: 'GET' | 'POST' | 'PUT';
   readonly path: '/one' | '/two';
   readonly kind: 'own' | 'omit' | 'foreign' | 'stream';
-  /** `freely`: when the schedule says so; else from inside a listener of the library, the first time that it is called. */
+  /** `freely`: at a choice of the schedule. Else inside a listener of the library, at its first call. */
   readonly begins: 'freely' | 'on event' | 'on snapshot' | 'in handler';
   readonly sends: readonly Fate[];
   readonly deadlineMs?: number | undefined;
@@ -38,29 +38,29 @@ export interface ActPlan {
     | 'detach'
     | 'sleep'
     | 'set back';
-  /** Whom `abort` is for. */
+  /** The call to abort. */
   readonly call?: number | undefined;
 }
 
-/** A world before it runs, as JSON holds it: all of it but the order of things, which a schedule says. */
+/** A world as JSON. A schedule adds the order of events. */
 export interface WorldPlan {
   readonly seed: number;
   readonly isDead: boolean;
-  /** The server looks at a request when its answer leaves, not when it comes. */
+  /** The server checks a request when it sends the response, not when the request arrives. */
   readonly isLate: boolean;
   readonly expiresIn?: number | undefined;
   readonly graceMs: number;
-  /** `lockless`: nothing but the session itself keeps refreshes apart; two schemes over one store always have a lock. */
+  /** `lockless`: a store without a lock. Two schemes over one store always have a lock. */
   readonly store: 'memory' | 'lockless' | 'asynchronous';
   /** One instance, two with one scheme, or two with a scheme each over one store. */
   readonly holders: 'one' | 'two instances' | 'two schemes';
   readonly calls: readonly CallPlan[];
   readonly acts: readonly ActPlan[];
   readonly refreshes: readonly RefreshFate[];
-  /** How long the responses to the first requests for tokens take, in ms: from half to ten times the limits of those who wait. */
+  /** How long the first token requests take, in ms: from half to ten times the limits of waiting calls. */
   readonly lateMs?: readonly number[] | undefined;
-  /** How often time may pass although something else could happen; where nothing else can, it always does. */
+  /** How often time may pass although another event is possible. It always passes if none is. */
   readonly patience: number;
-  /** Of several calls that have gone the same way so far, only the first goes on: the others would do the same. */
+  /** Of several calls with the same history, only the first continues, since the others are equivalent. */
   readonly isSymmetric: boolean;
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { ActPlan, CallPlan, Fate, RefreshFate, WorldPlan } from './plan.js';
 import { NUMBERS } from './schedule.js';
 
-/** A world at random, and the numbers that choose its schedule. */
+/** A random world, and the numbers that choose its schedule. */
 export interface Sample {
   readonly plan: WorldPlan;
   readonly numbers: readonly number[];
@@ -10,7 +10,7 @@ export interface Sample {
 
 const MOST_CALLS = 5;
 
-/** The limits that a response may exceed: the instance's `timeout`, a deadline, `refreshTimeoutMs`, and that of the request itself. */
+/** The limits that a response may exceed: `timeout`, a deadline, `refreshTimeoutMs`, and the minute of a token request. */
 const LIMITS_MS = [40, 1_200, 10_000, 60_000];
 const lateMs = fc
   .tuple(fc.constantFrom(...LIMITS_MS), fc.constantFrom(0.5, 0.95, 1.05, 2, 5, 10))

@@ -48,7 +48,7 @@ const states = newStates();
 const total = { schedules: 0, states: 0 };
 let saidAt = 0;
 
-/** Gives each worker the next job when it has done one; what is run does not depend on who runs it. */
+/** Gives each worker the next job when it has finished one. The results do not depend on the assignment. */
 async function runAll(jobs) {
   const queue = [...jobs];
   const results = [];

@@ -1,17 +1,17 @@
-/** What may happen next. `pushes` among them may also happen in the middle of what another one sets off. */
+/** The possible next events. `pushes` may also interrupt another event. */
 export interface Offer {
   readonly events: readonly string[];
   readonly pushes: readonly string[];
 }
 
 /**
- * Who decides what happens. A choice is an event, `d3`, or an event with something that happens some microtasks later,
- * `d3+a0@5`: b begins a call, a does what a plan's act says, d brings the answer to a request, s lets the store do what it
- * was asked and r say so, t lets time pass until the next timer.
+ * Chooses the next event. A choice is an event, `d3`, or an event that another one interrupts some microtasks later, `d3+a0@5`. b begins a
+ * call, and a runs an act of the plan. d delivers a response. s makes the store do its work, and r resolves it. t lets time pass until the
+ * next timer.
  */
 export interface Driver {
   choose(offer: Offer): string;
-  /** After each choice: in which round of microtasks something could be seen last; -1: at once. */
+  /** Called after each choice with the last round of microtasks in which anything was visible. -1: none. */
   ran?(lastTick: number): void;
 }
 
@@ -26,7 +26,7 @@ export function readChoice(choice: string): Choice {
   return push === undefined ? { event } : { event, push, tick: Number(tick) };
 }
 
-/** Keeps what another driver chooses. */
+/** Records the choices of another driver. */
 export class Recorder implements Driver {
   readonly schedule: string[] = [];
   readonly ran?: (lastTick: number) => void;
@@ -44,7 +44,7 @@ export class Recorder implements Driver {
   }
 }
 
-/** Chooses what was chosen before. */
+/** Repeats recorded choices. */
 export function replay(schedule: readonly string[]): Driver {
   let next = 0;
   return {
@@ -52,7 +52,7 @@ export function replay(schedule: readonly string[]): Driver {
       const choice = schedule[next++] ?? events[0]!;
       const { event, push = event } = readChoice(choice);
       if (!events.includes(event) || (push !== event && !events.includes(push)))
-        throw new Error(`${choice} cannot happen here, but ${events.join(' ')} can: this line is of another version`);
+        throw new Error(`${choice} is not possible here, only ${events.join(' ')}: the schedule is of another version`);
       return choice;
     },
   };
@@ -60,7 +60,7 @@ export function replay(schedule: readonly string[]): Driver {
 
 const TICKS = 32;
 
-/** Chooses by numbers; 0, and what comes after the last one, is the most ordinary event. */
+/** Chooses by numbers. 0, also used after the last number, is the most ordinary event. */
 export function byNumbers(numbers: readonly number[]): Driver {
   let next = 0;
   return {
@@ -75,5 +75,5 @@ export function byNumbers(numbers: readonly number[]): Driver {
   };
 }
 
-/** byNumbers() takes numbers below this; the lower half never lets anything happen in the middle. */
+/** byNumbers() takes numbers below this. The lower half never interrupts an event. */
 export const NUMBERS = 256 * TICKS * 2;

@@ -9,12 +9,12 @@ import { smallWorlds, worldOf } from './worlds.js';
 import { World } from './world.js';
 
 /*
- * Small worlds in every order that they have, larger ones at random. `npm run test:simulate` runs more of both, and prints
- * what it saw. A failure says how to see it again.
+ * Small worlds in every order, larger ones at random. `npm run test:simulate` runs more of both, and prints figures. A failure prints how
+ * to replay it.
  */
 
 const MOST = 4_000;
-/** The others are walked through by `npm run test:simulate`. */
+/** `npm run test:simulate` explores the others. */
 const TOLD = isFull ? /^1 |nothing|sign-out|abort [12]|detach|2 calls, (?:sign-in|update)/ : /^1 |nothing|sign-out/;
 
 describe.each([
@@ -31,14 +31,14 @@ describe.each([
   );
 });
 
-test('whatever happens to whom and when, the invariants hold', async () => {
+test('random worlds keep the invariants in random schedules', async () => {
   await fc.assert(
     fc.asyncProperty(samples, async ({ plan, numbers }) => runWorld(plan, byNumbers(numbers))),
     { numRuns: rounds(300, 2_000), seed: 20_261_123 },
   );
 }, 120_000);
 
-test('a schedule that is replayed comes to the same history', async () => {
+test('a replayed schedule has the same history', async () => {
   const plan = worldOf(3, { acts: [{ what: 'sign-in' }] });
   const schedule = 'b0 b1 d0 d1+a0@4 b2'.split(' ');
   const [one, other] = [await new World(plan).run(replay(schedule)), await new World(plan).run(replay(schedule))];
@@ -46,8 +46,8 @@ test('a schedule that is replayed comes to the same history', async () => {
   expect(one.calls).toEqual(other.calls);
 });
 
-describe('the invariants see', () => {
-  /** What came of two calls with a dead token, as it should be: nothing is broken until something is planted. */
+describe('the invariants detect', () => {
+  /** The history of two calls with a dead token. It keeps all invariants until a defect is planted. */
   const seen = async (): Promise<History> => {
     const history = await new World(worldOf(2, { acts: [{ what: 'sign-in' }] })).run(
       replay('b0 d0 b1 d1 d2 d3 a0'.split(' ')),
@@ -62,7 +62,7 @@ describe('the invariants see', () => {
       ({ entries }) => entries.push({ ...entries.find(({ refreshToken }) => refreshToken)!, id: 9 }),
     ],
     [
-      'a refresh that nobody needs',
+      'a refresh without need',
       'I1',
       ({ entries }) =>
         Object.assign(
@@ -72,7 +72,7 @@ describe('the invariants see', () => {
     ],
     ['a call that settles twice', 'I2', ({ calls }) => calls[0]!.settlements++],
     ['a call that never settles', 'I2', ({ calls }) => (calls[0]!.settlements = 0)],
-    ['a handler that hears of a call twice', 'I2', ({ calls }) => calls[0]!.handedOn++],
+    ['a response handler that runs twice for a call', 'I2', ({ calls }) => calls[0]!.handedOn++],
     [
       'a POST that is sent again after it may have been applied',
       'I3',
@@ -82,7 +82,7 @@ describe('the invariants see', () => {
       },
     ],
     [
-      "somebody else's token",
+      'the token of another principal',
       'I4',
       ({ entries }) =>
         Object.assign(
@@ -90,7 +90,11 @@ describe('the invariants see', () => {
           { token: 'p7-a1' },
         ),
     ],
-    ['a token abroad', 'I5', ({ entries }) => Object.assign(entries[0]!, { origin: 'https://elsewhere.example' })],
+    [
+      'a token at another origin',
+      'I5',
+      ({ entries }) => Object.assign(entries[0]!, { origin: 'https://elsewhere.example' }),
+    ],
     ['a token in an event', 'I5', ({ said }) => said.push('p0-r1')],
     [
       'a second replay',
@@ -104,16 +108,16 @@ describe('the invariants see', () => {
     ],
     ['a wait beyond the deadline', 'I7', ({ calls }) => Object.assign(calls[0]!, { settled: { at: 120_001 } })],
     [
-      'an abort that is not heard',
+      'an abort that does not end its call',
       'I7',
       ({ calls }) => Object.assign(calls[0]!, { aborted: { ...calls[0]!.begun, step: 0 } }),
     ],
-    ['a timer that is left', 'I8', (history) => history.timers++],
-    ['a listener that is left', 'I8', ({ calls }) => calls[1]!.listeners++],
-    ['a lock that is held', 'I8', (history) => (history.isLockFree = false)],
+    ['a leaked timer', 'I8', (history) => history.timers++],
+    ['a leaked listener', 'I8', ({ calls }) => calls[1]!.listeners++],
+    ['a lock that is not released', 'I8', (history) => (history.isLockFree = false)],
     ['a generation that falls', 'I9', ({ generations }) => generations.push(1)],
     [
-      'a call before the instant that the server named',
+      'a send before Retry-After',
       'I10',
       ({ entries }) => Object.assign(entries[0]!, { status: 429, retryAfterMs: 1_000 }),
     ],

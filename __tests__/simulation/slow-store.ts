@@ -2,7 +2,7 @@ import { memoryPort } from '../../lib/stores/memory.js';
 import type { StoredSession, TokenStore } from '../../lib/store.js';
 import type { Dispatches } from './dispatches.js';
 
-/** A store that tells of every write. With `dispatches` it takes its time: to do what it is asked, and then to say so. */
+/** A store that reports every write. With `dispatches` its work, and then its result, are delayed. */
 export function slowStore(dispatches: Dispatches | undefined, written: (next: StoredSession) => void): TokenStore {
   const inner = memoryPort();
   const write = (expected: number | undefined, next: StoredSession): boolean => {

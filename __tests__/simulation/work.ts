@@ -9,7 +9,7 @@ import { byNumbers, replay } from './schedule.js';
 import { World } from './world.js';
 import { smallWorlds, type SmallWorld } from './worlds.js';
 
-/** A piece of work for one thread: a small world to walk through, or so many random ones from a seed. */
+/** A job for one thread: a small world to explore, or a number of random ones from a seed. */
 export interface Job {
   readonly world?: SmallWorld;
   readonly seed?: number;
@@ -25,7 +25,7 @@ export interface Done {
 
 const BATCH = 1_000;
 
-/** Small worlds get at most half of all runs, equal shares; what they leave goes to random ones. */
+/** Small worlds get equal shares of at most half of all runs. Random worlds get the rest. */
 export function jobsFor(runs: number): { small: Job[]; random: (left: number, seed: number) => Job[] } {
   const worlds = [
     ...smallWorlds(4, 'nothing'),
@@ -37,7 +37,7 @@ export function jobsFor(runs: number): { small: Job[]; random: (left: number, se
     small: worlds.map((world) => ({ world, runs: Math.ceil(runs / 2 / worlds.length) })),
     random: (left, seed) =>
       Array.from({ length: Math.ceil(left / BATCH) }, (_, index) => ({
-        // As fast-check's own are, below 2^31.
+        // Below 2^31, as the seeds of fast-check are.
         seed: (seed * 1_000_003 + index) % 2 ** 31,
         runs: Math.min(BATCH, left - index * BATCH),
       })),
@@ -48,7 +48,7 @@ export function newStates(): SharedArrayBuffer {
   return new States().shared;
 }
 
-/** Runs one schedule again, and tells what its server saw. */
+/** Runs one schedule again, and prints the log of its server. */
 export async function replayed(line: string): Promise<{ text: string; isBroken: boolean }> {
   const { plan, schedule } = JSON.parse(line) as { plan: WorldPlan; schedule: string };
   const choices = schedule === '' ? [] : schedule.split(' ');
@@ -95,7 +95,7 @@ async function work({ world, runs, seed = 0 }: Job, shared: SharedArrayBuffer): 
   }
 }
 
-/** The same failure in as small a world as can be found. */
+/** Shrinks the failure to the smallest world. */
 async function smallest(error: Error, seed: number, numRuns: number): Promise<string> {
   if (!(error instanceof Violation) || seed === 0) return error.message;
   const property = fc.asyncProperty(samples, async ({ plan, numbers }) => runWorld(plan, byNumbers(numbers)));

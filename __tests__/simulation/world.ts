@@ -21,12 +21,12 @@ import { slowStore } from './slow-store.js';
 
 const TIMEOUT_MS = 40;
 const FOREIGN = 'https://elsewhere.example';
-/** No step goes on for so many rounds of microtasks. */
+/** An upper limit of microtask rounds for one step. */
 const LONGEST_TICKS = 40;
-/** No world takes that many steps; one that does goes round in circles. */
+/** An upper limit of steps. A world that reaches it loops. */
 const MOST_STEPS = 2_000;
 
-/** One round of microtasks; queueMicrotask() takes its time. */
+/** One round of microtasks. queueMicrotask() would be slower. */
 const TURN = Promise.resolve();
 
 interface Caller {
@@ -34,7 +34,7 @@ interface Caller {
   readonly controller: AbortController;
 }
 
-/** A small world whose every step is chosen by a driver: which answer arrives, who begins, what somebody does, when time passes. */
+/** A small world. A driver chooses every step: the next response, call, act or passing of time. */
 export class World {
   readonly history: History;
   readonly #plan: WorldPlan;
@@ -46,7 +46,7 @@ export class World {
   readonly #freely: number[];
   readonly #dispatches = new Dispatches();
   readonly #fingerprint: Fingerprint;
-  /** Requests for tokens whose response takes its time. */
+  /** Token requests with a slow response. */
   readonly #late = new Set<string>();
   #acted = 0;
   #patience: number;
@@ -130,10 +130,10 @@ export class World {
     };
   }
 
-  /** Runs until nothing is left to choose. `seen` is told every state that is passed. */
+  /** Runs until no choice is left. Calls `seen` with every state. */
   async run(driver: Driver, seen?: (fingerprint: number) => void): Promise<History> {
     const { stackTraceLimit } = Error;
-    // Thousands of errors, and nobody looks at where they came from.
+    // The stack traces of thousands of errors are not used.
     Error.stackTraceLimit = 0;
     try {
       for (;;) {
@@ -142,7 +142,7 @@ export class World {
         seen?.(this.#fingerprint.of(this.#acted));
         const offer = this.#offer();
         if (offer.events.length === 0) break;
-        if (++this.#step > MOST_STEPS) throw new Error('this world does not come to rest');
+        if (++this.#step > MOST_STEPS) throw new Error('this world never runs out of events');
         this.#perform(driver.choose(offer), driver.ran !== undefined);
       }
       await this.#windUp();
@@ -152,7 +152,7 @@ export class World {
     return this.history;
   }
 
-  /** What may happen next, the most ordinary first. */
+  /** The possible next events, the most ordinary first. */
   #offer(): Offer {
     const { acts } = this.#plan;
     const pushes = [
@@ -178,7 +178,7 @@ export class World {
     });
   }
 
-  /** How a call has gone so far, as far as the library could tell it from others. */
+  /** The history of a call, as far as the library can distinguish it from others. */
   #wayOf(call: number): string {
     const target = this.#plan.acts.some((act) => act.call === call) ? call : '';
     const { entries } = this.history;
@@ -193,7 +193,7 @@ export class World {
     const { event, push, tick = -1 } = readChoice(choice);
     const ticks = isMeasured ? LONGEST_TICKS : tick + 1;
     this.#lastTick = this.#tick = -1;
-    // It stands in the queue before whatever the event puts there, and so comes first in every round of microtasks.
+    // It is enqueued before the event runs, and so comes first in every round of microtasks.
     const hop = (): void => {
       if (++this.#tick === tick) this.#happen(push!);
       if (this.#tick + 1 < ticks) void TURN.then(hop);
@@ -343,7 +343,7 @@ export class World {
     };
   };
 
-  /** What is planned for the next send of a call. */
+  /** The planned reaction to the next send of a call. */
   #fateOf(call: string | undefined): Fate {
     const nth = this.history.entries.filter((entry) => entry.call === Number(call)).length;
     return this.#plan.calls[Number(call)]?.sends[nth] ?? 'judge';
@@ -360,7 +360,7 @@ export class World {
       caller.made.aborted = moment;
       caller.controller.abort();
     } else if (what === 'sign-out' || what === 'sign-in' || what === 'update') {
-      // Another holder hears of these a little later, so nobody outside can tell what a call of it belongs to.
+      // Another holder is notified later, so its calls cannot be assigned to a principal from outside.
       if (this.#plan.holders === 'two schemes') return;
       if (what === 'update') {
         if (this.#principal !== undefined) ignore(scheme.update(tokens.issue(this.#principal)));
@@ -383,7 +383,7 @@ export class World {
     }
   }
 
-  /** Something can be seen from outside: it is written down when. */
+  /** Records that anything became visible outside. */
   #now(): Moment {
     this.#lastTick = this.#tick;
     return { at: this.#stage.clock.monotonic(), step: this.#step, order: this.#order++ };
@@ -391,7 +391,7 @@ export class World {
 
   async #windUp(): Promise<void> {
     const { clock } = this.#stage;
-    // A refresh that somebody asked for may still pause between two tries.
+    // A refresh may still wait between two tries.
     const isAsked = this.#plan.acts.some(({ what }) => what === 'refresh');
     const holding = isAsked ? 0 : clock.holding;
     if (clock.isBusy) await clock.advance(1_000_000);

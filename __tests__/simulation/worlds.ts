@@ -3,14 +3,14 @@ import type { ActPlan, CallPlan, WorldPlan } from './plan.js';
 
 const CALL: CallPlan = { method: 'GET', path: '/one', kind: 'own', begins: 'freely', sends: [] };
 
-/** A small world, to be walked through from end to end. */
+/** A small world, to be explored completely. */
 export interface SmallWorld {
   readonly name: string;
   readonly plan: WorldPlan;
   readonly interrupts: Interrupts;
 }
 
-/** The session's token is dead, and one refresh puts it right. */
+/** The token of the session is dead, and one refresh replaces it. */
 export function worldOf(calls: number, about: Partial<WorldPlan> = {}): WorldPlan {
   return {
     seed: 1,
@@ -23,13 +23,13 @@ export function worldOf(calls: number, about: Partial<WorldPlan> = {}): WorldPla
     acts: [],
     refreshes: [],
     patience: 0,
-    // Calls that are alike begin in one order, and from three on those that went the same way go on in one order.
+    // Equal calls begin in one order. From three on, calls with the same history continue in one order.
     isSymmetric: calls > 2,
     ...about,
   };
 }
 
-/** A world for each thing that may be done to so many calls, once, and one where nothing is. */
+/** A world for each act on that many calls, and one without acts. */
 export function smallWorlds(calls: number, interrupts: Interrupts): SmallWorld[] {
   return [undefined, ...actsFor(calls)].map((act) => {
     const done = act ? [act.what, act.call].filter((part) => part !== undefined).join(' ') : 'nothing';

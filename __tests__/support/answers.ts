@@ -3,10 +3,10 @@ import type { Socket } from 'node:net';
 import type { Certificate } from './certificate.js';
 import { reply, serve, type Handler, type Recorder, type Seen } from './serve.js';
 
-/** One answer of a script: a status with its headers, or a function that does as it likes. */
+/** One response of a script: a status with its headers, or a handler. */
 export type Answer = number | readonly [status: number, headers: Record<string, string>] | Handler;
 
-/** Answers each request with the next answer; the last one stays. */
+/** Answers each request with the next response, and later ones with the last. */
 export function inTurn(...answers: readonly Answer[]): Handler {
   let next = 0;
   return (seen, response, request) => {
@@ -25,7 +25,7 @@ export function onlyFor(token: string): Handler {
   };
 }
 
-/** Ends the connection without a word. */
+/** Closes the connection without a response. */
 export function hangUp(_seen: Seen, response: ServerResponse): void {
   response.socket?.destroy();
 }
@@ -52,11 +52,11 @@ export function listenIn({ server }: Recorder): () => string {
   return () => Buffer.concat(chunks).toString('latin1');
 }
 
-/** What a call rejects with. */
+/** The error of a call. */
 export async function failureOf(call: Promise<unknown>): Promise<Error> {
   return call.then(
     (value) => {
-      throw new Error(`It should have failed, but came to ${typeof value}`);
+      throw new Error(`expected a rejection, got a value of type ${typeof value}`);
     },
     (error: unknown) => error as Error,
   );

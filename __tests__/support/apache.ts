@@ -18,7 +18,7 @@ export function isApacheInstalled(): boolean {
   return spawnSync('apache2', ['-v']).status === 0;
 }
 
-/** `apache2` of Debian. `locations`: directives for each path; all of them ask for a Digest of a user of `users`. */
+/** `apache2` of Debian. `locations`: directives for each path. All require a Digest of a user of `users`. */
 export async function startApache(
   users: readonly { username: string; realm: string; ha1: string }[],
   locations: Readonly<Record<string, string>>,
@@ -40,7 +40,7 @@ export async function startApache(
     `Listen 127.0.0.1:${String(port)}`,
     'ServerName 127.0.0.1',
     ...LOADED.map((name) => `LoadModule ${name}_module "${join(MODULES, `mod_${name}.so`)}"`),
-    // It never serves as root.
+    // It refuses to serve as root.
     ...(process.getuid?.() === 0 ? ['User www-data', 'Group www-data'] : []),
     `ErrorLog "${join(folder, 'errors')}"`,
     `DocumentRoot "${root}"`,

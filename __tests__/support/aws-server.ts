@@ -6,7 +6,7 @@ import { serve, type Recorder, type Seen } from './serve.js';
 export interface AwsServerOptions {
   readonly service?: string;
   readonly region?: string;
-  /** By access key id; a token that is undefined must not be sent. */
+  /** By access key id. If the token is undefined, none may be sent. */
   readonly keys?: Readonly<Record<string, { secret: string; token?: string }>>;
   /** The server's clock, epoch ms. */
   readonly now?: () => number;
@@ -22,7 +22,7 @@ export interface AwsServer extends Recorder {
 export const KEYS = { AKIDEXAMPLE: { secret: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' } };
 const TOLERANCE_MS = 5 * 60_000;
 
-/** A server that verifies AWS Signature Version 4 from what is on the wire, in headers or in the query. */
+/** A server that verifies AWS Signature Version 4 of received requests, in headers or in the query. */
 export async function serveAws(options: AwsServerOptions = {}): Promise<AwsServer> {
   const { now = Date.now, format = 'xml' } = options;
   const verdicts: (string | undefined)[] = [];

@@ -1,5 +1,5 @@
-// Bundles lib/ as the build for browsers does: `x.browser.ts` in the place of its sibling `x.node.ts`. esbuild's options as
-// JSON in, the bundle out. A process of its own, since esbuild runs plugins in no synchronous build.
+// Bundles lib/ as the build for browsers does: `x.browser.ts` replaces its sibling `x.node.ts`. Reads the options of esbuild as JSON, and
+// writes the bundle. Its own process, since synchronous builds of esbuild take no plugins.
 import { build } from 'esbuild';
 
 const { outputFiles } = await build({

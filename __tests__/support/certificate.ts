@@ -5,7 +5,7 @@ export interface Certificate {
   readonly cert: string;
 }
 
-/** A certificate that vouches for itself (RFC 5280), good today for one host name or IPv4 address. */
+/** A self-signed certificate (RFC 5280), valid today for one host name or IPv4 address. */
 export function certificateFor(host: string): Certificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const name = sequence(set(sequence(COMMON_NAME, der(0x0c, Buffer.from(host)))));

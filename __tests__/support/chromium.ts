@@ -19,13 +19,13 @@ export function startChromium(): Promise<Browser> {
   return chromium.launch({ executablePath: EXECUTABLE, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 }
 
-/** Bundles lib/ and what else these options of esbuild name, as the build for browsers does. */
+/** Bundles the entry of these esbuild options with lib/, as the build for browsers does. */
 export function browserBundle(options: Partial<BuildOptions>): string {
   const program = join(__dirname, 'browser-bundle.mjs');
   return execFileSync(process.execPath, [program, JSON.stringify(options)], { encoding: 'utf8', maxBuffer: 1e8 });
 }
 
-/** One classic script with all that a module of the tests imports; what it exports becomes the global of that name. */
+/** One classic script with all imports of a module of the tests. Its exports become the global of that name. */
 export function bundle(module: string, globalName: string, axios = 'axios'): string {
   return browserBundle({ entryPoints: [join(__dirname, '..', module)], format: 'iife', globalName, alias: { axios } });
 }

@@ -20,14 +20,14 @@ export async function api(handler: Handler): Promise<Recorder> {
   return server;
 }
 
-/** What somebody waits for until somebody else opens it. */
+/** A promise, and the function that resolves it. */
 export function latch(): { readonly opened: Promise<void>; open(): void } {
   let open!: () => void;
   const opened = new Promise<void>((resolve) => (open = resolve));
   return { opened, open };
 }
 
-/** Resolves as soon as the session looks like that. */
+/** Resolves as soon as the snapshot matches. */
 export function when(session: BearerScheme, looksSo: (snapshot: SessionSnapshot) => boolean): Promise<void> {
   return new Promise((resolve) => {
     const look = (): void => {
@@ -48,7 +48,7 @@ export const settled = async (call: Promise<unknown>): Promise<{ value?: AxiosRe
 export const token = (seen: Seen): string | undefined => seen.headers.authorization?.replace('Bearer ', '');
 export const challenge = { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
 
-/** An API that takes one token, and a session that begins with a dead one. */
+/** An API that accepts one token, and a session that begins with a dead one. */
 export async function dead(options: Partial<BearerOptions> = {}, handler?: Handler) {
   let refreshes = 0;
   const server = await api(

@@ -5,27 +5,27 @@ import { reply, serve, type Recorder, type Seen } from './serve.js';
 type Params = Record<string, string | undefined>;
 
 export interface DigestServerOptions {
-  /** One challenge each, in this order. `undefined`: a challenge that names none. */
+  /** One challenge each, in this order. `undefined`: a challenge without an algorithm. */
   readonly algorithms?: readonly (string | undefined)[];
   /** `null`: no qop, as in RFC 2069. */
   readonly qop?: string | null;
   readonly users?: Readonly<Record<string, string>>;
   readonly realmOf?: (url: string) => string;
   readonly userhash?: boolean;
-  /** Every nonce is good for one request. */
+  /** Every nonce is valid for one request. */
   readonly oneTime?: boolean;
-  /** Every accepted request is told the nonce of the next one. */
+  /** Every accepted request gets the nonce of the next one. */
   readonly nextnonce?: boolean;
   /** Whether an expired nonce is refused with stale=true. */
   readonly saysStale?: boolean;
   readonly sha512256?: 'truncated' | 'fips';
   /** Sent with accepted requests. */
   readonly rspauth?: 'right' | 'wrong' | 'none';
-  /** What an accepted request is answered with. */
+  /** The response to an accepted request. */
   readonly accept?: (seen: Seen, response: ServerResponse, headers: Record<string, string>) => void;
 }
 
-/** A server that verifies by the letter of RFC 7616: nonce, count, uri, realm, opaque, algorithm and body. */
+/** A strict server for RFC 7616: nonce, count, uri, realm, opaque, algorithm and body. */
 export interface DigestServer extends Recorder {
   /** Why each request was refused; undefined: accepted. */
   readonly verdicts: (string | undefined)[];
@@ -58,7 +58,7 @@ export async function serveDigest(options: DigestServerOptions = {}): Promise<Di
       return createHash('sha512').update(data).digest('hex').slice(0, 64);
     };
 
-  /** Why it is refused, else what the server proves in turn. */
+  /** The reason of a refusal, or the proof of the server. */
   const judge = (seen: Seen): { refusal: string; proof?: undefined } | { proof: string; params: Params } => {
     const header = seen.headers.authorization;
     if (header === undefined) return { refusal: 'no credentials' };

@@ -17,7 +17,7 @@ export interface Proof {
 const HASH = { ES256: 'sha256', RS256: 'sha256', PS256: 'sha256', Ed25519: undefined, EdDSA: undefined };
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url');
 
-/** Checks form and signature of a proof (RFC 9449 §4.3), by node:crypto. @throws Error that says what is wrong. */
+/** Checks form and signature of a proof (RFC 9449 §4.3), by node:crypto. @throws Error that names the defect. */
 export function readProof(jwt: string): Proof {
   const [head = '', body = '', signature = '', ...rest] = jwt.split('.');
   const { typ, alg, jwk } = JSON.parse(Buffer.from(head, 'base64url').toString()) as {
@@ -44,25 +44,25 @@ export function readProof(jwt: string): Proof {
 export interface DpopServer extends Recorder {
   /** Proofs that were right, at /token and elsewhere. */
   readonly proofs: { readonly token: Proof[]; readonly resource: Proof[] };
-  /** Access tokens that are accepted; each belongs to the key that it was first used with. */
+  /** Accepted access tokens. Each belongs to the key of its first use. */
   readonly tokens: Map<string, string | undefined>;
   /** How many refreshes succeeded. */
   refreshes: number;
-  /** `required`: the current nonce; `one-time`: a new one in every response, each good for one request. */
+  /** `required`: the current nonce. `one-time`: a new nonce in every response, each valid for one request. */
   nonces: 'none' | 'required' | 'one-time';
   /** How far its clock is ahead, in ms. */
   aheadMs: number;
   /** Called after a refresh. */
   onRefresh: () => void;
-  /** Answers a request to the resource instead; false: it does not. */
+  /** Answers a request to the resource instead, or returns false. */
   intercept: (response: ServerResponse) => boolean;
-  /** The current nonce is no longer good. */
+  /** Replaces the current nonce. */
   rotate(): void;
   /** How many requests the resource got. */
   sends(): number;
 }
 
-/** A resource server at every path and a token endpoint at /token, each with nonces of its own (RFC 9449 §8, §9). `pages`: by path. */
+/** A resource server at every path and a token endpoint at /token, each with its own nonces (RFC 9449 §8, §9). `pages`: by path. */
 export async function serveDpop(pages: Readonly<Record<string, string>> = {}): Promise<DpopServer> {
   const jtis = new Set<string>();
   const nonceOf = { token: 'as-0', resource: 'rs-0' };

@@ -3,7 +3,7 @@ import { dpop, dpopProver, indexedDbKeyPair } from '../../lib/dpop.js';
 import { attachAuth, bearer, type TokenResponse } from '../../lib/index.js';
 import { webStorageStore } from '../../lib/web.js';
 
-// What runs in a page: one tab of an app. Nothing here may import a module of Node.
+// Code of a page: one tab of an app. Must not import modules of Node.
 const url = `${location.origin}/token`;
 const keyPair = indexedDbKeyPair('keys');
 export const prover = dpopProver({ keyPair });
@@ -25,7 +25,7 @@ attachAuth(api, { scheme });
 export const signIn = (tokens: TokenResponse): Promise<void> => scheme.signIn(tokens);
 export const call = async (): Promise<number> => (await api.get('/orders', { validateStatus: null })).status;
 
-/** What an attacker in the page gets of the private key. */
+/** The private key as an attacker in the page gets it. */
 export const stolen = async (): Promise<string> => {
   const { privateKey } = await keyPair();
   return crypto.subtle.exportKey('jwk', privateKey).then(

@@ -3,7 +3,7 @@ import { basic, type AttachAuthOptions } from '../../lib/index.js';
 import { changing, fixedWindow, ownWindow, slidingWindow, tokenBucket, type Hint, type Limiter } from './limiters.js';
 import { Stage } from './stage.js';
 
-/** How long a response travels, and how long the server, and the client that reads it, is busy with each call, one after the other. */
+/** The latency of a response, and the time that server and client need per call, one after the other. */
 export interface Distance {
   readonly latencyMs: readonly [least: number, most: number];
   readonly busyMs: number;
@@ -16,7 +16,7 @@ export interface World {
   readonly distance?: Distance;
 }
 
-/** Calls beside those that are limited: to another path, to another origin. They have no limit. */
+/** Calls without a limit, to another path or another origin. */
 export type Traffic = 'path' | 'origin';
 
 export interface Plan {
@@ -32,17 +32,17 @@ export interface Drained {
   readonly lost: number;
   /** Refusals after the first burst, per call. */
   readonly refused: number;
-  /** Until the last grant, relative to the least that the limit allows. */
+  /** The time until the last grant, relative to the least that the limit allows. */
   readonly time: number;
-  /** The longest that a call of the other traffic had to wait, in ms. */
+  /** The longest wait of a call of the other traffic, in ms. */
   readonly othersWaitedMs: number;
 }
 
 const NEAR: Distance = { latencyMs: [5, 20], busyMs: 0 };
 const FAR: Distance = { latencyMs: [90, 110], busyMs: 0 };
-/** It takes two seconds over a thousand calls: windows pass while the first burst is being answered. */
+/** It needs two seconds for a thousand calls, so windows pass during the first burst. */
 const BUSY: Distance = { latencyMs: [1, 2], busyMs: 2 };
-/** A thousand responses take it half a second. */
+/** It needs half a second for a thousand responses. */
 const SLOW_READER: Distance = { latencyMs: [1, 3], busyMs: 0.25, readMs: 0.5 };
 const SLOW_READER_FAR_AWAY: Distance = { latencyMs: [50, 150], busyMs: 0.25, readMs: 0.5 };
 const OTHERS_EVERY_MS = 20;
@@ -119,7 +119,7 @@ export const SMALL_WORLDS: readonly World[] = (['none', 'secs', 'exact', 'epoch'
   world(`a window of its own (${hint})`, () => ownWindow(50, 1_000, hint)),
 ]);
 
-/** Each refusal costs at least half a second of silence then, of which a bucket of 5 keeps a tenth: no client is fast there. */
+/** Each refusal costs at least half a second then, and a bucket of 5 fills in a tenth of that. No client is fast there. */
 function isWholeSeconds(hint: Hint): boolean {
   return hint === 'secs' || hint === 'epoch' || hint === 'draft';
 }
@@ -144,7 +144,7 @@ export async function drain({ limiter: makeLimiter, distance = NEAR }: World, pl
     const refusal = limiter.take(servedAt);
     if (!refusal) lastAt = servedAt;
     readAt = Math.max(readAt, servedAt + least + stage.clock.random() * (most - least)) + readMs;
-    // Some responses of a burst are not complete when they are read, and have to wait until all others were.
+    // Some responses of a burst are read last, since they were incomplete at first.
     const isLate = readMs > 0 && answers++ < count && stage.clock.random() < 0.3;
     const afterMs = readAt - now + (isLate ? (count / 2) * readMs : 0);
     return { ...(refusal ?? { status: 200 }), afterMs };
@@ -184,7 +184,7 @@ function beside(
   };
 }
 
-/** How unequally two clients with a limit in common were served when the first of them was done. */
+/** The ratio of grants of two clients with a common limit, when the first of them is done. */
 export async function ratioOfTwo(makeLimiter: () => Limiter, each: number, seed: number): Promise<number> {
   const stage = new Stage(seed);
   stage.latencyMs = () => 5 + stage.clock.random() * 15;

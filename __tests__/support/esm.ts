@@ -1,6 +1,6 @@
 import { buildSync } from 'esbuild';
 
-/** Loads a package that is published as ESM alone, which Jest cannot require. `shared`: what it must not get a copy of. */
+/** Loads an ESM-only package, which Jest cannot require. `shared`: packages of which it must not have a copy. */
 export function requireEsm(name: string, shared: string[] = []): unknown {
   const built = buildSync({
     entryPoints: [require.resolve(name)],

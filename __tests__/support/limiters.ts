@@ -1,18 +1,18 @@
 import type { Reply } from './stage.js';
 
 /**
- * What a limiter says when it refuses. `secs`: whole seconds, rounded up; `exact`: with a fraction; `draft`: RateLimit headers
- * alone; `epoch`: an instant alone, in whole seconds.
+ * The hint of a refusal. `secs`: whole seconds, rounded up. `exact`: with a fraction. `draft`: only RateLimit headers. `epoch`: only an
+ * instant, in whole seconds.
  */
 export type Hint = 'none' | 'secs' | 'exact' | 'draft' | 'epoch';
 
-/** When the wall clock of every stage begins. */
+/** The first wall time of every stage. */
 const MORNING = Date.UTC(2026, 10, 23, 8, 0, 0);
 
-/** A server's limit: asked at an instant, it lets a call in or refuses it. */
+/** A limit of a server: grants or refuses a call at an instant. */
 export interface Limiter {
   take(now: number): Reply | undefined;
-  /** How long so many calls take, at the least. */
+  /** The least time for that many calls. */
   idealMs(calls: number): number;
 }
 
@@ -46,7 +46,7 @@ export function fixedWindow(quota: number, windowMs: number, hint: Hint = 'none'
   };
 }
 
-/** Its windows begin with the first call that comes after the one before has ended, as those of express-rate-limit do. */
+/** A window begins with the first call after the end of the previous one, as in express-rate-limit. */
 export function ownWindow(quota: number, windowMs: number, hint: Hint = 'none'): Limiter {
   let endsAt = 0;
   let taken = 0;
@@ -63,7 +63,7 @@ export function ownWindow(quota: number, windowMs: number, hint: Hint = 'none'):
   };
 }
 
-/** A log of the last calls; with `isStrict` refused ones count, too. */
+/** A log of the last calls. With `isStrict` refused ones count, too. */
 export function slidingWindow(quota: number, windowMs: number, hint: Hint = 'none', isStrict = false): Limiter {
   const log: number[] = [];
   return {
@@ -84,7 +84,7 @@ export function slidingWindow(quota: number, windowMs: number, hint: Hint = 'non
   };
 }
 
-/** One limit until an instant, and another one from then on, which is full. */
+/** One limit until an instant, then another one, which is full. */
 export function changing(atMs: number, before: Limiter, after: Limiter): Limiter {
   return {
     take: (now) => (now < atMs ? before : after).take(now),

@@ -6,24 +6,24 @@ export interface Issued {
   readonly refreshToken: string;
 }
 
-/** An API whose refresh tokens rotate: a refresh token that was used is refused. */
+/** An API with rotating refresh tokens. A used one is refused. */
 export interface LoginServer extends Recorder {
   /** How often a refresh token was exchanged. */
   refreshes: number;
   /** The bodies of all requests to /notes that were accepted. */
   readonly notes: string[];
-  /** Statuses with which the next refreshes fail; 0 ends the connection. */
+  /** Statuses of the next refreshes. 0 closes the connection. */
   readonly refreshFailures: number[];
   /** A refresh is answered once this resolves. */
   refreshGate: Promise<unknown>;
   /** A refused request to /late is answered once this resolves. */
   lateGate: Promise<unknown>;
-  /** So many refused requests are answered together. */
+  /** The number of refused requests that are answered together. */
   refuseTogether: number;
   /** Resolves when a request to this path has arrived. */
   arrival(path: string): Promise<void>;
   issue(livesS?: number): Issued;
-  /** From now on the access token is refused. The refresh token stays valid. */
+  /** Revokes the access token. The refresh token stays valid. */
   revokeAccess(): void;
 }
 
@@ -81,7 +81,7 @@ export async function serveLogin(): Promise<LoginServer> {
   return server;
 }
 
-/** A JWT by its shape: clients read its lifetime, the server compares the text. */
+/** A JWT in form. Clients read its lifetime, and the server compares the text. */
 function jwt(id: number, livesS: number): string {
   const now = Math.floor(Date.now() / 1000);
   const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');

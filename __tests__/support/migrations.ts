@@ -152,7 +152,7 @@ async function getFrom(load: Load, handler: Handler): Promise<string> {
   return `${await outcome(api.get('/items'))} after ${count(server.seen.length, 'request')}`;
 }
 
-/** Accepts a request if fewer than `quota` arrived in the last `windowMs`, refused ones included. Refusals carry no hint. */
+/** Accepts a request if fewer than `quota` arrived in the last `windowMs`, refused ones included. Refusals have no hint. */
 function limited(quota: number, windowMs: number): Handler {
   const arrivals: number[] = [];
   return (_, response) => {

@@ -59,7 +59,7 @@ function createProvider(issuer) {
     clockTolerance: 0,
     ttl: { AccessToken: 600, ClientCredentials: 600, RefreshToken: 86_400, Grant: 86_400, IdToken: 600 },
   });
-  // oidc-provider leaves these two grants to whoever runs it.
+  // oidc-provider does not implement these two grants.
   const register = (type, parameters, isGood) => {
     const answer = async (ctx) => {
       const { client, params } = ctx.oidc;

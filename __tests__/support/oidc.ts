@@ -3,7 +3,7 @@ import { resolve as resolvePath } from 'node:path';
 
 const SERVER = resolvePath(__dirname, '../../examples/demo/oidc-server.mjs');
 
-/** One line of the provider's own log. */
+/** One line of the provider's log. */
 interface Entry {
   readonly at: number;
   readonly path: string;
@@ -16,24 +16,24 @@ export interface Minted {
   readonly tokens: { access_token: string; refresh_token: string; expires_in: number };
 }
 
-/** oidc-provider in a process of its own: rotation, reuse detection, and no tolerance for clocks. */
+/** oidc-provider in its own process: rotation, reuse detection, and no clock tolerance. */
 export interface Oidc {
   readonly origin: string;
   readonly client: { client_id: string; client_secret: string; private_jwk?: JsonWebKey };
   readonly publicClient: { client_id: string };
   /**
-   * Tokens as a sign-in would have brought them; with `isDead` the access token is revoked. `lifetimeS`: of all from now on.
-   * `jkt`: tokens of the public client, bound to the DPoP key with this thumbprint.
+   * Tokens of a sign-in. With `isDead` the access token is revoked. `lifetimeS`: of all tokens from now on. `jkt`: tokens of the public
+   * client, bound to the DPoP key with this thumbprint.
    */
   mint(about?: { isDead?: boolean; lifetimeS?: number; clientId?: string; jkt?: string }): Promise<Minted>;
   /** DPoP proofs need a nonce of the provider, until the next clear(). */
   requireNonces(): Promise<void>;
   killAccessToken(token: string | undefined): Promise<void>;
-  /** The access token dies with these of the requests to /me that bring a living one, counted from the last clear(). */
+  /** Revokes the access token at these requests to /me with a valid one, counted from the last clear(). */
   killAtRequests(...numbers: number[]): Promise<void>;
   isGrantAlive(grantId: string): Promise<boolean>;
   log(): Promise<{ entries: Entry[]; revoked: string[]; refused: string[] }>;
-  /** How many refreshes succeeded, as the provider counted them. */
+  /** The number of successful refreshes, by the log of the provider. */
   refreshes(): Promise<number>;
   clear(): Promise<void>;
   close(): Promise<void>;

@@ -25,7 +25,7 @@ export interface CodeBlock {
   readonly name: string;
   readonly page: string;
   readonly text: string;
-  /** With what it takes for granted. */
+  /** With the code that it assumes. */
   readonly source: string;
   readonly file: string;
   readonly isRun: boolean;
@@ -36,7 +36,7 @@ const SESSION = `const session = bearer({
   refresh: ({ client, refreshToken }) => client.post('/auth/refresh', { refreshToken }).then(({ data }) => data),
 });`;
 
-/** What every block may take for granted: the first example of README and guide, and no more. */
+/** The code that every block may assume: the first example of README and guide. */
 const GRANTED: Readonly<Record<string, string>> = {
   axios: "import axios from 'axios';",
   ...Object.fromEntries(Object.keys(core).map((name) => [name, `import { ${name} } from 'axios-attach-auth';`])),
@@ -46,8 +46,8 @@ const GRANTED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Returns the code of a page. A comment before a block says what else it takes for granted (`<!-- given: const a = 1; -->`), or
- * why it cannot run here (`<!-- not run: … -->`).
+ * Returns the code of a page. A comment before a block has more code that it assumes (`<!-- given: const a = 1; -->`), or the reason why it
+ * cannot run (`<!-- not run: … -->`).
  */
 export function codeOf(path: string): CodeBlock[] {
   const page = relative(ROOT, path);
@@ -121,11 +121,11 @@ export function typeErrors(blocks: readonly CodeBlock[]): string {
   );
 }
 
-/** What a block did and left behind. */
+/** The effects of a block. */
 export interface Ran {
   readonly instance: AxiosInstance | undefined;
   readonly exports: Record<string, unknown>;
-  /** Functions that a bundler calls before it replaces the module, and those that detach what is attached. */
+  /** Functions that a bundler calls before it replaces the module, and functions that detach instances. */
   readonly disposals: readonly (() => void)[];
   /** Tests that the block defines. */
   readonly tests: readonly (() => unknown)[];
@@ -133,7 +133,7 @@ export interface Ran {
   readonly seen: readonly string[];
 }
 
-/** Runs a block as the body of an async function, with its imports taken from here, against an API in this process. */
+/** Runs a block as the body of an async function, with imports from this repository, against an API in this process. */
 export async function runBlock({ file, source }: CodeBlock): Promise<Ran> {
   const { outputText } = ts.transpileModule(adapted(source), {
     fileName: file,
@@ -207,7 +207,7 @@ function requireFor(name: string): unknown {
   return name === 'axios-cookiejar-support' ? requireEsm(name, ['tough-cookie']) : jest.requireActual(name);
 }
 
-/** Grants every lock, accepts every write, and has nothing to read. */
+/** Grants every lock, accepts every write, and is empty. */
 class EmptyRedis {
   connect = (): Promise<this> => Promise.resolve(this);
   duplicate = (): EmptyRedis => new EmptyRedis();
@@ -218,7 +218,7 @@ class EmptyRedis {
     return this;
   }
   destroy(): void {
-    // It was never there.
+    // The key was never set.
   }
 }
 
@@ -230,10 +230,10 @@ class NoLimiter {
 /** The other side of a page or worker. */
 class Quiet {
   addEventListener(): void {
-    // Nothing happens.
+    // No event is emitted.
   }
   postMessage(): void {
-    // Nothing happens.
+    // No event is emitted.
   }
 }
 
@@ -247,8 +247,7 @@ class FakeSocket {
 }
 
 /**
- * An API that issues tokens. It refuses the token that the pages begin with, and every CSRF token and cookie but the one that it
- * gave.
+ * An API that issues tokens. It refuses the first token of the pages, and every CSRF token and cookie that it did not issue.
  */
 function fakeApi() {
   const seen: string[] = [];

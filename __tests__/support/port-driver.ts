@@ -41,7 +41,7 @@ export function drive(
   const api = Object.assign(axios.create(defaults), { sends: 0 });
   const send = axios.getAdapter((defaults.adapter ?? 'http') as 'http');
   api.defaults.adapter = (config) => {
-    // A refresh is no attempt of a call.
+    // A refresh is not an attempt of a call.
     if (exchangeOf(config)) api.sends++;
     return send(config);
   };

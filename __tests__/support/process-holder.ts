@@ -5,11 +5,11 @@ import { attachAuth, bearer } from '../../lib/index.js';
 import { aesGcm, tokenStore, type TokenStore } from '../../lib/store.js';
 import { filePort } from '../../lib/stores/file.js';
 
-// A process of its own that shares a session with others through a file. It calls when it is told to, and at the named
-// point it dies as it can die anywhere: with SIGKILL, between two system calls.
+// A process that shares a session with others through a file. It makes calls on command, and ends with SIGKILL at the named point, between
+// two system calls.
 const [baseURL = '', file = '', fatal = '', refreshTimeoutMs = '10000', seal = ''] = process.argv.slice(2);
 
-/** Says where it is; a test may stop or kill it there. */
+/** Reports its position. A test may stop or kill it there. */
 function reach(point: string): void {
   if (point === fatal) process.kill(process.pid, 'SIGKILL');
 }

@@ -12,9 +12,9 @@ interface Said {
 /** A process that shares a session with others through a file. */
 export interface Holder {
   readonly pid: number;
-  /** The status of a call made there, or the code of its error; `killed` if the process ends first. */
+  /** The status of a call made there, or the code of its error. `killed` if the process ends first. */
   call(): Promise<number | string>;
-  /** Resolves when it gets there, or has been there since the last call began. */
+  /** Resolves when it reaches that point, or has reached it since the last call began. */
   at(point: Point): Promise<void>;
   signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void;
   readonly ended: Promise<void>;

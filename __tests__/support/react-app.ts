@@ -8,7 +8,7 @@ const count = (name: string): void => void (renders[name] = (renders[name] ?? 0)
 
 export interface AppProps {
   readonly session: BearerScheme;
-  /** `two-snapshots`: reads the session by the recipe that breaks hydration, to see that the test would notice. */
+  /** `two-snapshots`: reads the session by a wrong recipe, which must fail hydration. */
   readonly kind: 'hook' | 'two-snapshots';
 }
 
@@ -44,7 +44,7 @@ function StatusOnly({ session }: Pick<AppProps, 'session'>): ReactNode {
   );
 }
 
-/** What a router's redirect does: the address is gone. */
+/** As the redirect of a router, which replaces the address. */
 function SignIn({ status }: { status: string }): ReactNode {
   count('fallback');
   useEffect(() => {

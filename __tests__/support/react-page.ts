@@ -5,7 +5,7 @@ import { attachAuth, bearer, type BearerScheme, type TokenResponse } from '../..
 import { webStorageStore } from '../../lib/web.js';
 import { App, renders } from './react-app.js';
 
-// What runs in a page. Nothing here may import a module of Node.
+// Code of a page. Must not import modules of Node.
 const query = new URLSearchParams(location.search);
 const api = axios.create();
 /** With `?store`, all tabs share the session. Without, only the HttpOnly cookie survives a reload. */

@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import { withGlobals } from './web-fakes.js';
 
-/** A place to render components that create no elements: React asks nothing else of a document then. */
+/** A minimal document for components that create no elements. */
 class EmptyNode extends EventTarget {
   readonly nodeName = 'DIV';
   readonly tagName = 'DIV';

@@ -3,14 +3,14 @@ import { attachAuth } from '../../lib/attach-auth.js';
 import type { Clock } from '../../lib/clock.js';
 import type { AttachAuthOptions, AuthHandle, AuthScheme } from '../../lib/index.js';
 
-/** One attempt as the adapter was given it: header names in lower case. */
+/** One attempt as the adapter got it, with header names in lower case. */
 export interface Sent {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly data: unknown;
 }
 
-/** Time that stands still: no timer ever runs. */
+/** Time stands still: no timer ever runs. */
 export const frozenClock = (now: number): Clock => ({
   now: () => now,
   monotonic: () => 0,
@@ -27,8 +27,8 @@ export interface Recording {
 }
 
 /**
- * An instance whose adapter keeps what it is given and answers with the next status (the last one stays), or with what a
- * function makes of the attempt. Every status resolves.
+ * An instance whose adapter records each attempt, and answers with the next status or the result of a function. The last status is
+ * repeated. Every status resolves.
  */
 export function recording(
   scheme: AuthScheme,

@@ -5,7 +5,7 @@ import type { RedisClient } from '../../lib/redis.js';
 export const LIBRARIES = ['redis', 'ioredis'] as const;
 export type Library = (typeof LIBRARIES)[number];
 
-/** A client as an app would make it, and the app's way to close it. */
+/** A client as an app makes it, and the function that closes it. */
 export async function connected(
   library: Library,
   port: number,

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { IoRedisClient } from '../../lib/redis.js';
 import type { VirtualClock } from './virtual-clock.js';
 
-/** As much of a Redis as the store's scripts ask for, in virtual time. */
+/** The part of Redis that the scripts of the store use, in virtual time. */
 export class FakeRedis {
   readonly values = new Map<string, { text: string; diesAt: number }>();
   readonly connections = new Set<FakeConnection>();
@@ -68,12 +68,12 @@ export class FakeRedis {
   }
 }
 
-/** A client as those of ioredis are; what a test does to it, it does to the process that has it. */
+/** A client like those of ioredis. Its faults are those of the process that has it. */
 export class FakeClient implements IoRedisClient {
   readonly evalsha = (): void => {};
   readonly call = (): void => {};
   readonly made: FakeConnection[] = [];
-  /** undefined: as it should be. `silent`: nothing arrives. `held`: what is sent waits until it is let go. */
+  /** undefined: no fault. `silent`: no command arrives. `held`: commands wait until the test sends them. */
   fault: 'silent' | 'held' | Error | undefined;
   readonly waiting: (() => void)[] = [];
   readonly #redis: FakeRedis;
@@ -96,7 +96,7 @@ export class FakeClient implements IoRedisClient {
     return connection;
   }
 
-  /** As the kernel does when the process dies. */
+  /** Closes the connections, as the kernel does when a process dies. */
   die(): void {
     this.fault = 'silent';
     for (const connection of this.made) connection.disconnect();

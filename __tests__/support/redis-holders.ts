@@ -7,12 +7,12 @@ import { reply, serve, type Recorder } from './serve.js';
 import { TokenEndpoint } from './token-endpoint.js';
 import type { VirtualClock } from './virtual-clock.js';
 
-/** Where a holder can be told to halt: it has read under the lock, is about to ask, has its answer, has written it. */
+/** Where a holder can halt: after the read under the lock, before its request, after its response, after its write. */
 export type Place = 'read' | 'asking' | 'answered' | 'written';
 export type Order = { call: number } | { halt: Place } | { goOn: true } | { leave: true } | { degraded: true };
 export type Word = { isReady: true } | { at: Place } | { outcomes: string[] } | { reasons: string[] };
 
-/** An API and its authorization server over HTTP; the log of `endpoint` decides. */
+/** An API and its authorization server over HTTP. The log of `endpoint` decides. */
 export async function authorizationServer(): Promise<{ endpoint: TokenEndpoint; server: Recorder }> {
   const endpoint = new TokenEndpoint(systemClock as unknown as VirtualClock);
   const server = await serve(({ url, headers, body }, response) => {
@@ -77,21 +77,21 @@ export class Holder {
     return holder;
   }
 
-  /** What its calls come to: the status, or what they are rejected with. */
+  /** Makes calls. Resolves with the status or error of each. */
   async call(count = 1): Promise<string[]> {
     this.tell({ call: count });
     const word = await this.#hear((each) => 'outcomes' in each);
     return 'outcomes' in word ? word.outcomes : [];
   }
 
-  /** Lets it call until it halts at that place. */
+  /** Makes it call until it halts at that place. */
   async haltAt(place: Place): Promise<void> {
     this.tell({ halt: place });
     this.tell({ call: 1 });
     await this.#hear((word) => 'at' in word);
   }
 
-  /** Goes on from where it halted; what its call comes to. */
+  /** Continues from its halt. Resolves with the result of its call. */
   async goOn(): Promise<string[]> {
     this.tell({ goOn: true });
     const word = await this.#hear((each) => 'outcomes' in each);
@@ -113,7 +113,7 @@ export class Holder {
     this.#child.kill(name);
   }
 
-  /** Closes its client and has nothing more to do; settles when it has ended by itself. */
+  /** Closes its client. Resolves when the process has ended by itself. */
   async leave(): Promise<void> {
     this.tell({ leave: true });
     await this.#exited;

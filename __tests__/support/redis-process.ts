@@ -6,7 +6,7 @@ import { sharedStore } from '../../lib/stores/shared-store.js';
 import { connected, type Library } from './redis-clients.js';
 import type { Order, Place, Word } from './redis-holders.js';
 
-// A process of its own: it makes calls when it is told to, says how they went, and halts where it is told to.
+// A process that makes calls on command, reports their results, and halts on command.
 const [library = 'redis', port = '', key = '', baseURL = '', lockMs = '', seal = ''] = process.argv.slice(2);
 let halt: Place | undefined;
 let goOn: (() => void) | undefined;
@@ -85,7 +85,7 @@ async function main(): Promise<void> {
       });
     }
   });
-  // The first reading, and the news: from here on it is as a process that has been up for long.
+  // After the first read and the subscription it is like a process that has run for long.
   await scheme.getAccessToken().catch(() => undefined);
   say({ isReady: true });
 }

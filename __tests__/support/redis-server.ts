@@ -4,12 +4,12 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A real redis-server on loopback, that keeps what it is told on disk. */
+/** A real redis-server on loopback, with its data on disk. */
 export interface RedisServer {
   readonly port: number;
-  /** Ends it as a crash would. */
+  /** Ends it like a crash. */
   kill(): Promise<void>;
-  /** Starts it again, with what it had or with nothing. */
+  /** Starts it again, with its old data or empty. */
   start(data: 'kept' | 'lost'): Promise<void>;
   close(): Promise<void>;
 }

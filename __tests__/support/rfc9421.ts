@@ -20,7 +20,7 @@ export const RFC_KEYS = {
   'test-shared-secret': 'uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ==',
 } as const;
 
-/** Appendix B.2: the request that all of its signatures are of, but for B.2.4. */
+/** Appendix B.2: the request of all its signatures but B.2.4. */
 export const RFC_REQUEST = {
   method: 'POST',
   url: new URL('http://example.com/foo?param=Value&Pet=dog'),
@@ -35,7 +35,7 @@ export const RFC_REQUEST = {
   body: '{"hello": "world"}',
 };
 
-/** Appendix B.2: the response that B.2.4 is a signature of. */
+/** Appendix B.2: the response of signature B.2.4. */
 export const RFC_RESPONSE = {
   status: 200,
   headers: {

@@ -12,11 +12,11 @@ export interface Scene {
   readonly handle: AuthHandle;
   /** Makes the call that waits. */
   readonly call: (config?: AxiosRequestConfig) => Promise<AxiosResponse>;
-  /** How long until it waits. */
+  /** Ms until it waits. */
   readonly afterMs: number;
-  /** When it begins, where that is later than its caller thinks. */
+  /** When it begins, if later than the call. */
   readonly beginsAtMs?: number;
-  /** The status that it has been answered with by then. */
+  /** The status of its response by then. */
   readonly answered: number | undefined;
 }
 
@@ -117,7 +117,7 @@ function locked(): Scene {
   return { ...over({ lockMs: 5_000 }), answered: 401 };
 }
 
-/** An early refresh has not had the lock yet when its token expires. */
+/** An early refresh still waits for the lock when its token expires. */
 function lockedEarly(): Scene {
   const scene = over({ lockMs: 5_000, expiresIn: 0.6 });
   const { stage } = scene;
@@ -130,7 +130,7 @@ function lockedEarly(): Scene {
   return { ...scene, call, beginsAtMs: 710 };
 }
 
-/** A session over a store that takes its time: at most two seconds, after which it would be given up. */
+/** A session over a slow store. It needs less than two seconds, after which it would be given up. */
 function over(slow: { loadMs?: number; writeMs?: number; lockMs?: number; expiresIn?: number }): Scene {
   const stage = new Stage();
   stage.tokens.expiresIn = slow.expiresIn;
@@ -172,8 +172,8 @@ export const scenes: [string, () => Scene][] = [
   ['the next attempt after a 503', backingOff],
   ['the next attempt after a 429', throttled],
   ['a throttled path', gated],
-  ['a scheme that takes its time', authorizing],
-  ['a scheme that takes its time over the 401', challenging],
+  ['an asynchronous authorize()', authorizing],
+  ['an asynchronous onChallenge()', challenging],
   ['a store that is read', loading],
   ['a store that is written', writing],
   ['the lock of a store', locked],

@@ -1,7 +1,7 @@
-/** As many of them as asked for. */
+/** An array of `count` results of `make`. */
 export const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 
-/** What as many calls look like that all came to a 200. */
+/** The outcomes of calls that all got a 200. */
 export const succeeded = (count: number): object[] =>
   times(count, () => expect.objectContaining({ status: 200 }) as object);

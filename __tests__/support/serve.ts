@@ -3,7 +3,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Certificate } from './certificate.js';
 
-/** One request as the server saw it: the server's log decides, not the client's counters. */
+/** One request in the log of the server. The log decides, not the counters of the client. */
 export interface Seen {
   readonly method: string;
   readonly url: string;
@@ -21,7 +21,7 @@ export interface Recorder {
 
 export type Handler = (seen: Seen, response: ServerResponse, request: IncomingMessage) => void | Promise<void>;
 
-/** A server on loopback that keeps all it receives; over TLS where it has a certificate. */
+/** A server on loopback that records all requests, over TLS if it has a certificate. */
 export async function serve(handler: Handler, certificate?: Certificate): Promise<Recorder> {
   const seen: Seen[] = [];
   const listener = (request: IncomingMessage, response: ServerResponse): void => {

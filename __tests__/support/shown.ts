@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import type { AxiosResponse } from 'axios';
 import type { AuthEvent } from '../../lib/index.js';
 
-/** All that an app, a log or an inspector can see of a call that has settled, of events, and of a scheme. */
+/** All that an app, a log or an inspector can read of a settled call, of events, and of a scheme. */
 export async function shownOf(
   call: Promise<AxiosResponse>,
   events: readonly AuthEvent[],

@@ -60,7 +60,7 @@ export async function allKeys(): Promise<Record<SignatureAlgorithm, Keys>> {
 /** An independent signer, for responses. */
 export function signerFor(algorithm: SignatureAlgorithm, { privateKey }: Keys): SigningKey {
   const signer = createSigner(algorithm === 'hmac-sha256' ? privateKey.export() : privateKey, algorithm, 'server');
-  // It takes the longest salt; RFC 9421 §3.3.1 wants 64 bytes.
+  // Its default is the longest salt. RFC 9421 §3.3.1 requires 64 bytes.
   if (algorithm === 'rsa-pss-sha512') {
     signer.sign = async (base) => sign('sha512', base, { key: privateKey, padding: 6, saltLength: 64 });
   }

@@ -2,7 +2,7 @@ import axios from 'axios';
 import { httpSignature, type SignatureAlgorithm } from '../../lib/http-signature.js';
 import { attachAuth } from '../../lib/index.js';
 
-// What runs in a page. Nothing here may import a module of Node.
+// Code of a page. Must not import modules of Node.
 const bytes = (base64: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 
 /**

@@ -28,7 +28,7 @@ import { VirtualClock } from './virtual-clock.js';
 export const ORIGIN = 'https://api.example.com';
 export const TOKEN_PATH = '/oauth/token';
 
-/** One request as the server saw it. */
+/** One request in the log of the server. */
 export interface Sent {
   /** Monotonic ms. */
   readonly at: number;
@@ -36,44 +36,44 @@ export interface Sent {
   readonly origin: string;
   readonly path: string;
   readonly query: string;
-  /** The bearer token it carried. */
+  /** The bearer token of the request. */
   readonly token: string | undefined;
   /** Its X-Call header: which call of the test it belongs to. */
   readonly call: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
   readonly config: InternalAxiosRequestConfig;
-  /** What it was answered with; `lost`: with nothing. */
+  /** The status of the response. `lost`: no response. */
   status: number | 'lost' | undefined;
 }
 
-/** What the server does with one request. A number is short for a status. */
+/** The reaction of the server to one request. A number is short for a status. */
 export interface Reply {
   readonly status?: number;
   readonly data?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Until the answer arrives. */
+  /** Ms until the response arrives. */
   readonly afterMs?: number;
-  /** reset: the connection breaks once the server has acted; refused: it never came about; silence: no answer, ever. */
+  /** reset: the connection breaks after the server has acted. refused: no connection. silence: no response. */
   readonly fault?: 'reset' | 'refused' | 'silence';
-  /** What the error of a fault calls itself; ECONNRESET or ECONNREFUSED where nothing is said. */
+  /** The code of the error. Default ECONNRESET or ECONNREFUSED. */
   readonly code?: string;
 }
 
-/** A function that gives undefined leaves the request to its token. */
+/** A function that returns undefined lets the token decide. */
 export type Script = number | Reply | ((sent: Sent) => number | Reply | undefined);
 
-/** Brings an answer to who waits for it. Returns the way to call it off. */
+/** Delivers a response later. Returns a function that cancels it. */
 export type Courier = (request: Sent, reply: Reply, arrive: (reply: Reply) => void) => Released;
 
 type Released = () => void;
 
-/** Options of bearer(), but a store of one's own may be given as it is. */
+/** Options of bearer(), but a store may be given as a plain port. */
 export type StageBearerOptions = Omit<BearerOptions, 'store'> & { store?: SessionStore | TokenStore | undefined };
 
 /**
- * An API and a token endpoint behind one adapter, in virtual time. A request without a script is answered by its token:
- * 200 with whom it let in, else a 401 that says invalid_token; `/status/418` answers 418 and `/open/…` needs no token.
+ * An API and a token endpoint behind one adapter, in virtual time. Without a script the token decides: 200 with its principal, else a 401
+ * with invalid_token. `/status/418` answers 418, and `/open/…` needs no token.
  */
 export class Stage {
   readonly clock: VirtualClock;
@@ -81,11 +81,11 @@ export class Stage {
   readonly api: AxiosInstance;
   readonly sent: Sent[] = [];
   readonly events: AuthEvent[] = [];
-  /** Why refresh() was called, each time. */
+  /** The reason of each refresh(). */
   readonly reasons: RefreshContext['reason'][] = [];
   latencyMs: number | ((sent: Sent) => number) = 10;
   refreshMs: number | ((sent: Sent) => number) = 50;
-  /** Brings each answer after its delay, and none where there is silence; a test may have one of its own. */
+  /** Delivers each response after its delay, and none for `silence`. A test may replace it. */
   courier: Courier = (request, reply, arrive) =>
     reply.fault === 'silence'
       ? () => undefined
@@ -106,9 +106,9 @@ export class Stage {
     return axios.create({ baseURL: ORIGIN, adapter: this.adapter, ...defaults });
   }
 
-  /** A bearer scheme over alice's session, which refreshes through the client that it is lent. */
+  /** A bearer scheme over alice's session, which refreshes through `client`. */
   bearer(given: StageBearerOptions = {}): BearerScheme {
-    // Without a prototype: a polluted one must not give a store.
+    // Without a prototype: a polluted one must not provide a store.
     const { store, ...options } = Object.assign<object, StageBearerOptions>(Object.create(null) as object, given);
     const kept = store && 'load' in store ? tokenStore(store) : store;
     return bearer({ refresh: this.refresh, store: kept, ...options }, this.clock);
@@ -141,23 +141,23 @@ export class Stage {
     return data;
   };
 
-  /** The next requests to a path are answered so, one after the other. */
+  /** Sets the responses to the next requests to a path, in order. */
   script(path: string, ...replies: Script[]): void {
     this.#scripts.set(path, [...(this.#scripts.get(path) ?? []), ...replies]);
   }
 
-  /** Every request to a path is answered so, once its scripts are used up; undefined: by its token again. */
+  /** Sets the response to every request to a path after its scripts. undefined: the token decides again. */
   always(path: string, reply: Script | undefined): void {
     if (reply === undefined) this.#lasting.delete(path);
     else this.#lasting.set(path, reply);
   }
 
-  /** What the API was sent, without the token endpoint's share. */
+  /** The requests to the API, without the token endpoint. */
   get calls(): Sent[] {
     return this.sent.filter(({ path }) => path !== TOKEN_PATH);
   }
 
-  /** What the API was sent for one path, or for one X-Call. */
+  /** The requests to the API for one path, or one X-Call. */
   to(name: string): Sent[] {
     return this.calls.filter(({ path, call }) => path === name || call === name);
   }
@@ -166,7 +166,7 @@ export class Stage {
     return this.events.filter((event) => event.type === type);
   }
 
-  /** Does what axios's own adapters do with signal, cancelToken, timeout and validateStatus. */
+  /** Handles signal, cancelToken, timeout and validateStatus like the adapters of axios. */
   readonly adapter: AxiosAdapter = (config) =>
     new Promise<AxiosResponse>((resolve, reject) => {
       const releases: Released[] = [];
@@ -205,13 +205,13 @@ export class Stage {
       );
     });
 
-  /** Moves on until all of these have settled. */
+  /** Advances until all of these have settled. */
   async settled<T>(calls: readonly Promise<T>[]): Promise<PromiseSettledResult<T>[]> {
     const all = await this.clock.until(Promise.allSettled(calls));
     return all.status === 'fulfilled' ? all.value : [];
   }
 
-  /** What calls come to, once all of them have settled. */
+  /** The outcomes of calls, once all of them have settled. */
   async outcomes(calls: readonly Promise<unknown>[]): Promise<Told[]> {
     return (await this.settled(calls)).map(told);
   }
@@ -261,7 +261,7 @@ export class Stage {
     return reply;
   }
 
-  /** How a request is answered for which there is no script. */
+  /** The response to a request without a script. */
   judge(request: Sent): Reply {
     const { path } = request;
     if (path === TOKEN_PATH) return this.tokens.answer(refreshTokenOf(request));
@@ -273,7 +273,7 @@ export class Stage {
   }
 }
 
-/** A 401 as a resource server answers it (RFC 6750 §3). */
+/** A 401 of a resource server (RFC 6750 §3). */
 export function unauthorized(challenge = 'Bearer error="invalid_token"'): Reply {
   return { status: 401, data: { error: 'unauthorized' }, headers: { 'WWW-Authenticate': challenge } };
 }
@@ -282,7 +282,7 @@ export function tooMany(retryAfter?: string | number): Reply {
   return { status: 429, ...(retryAfter !== undefined && { headers: { 'Retry-After': String(retryAfter) } }) };
 }
 
-/** How a call went, in one flat object: what it came to, and the report. */
+/** The result and the report of a call, in one flat object. */
 export interface Told extends Partial<ExchangeReport> {
   readonly status?: number;
   readonly code?: string;
@@ -302,19 +302,19 @@ export function told(settled: PromiseSettledResult<unknown>): Told {
   };
 }
 
-/** A call that a test lets run on, and looks at later. */
+/** A call in the background, whose result a test reads later. */
 export function underway<T>(call: Promise<T>): Promise<T> {
   void call.catch(() => undefined);
   return call;
 }
 
-/** What a call came to. @throws where it was rejected. */
+/** The response of a call. @throws if it was rejected. */
 export function answerOf<T>(settled: PromiseSettledResult<T>): T {
   if (settled.status === 'rejected') throw settled.reason as Error;
   return settled.value;
 }
 
-/** What a call was rejected with. @throws where it was not. */
+/** The error of a call. @throws if it was not rejected. */
 export function reasonOf(settled: PromiseSettledResult<unknown>): AxiosError {
   if (settled.status === 'fulfilled') throw new Error('the call succeeded');
   return settled.reason as AxiosError;
@@ -331,7 +331,7 @@ interface Subscribable {
   unsubscribe(listener: (reason: unknown) => void): void;
 }
 
-/** False where the caller had cancelled already. */
+/** False if the caller had cancelled already. */
 function watch(config: InternalAxiosRequestConfig, cancel: (reason: unknown) => void, releases: Released[]): boolean {
   const { signal } = config;
   const token = config.cancelToken as unknown as Subscribable | undefined;
@@ -364,7 +364,7 @@ function settle(
 ): void {
   const status = reply.status ?? 200;
   const response: AxiosResponse = {
-    // A string goes as it is, everything else as JSON, save what streams.
+    // A string is sent unchanged, anything else but a stream as JSON.
     data:
       typeof reply.data === 'object' && reply.data !== null && !('destroy' in reply.data)
         ? JSON.stringify(reply.data)

@@ -3,14 +3,14 @@ import { digest, type DigestOptions } from '../../lib/digest.js';
 import { attachAuth } from '../../lib/index.js';
 import { sigV4, type SigV4Options } from '../../lib/sigv4.js';
 
-// What runs in a page. Nothing here may import a module of Node.
+// Code of a page. Must not import modules of Node.
 
 type Call = { origin: string; adapter: 'xhr' | 'fetch' } & (
   | { digest: { username: string; password: string; options?: DigestOptions } }
   | { aws: SigV4Options & { credentials: object } }
 );
 
-/** Sends some calls at once to another origin than the page's. Returns their statuses. */
+/** Makes some concurrent calls to another origin than the page's. Returns their statuses. */
 export async function calls(given: Call): Promise<unknown[]> {
   const scheme = 'aws' in given ? sigV4(given.aws) : digest(given.digest, given.digest.options);
   const api = axios.create({ adapter: given.adapter, baseURL: given.origin });

@@ -5,7 +5,7 @@ export interface IssuedTokens {
   readonly refresh: string;
 }
 
-/** A response of a token endpoint. A string or a Buffer is sent as it is. */
+/** A response of a token endpoint. A string or a Buffer is sent unchanged. */
 export interface TokenReply {
   readonly status?: number;
   readonly headers?: Record<string, string>;
@@ -57,7 +57,7 @@ export class StrictTokenServer {
     return (this.#current = { access: `access-${name}`, refresh: `refresh-${name}` });
   }
 
-  /** The API refuses the current access token from now on. */
+  /** Revokes the current access token. */
   expire(): void {
     this.#current = { ...this.#current, access: 'none' };
   }

@@ -1,19 +1,19 @@
 import type { TokenResponse } from '../../lib/index.js';
 import type { VirtualClock } from './virtual-clock.js';
 
-/** One request for tokens as the endpoint saw it. */
+/** One token request in the log of the endpoint. */
 export interface Ask {
   /** Monotonic ms. */
   readonly at: number;
   readonly refreshToken: string | undefined;
-  /** `again`: a replaced one within its grace, answered with what replaced it. */
+  /** `again`: a replaced one within its grace, answered with its successor. */
   readonly outcome: 'issued' | 'again' | 'reused' | 'unknown' | 'scripted';
 }
 
-/** A token answer as RFC 6749 §5.1 spells it. */
+/** A token response (RFC 6749 §5.1). */
 export type Issued = TokenResponse & { readonly access_token: string; readonly refresh_token: string };
 
-/** An access token and what the endpoint knows of it. */
+/** An access token and its state. */
 interface Access {
   readonly principal: string;
   isRevoked: boolean;
@@ -27,23 +27,23 @@ interface Retired {
   readonly successor: Issued;
 }
 
-/** What came of a request for tokens: an answer's status and body. */
+/** The status and body of a token response. */
 export interface TokenAnswer {
   readonly status: number;
   readonly data: unknown;
 }
 
 /**
- * An authorization server with rotation and reuse detection (RFC 9700 §4.14.2). Tokens are named after their principal,
- * `alice-a1` and `alice-r1`, so that a log can be read; its own log is what tests count in.
+ * An authorization server with rotation and reuse detection (RFC 9700 §4.14.2). Tokens are named after their principal, `alice-a1` and
+ * `alice-r1`, so that logs are readable. Tests count in its log.
  */
 export class TokenEndpoint {
   readonly asks: Ask[] = [];
-  /** Seconds that a new access token lives; undefined: it says nothing and lives until it is revoked. */
+  /** Lifetime of a new access token in seconds. undefined: no expiry in the response, and valid until it is revoked. */
   expiresIn: number | undefined;
-  /** For so long a replaced refresh token brings its successor once more, as servers do that know of lost answers. */
+  /** Ms for which a replaced refresh token returns its successor again, against lost responses. */
   graceMs = 0;
-  /** Whether a replaced refresh token that comes back ends the session, or is just refused. */
+  /** Whether reuse of a replaced refresh token ends the session, or is just refused. */
   onReuse: 'end' | 'refuse' = 'end';
   readonly #clock: VirtualClock;
   readonly #accesses = new Map<string, Access>();
@@ -55,22 +55,22 @@ export class TokenEndpoint {
     this.#clock = clock;
   }
 
-  /** How often tokens were asked for. */
+  /** The number of token requests. */
   get refreshes(): number {
     return this.asks.length;
   }
 
-  /** How often a refresh token came back that had been replaced: with this server the end of the session. */
+  /** The number of reuses of a replaced refresh token. Reuse ends the session. */
   get reuses(): number {
     return this.asks.filter(({ outcome }) => outcome === 'reused').length;
   }
 
-  /** Who has a refresh token that would be accepted. */
+  /** The principals with a refresh token that is accepted. */
   get principals(): string[] {
     return [...new Set(this.#current.values())];
   }
 
-  /** New tokens for somebody, as a login would give them. */
+  /** New tokens of a principal, as after a login. */
   issue(principal = 'alice'): Issued {
     const count = (this.#counts.get(principal) ?? 0) + 1;
     this.#counts.set(principal, count);
@@ -86,7 +86,7 @@ export class TokenEndpoint {
     };
   }
 
-  /** Tokens whose access token the API refuses already. */
+  /** New tokens whose access token is revoked. */
   issueDead(principal = 'alice'): Issued {
     const issued = this.issue(principal);
     this.revoke(issued.access_token);
@@ -98,12 +98,12 @@ export class TokenEndpoint {
     if (access) access.isRevoked = true;
   }
 
-  /** Every access token there is, as a key roll does. */
+  /** Revokes every access token, as a key roll does. */
   revokeAll(): void {
     for (const access of this.#accesses.values()) access.isRevoked = true;
   }
 
-  /** The refresh token is refused from now on. */
+  /** Revokes the refresh token. */
   endSession(principal = 'alice'): void {
     for (const [token, owner] of this.#current) {
       if (owner !== principal) continue;
@@ -111,13 +111,13 @@ export class TokenEndpoint {
     }
   }
 
-  /** Who a token lets in; undefined: nobody. */
+  /** The principal of a valid token, or undefined. */
   accepts(accessToken: string | undefined): string | undefined {
     const access = this.#accesses.get(accessToken ?? '');
     return access && !access.isRevoked && this.#clock.monotonic() < access.expiresAt ? access.principal : undefined;
   }
 
-  /** Answers a refresh token once; a second time it ends the whole family. */
+  /** Answers a refresh token once. A second use ends the whole family. */
   answer(refreshToken: string | undefined): TokenAnswer {
     const at = this.#clock.monotonic();
     const principal = this.#current.get(refreshToken ?? '');
@@ -138,13 +138,13 @@ export class TokenEndpoint {
     return { status: 200, data: successor };
   }
 
-  /** The request was counted, and a script answers it: no token is spent and none is issued. */
+  /** Counts a request that a script answers. No token is spent, and none is issued. */
   scripted(refreshToken: string | undefined): void {
     this.asks.push({ at: this.#clock.monotonic(), refreshToken, outcome: 'scripted' });
   }
 }
 
-/** Whose token it is, by its name. */
+/** The principal in the name of a token. */
 export function ownerOf(token: string | undefined): string | undefined {
   return token?.split('-')[0];
 }

@@ -2,7 +2,7 @@ import axios from 'axios';
 import { attachAuth, bearer, exchangeOf } from '../../lib/index.js';
 import { fileStore } from '../../lib/node.js';
 
-// A process of its own: it makes one call with the session that it finds in the file, and says how it went.
+// A process that makes one call with the session in the file, and prints its result.
 const [baseURL = '', file = ''] = process.argv.slice(2);
 const api = axios.create({ baseURL });
 attachAuth(api, {

@@ -1,6 +1,6 @@
 import type { Cancel, Clock } from '../../lib/clock.js';
 
-/** The wall clock of every stage begins here. */
+/** The first wall time of every stage. */
 export const MORNING = Date.UTC(2026, 10, 23, 8, 0, 0);
 
 interface Timer {
@@ -11,8 +11,8 @@ interface Timer {
 }
 
 /**
- * Time, chance and timers under a test's hand. Wall and monotonic time move together in `advance()` and apart in
- * `sleepMachine()` and `setWall()`; timers follow the monotonic one, as those of an operating system do.
+ * Time, random numbers and timers that a test controls. Wall and monotonic time move together in `advance()`, and separately in
+ * `sleepMachine()` and `setWall()`. Timers follow the monotonic time, as in an operating system.
  */
 export class VirtualClock implements Clock {
   #wall = MORNING;
@@ -20,9 +20,9 @@ export class VirtualClock implements Clock {
   #state: number;
   #isDriven = false;
   readonly #timers = new Set<Timer>();
-  /** Those and some that have been cancelled, by the instant they are due. */
+  /** A heap by instant, with some cancelled ones. */
   readonly #queue: Timer[] = [];
-  /** In place of the seeded sequence, where a test asks for the least or the greatest chance. */
+  /** A fixed random number instead of the seeded sequence. */
   chance: number | undefined;
 
   constructor(seed = 1) {
@@ -41,49 +41,49 @@ export class VirtualClock implements Clock {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 
-  /** As Node's setTimeout: whole milliseconds, and never fewer than one. */
+  /** As in Node's setTimeout: whole milliseconds, at least one. */
   readonly after = (delayMs: number, run: () => void, hold?: 'idle'): Cancel => {
     if (!Number.isFinite(delayMs) || delayMs >= 2 ** 31) throw new RangeError(`a timer of ${String(delayMs)} ms`);
     return this.#add(Math.max(Math.trunc(delayMs), 1), run, 'library', hold);
   };
 
-  /** A timer of the world around the library: answers on their way, people who press buttons. */
+  /** A timer outside the library, for responses and acts of users. */
   later(delayMs: number, run: () => void): Cancel {
     return this.#add(delayMs, run, 'world', undefined);
   }
 
-  /** A promise for the world. */
+  /** A promise for such a timer. */
   pass(delayMs: number): Promise<void> {
     return new Promise((resolve) => void this.later(delayMs, resolve));
   }
 
-  /** How many timers of the library have neither run nor been cancelled. */
+  /** The number of pending timers of the library. */
   get pending(): number {
     return this.#count(({ owner }) => owner === 'library');
   }
 
-  /** Those among them that keep a process alive. */
+  /** The number of these that keep a process alive. */
   get holding(): number {
     return this.#count(({ owner, hold }) => owner === 'library' && hold !== 'idle');
   }
 
-  /** Lets everything run that needs no time: every microtask, and what those began. */
+  /** Runs all microtasks, and all work that needs no timer. */
   async settle(): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
-  /** Whether any timer is left, the world's among them. */
+  /** Whether any timer is pending, inside or outside the library. */
   get isBusy(): boolean {
     return this.#next(Infinity) !== undefined;
   }
 
-  /** Runs the next timer there is at its instant. What that begins has not settled when this returns. */
+  /** Runs the next timer at its instant. Its microtasks may still be pending when this returns. */
   step(): void {
     const next = this.#next(Infinity);
     if (next) this.#run(next);
   }
 
-  /** Moves both clocks on, and runs what falls due in order; between two timers everything settles that can. */
+  /** Advances both clocks, and runs due timers in order. Microtasks run between two timers. */
   advance(ms: number): Promise<void> {
     return this.#drive(async () => {
       const until = this.#monotonic + ms;
@@ -93,7 +93,7 @@ export class VirtualClock implements Clock {
     });
   }
 
-  /** Moves on until `work` settles, and says how. @throws where that takes longer than `withinMs`. */
+  /** Advances until `work` settles, and returns its result. @throws if that takes longer than `withinMs`. */
   until<T>(work: Promise<T>, withinMs = 3_600_000): Promise<PromiseSettledResult<T>> {
     let settled: PromiseSettledResult<T> | undefined;
     void Promise.allSettled([work]).then(([result]) => {
@@ -104,14 +104,14 @@ export class VirtualClock implements Clock {
       await this.settle();
       while (!settled) {
         const next = this.#next(until);
-        if (!next) throw new Error(`it did not settle within ${String(withinMs)} ms`);
+        if (!next) throw new Error(`the promise did not settle within ${String(withinMs)} ms`);
         await this.#fire(next);
       }
       return settled;
     });
   }
 
-  /** The lid is shut: the wall clock goes on, the machine and its timers stand still. */
+  /** The machine sleeps: the wall clock advances, but not the monotonic clock and the timers. */
   sleepMachine(ms: number): void {
     this.#wall += ms;
   }
@@ -121,7 +121,7 @@ export class VirtualClock implements Clock {
   }
 
   async #drive<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#isDriven) throw new Error('somebody else is moving this clock');
+    if (this.#isDriven) throw new Error('this clock is being advanced already');
     this.#isDriven = true;
     try {
       return await work();

@@ -6,7 +6,7 @@ interface Request {
   readonly grant: () => void;
 }
 
-/** Web Locks as the browser keeps them for all tabs, but for what nobody here needs of them. */
+/** The part of Web Locks that the tests need, shared by all tabs. */
 export class FakeLocks {
   readonly #held = new Set<Request>();
   #waiting: Request[] = [];
@@ -46,7 +46,7 @@ export class FakeLocks {
 
   readonly query = async (): Promise<LockManagerSnapshot> => ({ held: this.names.map((name) => ({ name })) });
 
-  /** What another script of the origin may do to a lock. */
+  /** As another script of the origin may do it. */
   steal(name: string): void {
     this.#thefts.get(name)?.();
   }
@@ -66,7 +66,7 @@ export class FakeLocks {
   }
 }
 
-/** A storage area. `fail` is asked before each call and may throw what a browser throws. */
+/** A storage area. `fail` runs before each call and may throw the errors of a browser. */
 export class FakeStorage {
   readonly items = new Map<string, string>();
   fail: () => void = () => undefined;
@@ -85,7 +85,7 @@ export class FakeStorage {
   }
 }
 
-/** Puts globals of a browser in place. Returns the way to take them away. */
+/** Sets globals of a browser. Returns a function that removes them. */
 export function withGlobals(globals: Record<string, unknown>): () => void {
   const before = Object.keys(globals).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const);
   for (const [name, value] of Object.entries(globals)) {

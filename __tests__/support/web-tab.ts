@@ -3,7 +3,7 @@ import { attachAuth, bearer, exchangeOf, type BearerScheme, type TokenResponse }
 import { aesGcm } from '../../lib/store.js';
 import { webStorageStore } from '../../lib/web.js';
 
-// What runs in a page: one tab of an app. Nothing here may import a module of Node.
+// Code of a page: one tab of an app. Must not import modules of Node.
 const name = location.hash.slice(1);
 const options = new URLSearchParams(location.search);
 const key = options
@@ -20,7 +20,7 @@ export const scheme: BearerScheme = bearer({
 document.addEventListener('resume', () => void call('/resumed'));
 attachAuth(api, { scheme, allowInsecure: true });
 
-/** What a call came to: a status, or an error's code. */
+/** The status of a call, or the code of its error. */
 export async function call(path = '/me'): Promise<unknown> {
   return api.get(path, { validateStatus: () => true, headers: { 'X-Tab': name } }).then(
     (answer) => answer.status,

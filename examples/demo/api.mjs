@@ -9,7 +9,7 @@ import { signatures } from './routes/signatures.mjs';
 import { awsSignatures } from './routes/sigv4.mjs';
 import { Tokens } from './routes/tokens.mjs';
 
-/** The API that the scenarios call: httpbin's paths, and what httpbin cannot do. */
+/** The API of the scenarios: httpbin's paths, and paths that httpbin lacks. */
 export async function startApi() {
   const tokens = new Tokens();
   const app = express();

@@ -1,4 +1,4 @@
-/** From a log of sends to calls: what each went through, and what lay between its sends. */
+/** Groups a log of sends by call, with the waits between the sends. */
 export function callsIn(entries) {
   const byCall = new Map();
   entries.forEach((entry, index) => {
@@ -16,7 +16,7 @@ export function callsIn(entries) {
   }));
 }
 
-/** Calls that went the same way at about the same time, together; their waits become ranges. */
+/** Merges calls with the same history at about the same time. Their waits become ranges. */
 export function alike(calls) {
   const groups = [];
   const isShort = calls.filter(hasRetried).length <= MOST_RETRIED;
@@ -38,12 +38,12 @@ export function alike(calls) {
 const TOGETHER_MS = 100;
 const MOST_RETRIED = 12;
 
-/** Its waits are worth a line of its own. */
+/** Its waits get their own line. */
 function hasRetried({ sends }) {
   return sends.slice(0, -1).some(({ status }) => !isAnsweredAtOnce(status));
 }
 
-/** What is sent again without a wait: after a refusal of the credentials, after a redirect. */
+/** The reason of a send without a wait: a refusal of the credentials, or a redirect. */
 export function isAnsweredAtOnce(status) {
   return status === 401 || status === 403 || (status >= 300 && status < 400);
 }

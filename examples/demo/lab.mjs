@@ -4,12 +4,12 @@ import axios from 'axios';
 
 let calls = 0;
 
-/** What a scenario is given: clients that number their calls, the servers' logs, and a sheet for what was checked. */
+/** The tools of a scenario: clients that number their calls, the logs of the servers, and a list of checks. */
 export class Lab {
   checks = [];
   #servers;
 
-  /** `servers`: `{ api, oidc }`, or `{ api: recorder }` where a httpbin stands behind it. */
+  /** `servers`: `{ api, oidc }`, or `{ api: recorder }` in front of a httpbin. */
   constructor(servers, { isHttpbin = false } = {}) {
     this.#servers = servers;
     this.isHttpbin = isHttpbin;
@@ -24,7 +24,7 @@ export class Lab {
   get oidc() {
     return this.#servers.oidc;
   }
-  /** What the API has logged since the scenario began. */
+  /** The log of the API since the scenario began. */
   get entries() {
     return this.#servers.api.log.entries;
   }
@@ -51,12 +51,12 @@ export class Lab {
   }
 }
 
-/** A call that the client gave up on is known to the server a moment later. */
+/** The server notices an aborted call a moment later. */
 export async function untilQuiet(entries) {
   for (let look = 0; look < 50 && entries.some(({ endedAt }) => endedAt === undefined); look++) await sleep(10);
 }
 
-/** Every call gets a number that all its sends carry, so that a server's log can tell calls from sends. */
+/** Every call has a number in all its sends, so that a server log can group sends by call. */
 export function numbered(instance, who = '') {
   instance.interceptors.request.use((config) => {
     if (!config.headers.has('X-Call')) config.headers.set('X-Call', `${who}#${++calls}`);
@@ -65,7 +65,7 @@ export function numbered(instance, who = '') {
   return instance;
 }
 
-/** What a call came to, an error or an answer. */
+/** The result of a call: an error or a response. */
 export async function settled(call) {
   try {
     return { response: await call };

@@ -10,7 +10,7 @@ const USAGE = `npm run demo                     every scenario, against servers 
 npm run demo -- --httpbin URL    those that httpbin can serve, against a running httpbin
 `;
 
-// Whoever reads along (`| head`) may stop.
+// The reader of the output (`| head`) may stop.
 process.stdout.on('error', () => process.exit(1));
 
 try {

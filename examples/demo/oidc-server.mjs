@@ -2,16 +2,16 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import Provider from 'oidc-provider';
 import { listen } from './listen.mjs';
 
-// Runs in a process of its own, and speaks with the one that forked it: { id, ask, about } in, { id, answer } or { id, error } out.
+// Runs in its own process, and exchanges messages with its parent: { id, ask, about } in, { id, answer } or { id, error } out.
 
 const CLIENT = { client_id: 'demo', client_secret: randomBytes(24).toString('base64url') };
-/** Its refresh tokens are bound to a DPoP key, too: only those of public clients are (RFC 9449 §5). */
+/** A public client, since only its refresh tokens are bound to a DPoP key, too (RFC 9449 §5). */
 const PUBLIC_CLIENT = { client_id: 'demo-public' };
 const revoked = [];
 const refused = [];
-/** In seconds, of the access tokens that are issued from now on. */
+/** Lifetime in seconds of access tokens that are issued from now on. */
 let lifetime;
-/** The access token dies with these of the requests to /me that bring a living one, counted from the last clear(). */
+/** Revokes the access token at these requests to /me with a valid one, counted from the last clear(). */
 let deadly = [];
 let living = 0;
 /** Requests with a DPoP proof need a nonce of the provider. */
@@ -72,8 +72,8 @@ const { origin, log } = await listen((issuer) => {
 
 const answers = {
   /**
-   * Tokens as a sign-in in the browser would have brought them. `isDead`: the access token has been revoked since. `jkt`:
-   * they are tokens of the public client, bound to the DPoP key with this thumbprint.
+   * Tokens of a sign-in in the browser. `isDead`: the access token is revoked. `jkt`: tokens of the public client, bound to the DPoP key
+   * with this thumbprint.
    */
   async mint({ isDead = false, lifetimeS = 600, jkt } = {}) {
     lifetime = lifetimeS;

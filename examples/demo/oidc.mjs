@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const SERVER = fileURLToPath(new URL('oidc-server.mjs', import.meta.url));
 
-/** oidc-provider in a process of its own, which ends with this one. */
+/** oidc-provider in its own process, which ends with this one. */
 export async function startOidc() {
   const child = fork(SERVER, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   let output = '';

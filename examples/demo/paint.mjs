@@ -14,10 +14,10 @@ export const columns = Math.min(Math.max(stdout.columns || 110, 60), 120);
 
 const WIDE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}]/u;
 
-/** How many columns a text takes on the screen. */
+/** The width of a text in columns. */
 export function widthOf(text) {
   let width = 0;
-  // eslint-disable-next-line no-control-regex -- colours take no room
+  // eslint-disable-next-line no-control-regex -- colours have no width
   for (const character of text.replace(/\x1b\[\d+m/g, '')) width += WIDE.test(character) ? 2 : 1;
   return width;
 }

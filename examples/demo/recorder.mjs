@@ -2,7 +2,7 @@ import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { listen } from './listen.mjs';
 
-/** Stands between the scenarios and a running httpbin, and keeps the log that httpbin does not. */
+/** A proxy in front of a running httpbin that keeps a log. */
 export async function startRecorder(target) {
   const upstream = await httpbinAt(target);
   const isSecure = upstream.protocol === 'https:';

@@ -29,7 +29,7 @@ function linesOf(text) {
   return lines;
 }
 
-/** The calls of a scenario, each with its sends, as the servers logged them; then what was checked. */
+/** The calls of a scenario with their sends, from the server logs, and then the checks. */
 export function printOutcome({ entries, checks, error }) {
   const groups = alike(callsIn(entries));
   const startedAt = entries[0]?.at ?? 0;
@@ -119,7 +119,7 @@ const TOTALS = [
   ['tookMs', 'took'],
 ];
 
-/** One row for each scenario, all of it counted by the servers. */
+/** One row for each scenario, counted by the servers. */
 export function printTable(outcomes) {
   const rows = outcomes.map(({ entries, tookMs }) => ({ ...totalsOf(entries), tookMs }));
   const cells = rows.map((row) => TOTALS.map(([key]) => cellOf(key, row[key])));

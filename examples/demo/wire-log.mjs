@@ -1,11 +1,11 @@
-/** What a server saw and answered. The report and every check are made from this, never from the client's own counters. */
+/** The requests and responses of a server. The report and every check use this log, never the counters of the client. */
 export class WireLog {
   entries = [];
   #tokens = new Map();
   #connections = new WeakMap();
   #connectionCount = 0;
 
-  /** Notes a request as it comes in, and how it ends. `entry.attempt` counts the sends of one call. */
+  /** Records a request, and its end. `entry.attempt` counts the sends of one call. */
   note(request, response) {
     const call = request.headers['x-call'];
     const url = new URL(request.url, 'http://loopback');

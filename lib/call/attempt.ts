@@ -150,7 +150,7 @@ export class Attempt implements Transmission {
     }
     for (const name of written) {
       if (this.written.includes(name))
-        throw new TypeError(`attachAuth: two schemes wrote the header ${name}; a call can carry one of them`);
+        throw new TypeError(`attachAuth: two schemes wrote the header ${name}. Remove one of them`);
       this.written.push(name);
     }
     this.credentialHeaders.push(...written, ...credentialHeaders);

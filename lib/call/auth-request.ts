@@ -36,12 +36,12 @@ export class CallRequest implements AuthRequest {
     this._call = call;
   }
 
-  /** The same attempt for another config, as a redirect makes it. */
+  /** The same attempt for the config of a redirect. */
   of(config: Config): CallRequest {
     return new CallRequest(config, this.attempt, this.origin, this._call);
   }
 
-  /** From now on the request reads the call's own config: the adapter writes to the snapshot when it follows redirects. */
+  /** From now on the request reads the config of the call, since the adapter writes to the snapshot at redirects. */
   handOver(config: Config): void {
     this._config = config;
   }

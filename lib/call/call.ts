@@ -44,7 +44,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   recovering: Promise<unknown> | undefined = undefined;
   reason: SettleReason | undefined = undefined;
   bare: BareReason | undefined = undefined;
-  /** The session of its principal authorizes the call: it ends with that session. */
+  /** The call ends with the session of its principal. */
   isBound = false;
   retryAt: number | undefined = undefined;
   /** The config that axios passed for the current attempt. */
@@ -147,7 +147,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     this._dispatched = config;
     // A layer of the app may have wrapped our adapter: then only the config leads to the call.
     if (config.adapter !== this.adapter) tagCall(config, this);
-    // axios takes a URL object, whatever its types say.
+    // axios accepts a URL object, although its types do not.
     for (const key of ['url', 'baseURL'] as const)
       if (config[key] && typeof config[key] !== 'string') config[key] = String(config[key]);
     if (!this.isDone) {
@@ -155,7 +155,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
       if (this.isBodyRemade) this.config.data = config.data as unknown;
       return this.send(this.config);
     }
-    // The config of a settled call is sent again, by a retry layer or a button: that is a new call.
+    // If a retry layer or a button sends the config of a settled call again, that is a new call.
     const { instance, policy, adapters, values } = this;
     if (instance.isDetached) return resolveAdapter(config, adapters).send(config);
     const next = new Call(instance, policy, instance.principal(policy.schemes), adapters, values);

@@ -9,7 +9,8 @@ import { fullUrl, resolveUrl, type Destination } from '../transport/origin.js';
 type Config = InternalAxiosRequestConfig;
 
 /**
- * Returns the schemes that run for an attempt: none if it goes to another origin, and none that writes a header which the call has set.
+ * Returns the schemes that run for an attempt. Excludes all if it is for another origin, and those that write a header which the call has
+ * set.
  * @throws AuthError if the call must not be sent at all.
  */
 export function chooseSchemes(

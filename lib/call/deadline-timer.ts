@@ -8,10 +8,10 @@ export interface Wait {
   check(): void;
 }
 
-/** Limits the time that checking takes: with so many waits they are checked once per ms at most. */
+/** From this number of waits on they are checked once per ms at most, to limit the time of checks. */
 const CHECKS_PER_MS = 1_000;
 
-/** One timer for the deadlines of all waits, since a timer for each would take more memory than an entry of a set. */
+/** One timer for the deadlines of all waits. A timer for each would take more memory than an entry of a set. */
 export class DeadlineTimer {
   private readonly _waits = new Set<Wait>();
   /** Monotonic. */

@@ -34,7 +34,7 @@ export function readAnswer(call: Call, attempt: Attempt): Answer {
   return { outcome, refusedBy, notified: notify(attempt, readers, refusedBy) };
 }
 
-/** Calls `onAnswer` of each scheme. An error rejects the promise, so that no promise of another scheme is left alone. */
+/** Calls `onAnswer` of each scheme. An error rejects the promise only after the promises of the other schemes. */
 function notify(
   { response, request, received }: Attempt,
   readers: readonly SchemeState[],
@@ -66,7 +66,7 @@ function isRefusal({ instance, principal }: Call, { scheme }: SchemeState, respo
   );
 }
 
-/** The token is good but not enough (RFC 6750 §3.1, RFC 9470): a new one of the same kind changes nothing. */
+/** The token is valid but not sufficient (RFC 6750 §3.1, RFC 9470). A refresh would not help. */
 const NOT_THE_TOKEN = /^insufficient_(?:scope|user_authentication)$/;
 
 export function challengesOf(response: AxiosResponse): Challenge[] {
@@ -93,6 +93,6 @@ function isFinal(failure: Partial<AxiosError>): boolean {
   const { message } = failure;
   const code = safeGet(failure, 'code') ?? '';
   if (code === 'ERR_BAD_RESPONSE') return message !== 'stream has been aborted';
-  // Node's fetch says so if `redirect: 'error'` forbids a redirect.
+  // The message of Node's fetch if `redirect: 'error'` forbids a redirect.
   return FINAL_CODE.test(code) || message === 'unexpected redirect';
 }

@@ -77,7 +77,7 @@ function challengesLeft(call: Call, state: SchemeState): number {
 function settle(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer, reason?: SettleReason): false {
   call.reason = reason;
   if (reason === 'body-not-replayable') {
-    // This call cannot be sent again, but the next one should not meet the same dead token.
+    // This call cannot be sent again, but later calls need a new token.
     for (const state of refusedBy) void (async () => challenge(call, state, attempt))().catch(() => undefined);
   }
   if (outcome.kind === 'answer' && outcome.status === 401 && call.bare)

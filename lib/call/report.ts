@@ -7,7 +7,7 @@ import { isObject, ownValue, safeGet } from '../safe-read.js';
 export interface ExchangeReport {
   /** The number of the call at its instance, as in events. */
   readonly call: number;
-  /** How often the call was sent; 0 if it was rejected unsent. */
+  /** The number of sends. 0 if it was rejected unsent. */
   readonly attempts: number;
   /** Whether the call was sent again with other credentials after a refusal. */
   readonly refreshed: boolean;

@@ -9,12 +9,12 @@ import { weakly } from '../weak-list.js';
 
 /** As everywhere in this package, a store that does not answer within 2 s counts as away. */
 const ANSWER_LIMIT_MS = 2_000;
-/** What is remembered of keys is bounded. Forgotten keys are asked for again. */
+/** Bounds the number of remembered keys. A forgotten key is read again. */
 const MOST_KEYS = 1_000;
 /** The refusals of one burst differ by their travel time: a smaller extension is not shared. */
 const NOTICEABLE_MS = 1_000;
 
-/** Obeys the closed times that other machines were given, and shares those of this one. If the store fails, only the sharing is lost. */
+/** Obeys the closed times of other machines, and shares those of this one. If the store fails, only the sharing is lost. */
 export class CooldownSharing {
   /** The keys that were asked for, and until when (monotonic) this machine has shared that they are closed. */
   private readonly _known = new Map<string, number>();
@@ -39,12 +39,12 @@ export class CooldownSharing {
     });
   }
 
-  /** Returns a promise if a call of these keys has to wait until it is known whether other machines were refused. */
+  /** Returns a promise if a call of these keys has to wait for the closed times of other machines. */
   ask(keys: ThrottleKeys): Promise<unknown> | undefined {
     const unknown = keys.filter((key) => key !== undefined && !this._known.has(key)) as string[];
     if (unknown.length === 0 || this._throttle.closedForMs(keys) > 0) return undefined;
     const answers = Promise.all(unknown.map((key) => this._ask(key)));
-    // A store that is away delays one call, and not every call.
+    // An unavailable store delays one call, and not every call.
     if (this._isAway) return undefined;
     return new Promise<void>((resolve) => {
       const cancel = alarm(this._clock, ANSWER_LIMIT_MS, () => {
@@ -86,7 +86,7 @@ export class CooldownSharing {
   }
 }
 
-/** Resolves with undefined in place of an error. */
+/** Resolves with undefined on an error. */
 async function quietly<T>(work: () => MaybePromise<T>): Promise<T | undefined> {
   try {
     return await work();

@@ -38,8 +38,7 @@ export class ThrottlePass implements QueuedCall {
   }
 
   /**
-   * Returns what the call must wait for: whether other machines were refused, or its turn in the queue; undefined: it may be sent
-   * now.
+   * Returns a promise if the call must wait for the shared cool-down or for its turn in the queue. undefined: it may be sent now.
    * @throws AuthError ERR_AUTH_THROTTLED or ERR_AUTH_QUEUE_FULL if it may not wait.
    */
   enter(attempt: Attempt): Promise<unknown> | undefined {
@@ -65,7 +64,7 @@ export class ThrottlePass implements QueuedCall {
     });
   }
 
-  /** Whether the call must not be sent now, unless to find out whether the server has recovered. */
+  /** Whether the call must not be sent now, unless as a probe. */
   isClosed(attempt: Attempt): boolean {
     const throttle = this._used?.throttle;
     if (!throttle || throttle.isIdle || this._permit?.isProbe) return false;

@@ -69,7 +69,7 @@ export async function verifyResponse(answer: AuthAnswer, options: VerifyOptions)
   }
 }
 
-/** Returns what the signature covers; undefined if its key is not known. @throws Error if it is not valid. */
+/** Returns the covered components. undefined if the key is unknown. @throws Error if it is not valid. */
 async function verifySignature(
   list: InnerList,
   signature: unknown,

@@ -4,8 +4,8 @@ const RFC_850 = /^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d\d)-(\w{3})-(\d
 const ASCTIME = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (\w{3}) ([ \d]\d) (\d\d):(\d\d):(\d\d) (\d{4})$/;
 
 /**
- * Reads an HTTP-date in any of its three forms (RFC 9110 §5.6.7) as epoch ms; undefined for anything else. `Date.parse`
- * would take much more than that, and differently in every engine. A leap second (23:59:60) is read as the next second, so that
+ * Reads an HTTP-date in any of its three forms (RFC 9110 §5.6.7) as epoch ms. Returns undefined for anything else. `Date.parse` accepts
+ * much more than that, and differs between engines. A leap second (23:59:60) is read as the next second, so that
  * no call is sent early.
  */
 export function parseHttpDate(text: string, now: number): number | undefined {
@@ -22,27 +22,27 @@ export function parseHttpDate(text: string, now: number): number | undefined {
   return isPast ? instant(String(century - 100 + Number(old[3])), old[2], old[1], old.slice(4)) : read;
 }
 
-/** The parts are digits and letters already; what they say may still be no date. */
+/** The parts are digits and letters, but may still be no date. */
 function instant(year: unknown, month: unknown, day: unknown, time: readonly unknown[]): number | undefined {
   const [hour, minute, second] = time.map(Number) as [number, number, number];
   const monthIndex = MONTHS.indexOf(month as string) / 3;
   if (hour > 23 || minute > 59 || second > 60) return undefined;
   const at = Date.UTC(Number(year), monthIndex, Number(day), hour, minute, Math.min(second, 59));
-  // Neither a name that is no month nor the 30th of February leads there.
+  // Excludes an unknown month and the 30th of February.
   if (new Date(at).getUTCMonth() !== monthIndex) return undefined;
   return second === 60 ? at + 1_000 : at;
 }
 
-/** The instant of a Date header, in which a leap second is the second before it: what is measured from it is never too short. */
+/** The instant of a Date header. A leap second is read as the second before it, so that delays from it are never too short. */
 export function parseServed(date: string, now: number): number | undefined {
   const at = parseHttpDate(date, now);
   return at !== undefined && date.includes(':60') ? at - 1_000 : at;
 }
 
-/** A Date header has whole seconds and took its time to arrive: less than this is no difference. */
+/** A Date header has whole seconds and a travel time, so a smaller difference is ignored. */
 const LEAST_SKEW_MS = 2_000;
 
-/** How far the server's clock is ahead of ours by its Date header; undefined where that is none. */
+/** How far the server's clock is ahead of the local one, by its Date header. undefined without a valid one. */
 export function skewOf(date: string, now: number): number | undefined {
   const served = parseHttpDate(date, now);
   if (served === undefined) return undefined;

@@ -1,10 +1,10 @@
 import { parseHttpDate } from './http-date.js';
 
-/** What a server says of a limit besides Retry-After. */
+/** The limit of a server, from other headers than Retry-After. */
 export interface RateLimit {
   /** Calls that it will still accept. */
   readonly remaining: number | undefined;
-  /** Ms until there are more. */
+  /** Ms until it accepts more. */
   readonly resetMs: number | undefined;
   /** Ms that other headers than Retry-After ask for. */
   readonly retryAfterMs: number | undefined;
@@ -17,10 +17,10 @@ export interface RateLimit {
 /** Returns a header of a response by its lower-case name. */
 export type HeaderLookup = (name: string) => string | undefined;
 
-/** The parameters of a list member; its value stands under the empty name. */
+/** The parameters of a list member. The empty name has its value. */
 type Member = ReadonlyMap<string, string>;
 
-/** What is left of a limit. `name`: its policy's value, a name (draft 8) or a quota (drafts 6 and 7). */
+/** The rest of a limit. `name`: the value of its policy, a name (draft 8) or a quota (drafts 6 and 7). */
 interface Status {
   readonly remaining: number | undefined;
   readonly resetMs: number | undefined;
@@ -34,7 +34,7 @@ const LONGEST_RESET_MS = 600_000;
 const FAMILIES = ['ratelimit-', 'x-ratelimit-', 'x-rate-limit-'];
 /** Those of bucket4j-spring-boot-starter and of Symfony's RateLimiter. */
 const RETRY_AFTER = ['x-rate-limit-retry-after-seconds', 'x-ratelimit-retry-after'];
-/** Seconds from now are fewer, and epoch seconds fewer than epoch ms. */
+/** Smaller numbers are seconds from now, and epoch seconds are smaller than epoch ms. */
 const LEAST_EPOCH_S = 1e9;
 const LEAST_EPOCH_MS = 1e11;
 

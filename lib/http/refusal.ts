@@ -3,11 +3,11 @@ import { readRateLimit } from './rate-limit.js';
 import { dateOf, headerOf } from './response-headers.js';
 import { parseRetryAfter } from './retry-after.js';
 
-/** What a refused response says of when it may be sent again. */
+/** The delay and the limit in the headers of a refusal. */
 export interface Refusal {
   readonly status: number;
   readonly retryAfterMs: number | undefined;
-  /** It was measured between two instants in whole seconds: it is up to a second too long, never too short. */
+  /** It is the difference of two instants in whole seconds: up to a second too long, never too short. */
   readonly isRounded?: boolean | undefined;
   /** Calls per second that the limit grants. */
   readonly perSecond?: number | undefined;

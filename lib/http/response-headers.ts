@@ -1,7 +1,7 @@
 import { ownValue, safeGet } from '../safe-read.js';
 import { nameIn } from './header-values.js';
 
-/** The lines of a response header, by its lower-case name; headers may be AxiosHeaders or what a mock made of them. */
+/** The lines of a response header, by its lower-case name. Headers may be AxiosHeaders or the plain object of a mock. */
 export function headersOf(response: object, name: string): string[] {
   const headers = safeGet(response, 'headers') ?? {};
   const value = ownValue(headers, name) ?? ownValue(headers, nameIn(headers, name) ?? '');
@@ -11,7 +11,7 @@ export function headersOf(response: object, name: string): string[] {
     .map(String);
 }
 
-/** The same in one line, as RFC 9110 §5.3 joins them. */
+/** The same in one line, joined as in RFC 9110 §5.3. */
 export function headerOf(response: object, name: string): string | undefined {
   const lines = headersOf(response, name);
   return lines.length > 0 ? lines.join(', ') : undefined;

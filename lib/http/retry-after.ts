@@ -20,7 +20,7 @@ export function parseRetryAfter(
 ): number | undefined {
   if (typeof value !== 'string' || value.length > LONGEST_TEXT) return undefined;
   const { now = systemClock.now(), date } = withoutPrototype(options);
-  // Most forms of a date have a comma of their own, behind the day of the week.
+  // Most forms of a date contain a comma, after the day of the week.
   const members = value.match(/[ \t]*(?:[A-Za-z]{3,9},)?[^,]*/g) ?? [];
   const read = members.map((member) => readOne(trimOws(member), now, date)).filter((ms) => ms !== undefined);
   return read.length === 0 ? undefined : Math.max(...read);

@@ -7,7 +7,7 @@ import { isObject } from '../safe-read.js';
 import { recordValues } from '../transport/platform.node.js';
 
 /**
- * Begins the call, and puts its adapter where the real one was. It is synchronous: axios then needs no promise for each
+ * Begins the call, and replaces the real adapter by that of the call. It is synchronous: axios then needs no promise for each
  * interceptor, and a call that begins inside `refresh()` or a scheme is recognized.
  */
 export function requestInterceptor(instance: AttachedInstance) {

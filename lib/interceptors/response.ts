@@ -90,13 +90,13 @@ function fail(call: Call, cause: unknown): Promise<never> {
   return Promise.reject(error);
 }
 
-/** An earlier handler made another call of it, which has settled. */
+/** An earlier handler made another call with it, which has settled. */
 function isOfAnotherCall(settled: Settled, call: Call): boolean {
   const other = callBehind(settled.status === 'fulfilled' ? settled.value : settled.reason);
   return other !== undefined && other !== call;
 }
 
-/** Handlers that were there before ours see every attempt, as they saw the first. */
+/** Handlers added before attachAuth() get every attempt. */
 async function through(handlers: readonly ResponseHandler[], settled: Settled): Promise<Settled> {
   let result: Promise<unknown> =
     settled.status === 'fulfilled' ? Promise.resolve(settled.value) : Promise.reject(settled.reason as Error);

@@ -16,7 +16,7 @@ export type Post = (sender: Sender, form: URLSearchParams) => Promise<AxiosRespo
 /** As long as a call waits for a refresh by default. */
 const METADATA_TIMEOUT_MS = 10_000;
 
-/** An endpoint of the authorization server: at `url`, or where the metadata of the issuer says. */
+/** An endpoint of the authorization server: at `url`, or from the metadata of the issuer. */
 export function endpoint(
   options: GrantOptions,
   key: 'token_endpoint' | 'revocation_endpoint',
@@ -48,7 +48,7 @@ export function endpoint(
       return response;
     };
     const response = await post();
-    // A nonce is required (RFC 9449 §8), or the clock is wrong: once more with a new proof, and a new assertion of the client.
+    // A nonce is required (RFC 9449 §8), or the clock is wrong. Sends once more with a new proof and a new client assertion.
     return dpop && /^(?:use_dpop_nonce|invalid_dpop_proof)$/.test(errorCode(response) ?? '') ? post() : response;
   };
 }
@@ -73,7 +73,9 @@ async function discover(
   if (named === issuer) return metadata as unknown as AuthorizationServer;
   const { status } = response;
   throw misconfigured(
-    new Error(`\`issuer\`: the metadata of ${issuer} (status ${String(status)}) names ${String(named)}`),
+    new Error(
+      `\`issuer\`: the metadata of ${issuer} (status ${String(status)}) names ${String(named)}. Spell \`issuer\` as the server publishes it`,
+    ),
   );
 }
 
@@ -143,7 +145,7 @@ export function errorCode(response: AxiosResponse): string | undefined {
     : undefined;
 }
 
-/** An error with the status, the error code and the headers that say when to retry. The rest may repeat what was sent. */
+/** An error with the status, the error code and the headers for the retry delay. The rest may repeat the request. */
 export function responseError(what: string, response: AxiosResponse): Error {
   const { status } = response;
   const error = errorCode(response);
@@ -152,7 +154,7 @@ export function responseError(what: string, response: AxiosResponse): Error {
     headers[name] = (response.headers as Partial<AxiosHeaders>).get?.(name);
   return Object.assign(new Error(`${what} (status ${String(status)}${error ? `, ${error}` : ''})`), {
     status,
-    // By `<` a page is known as one, whatever its Content-Type.
+    // A body that begins with `<` counts as a page, whatever its Content-Type.
     response: { status, headers, data: isPage(response) ? '<' : { error } },
   });
 }

@@ -38,8 +38,8 @@ export interface GrantOptions {
   /** An absolute URL. Exactly one of `tokenEndpoint` and `issuer` is required. */
   tokenEndpoint?: string | undefined;
   /**
-   * The issuer, spelled as the server publishes it. Its metadata is fetched at the first use and kept by the grant; a fetch
-   * that failed is repeated (RFC 8414, OpenID Connect Discovery 1.0).
+   * The issuer, spelled as the server publishes it. Its metadata (RFC 8414, OpenID Connect Discovery 1.0) is fetched at the first use and
+   * kept by the grant. A failed fetch is repeated.
    */
   issuer?: string | undefined;
   /** Where the metadata of `issuer` is. @default 'oidc', and 'oauth2' if that answers 404 */

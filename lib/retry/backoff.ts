@@ -4,12 +4,12 @@ export interface Backoff {
   readonly maxDelayMs: number;
 }
 
-/** What is added to a Retry-After, at most: a tenth of it, within these bounds. */
+/** The most that is added to a Retry-After: a tenth of it, within these bounds. */
 const LEAST_SPREAD_MS = 250;
 const MOST_SPREAD_MS = 10_000;
 
 /**
- * Full jitter: anything from 0 to the exponential step, so that callers who failed together do not return together.
+ * Full jitter: from 0 to the exponential step, so that calls which failed together are not retried together.
  * @param failures 1 after the first failure.
  * @param chance At least 0, less than 1.
  */
@@ -17,7 +17,7 @@ export function fullJitter({ baseDelayMs, maxDelayMs }: Backoff, failures: numbe
   return chance * step(baseDelayMs, maxDelayMs, failures);
 }
 
-/** Equal jitter: at least half the step. After a 429 full jitter could come to nearly nothing. */
+/** Equal jitter: at least half the step. After a 429 full jitter could be nearly 0. */
 export function equalJitter({ baseDelayMs, maxDelayMs }: Backoff, failures: number, chance: number): number {
   const longest = step(baseDelayMs, maxDelayMs, failures);
   return longest / 2 + (chance * longest) / 2;
@@ -34,7 +34,7 @@ export function crowdJitter(backoff: Backoff, refusals: number, waiting: number,
   return equalJitter(backoff, (1 + refusals) / (waiting < CROWD ? 1 : 2), chance);
 }
 
-/** What the server asked for and a little more, never less. Where it asked for nothing (0), the backoff stands. */
+/** The delay of the server and a little more, never less. For a delay of 0 the backoff is used. */
 export function notBefore(askedMs: number, backoff: Backoff, failures: number, chance: number): number {
   if (askedMs === 0) return equalJitter(backoff, failures, chance);
   return askedMs + chance * Math.min(Math.max(askedMs / 10, LEAST_SPREAD_MS), MOST_SPREAD_MS);

@@ -2,7 +2,7 @@ const WINDOW_S = 60;
 const RECENT_S = 10;
 const SHARE = 0.1;
 const ALWAYS = 10;
-/** A crawler's thousands of origins get few calls each, for which ten retries are enough: they need no memory. */
+/** A crawler makes few calls to each of thousands of origins. Ten retries are enough for these, without stored state. */
 const MOST_ORIGINS = 100;
 
 /** A budget for each origin that was called in the last minute. */
@@ -21,14 +21,14 @@ export class RetryBudgets {
 }
 
 /**
- * Keeps retries from multiplying an outage: in the last minute at most a tenth as many retries as calls, and for few calls ten
+ * Keeps retries from multiplying an outage. In a minute it grants at most a tenth as many retries as calls. For few calls it grants ten
  * retries in ten seconds. Replays after a 401 and after a 429 do not count.
  */
 export class RetryBudget {
   /** The seconds of the last minute in which calls or retries were counted. */
   private _seconds: { readonly at: number; calls: number; retries: number }[] = [];
 
-  /** Nothing was counted in the last minute: a new budget says the same. */
+  /** Nothing was counted in the last minute, as in a new budget. */
   isIdle(monotonicNow: number): boolean {
     return (this._seconds.at(-1)?.at ?? -Infinity) <= Math.floor(monotonicNow / 1000) - WINDOW_S;
   }

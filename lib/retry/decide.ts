@@ -28,7 +28,7 @@ export type Outcome =
   | {
       readonly kind: 'answer';
       readonly status: number;
-      /** It refuses credentials of ours. */
+      /** It refuses the credentials of a scheme. */
       readonly isRefusal: boolean;
       readonly retryAfterMs: number | undefined;
       /** It was measured between two instants in whole seconds: it is up to a second too long. */
@@ -37,7 +37,7 @@ export type Outcome =
   | { readonly kind: 'network' | 'timeout' }
   | { readonly kind: 'final' };
 
-/** How far a call has come. Counts include the attempt that is decided on. */
+/** The progress of a call. Counts include the attempt to decide on. */
 export interface Progress {
   readonly errors: number;
   readonly throttles: number;
@@ -96,7 +96,7 @@ export type Decision =
     };
 
 /**
- * Decides what follows an attempt. Pure: `chance` is drawn by the caller, and the budget is asked by the caller.
+ * Decides how a call continues after an attempt. Pure: `chance` is drawn by the caller, and the budget is asked by the caller.
  * @param isOn False: the call is not retried; a refusal is still handled.
  */
 export function decide(
@@ -119,7 +119,7 @@ export function decide(
   return afterFailure(outcome, progress, call, policy, chance, true);
 }
 
-/** All fields are own ones: a polluted prototype must not give one. */
+/** All fields are own ones, so that a polluted prototype cannot provide one. */
 export function settled(reason?: SettleReason, retryAfterMs?: number): Extract<Decision, { kind: 'settle' }> {
   return { kind: 'settle', reason, retryAfterMs };
 }
@@ -144,7 +144,7 @@ function afterFailure(
 ): Decision {
   const { status, retryAfterMs, isRounded } = outcome.kind === 'answer' ? outcome : NO_ANSWER;
   const settle = (reason: SettleReason): Decision => settled(reason, retryAfterMs);
-  // A 429 says that the server did not act; a 503 does not.
+  // After a 429 the server did not act. After a 503 it may have.
   if (status !== 429 && !isWanted) {
     if (status && !policy.statuses.has(status)) return settled();
     if (!isIdempotent) return settle('not-idempotent');
@@ -166,7 +166,7 @@ function afterFailure(
 /** All fields are own ones, as those of `settled`. */
 const NO_ANSWER = { status: 0, retryAfterMs: undefined, isRounded: undefined };
 
-/** Compares whole seconds, as servers mean them: rounding up to an instant must not turn a minute into more than a minute. */
+/** Compares whole seconds, since an instant that was rounded up must not turn a minute into more than a minute. */
 export function isWithin(askedMs: number, longestMs: number): boolean {
   return Math.floor(askedMs / 1000) * 1000 <= longestMs;
 }

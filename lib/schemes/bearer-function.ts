@@ -5,7 +5,7 @@ import { LastSent } from './scheme.js';
 
 type Token = string | null | undefined;
 
-/** A bearer whose token the app keeps: there is no session here, only what the function returns. */
+/** A bearer whose token the app keeps. It has no session, only the last result of the function. */
 export function bearerFunction(source: () => MaybePromise<Token>): BearerScheme {
   const sent = new LastSent<string>();
   const snapshots = new Snapshots();

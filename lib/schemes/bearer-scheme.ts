@@ -21,7 +21,7 @@ export interface BearerScheme extends AuthScheme {
   refresh(): Promise<void>;
   /**
    * Returns the token to send now, for WebSocket, EventSource or fetch. It is refreshed first if needed.
-   * @returns undefined if nobody is signed in, or the session has expired.
+   * @returns undefined if there is no session, or it has expired.
    * @throws AuthError ERR_AUTH_REFRESH_FAILED, and ERR_AUTH_SESSION_EXPIRED if this call finds the refresh token refused.
    */
   getAccessToken(): Promise<string | undefined>;

@@ -19,17 +19,18 @@ export interface BearerOptions {
   store?: SessionStore | undefined;
   /**
    * Obtains tokens, once for all calls that wait. Called with a {@link RefreshContext}, whose refresh token may be undefined
-   * (cookies, client credentials). Returns a {@link TokenResponse}, or null if nobody is signed in. Throw a RefreshRejectedError if the refresh token is no longer valid. Other errors
+   * (cookies, client credentials). Returns a {@link TokenResponse}, or null if there is no session. Throw a RefreshRejectedError if the
+   * refresh token is no longer valid. Other errors
    * are classified by status and RFC 6749 §5.2 code. A request that was sent may take 60 s, whatever the calls' limits are.
    */
   refresh?: RefreshFunction | undefined;
   /**
-   * In ms before the token expires: from then on the next call starts a refresh in the background, and is sent with the
-   * current token. At most half the lifetime. @default a tenth of the lifetime, at most 60 000
+   * In ms before the token expires. From then on the next call is sent with the current token, and starts a refresh in the background. At
+   * most half the lifetime. @default a tenth of the lifetime, at most 60 000
    */
   refreshAheadMs?: number | undefined;
   /**
-   * How long a call waits for a refresh, in ms. Then it rejects with ERR_AUTH_REFRESH_FAILED. The refresh goes on, and its
+   * How long a call waits for a refresh, in ms. Then it rejects with ERR_AUTH_REFRESH_FAILED. The refresh continues, and its
    * tokens are stored. @default 10 000
    */
   refreshTimeoutMs?: number | undefined;
@@ -50,7 +51,7 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
   const { store, refresh, refreshAheadMs, refreshTimeoutMs = 10_000, revoke } = options;
   const { header = 'Authorization', prefix = 'Bearer' } = options;
   const session = new Session({ initial, store, refresh, refreshAheadMs, refreshTimeoutMs, revoke }, clock);
-  // The timers of a session hold no process; a caller that waits for its work does.
+  // The timers of a session do not keep the process alive. A waiting caller does.
   const held = <T>(work: Promise<T>): Promise<T> => heldUntil(clock, work);
   const read = (tokens: TokenResponse, from: string, previous?: Tokens | null): Tokens =>
     readTokens(tokens, from, clock.now(), 'earlier', previous);

@@ -15,8 +15,7 @@ export const A_SCHEME =
 const MAX_ORIGINS = 100;
 
 /**
- * The state of one scheme object, shared by all instances that it is attached to: the cool-downs, the clock skew of each origin,
- * and a single-flight challenge.
+ * The state of one scheme object, shared by its instances: the cool-downs, the clock skew of each origin, and a single-flight challenge.
  */
 export class SchemeState {
   readonly session: Session | undefined;
@@ -89,8 +88,7 @@ export function principalOf(given: unknown, anonymous: SchemeState, clock: Clock
   if (sessions.length > 1) throw new TypeError('attachAuth: scheme takes at most one scheme with a session');
   const headers = schemes.flatMap(({ credentialHeaders }) => [...new Set(credentialHeaders)]);
   const twice = headers.find((name, index) => headers.indexOf(name) !== index);
-  if (twice !== undefined)
-    throw new TypeError(`attachAuth: two schemes write the header ${twice}; a call can carry one of them`);
+  if (twice !== undefined) throw new TypeError(`attachAuth: two schemes write the header ${twice}. Remove one of them`);
   return { schemes, main: sessions[0] ?? schemes[0] ?? anonymous };
 }
 

@@ -6,7 +6,7 @@ import type { Challenge } from '../http/www-authenticate.js';
 
 /**
  * How requests are authenticated: the port that basic(), bearer(), signed() and every other scheme implements.
- * One scheme object is one principal: all instances that it is attached to share its session, its clock and its cool-downs.
+ * One scheme object is one principal. All its instances share its session, its clock and its cool-downs.
  */
 export interface AuthScheme {
   /** The name as in `Authorization: <name> …`. Used in messages and events. */
@@ -15,8 +15,8 @@ export interface AuthScheme {
   readonly credentialHeaders?: readonly string[] | undefined;
   /**
    * Writes the credentials. Called before every attempt to an own origin, once URL, headers and body are final. It writes to
-   * a copy: the caller's config never holds a credential. An error that it throws rejects the call. For requests of its own it
-   * uses `request.client`; a call of the attached instance that begins before its first `await` is sent without credentials.
+   * a copy: the caller's config never holds a credential. An error that it throws rejects the call. Its own requests use `request.client`.
+   * A call of the attached instance that begins before its first `await` is sent without credentials.
    */
   authorize(request: AuthRequest): MaybePromise<void>;
   /**

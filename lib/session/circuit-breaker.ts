@@ -7,10 +7,10 @@ const LONGEST_MS = 300_000;
 const MOST_USELESS = 3;
 const USELESS_MS = 60_000;
 const MOST_ENDPOINTS = 100;
-/** Statuses below 400, and these, show that the server has accepted the token: it knew the caller, or looked at the request. */
+/** Statuses below 400, and these, show that the server has accepted the token, since it processed the request. */
 const ACCEPTED = [403, 404, 409, 422];
 
-/** A method and a path: a server may refuse one for good although it accepts the token elsewhere. */
+/** A method and a path: a server may always refuse one although it accepts the token elsewhere. */
 export interface Endpoint {
   readonly method: string;
   readonly url: URL;

@@ -2,7 +2,7 @@ import type { AxiosInstance } from 'axios';
 import type { MaybePromise } from '../maybe-promise.js';
 import type { TokenResponse, Tokens } from './tokens.js';
 
-/** A request to the token endpoint that was sent may take so long (API.md, "Refresh"): no proxy in wide use waits longer. */
+/** The limit of a token request (API.md, "Refresh"). No proxy in wide use waits longer. */
 export const REQUEST_LIMIT_MS = 60_000;
 
 /** The context of one refresh. */
@@ -21,13 +21,13 @@ export interface RefreshContext {
    */
   readonly client: AxiosInstance;
   /**
-   * Aborts after 60 s, and on sign-out or another principal if there is no `revoke`. Never on a caller's limit: a refresh
-   * that was sent is left to complete, since the server may have replaced the refresh token already.
+   * Aborts after 60 s, and on sign-out or another principal if there is no `revoke`. A limit of a caller does not abort it, since the
+   * server may have replaced the refresh token already.
    */
   readonly signal: AbortSignal;
 }
 
-/** Obtains tokens. Returns null if nobody is signed in. Throws a RefreshRejectedError if the refresh token is no longer valid. */
+/** Obtains tokens. Returns null if there is no session. Throws a RefreshRejectedError if the refresh token is no longer valid. */
 export type RefreshFunction = (context: RefreshContext) => MaybePromise<TokenResponse | null>;
 
 /** The context of one revocation. */

@@ -30,7 +30,7 @@ export interface RefreshDeps {
 
 /** What one refresh leaves for the next. */
 export interface RefreshMemory {
-  /** True while the synchronous part of `refresh()` runs: a call that begins then belongs to it and must not wait for it. */
+  /** True while the synchronous part of `refresh()` runs. A call that begins then belongs to it and must not wait for it. */
   isCalling: boolean;
   /** The generation whose access token the server refused with a 401. */
   refusedGeneration: number;

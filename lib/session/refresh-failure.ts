@@ -21,7 +21,7 @@ export type RefreshFailureKind =
 /** Why a refresh failed, as {@link classify} reads it from an error or a response. */
 export interface RefreshFailure {
   readonly kind: RefreshFailureKind;
-  /** The server sent a 2xx: the refresh token may be spent, so this refresh must not send it again, whatever the kind. */
+  /** The server sent a 2xx, so the refresh token may be spent. This refresh must not send it again, whatever the kind. */
   readonly mayBeSpent: boolean;
   /** For events: an OAuth error code, an error code of the network or the client, `rejected`, `status` or `unknown`. */
   readonly code: string;
@@ -46,7 +46,7 @@ export interface FailureContext {
 const LONGEST_RETRY_AFTER_MS = 60_000;
 /** Larger than any error document: parsing more would only cost time. */
 const LONGEST_DOCUMENT = 65_536;
-/** OAuth error codes that speak of the client or the request: RFC 6749 §5.2, RFC 8628 §3.5, RFC 8707 §2, RFC 9449 §5. */
+/** OAuth error codes about the client or the request (RFC 6749 §5.2, RFC 8628 §3.5, RFC 8707 §2, RFC 9449 §5). */
 const CLIENT_REFUSED =
   /^(?:invalid_(?:client|request|scope|target|dpop_proof)|unauthorized_client|unsupported_grant_type|use_dpop_nonce|slow_down|server_error|temporarily_unavailable)$/;
 /** The client did not wait for the response. */
@@ -109,8 +109,8 @@ export function classify(failure: unknown, context: FailureContext): RefreshFail
 }
 
 /**
- * Reads the body of a fetch Response on the error or on its causes, unless it was read before: ky and most code around fetch
- * throw with the document unread. Returns undefined at once if there is none.
+ * Reads the body of a fetch Response on the error or on its causes, unless it was read before. ky and most code with fetch throw before
+ * they read it. Returns undefined at once if there is none.
  */
 export function readUnreadBody(failure: unknown): Promise<string | undefined> | undefined {
   const response = chainOf(failure)
@@ -150,7 +150,7 @@ function challengeCodeOf(response: unknown): string | undefined {
   return code ?? (challenges.some(({ scheme }) => scheme === 'basic') ? 'invalid_client' : undefined);
 }
 
-/** A page of a gateway or a captive portal says nothing about the session, whatever its status. */
+/** A page of a gateway or a captive portal is not about the session, whatever its status. */
 function isHtml(response: unknown, unread: string | undefined): boolean {
   const text = [safeGet(response, 'data'), safeGet(response, 'body'), unread].find((body) => typeof body === 'string');
   return /^\s*text\/html/i.test(headerOf(response, 'content-type') ?? '') || /^\s*</.test(text ?? '');

@@ -107,6 +107,6 @@ function problemWith(
 }
 
 function refusedBefore(status: number | undefined): Error {
-  const message = 'It was refused before';
+  const message = 'refresh token refused before';
   return status === undefined ? new RefreshRejectedError(message) : Object.assign(new Error(message), { status });
 }

@@ -33,7 +33,7 @@ import type { Tokens } from './tokens.js';
  */
 export class Refresh {
   state: 'queued' | 'locked' | 'asking' | 'storing' | 'done' = 'queued';
-  /** The failure that it ended with, and how long no other refresh may start because of it; undefined: one may at once. */
+  /** The failure that it ended with, and how long no other refresh may start because of it. undefined: no pause. */
   failure: RefreshFailure | undefined = undefined;
   pauseMs: number | undefined = undefined;
   /** Settles before the waiting calls do. */

@@ -7,7 +7,7 @@ import { refreshFailed } from './session-errors.js';
 import type { SessionChange } from './session-state.js';
 import type { ClientProvider } from './snapshot.js';
 
-/** API.md: `refresh` is asked at most every 30 s who is signed in. */
+/** API.md: without a session `refresh` is called at most every 30 s. */
 const ASK_AGAIN_MS = 30_000;
 const LONGEST_AHEAD_MS = 60_000;
 
@@ -21,7 +21,7 @@ export class Refresher {
   private _lastGeneration = -1;
   /** After a failure no refresh starts for a while: the calls share it. */
   private readonly _coolDown = new GrowingDelay(500, 30_000);
-  /** Monotonic. From then on, a 401 of a call without credentials asks once more who is signed in. */
+  /** Monotonic. From then on, a 401 of a call without credentials calls `refresh` again. */
   private _askAgainAt = Infinity;
   private _checking: Promise<void> | undefined = undefined;
   /** Spreads the holders of one token, so that they do not all refresh at the same instant. */
@@ -81,7 +81,7 @@ export class Refresher {
     return this.refresh('missing', clients);
   }
 
-  /** The app has spoken: earlier failures say nothing any more. */
+  /** An explicit call by the app resets the cool-down and the breaker. */
   reset(): void {
     this._coolDown.reset();
     this._deps.breaker.reset();
@@ -123,7 +123,7 @@ export class Refresher {
       if (pauseMs !== undefined) this._coolDown.begin(now, pauseMs);
     } else this._lastGeneration = state.generation;
     if (state.status === 'expired') this.end = error;
-    // The word of the server needs no second question; a plain status, which a gateway may have sent, does.
+    // An explicit answer of the server is final. A plain status, which a gateway may have sent, is asked for again.
     const isDefinite = failure?.code === 'rejected' || failure?.code === 'invalid_grant';
     if (failure?.kind === 'not-signed-in') this._askAgainAt = isDefinite ? Infinity : now + ASK_AGAIN_MS;
     this._changed();

@@ -21,7 +21,7 @@ export class Replacement {
     return this.isOfOther || (tokens !== this.tokens && status !== 'expired');
   }
 
-  /** Another holder or the app was first, and what it has brought can be used. */
+  /** Another holder or the app was first, and its tokens can be used. */
   get isOvertaken(): boolean {
     const { tokens, remainingMs } = this._state;
     return this.hasMoved && (!tokens || remainingMs > 0);

@@ -23,8 +23,8 @@ export function resendDelayMs(
 }
 
 /**
- * Returns for how many ms no other refresh may start because of this failure. A token that a 2xx may have spent is sent once
- * more if a call needs it, and not again; a gateway's page is not the server's word, and does not count.
+ * Returns for how many ms no other refresh may start because of this failure. A token that a 2xx may have spent is sent once more if a call
+ * needs it, and not again. A gateway's page does not count, since the server did not send it.
  */
 export function pauseAfterMs(
   { kind, mayBeSpent, retryAfterMs = 0 }: RefreshFailure,

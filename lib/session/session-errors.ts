@@ -5,7 +5,7 @@ import type { RefreshFailure } from './refresh-failure.js';
 export function sessionExpired(cause?: unknown): AuthError {
   return new AuthError(
     'ERR_AUTH_SESSION_EXPIRED',
-    'The session has ended: its refresh token was refused. Sign in again (signIn).',
+    'The session has ended: its refresh token was refused. Sign in again (`signIn()`).',
     cause,
   );
 }
@@ -32,11 +32,13 @@ export function reasonOf({ kind, status, code }: RefreshFailure, cause: unknown)
 
 export function noAnswerWithin(timeoutMs: number): AuthError {
   return refreshFailed(
-    `no answer within ${String(timeoutMs)} ms (refreshTimeoutMs). The refresh goes on. A refresh() ` +
+    `no answer within ${String(timeoutMs)} ms (\`refreshTimeoutMs\`). The refresh continues. A \`refresh()\` ` +
       'that calls the attached instance waits for itself: use `client` of its context, or `attachAuth: false`.',
   );
 }
 
 export function lockNotAcquiredWithin(timeoutMs: number): AuthError {
-  return refreshFailed(`another holder of the store has had its lock for ${String(timeoutMs)} ms (refreshTimeoutMs).`);
+  return refreshFailed(
+    `another holder of the store has had its lock for ${String(timeoutMs)} ms (\`refreshTimeoutMs\`).`,
+  );
 }

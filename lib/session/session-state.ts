@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js';
 import type { EventBody } from '../events.js';
 import type { Tokens } from './tokens.js';
 
-/** `empty`: nothing was ever stored, so `refresh` may be asked who is signed in. */
+/** `empty`: nothing was ever stored, so `refresh` may be called with reason missing. */
 export type StateStatus = 'unknown' | 'empty' | 'signed-in' | 'signed-out' | 'expired';
 
 /**
@@ -28,8 +28,7 @@ export interface SessionStateDeps {
   readonly emit: (event: EventBody) => void;
   /**
    * Called synchronously, once per change. `loaded`: the first read, or tokens of the same principal that another holder
-   * stored. Other changes of other holders have their own names: `refused`, and `principal`, also for a session that
-   * vanished from its store.
+   * stored. Other changes of other holders are `refused` and `principal`, also for a session that vanished from its store.
    */
   readonly changed: (change: SessionChange | 'loaded') => void;
 }
@@ -48,7 +47,7 @@ export interface SessionState {
   readonly lifetimeMs: number;
   /** Resolves once the state has been read; undefined: it has been. */
   ready(): Promise<void> | undefined;
-  /** Reads again what other holders may have written; undefined: that is done, or there are none. */
+  /** Reads the changes of other holders. undefined: that is done, or there are none. */
   reload(): Promise<void> | undefined;
   /** Resolves with the tokens that it replaced, once it is stored or cannot be stored for now. Never rejects. */
   change(change: SessionChange, tokens: Tokens | null): Promise<Tokens | null>;

@@ -21,7 +21,7 @@ export class Session {
   private readonly _refresher: Refresher;
   private readonly _memory = noMemory();
   private _sent: SentToken | undefined = undefined;
-  /** Calls that did not begin here: a scheme of the app's own passes its requests on. */
+  /** Calls that did not begin here: a custom scheme passes its requests on. */
   private readonly _foreignCalls = new WeakMap<object, SessionCall>();
 
   constructor(
@@ -59,7 +59,7 @@ export class Session {
     return new SessionCall(this, this.state.principalVersion);
   }
 
-  /** What a call waits for before there is a token to send; undefined: nothing. After it, it may have to wait again. */
+  /** A promise to wait for before there is a token to send. undefined: none. Afterwards the call may have to wait again. */
   waitFor(exchange: object | undefined, clients: ClientProvider): Promise<void> | undefined {
     const loading = this.state.ready();
     if (loading) return loading;
@@ -95,7 +95,7 @@ export class Session {
     return refreshed ? refreshed.then(() => this.challenged(request)) : false;
   }
 
-  /** Joins an instance, which is referenced weakly. Returns what to tell that it was detached. */
+  /** Adds an instance, which is referenced weakly. Returns the function that removes it. */
   join(instance: SessionMember): SessionObservers {
     this._observers.join(instance);
     return this._observers;

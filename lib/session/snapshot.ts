@@ -5,8 +5,8 @@ import { WeakList } from '../weak-list.js';
 /** The state of a session, as `getSnapshot()` returns it. The object stays the same until something in it changes. */
 export interface SessionSnapshot {
   /**
-   * `unknown`: the store has not answered yet, or nothing is stored and `refresh` has not yet been asked who is signed in.
-   * `expired`: the refresh token was refused, and nobody has signed in since.
+   * `unknown`: the store has not answered yet, or it is empty and `refresh` has not been called yet.
+   * `expired`: the refresh token was refused, and no sign-in followed.
    */
   readonly status: 'unknown' | 'signed-out' | 'signed-in' | 'expired';
   /** Whether a refresh is under way. */
@@ -81,8 +81,8 @@ export class SessionObservers extends Snapshots {
   }
 
   /**
-   * Stops following the store when `owner` is collected, which every scheme of the session references: a connection or a window
-   * that news arrive at would keep a session that the app has dropped.
+   * Stops following the store when `owner` is collected, which every scheme of the session references. Otherwise a connection or a window
+   * would keep a session that the app has dropped.
    */
   followUntilCollected(owner: object): void {
     if (typeof FinalizationRegistry !== 'function') return;
@@ -113,7 +113,7 @@ export class SessionObservers extends Snapshots {
   }
 }
 
-/** A listener's error is its own: it must neither stop the others nor end a process. */
+/** An error of a listener must neither stop other listeners nor end the process. */
 function report(error: unknown): void {
   if (typeof reportError === 'function') reportError(error);
   else console.error(error);

@@ -74,7 +74,7 @@ export function readTokens(
   if (refreshToken !== undefined && typeof refreshToken !== 'string')
     throw wrong('refreshToken', 'refresh_token', '', typeof refreshToken);
   const expiresAt = readExpiry(answer, from, now) ?? jwtExpiry(accessToken, now, issued);
-  // A token that was issued a moment ago has not expired, whatever this machine's clock says: it is used until a 401.
+  // A token that was issued a moment ago has not expired, whatever the local clock shows. It is used until a 401.
   const isPast = issued === 'just now' && expiresAt !== undefined && expiresAt < now;
   return tokensOf(
     accessToken,

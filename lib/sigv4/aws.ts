@@ -165,7 +165,7 @@ function isSame(one: AwsCredentials, other: AwsCredentials): boolean {
   return FIELDS.every((field) => one[field] === other[field]);
 }
 
-/** Whether they look like credentials; what they hold is checked when it is used. */
+/** Whether they have the form of credentials. Their content is checked at use. */
 export function hasShape(given: unknown): boolean {
   return typeof safeGet(given, 'accessKeyId') === 'string' && typeof safeGet(given, 'secretAccessKey') === 'string';
 }
@@ -186,7 +186,7 @@ function isText(value: unknown): value is string {
   return typeof value === 'string' && /^[!-~]+$/.test(value);
 }
 
-/** The error code of a service, from its header, JSON or XML; empty if there is none, as for a HEAD or a stream. */
+/** The error code of a service, from its header, JSON or XML. Empty if there is none, as for a HEAD or a stream. */
 export function codeOf(response: AxiosResponse): string {
   const data: unknown = response.data;
   const text = typeof safeGet(data, 'byteLength') === 'number' ? new TextDecoder().decode(data as ArrayBuffer) : data;

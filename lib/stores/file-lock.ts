@@ -138,7 +138,7 @@ function connectionEnd(path: string, signal: AbortSignal): Promise<NodeJS.ErrnoE
   });
 }
 
-/** On Windows a directory holds no sockets: an entry is an empty file there, and a named pipe shows whether its process lives. */
+/** On Windows a directory cannot contain sockets. An entry is an empty file there, and a named pipe shows whether its process lives. */
 function addressOf(directory: string, name: string): string {
   return WINDOWS ? `\\\\.\\pipe\\axios-attach-auth-${/[\da-f]{12}/.exec(name)?.[0] ?? ''}` : join(directory, name);
 }

@@ -71,7 +71,7 @@ export function filePort(path: string): KeepingPort {
     }
   }
 
-  /** Needs the write lock: what is read must be what is moved. */
+  /** Needs the write lock, so that it moves the file that it has read. */
   async function readOrMoveAside(): Promise<StoredSession | undefined> {
     const found = await read(file);
     if (found === 'bad') await rename(file, freeName(file));

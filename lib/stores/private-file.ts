@@ -89,7 +89,7 @@ async function syncDirectory(directory: string): Promise<void> {
     const handle = await open(directory, 'r');
     await handle.sync().finally(() => handle.close());
   } catch {
-    // As durable as it gets there.
+    // This file system does not allow more.
   }
 }
 

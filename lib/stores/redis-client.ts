@@ -45,7 +45,7 @@ export interface IoRedisClient {
 /** A connected client of `redis` or `ioredis`. The app owns it: it is neither closed nor configured here. */
 export type RedisClient = NodeRedisClient | IoRedisClient;
 
-/** The operations that the store needs, over either client. */
+/** The operations of the store, for either client. */
 export interface Redis {
   /** Runs a script. Its errors contain nothing that was sent. */
   run(script: string, keys: readonly string[], ...args: readonly string[]): Promise<unknown>;

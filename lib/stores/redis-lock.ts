@@ -4,7 +4,7 @@ import type { RedisMessages } from './redis-messages.js';
 
 /** Published when the lock is released. */
 const RELEASED = 'free';
-/** How long a holder keeps the lock after its connection was seen to close: time to reconnect and renew it three times. */
+/** How long a holder keeps the lock after its connection was closed. Enough to reconnect and renew it three times. */
 const GRACE_MS = 600;
 const RENEWAL_MS = GRACE_MS / 3;
 const POLL_MS = 200;
@@ -15,9 +15,9 @@ const REPLY_LIMIT_MS = 2_000;
 
 /*
  * The lock is a key that expires after `lockMs` (ARGV[2]) and is renewed while it is held. Its holder subscribes to a channel of its own over a
- * second connection. The kernel closes that connection when the process dies, and Redis notices it at once. It stays open
- * while the process is busy or stopped. So `lockMs` can outlast a busy holder, and a dead one still loses the lock within a second: if a holder was
- * seen subscribed ('+') and no longer is, the rest of its time is cut to ARGV[3].
+ * second connection. The kernel closes that connection when the process dies, and Redis notices it at once. It stays open while the process
+ * is busy or stopped. So `lockMs` can be longer than a busy holder needs, and a dead one still loses the lock within a second. If a holder
+ * was subscribed ('+') and no longer is, the rest of its time is cut to ARGV[3].
  */
 const ACQUIRE = `
 local function isSubscribed(id)
@@ -73,7 +73,7 @@ export function redisLock({
   id,
   lockMs,
 }: RedisLockOptions): RedisLock {
-  /** The callers of this process wait for each other here, and one of them at Redis. */
+  /** The callers of this process queue here, and one of them waits at Redis. */
   let last: Promise<unknown> = Promise.resolve();
   /** Since the lock was last known to be held. */
   let heldMs = stopwatch(clock);

@@ -17,8 +17,8 @@ export interface RedisStoreOptions extends SealOptions {
    */
   readonly lockMs?: number | undefined;
   /**
-   * `false`: no second connection is made. Then changes of other holders are found at the next refresh, the next 401 or
-   * expiry, and the lock of a killed holder lasts `lockMs`, instead of less than a second. @default true
+   * `false`: no second connection is made. Then changes of other holders are found at the next refresh, 401 or expiry. The lock of a killed
+   * holder lasts `lockMs`, instead of less than a second. @default true
    */
   readonly subscribe?: boolean | undefined;
 }

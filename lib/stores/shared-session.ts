@@ -29,7 +29,7 @@ export class SharedState extends StoredState {
     if (this._writing === writing) this._writing = undefined;
   }
 
-  /** Brings the store to what memory holds. A later change takes over, and a write that fails now is tried again later. */
+  /** Writes the state in memory to the store. A later change takes over, and a failed write is tried again later. */
   private async _writeThrough(change: Written, tokens: Tokens | null): Promise<void> {
     const { principalVersion } = this;
     const isOutdated = (): boolean =>
@@ -58,7 +58,7 @@ export class SharedState extends StoredState {
 
   private _done(change: Written, tokens: Tokens | null, generation: number, isStored: boolean): void {
     if (isStored) this._unwritten = undefined;
-    // A refresh result must not be replaced by an older copy of what the app began with.
+    // A refresh result must not be replaced by the initial tokens of the app.
     else if (!this._unwritten || (isResult(change) && this._unwritten === 'initial')) this._unwritten = 'updated';
     if (isResult(change)) this._apply(change, tokens, generation);
     else if (generation !== this.generation) {
@@ -83,7 +83,7 @@ export class SharedState extends StoredState {
       // The generation in memory is that of an unwritten change, and may be the stored one by chance.
       this._adopted = -1;
     } else if (change === 'updated') return false;
-    // Another holder was refused at the same time and took the session for dead: what the server gave us is newer.
+    // Another holder was refused at the same time and stored the end of the session. The new tokens are newer.
     else if (change === 'refreshed' && !stored.tokens && stored.epoch === this._epoch) return false;
     this._unwritten = undefined;
     return this._adopt(stored);
@@ -97,7 +97,7 @@ export class SharedState extends StoredState {
   }
 }
 
-/** What a holder found out by a refresh: the store has it first, and it gives way to anything written earlier. */
+/** The result of a refresh. It is written to the store first, and gives way to anything written earlier. */
 function isResult(change: Written): change is 'refreshed' | 'refused' {
   return change === 'refreshed' || change === 'refused';
 }

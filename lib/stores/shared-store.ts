@@ -7,13 +7,16 @@ import type { TokenStore } from './token-store.js';
 
 /** Options of every store that is shared. */
 export interface SealOptions {
-  /** Seals the tokens, so that what is stored is of no use to others. All holders need the same key. @default tokens are stored as they are */
+  /**
+   * Seals the tokens, so that the stored text is useless without the key. All holders need the same key. @default tokens are stored as they
+   * are
+   */
   readonly seal?: Seal | undefined;
 }
 
 /**
- * Makes a session store of a place of your own to store sessions, such as a database. Its holders share the session: one of
- * them refreshes for all, and a sign-out by one is a sign-out of all.
+ * Makes a session store of your own port, such as a database. Its holders share the session. One of them refreshes for all, and a sign-out
+ * by one signs out all.
  *
  * @throws TypeError if `port` has no `load` and `compareAndSet`, or `seal` no `seal` and `open`.
  */

@@ -8,8 +8,8 @@ const RENEWAL_MS = 1_500;
 const POLL_MS = 50;
 
 /**
- * Runs `work` while a claim under `key` is held, for browsers without Web Locks. It is weaker than a lock: of those that claim at
- * the same moment the last one wins, and all of them must see that within `settleMs`. A storage that fails excludes no tab.
+ * Runs `work` while a claim under `key` is held, for browsers without Web Locks. It is weaker than a lock. Of concurrent claims the last
+ * one wins, and all tabs must see it within `settleMs`. A storage that fails excludes no tab.
  */
 export async function withStorageClaim<T>(
   storage: () => Storage,

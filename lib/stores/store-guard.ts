@@ -4,7 +4,7 @@ import { isPromise, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 import { NOT_OPENED, readStored, type StoredSession, type TokenStore } from './token-store.js';
 
-/** A store that answers later counts as unavailable: a call must not wait longer for what it may not need. */
+/** A store that answers later counts as unavailable. A call must not wait longer for a session that it may not need. */
 const TIME_LIMIT_MS = 2_000;
 const TRY_AGAIN_AFTER_MS = 5_000;
 
@@ -12,7 +12,7 @@ const TRY_AGAIN_AFTER_MS = 5_000;
 export const FAILED: unique symbol = Symbol('failed');
 export type Failed = typeof FAILED;
 
-/** Accesses a store with a time limit. A failure is an event, and the session goes on in memory. */
+/** Accesses a store with a time limit. A failure emits an event, and the session continues in memory. */
 export class StoreGuard {
   private readonly _store: TokenStore;
   private readonly _clock: Clock;
@@ -26,7 +26,7 @@ export class StoreGuard {
     this._emit = emit;
   }
 
-  /** undefined: nothing is stored. At once if the store answers at once. */
+  /** undefined: nothing is stored. Synchronous if the store is. */
   load(): MaybePromise<StoredSession | undefined | Failed> {
     const read = (value: StoredSession | undefined | Failed): StoredSession | undefined | Failed => {
       if (value === undefined || value === FAILED) return value;
@@ -44,7 +44,7 @@ export class StoreGuard {
     return this._ask('write', () => this._store.compareAndSet(expected, next));
   }
 
-  /** Calls `onChange` when the store announces a change. A store that cannot is read when something is to be decided. */
+  /** Calls `onChange` when the store announces a change. A store without `subscribe` is read at each decision. */
   follow(onChange: () => void): (() => void) | undefined {
     const failed = (error: unknown): void => {
       this.degrade('subscribe', error);
@@ -63,7 +63,7 @@ export class StoreGuard {
     const lock = safeGet(this._store, 'exclusive');
     if (!lock) return work();
     let running: Promise<void> | undefined;
-    // A question of its own: what was false before an await may be true after it.
+    // A function, since a value that was false before an await may be true after it.
     const isRun = (): boolean => running !== undefined;
     try {
       await lock.call(this._store, () => (running = work()), { signal });

@@ -5,7 +5,7 @@ import type { Tokens } from '../session/tokens.js';
 import { FAILED, StoreGuard, type Failed } from './store-guard.js';
 import type { StoredSession, TokenStore } from './token-store.js';
 
-/** What was read by a holder that stood still for longer (a frozen tab, SIGSTOP) may have been replaced since. */
+/** After a longer stop of the holder (a frozen tab, SIGSTOP), the state that it read may have been replaced. */
 const FRESH_MS = 500;
 
 /** The changes that are written. `initial`: what the app began with. */
@@ -100,7 +100,7 @@ export abstract class StoredState extends MemoryState {
     if (!stored) return this._adopted >= 0 && this._vanish();
     const { generation, epoch, tokens } = stored;
     const accessToken = tokens?.accessToken;
-    // It vanished and was stored anew, unless the store was put back to its state before.
+    // It vanished and was stored anew, unless the store was restored to an earlier state.
     const isAnew =
       generation < this._adopted &&
       accessToken !== this.tokens?.accessToken &&
@@ -147,7 +147,7 @@ export abstract class StoredState extends MemoryState {
     return isPromise(found) ? found.then(seen) : seen(found);
   }
 
-  /** Hands what is stored to `then`, at once if the store answers at once. */
+  /** Calls `then` with the stored session, synchronously if the store is synchronous. */
   private _read(then: (stored: StoredSession | undefined | Failed) => void): Promise<void> | undefined {
     const found = this._load();
     if (isPromise(found)) return found.then(then);

@@ -40,7 +40,7 @@ export interface TokenStore {
 /** What a sealed store gives back instead of a session that no key opens. */
 export const NOT_OPENED = Object.freeze({ version: 0 }) as unknown as StoredSession;
 
-/** Returns what a store gave back, if it is a session of version 1. */
+/** Returns the value of a store if it is a session of version 1. */
 export function readStored(value: unknown): StoredSession | undefined {
   const [generation, epoch, tokens] = ['generation', 'epoch', 'tokens'].map((key) => ownValue(value, key));
   if (ownValue(value, 'version') !== 1 || !isCount(generation) || !isCount(epoch)) return undefined;

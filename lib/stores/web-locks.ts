@@ -27,8 +27,8 @@ export async function withWebLock<T>(
 }
 
 /**
- * Announces a write to the next holder of a lock, which may not see it in localStorage at once: a shared lock whose name ends in the
- * generation is held for a while. Resolves once all tabs can see that lock. The write has left this process by then.
+ * Announces a write to the next holder of a lock, which may not see it in localStorage at once. It holds a shared lock whose name ends in
+ * the generation for a while. Resolves once all tabs can see that lock. The write has left this process by then.
  */
 export async function announceWrite(name: string, generation: number, clock: Clock): Promise<void> {
   await new Promise<void>((announced) => {

@@ -11,14 +11,14 @@ export class Cooldown {
   consecutiveRefusals = 0;
   private _probeEveryMs = Infinity;
 
-  /** The server asked for so long. */
+  /** The server named this time. */
   close(now: number, askedMs: number, backoff: Backoff, chance: number): void {
     const forMs = Math.min(askedMs, LONGEST_MS);
     this.until = Math.max(this.until, now + forMs);
     this.releaseAt = Math.max(this.releaseAt, now + notBefore(forMs, backoff, 1, chance));
   }
 
-  /** The server did not say how long. */
+  /** The server named no time. */
   estimate(now: number, waiting: number, backoff: Backoff, chance: number): void {
     this.until = Math.max(this.until, now + crowdJitter(backoff, this.consecutiveRefusals, waiting, chance));
     this.releaseAt = Math.max(this.releaseAt, this.until);

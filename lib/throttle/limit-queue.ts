@@ -78,7 +78,7 @@ export class LimitQueue {
   refused(sentAt: number | undefined, refusal: Refusal, retry: RetryPolicy): void {
     const { _cooldown: cooldown, _rate: rate, waiting } = this;
     const [now, chance] = [this._timeline.now(), this._timeline.clock.random()];
-    // The calls that were sent before the key closed are refused, too, which says nothing new.
+    // Calls that were sent before the key closed are refused, too, without new information.
     const isNews = cooldown.until === 0 || (sentAt !== undefined && sentAt >= rate.openedAt && now >= cooldown.until);
     // A 429 after a 503: the server has recovered.
     if (refusal.status !== 503 && cooldown.probeAt < Infinity) cooldown.granted(now);

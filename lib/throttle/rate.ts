@@ -1,6 +1,6 @@
 /*
- * Between two refusals a limit grants exactly its own rate, whatever kind of limit it is. Calls are released evenly, at a rate
- * within a bracket: `low` was granted, `high` was refused, and each new rate is a geometric mean of both.
+ * Between two refusals every kind of limit grants exactly its own rate. Calls are released evenly, at a rate within a bracket. `low` was
+ * granted, `high` was refused, and each new rate is a geometric mean of both.
  * "Matrix": found with `npm run test:drain`, where the values in brackets do equally well.
  */
 const FIRST_IN_FLIGHT = 4; // while nothing is known: as many as the segments that begin a TCP connection (RFC 3390)
@@ -31,7 +31,7 @@ export class Rate {
   private _cycleAt: number | undefined = undefined;
   private _grants = 0;
   private _grantsSinceOpened = 0;
-  /** What was granted in one go while nothing was known, until calls have been granted again. */
+  /** The calls granted in one go while the rate was unknown, until calls have been granted again. */
   private _burst = 0;
   private _unpaced = 0;
 
@@ -43,7 +43,7 @@ export class Rate {
     return this.intervalMs ? Math.max(FIRST_IN_FLIGHT, (2 * this._roundTripMs) / this.intervalMs) : this._inFlight;
   }
 
-  /** `isFree`: no call was waiting. Then it may use what calls did not use before, and the limit was not used up. */
+  /** `isFree`: no call was waiting. Then the limit was not used up, and had saved grants. */
   sent(now: number, isFree: boolean): void {
     if (isFree) this._cycleAt = undefined;
     if (this._perSecond === undefined || this._unpaced-- > 0) return;

@@ -27,7 +27,7 @@ export function resolveAdapter(
 }
 
 function transportOf(send: AxiosAdapter, chosen: InternalAxiosRequestConfig['adapter']): Transport {
-  // axios names its adapters, in every copy of it; only a fetch adapter that was made for one `env` has no name.
+  // axios names its adapters, in every copy. Only a fetch adapter that was made for one `env` has no name.
   const name = safeGet(send as { adapterName?: unknown }, 'adapterName');
   if (name === 'http' || name === 'xhr' || name === 'fetch') return name;
   const isGiven = (Array.isArray(chosen) ? chosen : [chosen]).includes(send);

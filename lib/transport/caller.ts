@@ -17,8 +17,8 @@ export function callerEnd(config: Config): unknown {
 }
 
 /**
- * Watches signal, CancelToken and body stream during a wait. axios watches the first two only while its adapter runs, and a stream
- * that fails before an adapter reads it would end the process. Calls `check` on a cancellation, `fail` if the body fails.
+ * Watches signal, CancelToken and body stream during a wait. axios watches the first two only while its adapter runs. A stream that fails
+ * before an adapter reads it would end the process. Calls `check` on a cancellation, `fail` if the body fails.
  * @returns a function that stops watching; undefined if there is nothing to watch.
  */
 export function watchCaller(config: Config, check: () => void, fail: (error: Error) => void): (() => void) | undefined {

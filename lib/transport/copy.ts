@@ -4,8 +4,8 @@ import { copyHeaders } from './checked-headers.js';
 type Config = InternalAxiosRequestConfig;
 
 /**
- * Inherits nothing, so that no polluted prototype can add to a config. A class, since objects without a prototype that are
- * made by `Object.create(null)` take half as long again to fill.
+ * Inherits nothing, so that no polluted prototype can add to a config. A class, since filling an `Object.create(null)` takes half as long
+ * again.
  */
 class Copy {
   hasOwnProperty(name: PropertyKey): boolean {

@@ -42,7 +42,7 @@ export function wasFetchedElsewhere(response: AxiosResponse, origin: string): bo
 export function redirectHidden(): AuthError {
   return new AuthError(
     'ERR_AUTH_FOREIGN_ORIGIN',
-    'The server redirects. A browser hides where to, and would send the credential along, so the redirect was not followed. ' +
+    'The redirect was not followed: a browser hides its target, and would send the credential to it. ' +
       'Call the final URL, or send the credential in Authorization.',
   );
 }

@@ -5,7 +5,7 @@ import { hasSocketPath } from './platform.node.js';
 /** The destination of a call. */
 export type Destination = {
   readonly kind: 'own' | 'foreign' | 'unknown';
-  /** `null` for a URL that reaches no server; empty for one that stays relative, so that its host is not known (a mock). */
+  /** `null` for a URL that reaches no server. Empty for a relative one, whose host is unknown (a mock). */
   readonly origin: string;
   readonly isSecure: boolean;
 };
@@ -16,12 +16,12 @@ export interface OriginPolicy {
   readonly allowInsecure: ReadonlySet<string> | boolean;
 }
 
-/** As axios decides it: a relative URL is appended to the baseURL, an absolute one replaces it. */
+/** By the rule of axios: a relative URL is appended to the baseURL, an absolute one replaces it. */
 const ABSOLUTE = /^([a-z][a-z\d+\-.]*:)?\/\//i;
 /** An authority that ends before anything can be appended to it. */
 const PLAIN_BASE = /^https?:\/\/[^\\/?#@\s]+(?:\/|$)/i;
 
-/** As URL parsers decide it: a URL that names a scheme or a host, even badly, is absolute. */
+/** By the rule of URL parsers: a URL with a scheme or a host, even an invalid one, is absolute. */
 const STANDALONE = /^[\0-\x20]*(?:[a-z][a-z\d+\-.]*:|[\\/]{2})/i;
 export const RELATIVE = '';
 const UNREACHABLE: Destination = { kind: 'foreign', origin: 'null', isSecure: true };

@@ -1,7 +1,7 @@
 import type * as inNode from './platform.node.js';
 
 /*
- * What pages and React Native have in place of platform.node.ts: no streams of Node, no sockets, no process.
+ * Replaces platform.node.ts in pages and React Native, which have no streams of Node, no sockets and no process.
  */
 
 export type { BodyStream } from './platform.node.js';

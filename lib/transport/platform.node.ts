@@ -5,7 +5,7 @@ import { bodyKind, isPlainData, tagOf } from '../http/body.js';
 import { ownValue, safeGet } from '../safe-read.js';
 
 /*
- * What only Node has: streams of its own, sockets, processes. Bun, Deno and workers load this file, too; see platform.browser.ts.
+ * Features of Node only: its streams, sockets, processes. Bun, Deno and workers load this file, too. See platform.browser.ts.
  */
 
 type Config = InternalAxiosRequestConfig;
@@ -21,11 +21,11 @@ export interface BodyStream {
 export const NETWORK_CODE =
   /^(?:ECONN(?:RESET|REFUSED)|EPIPE|ENOTFOUND|EAI_\w+|E(?:HOST|NET)(?:UNREACH|DOWN)|ERR_NETWORK|UND_ERR_(?:SOCKET|CONNECT_TIMEOUT))$/;
 
-/** Codes of errors that another send cannot change: the caller's own doing, a wrong option, a certificate. */
+/** Codes of errors that another send cannot change: aborts, wrong options, certificates. */
 export const FINAL_CODE =
   /^(?:ECONNABORTED|ERR_(?:CANCELED|BAD_OPTION.*|BAD_REQUEST|INVALID_URL|NOT_SUPPORT|DEPRECATED|FORM_DATA.*|FR_.*|AUTH_.*|TLS_.*|SSL_.*)|CERT_.*|.*SELF_SIGNED_CERT.*|UNABLE_TO_.*|EPROTO)$/;
 
-/** Keeps a process alive until `work` settles. */
+/** Keeps the process alive until `work` settles. */
 export async function heldUntil<T>(clock: Clock, work: Promise<T>): Promise<T> {
   const release = alarm(clock, Infinity, () => undefined);
   try {

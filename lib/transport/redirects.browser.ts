@@ -5,7 +5,7 @@ import { redirectHidden, setManual, type Redirects } from './foreign.js';
 
 /**
  * See redirects.node.ts. In pages, fetch shows no redirect, and drops Authorization alone: with a credential in another header
- * it may follow none. Elsewhere it drops nothing for sure, and the redirect is the answer.
+ * it may follow none. Elsewhere it is not certain to drop anything, so the redirect settles the call.
  * @throws TypeError for axios's http adapter, which exists in Node alone.
  */
 export function sendGuarded(

@@ -88,7 +88,7 @@ interface Target {
   readonly becomesGet: boolean;
 }
 
-/** The target of a redirect; undefined if the response is not one, or if its body cannot be sent a second time. */
+/** The target of a redirect. undefined if the response is not one, or if its body cannot be sent a second time. */
 function redirectTarget(response: AxiosResponse, hop: InternalAxiosRequestConfig): Target | undefined {
   const location = isRedirect(response.status) ? headerOf(response, 'location') : undefined;
   const next = location === undefined ? undefined : parseUrl(location, resolveUrl(fullUrl(hop)).href);

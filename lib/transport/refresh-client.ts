@@ -27,14 +27,14 @@ export function refreshClient(instance: AxiosInstance | undefined, log: Received
     timeout: 0,
     validateStatus: is2xx,
   });
-  // A later request, say for a profile, does not undo that the server issued tokens. Metadata (RFC 8615) spends no token.
+  // A later request, for example for a profile, does not change that the server issued tokens. Metadata (RFC 8615) spends no token.
   const receive = (response: AxiosResponse | undefined): void => {
     const { received } = log;
     const isMetadata = response?.config.url?.includes('.well-known');
     if (response && !isMetadata && !(received && is2xx(received.status) && !isRead(received))) log.received = response;
   };
   client.interceptors.request.use((config) => {
-    // What was fetched first says nothing about the request for tokens.
+    // An earlier fetch is not the token request.
     if (log.received && isRead(log.received)) delete log.received;
     return config;
   });

@@ -60,7 +60,7 @@ export interface ReadUrl {
 export function applyUrl(copy: Config, { origin, urlRead: url, urlGiven }: ReadUrl, transport: Transport): void {
   if (!url) return;
   const isModified = url.href !== urlGiven;
-  // If the origin differs, the URL is a placeholder for one that stays relative, or for an invalid one: leave it to axios.
+  // If the origin differs, the URL is a placeholder for a relative or an invalid one: leave it to axios.
   const isKnown = url.origin === origin;
   if (isModified && !isKnown && (origin !== RELATIVE || url.origin !== originOf(urlGiven)))
     throw new AuthError(

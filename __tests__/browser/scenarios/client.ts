@@ -10,7 +10,7 @@ import {
 } from '../../../lib/index.js';
 import { told, type Told } from '../../support/stage.js';
 
-/** Where a scenario plays: two origins, and the adapter to reach them with. */
+/** The place of a scenario: two origins, and the adapter to use. */
 export interface Setting {
   readonly api: string;
   readonly foreign: string;
@@ -49,7 +49,7 @@ export async function outcome(call: Promise<unknown>): Promise<Told> {
   return told(settled);
 }
 
-/** Lets the server give the answer that it holds back. */
+/** Makes the server send the response that it delays. */
 export async function release({ api, adapter }: Setting): Promise<void> {
   await axios.get('/release', { baseURL: api, adapter });
 }

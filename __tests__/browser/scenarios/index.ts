@@ -1,4 +1,4 @@
-// What plays in Node and in a browser alike: nothing in this folder may import a module of Node.
+// Scenarios for Node and browsers. No file in this folder may import a module of Node.
 export * from './credentials.js';
 export * from './recovery.js';
 export * from './secrecy.js';

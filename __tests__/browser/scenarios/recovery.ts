@@ -10,7 +10,7 @@ const reasonsOf = (events: readonly AuthEvent[]): RetryReason[] =>
 const scheme = (): ReturnType<typeof bearer> => bearer('good');
 const retry = { baseDelayMs: 20, maxAttempts: 2 };
 
-/** One call that the server, or the way to it, fails. */
+/** One call that fails at the server, or on the way to it. */
 export async function failing(setting: Setting, method: string, path: string): Promise<Recovered> {
   const { api, events } = client(setting, { scheme: scheme(), retry });
   const told = await outcome(api.request({ method, url: path, ...(method === 'POST' && { data: 'once' }) }));
@@ -40,7 +40,7 @@ export async function abortOnTheWire(setting: Setting): Promise<Told> {
   return outcome(client(setting, { scheme: scheme() }).api.get('/silent', { signal: controller.signal }));
 }
 
-/** A call whose failure may have to do with credentials, of a session that could refresh. */
+/** A call of a session that can refresh. */
 export async function withSession(setting: Setting, path: string): Promise<Recovered> {
   const { api, events } = client(setting, { scheme: deadSession(), retry });
   return { ...(await outcome(api.get(path))), reasons: reasonsOf(events) };

@@ -2,7 +2,7 @@ import { bearer, type AuthEvent, type BearerOptions, type TokenResponse } from '
 import { client, type Setting } from './client.js';
 import { traces } from './traces.js';
 
-/** Every secret of these scenarios holds this. */
+/** Every secret of these scenarios contains this. */
 export const CANARY = 'canary-3f9c';
 
 const tokens = { accessToken: `${CANARY}-access`, refreshToken: `${CANARY}-refresh` };
@@ -17,7 +17,7 @@ function session(options: BearerOptions = {}): ReturnType<typeof bearer> {
   });
 }
 
-/** Where the canary shows up in what a call came to and in what was told of it; and whether it was an error. */
+/** The paths of the canary in the result of a call and in its events, and whether the call rejected. */
 export async function leaks(setting: Setting, path: string): Promise<{ traces: string[]; isError: boolean }> {
   const heard: AuthEvent[] = [];
   const controller = new AbortController();

@@ -21,7 +21,7 @@ export async function unauthorizedAgain(setting: Setting): Promise<Told> {
   return outcome(client(setting, { scheme: deadSession() }).api.get('/never'));
 }
 
-/** A session whose token has expired, so that the call waits for a refresh before it leaves. */
+/** A session whose token has expired, so that the call waits for a refresh before its send. */
 export async function refreshFails(
   setting: Setting,
 ): Promise<{ code: string | undefined; status: SessionSnapshot['status'] }> {
@@ -47,7 +47,7 @@ export const payloads: Record<string, () => unknown> = {
   'a view of a Uint8Array': () => Uint8Array.from({ length: 16 }, (_, index) => index + 250).subarray(4, 8),
 };
 
-/** How often this call's transformRequest and the app's own interceptors, before and after ours, had their turn. */
+/** How often transformRequest and the app's interceptors ran for this call. */
 export interface Turns {
   transforms: number;
   requests: number;

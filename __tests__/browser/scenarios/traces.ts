@@ -1,7 +1,7 @@
-/** axios's own handle on the connection remembers what it sent: it is documented, and not enumerable. */
+/** The `request` of axios keeps the headers that were sent. This is documented, and not enumerable. */
 const KNOWN = 'request';
 
-/** The paths under which a secret shows in a value: own properties of every kind, and what a logger makes of them. */
+/** The paths of a secret in a value: own properties of every kind, and their log output. */
 export function traces(value: unknown, secret: string): string[] {
   const found: string[] = [];
   const seen = new Set<unknown>();

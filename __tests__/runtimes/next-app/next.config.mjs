@@ -1,4 +1,4 @@
 import { fileURLToPath } from 'node:url';
 
-// Its packages are those of the folder that it is copied below.
+// Uses the packages of the folder that the app is copied into.
 export default { turbopack: { root: fileURLToPath(new URL('../..', import.meta.url)) } };

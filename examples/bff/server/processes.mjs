@@ -17,7 +17,7 @@ export async function freePort() {
   return port;
 }
 
-/** A Redis that keeps nothing on disk. */
+/** A Redis without persistence. */
 export async function startRedis() {
   const port = await freePort();
   const redis = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']);
@@ -47,7 +47,7 @@ function said(child, text) {
 }
 
 async function stop(child) {
-  // Ctrl+C reaches the children, too.
+  // Ctrl+C signals the children, too.
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
   child.kill('SIGTERM');

@@ -41,7 +41,7 @@ export async function startProvider({ redirectUri, users = ['ada'] }) {
   provider.on('grant.revoked', () => counts.revokedGrants++);
   provider.on('access_token.saved', (token) => accessTokens.push(token));
 
-  /** In the place of a page that asks who the user is, and whether they agree. */
+  /** Replaces the pages for log-in and consent. */
   async function interact(request, response) {
     const { params } = await provider.interactionDetails(request, response);
     const accountId = users[signIns++ % users.length];
@@ -52,7 +52,7 @@ export async function startProvider({ redirectUri, users = ['ada'] }) {
   }
   return {
     counts,
-    /** What the BFF is configured with. */
+    /** The configuration of the BFF. */
     env: { ISSUER: issuer, API_URL: issuer, CLIENT_ID: CLIENT.client_id, CLIENT_SECRET: CLIENT.client_secret },
     async revokeAccessTokens() {
       for (const token of accessTokens.splice(0)) await token.destroy();

@@ -7,7 +7,7 @@ import { Sessions } from './sessions.mjs';
 const HOME = `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>BFF</title><p><a href="/auth/login">Sign in</a>, then <a href="/api/me">who am I?</a>`;
 
-/** The backend for a frontend: it holds the tokens, and calls the API as the user who asks. */
+/** The backend for a frontend: it holds the tokens, and calls the API as the user of the request. */
 export async function createApp({ redis, issuer, clientId, clientSecret, apiUrl, origin }) {
   const sessions = new Sessions({ redis, issuer, clientId, clientSecret });
   const { api, detach } = createApi(apiUrl, redis);

@@ -32,7 +32,7 @@ export async function loginRoutes({ issuer, clientId, clientSecret, origin, sess
       pkceCodeVerifier: verifier,
       expectedState: state,
     });
-    // A new id for every sign-in: an id that somebody planted before gets no session.
+    // A new id for every sign-in, so that an id planted by an attacker gets no session.
     const id = randomBytes(32).toString('base64url');
     await sessions.of(id).signIn(tokens);
     response.clearCookie('login', { ...cookie, path: '/auth' });

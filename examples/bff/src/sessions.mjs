@@ -3,7 +3,7 @@ import { bearer } from 'axios-attach-auth';
 import { clientSecretBasic, refreshTokenGrant, revocation } from 'axios-attach-auth/oauth2';
 import { redisStore } from 'axios-attach-auth/redis';
 
-/** Sessions that this machine keeps at hand. One that is dropped is read from Redis again. */
+/** The most sessions in memory. A dropped session is read from Redis again. */
 const KEPT = 10_000;
 
 /** One session per user in Redis, whatever machine serves the user. */
@@ -20,7 +20,7 @@ export class Sessions {
     this.#grants = { refresh: refreshTokenGrant(options), revoke: revocation(options) };
   }
 
-  /** The same object for the same id. Who reads Redis does not get the ids: they are stored hashed. */
+  /** The same object for the same id. The ids are stored hashed, so that a reader of Redis does not get them. */
   of(id) {
     const key = `session:${createHash('sha256').update(id).digest('base64url')}`;
     const session = this.#sessions.get(key) ?? bearer({ store: redisStore(this.#redis, key), ...this.#grants });

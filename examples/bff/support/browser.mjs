@@ -1,4 +1,4 @@
-/** As much of a browser as a sign-in needs: cookies, which know no ports, and redirects. */
+/** The parts of a browser that a sign-in needs: cookies, which ignore ports, and redirects. */
 export class Browser {
   #cookies = new Map();
   setCookies = [];

@@ -36,7 +36,7 @@ const whoAmI = async (browser, machine) => {
 };
 
 test(
-  'two users on two machines: each is served as themselves, and an expiry costs one refresh per user',
+  'two users on two machines: each gets their own data, and an expiry costs one refresh per user',
   { skip },
   async () => {
     const [ada, grace] = [await signIn(), await signIn()];
@@ -74,20 +74,20 @@ test('a sign-out on one machine ends the session on the other, and revokes the g
 
   assert.equal(browser.sessionId, undefined);
   for (const { origin } of machines) {
-    // A copy of the cookie is worth nothing any more.
+    // A copy of the cookie is no longer valid.
     const response = await fetch(`${origin}/api/me`, { headers: { cookie: `sid=${sid}` } });
     assert.equal(response.status, 401);
   }
   while (provider.counts.revokedGrants === 0) await new Promise((resolve) => setTimeout(resolve, 10));
 });
 
-test('without a cookie, and with one that nobody got, the answer is 401', { skip }, async () => {
+test('without a cookie, and with an invented one, the status is 401', { skip }, async () => {
   const [{ origin }] = machines;
   assert.equal((await fetch(`${origin}/api/me`)).status, 401);
   assert.equal((await fetch(`${origin}/api/me`, { headers: { cookie: 'sid=made-up' } })).status, 401);
 });
 
-test("another app's cookie on the same host, in whatever form, changes nothing", { skip }, async () => {
+test('cookies of another app on the same host, in any form, have no effect', { skip }, async () => {
   const browser = await signIn();
   const cookie = `other=50%; x; base64=YQ==; sid=${browser.sessionId}`;
   assert.equal((await fetch(`${machines[1].origin}/api/me`, { headers: { cookie } })).status, 200);

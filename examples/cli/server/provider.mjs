@@ -50,7 +50,7 @@ export async function startProvider() {
     grant.addOIDCScope('openid offline_access');
     return grant.save();
   }
-  /** In the place of a page that asks who the user is, and whether they agree. */
+  /** Replaces the pages for log-in and consent. */
   async function interact(request, response) {
     const { params } = await provider.interactionDetails(request, response);
     const consent = { grantId: await grantFor(params.client_id) };
@@ -62,9 +62,9 @@ export async function startProvider() {
   return {
     issuer,
     counts,
-    /** What the tool is configured with. */
+    /** The configuration of the tool. */
     env: { ISSUER: issuer, API_URL: issuer },
-    /** What the device page does once the user has agreed. */
+    /** The request of the device page after the user's consent. */
     async approveDevice(userCode) {
       const code = await provider.DeviceCode.findByUserCode(userCode.replace(/[^A-Z\d]/g, ''));
       const authTime = Math.floor(Date.now() / 1000);

@@ -18,7 +18,7 @@ async function rig(context) {
     await rm(config, { recursive: true });
   });
   const env = { ...process.env, ...provider.env, CONFIG: config, KEYCHAIN: 'off' };
-  /** Runs a command of the tool. `onOutput` sees what it has printed so far. */
+  /** Runs a command of the tool. `onOutput` gets its output so far. */
   const run = (command, onOutput = () => {}) =>
     new Promise((resolve) => {
       const tool = spawn(process.execPath, [MAIN, command], { env });
@@ -63,7 +63,7 @@ test('the session file shows no token', async (context) => {
   const { config, login } = await rig(context);
   await login();
   const { tokens } = JSON.parse(await readFile(join(config, 'session.json'), 'utf8'));
-  // A token of oidc-provider has 43 characters of base64url; what is sealed is longer, and has another form.
+  // A token of oidc-provider has 43 characters of base64url. Sealed text is longer, and has another form.
   for (const text of Object.values(tokens)) assert.doesNotMatch(String(text), /^[\w-]{43}$/);
 });
 
@@ -85,7 +85,7 @@ test('twenty processes that create the key file at once have one key', async (co
   assert.match(keys[0], /^[\da-f]{64}$/);
 });
 
-test('where the keychain refuses, the key file is used', async (context) => {
+test('the key file is used if the keychain refuses', async (context) => {
   const folder = await mkdtemp(join(tmpdir(), 'key-'));
   context.after(() => rm(folder, { recursive: true }));
   const options = { service: 'axios-attach-auth-example', keyFile: join(folder, 'key') };
@@ -94,7 +94,7 @@ test('where the keychain refuses, the key file is used', async (context) => {
   assert.deepEqual(one, other);
 });
 
-test('a keychain that has the key and is locked is an error: no key file takes its place', async (context) => {
+test('a locked keychain that has the key is an error, and no key file is made', async (context) => {
   const folder = await mkdtemp(join(tmpdir(), 'key-'));
   context.after(() => rm(folder, { recursive: true }));
   let password;

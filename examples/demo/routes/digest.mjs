@@ -3,7 +3,7 @@ import { Router } from 'express';
 
 const REALM = 'me@example.com';
 
-/** httpbin's path for Digest, but strict: every nonce is its own, and none of its counts is taken twice. */
+/** httpbin's path for Digest, but strict: only its own nonces, and each count once. */
 export function digests() {
   const routes = Router();
   const counts = new Map();

@@ -1,6 +1,6 @@
 import { Router } from 'express';
 
-/** `/flaky/503,reset,silent,429:1,200`: one step for every send of a call that got past the token check. */
+/** `/flaky/503,reset,silent,429:1,200`: one step for every send with a valid token. */
 export function flaky(tokens) {
   const routes = Router();
   const sends = new Map();

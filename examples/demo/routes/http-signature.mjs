@@ -2,7 +2,7 @@ import { createHash, generateKeyPairSync } from 'node:crypto';
 import { Router } from 'express';
 import { createSigner, createVerifier, httpbis } from 'http-message-signatures';
 
-// Client and server sign with keys of their own, and know each other's public key.
+// Client and server sign with their own keys, and have each other's public key.
 const [clientKeys, serverKeys] = [generateKeyPairSync('ed25519'), generateKeyPairSync('ed25519')];
 export const CLIENT_KEY = clientKeys.privateKey.export({ type: 'pkcs8', format: 'der' });
 export const SERVER_KEY = serverKeys.publicKey.export({ type: 'spki', format: 'der' });
@@ -10,7 +10,7 @@ const AHEAD_MS = 3_600_000;
 const TOLERANCE_S = 30;
 const REQUIRED = ['@method', '@authority', '@path', '@query'];
 
-/** Routes that verify message signatures (RFC 9421), by a library that is not ours, and sign their responses. */
+/** Routes that verify message signatures (RFC 9421) by another library, and sign their responses. */
 export function messageSignatures() {
   const routes = Router();
   routes.all(['/message', '/message/*rest'], verified(Date.now, JSON.stringify));
@@ -19,7 +19,7 @@ export function messageSignatures() {
     '/ahead/message',
     verified(() => Date.now() + AHEAD_MS, JSON.stringify),
   );
-  // Something on the way changes the body that was signed.
+  // Changes the signed body, as a proxy might.
   routes.all(
     '/tampered/message',
     verified(Date.now, (data) => JSON.stringify({ ...data, verified: 'tampered' })),
@@ -52,7 +52,7 @@ function verified(clock, write) {
   };
 }
 
-/** Whether the signature is valid now, and covers what it must. */
+/** Whether the signature is valid now, and covers the required components. */
 export async function isMessageSigned({ method, url, headers }, body, now = Date.now()) {
   const requiredFields = body ? [...REQUIRED, 'content-digest'] : REQUIRED;
   const verify = createVerifier(clientKeys.publicKey, 'ed25519');

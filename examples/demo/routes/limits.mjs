@@ -1,13 +1,13 @@
 import { Router } from 'express';
 import { rateLimit } from 'express-rate-limit';
 
-/** Ways to say "too many requests". */
+/** Refusals with different hints. */
 export function limits() {
   const routes = Router();
   const fivePerSecond = rateLimit({ windowMs: 1000, limit: 5, standardHeaders: 'draft-8', legacyHeaders: false });
   routes.get('/limited', fivePerSecond, (request, response) => response.json({ ok: true }));
 
-  // As often as `times` says, then it lets the call through.
+  // Refuses `times` requests, then accepts them.
   routes.get('/throttled/:times', (request, response) => {
     if (request.entry.attempt > Number(request.params.times)) return response.json({ ok: true });
     response.status(429).end();

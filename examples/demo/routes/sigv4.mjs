@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { Router } from 'express';
 
 export const AWS_KEY = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'kept-by-both-never-sent' };
-/** The session token that is good; it has replaced another one. */
+/** The valid session token, which has replaced another one. */
 export const AWS_TOKEN = 'session-token-of-today';
 const SCOPE = 'eu-central-1/demo/aws4_request';
 const TOLERANCE_MS = 5 * 60_000;

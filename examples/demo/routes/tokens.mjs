@@ -3,7 +3,7 @@ import { Router } from 'express';
 
 const LIFETIME_S = 600;
 
-/** A token endpoint (password and refresh_token grants, rotating) and what its tokens open. */
+/** A token endpoint (password and refresh_token grants, rotating) and paths that need its tokens. */
 export class Tokens {
   #access = new Map();
   #refresh = new Set();
@@ -30,7 +30,7 @@ export class Tokens {
     return { access_token, refresh_token, token_type: 'Bearer', expires_in: LIFETIME_S };
   }
 
-  /** Access tokens are dead from now on; refresh tokens live. */
+  /** Revokes all access tokens. Refresh tokens stay valid. */
   revokeAccess() {
     this.#access.clear();
   }

@@ -6,7 +6,7 @@ const WALLET = {
   bearer: 'Bearer token-of-ada',
 };
 
-/** Goes bare first, and then answers with what the server asks for. */
+/** Sends the first attempt without credentials, then answers the challenge. */
 function asAsked() {
   const answers = new WeakMap();
   return {

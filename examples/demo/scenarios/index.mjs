@@ -14,8 +14,8 @@ import { oneClient, oneClientOnHttpbin } from './one-client.mjs';
 import { rotation } from './rotation.mjs';
 
 /**
- * Each: `name`, `title`, `promise`, `servedBy` (the servers it can do with) and `run(lab)`, which calls through the package and
- * checks what the servers have logged.
+ * Each: `name`, `title`, `promise`, `servedBy` (the servers it works with) and `run(lab)`, which makes calls through the package and checks
+ * the server logs.
  */
 export const scenarios = [
   challenge,

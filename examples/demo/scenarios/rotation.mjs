@@ -42,7 +42,7 @@ export const rotation = {
   },
 };
 
-/** What an app writes: one refresh_token grant (RFC 6749 §6). */
+/** A refresh_token grant as apps write it (RFC 6749 §6). */
 function refreshAt({ client: { client_id: username, client_secret: password } }) {
   return async ({ refreshToken, client }) => {
     const form = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken });
@@ -55,7 +55,7 @@ async function refreshesAt(oidc) {
   return entries.filter(({ isRefresh }) => isRefresh).length;
 }
 
-/** Without this package: whoever is refused refreshes. */
+/** Without this package: every refused call refreshes. */
 async function carelessStorm(oidc) {
   const { tokens, grantId } = await oidc.mint({ isDead: true });
   const client = axios.create({ baseURL: oidc.origin });

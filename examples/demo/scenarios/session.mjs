@@ -3,7 +3,7 @@ import { wrapper } from 'axios-cookiejar-support';
 import { CookieJar } from 'tough-cookie';
 import { settled } from '../lab.mjs';
 
-/** A session: default headers, cookies, kept connections. It checks its credentials before it is handed out. */
+/** A session: default headers, cookies, kept connections. Its credentials are checked before it is returned. */
 async function openSession(create, credentials) {
   const jar = new CookieJar();
   const api = create({ jar, headers: { 'User-Agent': 'demo-session/1.0', 'Accept-Language': 'en' } });
@@ -16,7 +16,7 @@ async function openSession(create, credentials) {
 
 /**
  * axios-cookiejar-support makes an agent for every call, and accepts no other, so that no connection would be kept. Request
- * interceptors run in reverse: this one comes after it, and goes on with the first agent that it made.
+ * interceptors run in reverse: this one comes after it, and reuses the first agent that it made.
  */
 function keepConnections(api) {
   let agent;

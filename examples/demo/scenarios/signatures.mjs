@@ -3,7 +3,7 @@ import { attachAuth, hmac, signed } from 'axios-attach-auth';
 import { isSigned, KEY_ID, SECRET } from '../routes/signatures.mjs';
 import { settled } from '../lab.mjs';
 
-/** A scheme of one's own: method, final URL and body bytes, signed afresh at every send. */
+/** A custom scheme: method, final URL and body bytes, signed again at every send. */
 function ownScheme(secret) {
   return signed(async ({ method, url, body, now }) => {
     const timestamp = String(Math.floor(now / 1000));

@@ -1,4 +1,4 @@
-// Drives the built app in Chromium. The server's log decides, not what the page says.
+// Drives the built app in Chromium. The log of the server decides, not the text of the page.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -14,9 +14,9 @@ let origin;
 let server;
 let browser;
 let context;
-/** Lines that the server wrote. */
+/** The output of the server. */
 let log;
-/** What the pages wrote to the console. */
+/** The console output of the pages. */
 let noise;
 
 before(async () => {
@@ -82,7 +82,7 @@ async function open(path) {
 
 const refreshes = () => log.filter((line) => line === 'POST /auth/refresh').length;
 
-test('the server renders `unknown` and the loading state, and asks nothing', async () => {
+test('the server renders `unknown` and the loading state, and makes no request', async () => {
   const html = await (await fetch(`${origin}/orders/7`)).text();
   assert.match(html, /<p id="status">unknown<\/p>/);
   assert.match(html, /One moment/);
@@ -97,7 +97,7 @@ test('a server component that imports from /react gets a client reference', asyn
   );
 });
 
-test('with nobody signed in, hydration is clean and the fallback follows one probe', async () => {
+test('without a session, hydration is clean and the fallback follows one probe', async () => {
   const page = await open('/orders/7');
   await page.getByRole('button', { name: 'Sign in' }).waitFor();
   assert.equal(await page.textContent('#status'), 'signed-out');
@@ -123,7 +123,7 @@ test('with the cookie, a reload of a deep link hydrates cleanly and stays there'
   );
 });
 
-test('a navigation between pages keeps the session, and asks once', async () => {
+test('a navigation between pages keeps the session, with one probe', async () => {
   const signedIn = await open('/orders/7');
   await signedIn.getByRole('button', { name: 'Sign in' }).click();
   await signedIn.getByRole('heading', { name: 'Order 7' }).waitFor();

@@ -40,7 +40,7 @@ export async function startApi({ limit = 100, windowMs = 1_000, lifetimeS = 5 } 
   const origin = `http://127.0.0.1:${server.address().port}`;
   return {
     counts,
-    /** What the service is configured with. */
+    /** The configuration of the service. */
     env: { API_URL: origin, TOKEN_URL: `${origin}/token`, CLIENT_ID: CLIENT.id, CLIENT_SECRET: CLIENT.secret },
     close: () => {
       server.close();

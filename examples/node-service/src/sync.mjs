@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 
-/** Calls at a time. The API's rate limit is not this number's business: attachAuth queues what the API would refuse. */
+/** Concurrent calls. It need not match the rate limit of the API: attachAuth queues calls that the API would refuse. */
 const WORKERS = 20;
 
 /**

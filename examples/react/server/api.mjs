@@ -10,7 +10,7 @@ const ORDERS = Array.from({ length: 30 }, (_, index) => ({
   total: 12.5 * (index + 1),
 }));
 
-/** Returns an Express router and what a test needs: the log of requests, and ways to make things go wrong. */
+/** Returns an Express router, and for tests the log of requests and functions that cause failures. */
 export function createApi() {
   /** access token → { user, expiresAt } */
   const accessTokens = new Map();
@@ -92,7 +92,7 @@ export function createApi() {
     response.json(order);
   });
 
-  // What the buttons of the page do. No real backend has this.
+  // The actions of the buttons of the page. No real backend has these.
   router.post('/demo/expire-after/:count', (request, response) => {
     ordersUntilExpiry = Number(request.params.count);
     if (ordersUntilExpiry === 0) expireAccessTokens();

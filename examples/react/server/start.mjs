@@ -18,7 +18,7 @@ export async function startServer({ port = 0, mode }) {
     app.use(vite.middlewares);
   } else {
     app.use(express.static(folder('dist')));
-    // Every other address belongs to the router in the page.
+    // The router in the page handles every other address.
     app.use((_, response) => response.sendFile(folder('dist/index.html')));
   }
   await new Promise((resolve) => server.listen(port, 'localhost', resolve));

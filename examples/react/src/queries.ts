@@ -7,14 +7,14 @@ export interface Order {
   readonly id: number;
   readonly customer: string;
   readonly total: number;
-  /** How often the call was sent. */
+  /** The number of sends of the call. */
   readonly attempts: number;
 }
 
 export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
-      // attachAuth retries what is worth it. A second layer would multiply the attempts.
+      // attachAuth retries already. A second layer would multiply the attempts.
       retry: retryUnlessAuth(),
       // The demo shows the calls of one click, and no others.
       refetchOnWindowFocus: false,
@@ -23,7 +23,7 @@ export const queryClient = new QueryClient({
   },
 });
 
-/** Whoever signs in next must not see the data of the one before. */
+/** The next user must not see the data of the previous one. */
 session.subscribe(() => {
   const { status } = session.getSnapshot();
   if (status === 'signed-out' || status === 'expired') queryClient.clear();

@@ -24,12 +24,12 @@ export async function signIn(user: string, password: string): Promise<void> {
 }
 
 export async function signOut(): Promise<void> {
-  // First here: every tab leaves at once, and no call is sent with the old token any more.
+  // The local session first: every tab signs out at once, and no call is sent with the old token.
   await session.signOut();
   await api.post('/auth/logout', null, open);
 }
 
-/** The demo buttons: what goes wrong on real servers, on request. */
+/** The demo buttons: failures of real servers, on request. */
 export const demo = {
   expireAfter: (orders: number) => api.post(`/demo/expire-after/${orders}`, null, open),
   endSession: () => api.post('/demo/end-session', null, open),

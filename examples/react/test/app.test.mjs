@@ -1,4 +1,4 @@
-// Drives the built app in Chromium. The server's log decides, not what the page says.
+// Drives the built app in Chromium. The log of the server decides, not the text of the page.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { startServer } from '../server/start.mjs';
@@ -90,7 +90,7 @@ test('thirty parallel requests need no refresh', async () => {
   assert.deepEqual(await inspect(page, 'orders'), []);
 });
 
-test('a token that expires in the middle costs one refresh, and every order arrives', async () => {
+test('a token that expires during the calls costs one refresh, and every order arrives', async () => {
   const page = await openSignedIn();
   await page.getByRole('link', { name: 'Order 30' }).waitFor();
   const before = refreshes();
@@ -135,7 +135,7 @@ test('a sign-out in one tab signs the other out, and the cookie is gone', async 
   assert.equal(refreshes(), before);
 });
 
-test('a session that ended on the server asks to sign in again, and goes on where it was', async () => {
+test('after the end of a session on the server the page asks to sign in again, and returns to the same address', async () => {
   const page = await openSignedIn();
   await page.getByRole('link', { name: 'Order 30' }).waitFor();
   const before = refreshes();
@@ -148,7 +148,7 @@ test('a session that ended on the server asks to sign in again, and goes on wher
   assert.equal(address(page), '/');
 });
 
-test('with the cookie alone, a reload of a deep link stays there', async () => {
+test('with the cookie alone, a reload of a deep link keeps its address', async () => {
   const page = await openSignedIn('/orders/7');
   const visited = [];
   page.on('framenavigated', () => visited.push(address(page)));
@@ -161,7 +161,7 @@ test('with the cookie alone, a reload of a deep link stays there', async () => {
   assert.equal(refreshes() - before, 1);
 });
 
-test('a server that is down at the start is asked again, and the deep link stays', async () => {
+test('a server that is down at the start gets another probe, and the deep link is kept', async () => {
   const page = await openSignedIn('/orders/7');
   await page.evaluate(() => localStorage.clear());
   server.setDown(true);
@@ -188,7 +188,7 @@ test('retries do not multiply: attachAuth sends a call four times, and TanStack 
   assert.equal(sent(/^GET \/api\/orders\/30/), 5);
 });
 
-test('`npm start` serves the sources: StrictMode runs effects twice there, and one question is sent', async () => {
+test('`npm start` serves the sources: StrictMode runs effects twice there, and one probe is sent', async () => {
   await server.close();
   server = await startServer({ mode: 'development' });
   const page = await open('/orders/7');

@@ -17,7 +17,7 @@ export async function startChromium() {
   return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 }
 
-/** Takes pictures at two widths and in both color schemes. Returns what axe finds against accessibility, and what is too wide. */
+/** Takes pictures at two widths and in both color schemes. Returns the accessibility findings of axe, and elements that are too wide. */
 export async function inspect(page, name) {
   mkdirSync(screenshots, { recursive: true });
   const found = [];

@@ -1,4 +1,4 @@
-// A generated client has an instance of its own and sends absolute URLs: say in `origins` who may get the credentials.
+// A generated client has its own instance and sends absolute URLs: set the origins that may get credentials in `origins`.
 import assert from 'node:assert/strict';
 import test, { afterEach } from 'node:test';
 import axios from 'axios';

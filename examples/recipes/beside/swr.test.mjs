@@ -28,7 +28,7 @@ async function rig() {
   return { page, counts };
 }
 
-test('a call that attachAuth has tried is not repeated by SWR, and another is', { skip }, async () => {
+test('SWR does not repeat a call that attachAuth has sent, and repeats another failure', { skip }, async () => {
   const { page, counts } = await rig();
   await page.waitForFunction(() => document.body.textContent.includes('503'));
   while (counts['/other'] < 4) await page.waitForTimeout(20);

@@ -13,13 +13,13 @@ async function rig() {
   const api = axios.create({ baseURL: origin });
   attachAuth(api, { scheme: bearer('token'), retry: { maxAttempts: 3, baseDelayMs: 1 } });
   const client = new QueryClient({ defaultOptions: { queries: { retryDelay: 1 } } });
-  // For useQuery(), `retry` belongs into defaultOptions. fetchQuery() retries only if it is told so.
+  // For useQuery(), `retry` belongs in defaultOptions. fetchQuery() retries only with its own `retry`.
   const load = (queryFn) =>
     client.fetchQuery({ queryKey: ['orders'], queryFn, retry: retryUnlessAuth(3) }).catch((error) => error);
   return { api, load, sent: () => sent };
 }
 
-test('a call that attachAuth has tried is not repeated by the query', async () => {
+test('the query does not repeat a call that attachAuth has sent', async () => {
   const { api, load, sent } = await rig();
   const error = await load(() => api.get('/orders'));
   assert.equal(error.response.status, 503);

@@ -1,7 +1,7 @@
 import axios from 'axios';
 import { attachAuth, bearer } from 'axios-attach-auth';
 
-/** The code of an app, under test. Created for each test: a session, once signed in, stays so. */
+/** The code of an app, under test. Created for each test, since a session stays signed in. */
 export function createApi() {
   const api = axios.create({ baseURL: 'https://api.example.com' });
   const session = bearer({

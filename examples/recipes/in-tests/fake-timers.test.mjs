@@ -4,7 +4,7 @@ import test, { mock } from 'node:test';
 import MockAdapter from 'axios-mock-adapter';
 import { createApi } from './app.mjs';
 
-/** Lets the call go on as far as it can without a timer. */
+/** Lets the call continue until it needs a timer. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 test('a rate limit of a minute', async () => {

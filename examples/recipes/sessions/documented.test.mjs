@@ -1,5 +1,4 @@
-// MSAL, Auth0 and Firebase need their own clouds. What stands in for them here has the interface that they document, and
-// no more.
+// MSAL, Auth0 and Firebase need their own clouds. The stand-ins here have only their documented interface.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { attached, outcome, ten } from '../support/attached.mjs';
@@ -87,14 +86,14 @@ for (const [name, { session: sessionFor, refusal }] of Object.entries(clients)) 
     return { api, cache, session, client: attached(session, api.origin) };
   };
 
-  test(`${name}: a cached token is used as it is`, async () => {
+  test(`${name}: a cached token is used without a renewal`, async () => {
     const { api, cache, client } = await rig();
     api.alive.add('cached');
     assert.deepEqual(new Set((await ten(() => client.get('/'))).map(({ status }) => status)), new Set([200]));
     assert.equal(cache.renewals, 0);
   });
 
-  test(`${name}: ten calls with a dead token cost one renewal, again and again`, async () => {
+  test(`${name}: ten calls with a dead token cost one renewal, twice in a row`, async () => {
     const { api, cache, client } = await rig();
     for (let round = 1; round <= 2; round++) {
       api.alive.clear();
@@ -110,7 +109,7 @@ for (const [name, { session: sessionFor, refusal }] of Object.entries(clients)) 
     assert.equal(session.getSnapshot().status, 'expired');
   });
 
-  test(`${name}: nobody is signed in, and the call is sent without credentials`, async () => {
+  test(`${name}: without a user the call is sent without credentials`, async () => {
     const { api, cache, client } = await rig();
     cache.isSignedIn = false;
     assert.equal(await outcome(client.get('/')), 'ERR_BAD_REQUEST');

@@ -44,7 +44,7 @@ for (const [name, create, grantType] of [
   ['a user', user, 'refresh_token'],
   ['a service account', serviceAccount, 'urn:ietf:params:oauth:grant-type:jwt-bearer'],
 ]) {
-  test(`${name}: ten calls with a dead token cost one renewal, again and again`, async () => {
+  test(`${name}: ten calls with a dead token cost one renewal, several times in a row`, async () => {
     google.requests.length = 0;
     const client = attached(sessionOf(create()), api.origin);
     if (name === 'a service account') assert.equal(await outcome(client.get('/')), 200);

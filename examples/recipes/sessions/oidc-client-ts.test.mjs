@@ -30,7 +30,7 @@ async function signedIn(tokens) {
   return { manager, session, api: attached(session, provider.issuer) };
 }
 
-test('ten calls with a dead token cost one refresh, again and again, and the manager has the new user', async () => {
+test('ten calls with a dead token cost one refresh, several times in a row, and the manager has the new user', async () => {
   const { manager, session, api } = await signedIn(await provider.mint());
   for (let round = 1; round <= 2; round++) {
     const answers = await ten(() => api.get('/me'));
@@ -55,7 +55,7 @@ test('a refused refresh token ends the session', async () => {
   assert.equal(session.getSnapshot().status, 'expired');
 });
 
-test('nobody is signed in: the call is sent without credentials', async () => {
+test('without a user the call is sent without credentials', async () => {
   const { api } = await signedIn();
   assert.equal(await outcome(api.get('/.well-known/openid-configuration')), 200);
 });

@@ -35,7 +35,7 @@ async function rig({ expiresIn = 3600 } = {}) {
 }
 const signIn = (auth) => auth.signInWithPassword({ email: 'ada@example.com', password: 'secret' });
 
-test('ten calls with a dead token cost one refresh, again and again', async () => {
+test('ten calls with a dead token cost one refresh, several times in a row', async () => {
   const { auth, api, goTrue, client } = await rig();
   await signIn(auth);
   for (let round = 1; round <= 2; round++) {
@@ -63,7 +63,7 @@ test('a refused refresh token ends the session', async () => {
   assert.equal(session.getSnapshot().status, 'expired');
 });
 
-test('nobody is signed in: the call is sent without credentials', async () => {
+test('without a user the call is sent without credentials', async () => {
   const { api, client } = await rig();
   assert.equal(await outcome(client.get('/')), 'ERR_BAD_REQUEST');
   assert.equal(api.bare, 1);

@@ -10,7 +10,7 @@ const executablePath = (process.env.PATH ?? '')
   .map((folder) => join(folder, 'chromium'))
   .find(existsSync);
 
-/** Why tests in Chromium are skipped, or false. In CI a Chromium that is not there is a failure. */
+/** Why tests in Chromium are skipped, or false. In CI a missing Chromium is a failure. */
 export const skip = executablePath || process.env.REQUIRE_REAL ? false : 'there is no chromium on the PATH';
 
 /** A browser that ends with the test file. */

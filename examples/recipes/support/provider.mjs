@@ -56,7 +56,7 @@ export async function startProvider({ redirectUri = 'http://127.0.0.1/callback',
     grant.addOIDCScope(scope);
     return grant.save();
   }
-  /** What a log-in page and a consent page do once the user has said yes. */
+  /** The result of the pages for log-in and consent. */
   async function interact(request, response) {
     const { params } = await provider.interactionDetails(request, response);
     const consent = { grantId: await grantFor(params.client_id, 'ada') };
@@ -65,7 +65,7 @@ export async function startProvider({ redirectUri = 'http://127.0.0.1/callback',
   return {
     issuer,
     counts,
-    /** Tokens of a sign-in whose access token has been revoked since. */
+    /** Tokens of a sign-in, with a revoked access token. */
     async mint() {
       const client = await provider.Client.find('app');
       const grantId = await grantFor('app', 'ada');
@@ -76,7 +76,7 @@ export async function startProvider({ redirectUri = 'http://127.0.0.1/callback',
     async killAccessToken(token) {
       await (await provider.AccessToken.find(token)).destroy();
     },
-    /** What the user's page does once the user has said yes. */
+    /** The request of the user's page after the consent. */
     async approveDevice(userCode) {
       const code = await provider.DeviceCode.findByUserCode(userCode.replace(/[^A-Z\d]/g, ''));
       const grantId = await grantFor('app', 'ada');

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import express from 'express';
 
-/** A refresh token that was replaced a moment ago is no theft: a user opens two tabs at once. */
+/** A refresh token that was replaced a moment ago is not theft: a user may open two tabs at once. */
 const GRACE_MS = 10_000;
 
-/** An auth server with rotating refresh cookies, and the API. It counts what it does. */
+/** An auth server with rotating refresh cookies, and the API. It counts its requests. */
 export function createServers() {
   const counts = { refreshes: 0, unauthorized: 0 };
   const refreshTokens = new Map();

@@ -17,7 +17,7 @@ export function apiFor(request, response, { apiUrl, authUrl }) {
   });
   const api = axios.create({ baseURL: apiUrl });
   const handle = attachAuth(api, { scheme: session, deadlineMs: 5_000 });
-  // Nobody waits for a page any more.
+  // The browser has closed the connection.
   response.once('close', () => handle.detach());
   return api;
 }

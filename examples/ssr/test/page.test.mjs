@@ -1,4 +1,4 @@
-// The page in Chromium, on a phone. The auth server's counts decide, not what the page says.
+// The page in Chromium, at the size of a phone. The counts of the auth server decide, not the text of the page.
 import assert from 'node:assert/strict';
 import test, { after } from 'node:test';
 import { createServers } from '../server/auth.mjs';
@@ -18,7 +18,7 @@ test('a page, its reloads and two tabs at once stay signed in, and no script see
   const noise = [];
   page.on('pageerror', (error) => noise.push(String(error)));
 
-  // Nobody is signed in: the page leads to the sign-in.
+  // Without a session the page leads to the sign-in.
   await page.goto(address);
   assert.equal(page.url(), `${authUrl}/login?return=/account`);
   counts.unauthorized = 0;

@@ -30,7 +30,7 @@ test('a page whose two calls run side by side costs one refresh, and the new coo
   assert.equal(counts.unauthorized, 0);
 });
 
-test('twenty users at once: nobody gets the page or the cookie of another', async () => {
+test('twenty concurrent users: no user gets the page or the cookie of another', async () => {
   const users = await Promise.all(
     Array.from({ length: 20 }, async (_, index) => ({ name: `user-${index}`, cookie: await signIn(`user-${index}`) })),
   );
@@ -48,7 +48,7 @@ test('no token is in the page', async () => {
   for (const token of accessTokens.keys()) assert.ok(!html.includes(token));
 });
 
-test('who is not signed in is sent to the sign-in, without a call for tokens', async () => {
+test('a user without a session is redirected to the sign-in, without a token request', async () => {
   const before = counts.refreshes;
   for (const cookie of [undefined, 'refresh=made-up']) {
     const response = await open(cookie);

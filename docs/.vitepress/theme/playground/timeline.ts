@@ -1,7 +1,7 @@
 import type { Call, Trace } from './run.js';
 import type { Refresh } from './server.js';
 
-/** What a call did from `from` to `to`, in ms since the run began. */
+/** The state of a call from `from` to `to`, in ms since the run began. */
 export type Bar = { readonly from: number; readonly to: number } & (
   | { readonly kind: 'send'; readonly status: number; readonly cause: 'first' | 'replay' | 'retry' }
   | { readonly kind: 'wait'; readonly reason: 'refresh' | 'limit' }

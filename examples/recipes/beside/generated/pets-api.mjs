@@ -1,4 +1,4 @@
-// As OpenAPI generators for axios write it: a base path of its own, the plain axios instance by default, absolute URLs.
+// In the style of OpenAPI generators for axios: its own base path, the plain axios instance by default, absolute URLs.
 import globalAxios from 'axios';
 
 export const BASE_PATH = 'https://api.example.com/v1';
