@@ -155,7 +155,7 @@ function verifier(options: VerifyOptions): (answer: AuthAnswer) => Promise<void>
     // As Node received them: axios takes Content-Encoding away when it decompresses.
     const headers: unknown = safeGet(safeGet(response.request, 'res'), 'headersDistinct') ?? response.headers;
     const message = { headers, status, request };
-    if (headerOf(message, 'signature-input') === undefined && (isRefusal || status === 429 || status >= 500)) return;
+    if (!headerOf(message, 'signature-input') && (isRefusal || status === 429 || status >= 500)) return;
     try {
       const { parseDictionary, serializeList } = await structuredHeaders();
       const dictionary = (name: string) => parseDictionary(headerOf(message, name) ?? '');
@@ -177,7 +177,7 @@ function verifier(options: VerifyOptions): (answer: AuthAnswer) => Promise<void>
         assert(isValid, 'its signature is wrong');
         // The Content-Digest of these may be that of a response with a body.
         if (digest === false || request.method === 'HEAD' || status === 304) return;
-        const body = headerOf(message, 'content-encoding') === undefined ? await bodyView(received).bytes() : undefined;
+        const body = headerOf(message, 'content-encoding') ? undefined : await bodyView(received).bytes();
         let isVerified = body?.length === 0;
         for (const [name, [value]] of dictionary('content-digest')) {
           if (!body || !/^sha-(?:256|512)$/.test(name)) continue;

@@ -123,7 +123,8 @@ export function componentOf(given: unknown): Covered {
 /** Adds parameters to an item of a structured field (RFC 9651 §4.1.1.2): of visible ASCII, JSON makes the same string. */
 export function withParameters(item: string, params: object): string {
   for (const [name, value] of Object.entries(params) as [string, unknown][]) {
-    if (value !== undefined && value !== false) item += `;${name}${value === true ? '' : `=${JSON.stringify(value)}`}`;
+    if (value === true) item += `;${name}`;
+    else if (value !== undefined && value !== false) item += `;${name}=${JSON.stringify(value)}`;
   }
   return item;
 }
@@ -177,7 +178,7 @@ function derived(name: string, parameter: string | undefined, { method, url, sta
   }
   const values: Record<string, string | undefined> = {
     '@method': method,
-    '@target-uri': href.replace(/#.*/s, ''),
+    '@target-uri': href.split('#')[0],
     '@authority': host,
     '@scheme': protocol.slice(0, -1),
     '@request-target': pathname + search,
