@@ -215,11 +215,14 @@ describe('the covered components', () => {
     ['"@status"', '@status', '/?a=1'],
     ['"@method";req', { name: '@method', params: { req: true } }, '/?a=1'],
     ['"@nonsense"', '@nonsense', '/?a=1'],
+    ['"x-off"', 'x-off', '/?a=1'],
     ['twice', { name: '@query-param', params: { name: 'a' } }, '/?a=1&a=2'],
     ['"x-text" is not ASCII', 'x-text', '/?a=1'],
   ])('%s: a call without the component is rejected unsent, with the reason', async (why, component, url) => {
     const failure = await failureOf(
-      client({ components: ['@method', component] }).get(url, { headers: { 'X-Dict': 'a=1', 'X-Text': 'caf\u00e9' } }),
+      client({ components: ['@method', component] }).get(url, {
+        headers: { 'X-Dict': 'a=1', 'X-Text': 'caf\u00e9', 'X-Off': false },
+      }),
     );
     expect(failure).toBeInstanceOf(TypeError);
     expect(failure.message).toContain(why);
@@ -231,6 +234,12 @@ describe('the covered components', () => {
       await client({ components: ['@target-uri', '@request-target', '@query'] }, { adapter }).get('/a?#part');
     for (const seen of server.seen) expect([seen.url, await isValid(seen, 'ed25519')]).toEqual(['/a', true]);
     expect(server.seen).toHaveLength(2);
+  });
+
+  test('the charset of a Content-Type is sent as it is signed: in upper case', async () => {
+    await client().post('/', 'é', { headers: { 'Content-Type': 'text/plain; charset=utf-8' } });
+    expect(server.seen[0]!.headers['content-type']).toBe('text/plain; charset=UTF-8');
+    expect(await isValid(server.seen[0]!, 'ed25519', { requiredFields: ['content-type'] })).toBe(true);
   });
 
   test('may not contain a component twice', async () => {
@@ -312,6 +321,25 @@ describe('keys', () => {
     expect(await isValid(server.seen[0]!, 'ed25519')).toBe(true);
   });
 
+  test('of bytes are imported once, until they change', async () => {
+    const next = await keysFor('ed25519');
+    const bytes = keys.ed25519.bytes.slice();
+    const own = scheme({ key: () => bytes });
+    const importKey = jest.spyOn(crypto.subtle, 'importKey');
+    const signature = async (): Promise<unknown> => {
+      const request = authRequest({ url: 'https://a.example/', now: RFC_CREATED * 1000 });
+      await own.authorize(request);
+      return request.headers.get('Signature');
+    };
+    const first = await signature();
+    expect(await signature()).toBe(first);
+    expect(importKey).toHaveBeenCalledTimes(1);
+    bytes.set(next.bytes);
+    expect(await signature()).not.toBe(first);
+    expect(importKey).toHaveBeenCalledTimes(2);
+    importKey.mockRestore();
+  });
+
   test.each<[string, () => unknown]>([
     ['another algorithm', () => keys['hmac-sha256'].signing],
     ['another curve', () => keys['ecdsa-p384-sha384'].signing],
@@ -357,6 +385,18 @@ describe('a 401', () => {
     const all = [keys.ed25519.bytes.slice(), (await keysFor('ed25519')).bytes, (await keysFor('ed25519')).bytes];
     let calls = 0;
     const api = client({ key: () => all[Math.min(calls++, 2)]! });
+    await failureOf(api.get('/'));
+    expect(api.sends).toBe(2);
+  });
+
+  test('is replayed with the new key if its bytes were written over those of the old one, once', async () => {
+    const bytes = keys.ed25519.bytes.slice();
+    const next = await keysFor('ed25519');
+    answer = () => {
+      bytes.set(next.bytes);
+      return { status: 401 };
+    };
+    const api = client({ key: () => bytes });
     await failureOf(api.get('/'));
     expect(api.sends).toBe(2);
   });

@@ -4,31 +4,22 @@
  * @module axios-attach-auth/http-signature
  */
 
+import type { InnerList } from 'structured-headers';
 import { check } from './check.js';
 import { systemClock } from './clock.js';
 import type { CryptoKey } from './crypto-key.js';
 import { AuthError } from './errors.js';
-import {
-  ALGORITHMS,
-  base64Digest,
-  comparable,
-  componentOf,
-  importKey,
-  linesOf,
-  parametersFor,
-  signatureBase,
-  withParameters,
-  wrong,
-} from './http-signature/message.js';
-import type { Component, Covered, SignatureAlgorithm } from './http-signature/message.js';
-import { isVerifyOptions, verifyResponse, type VerifyOptions } from './http-signature/verify.js';
+import { ALGORITHMS, assert, componentOf, keyFor, keySource, sign, signatureBase } from './http-signature/message.js';
+import { structuredHeaders, withParameters, type SignatureParameters } from './http-signature/message.js';
+import type { Component, SignatureAlgorithm, VerifyOptions } from './http-signature/message.js';
+import { bodyView } from './http/body.js';
+import { headerOf } from './http/response-headers.js';
 import type { MaybePromise } from './maybe-promise.js';
-import { safeGet, withoutPrototype } from './safe-read.js';
-import { toBase64, type Bytes } from './schemes/hash.js';
-import type { AuthAnswer, AuthRequest, AuthScheme } from './schemes/scheme.js';
+import { isObject, safeGet, withoutPrototype } from './safe-read.js';
+import { toBase64 } from './schemes/hash.js';
+import type { AuthAnswer, AuthScheme } from './schemes/scheme.js';
 
-export type { Component, SignatureAlgorithm } from './http-signature/message.js';
-export type { VerifyOptions } from './http-signature/verify.js';
+export type { Component, SignatureAlgorithm, VerifyOptions } from './http-signature/message.js';
 
 /** Options of {@link httpSignature}. */
 export interface HttpSignatureOptions {
@@ -79,51 +70,54 @@ const LEAST_CORRECTION_MS = 5_000;
  */
 export function httpSignature(options: HttpSignatureOptions): AuthScheme {
   const given = withoutPrototype(options);
-  const components = readComponents(given);
-  const {
-    keyId,
-    algorithm,
-    key,
-    digest = 'sha-256',
-    label = 'sig1',
-    tag,
-    expiresIn,
-    nonce,
-    includeAlg,
-    verify,
-  } = given;
-  const sent = new WeakMap<object, { readonly usedKey: unknown; readonly offsetMs: number }>();
-  let last = { id: undefined as unknown, imported: undefined as unknown as Promise<CryptoKey> };
-
-  const currentKey = async (): Promise<unknown> => (typeof key === 'function' ? key() : key);
-
-  async function sign(value: unknown, base: Bytes): Promise<ArrayBuffer | Uint8Array> {
-    if (typeof safeGet(value, 'sign') === 'function')
-      return (value as Extract<HttpSignatureOptions['key'], { sign: unknown }>).sign(base);
-    try {
-      const id = comparable(value);
-      if (last.id !== id) last = { id, imported: importKey(value, algorithm) };
-      const imported = await last.imported;
-      return await crypto.subtle.sign(parametersFor(algorithm, imported), imported, base);
-    } catch (cause) {
-      throw new AuthError('ERR_AUTH_INVALID_CREDENTIAL', `httpSignature(): \`key\` does not fit ${algorithm}.`, cause);
-    }
-  }
+  const { keyId, algorithm, key, digest = 'sha-256', label = 'sig1', expiresIn, verify } = given;
+  const { tag, nonce, includeAlg } = given;
+  const rule = (option: keyof HttpSignatureOptions, takes: string, isRight: boolean): void => {
+    check(isRight, `httpSignature(): \`${option}\``, takes, given[option]);
+  };
+  const isText = (got: unknown): boolean => typeof got === 'string' && /^[ -~]+$/.test(got);
+  const algorithms: string[] = Object.keys(ALGORITHMS);
+  rule('keyId', 'visible ASCII characters', isText(keyId));
+  rule('algorithm', algorithms.join(', '), algorithms.includes(algorithm));
+  rule('key', 'a CryptoKey, bytes, an object { sign } or a function', isObject(key));
+  rule('components', 'an array', Array.isArray(given.components ?? []));
+  rule('digest', 'sha-256, sha-512 or false', ['sha-256', 'sha-512', false].includes(digest));
+  rule('label', 'a lower-case name', /^[a-z*][a-z\d_\-.*]*$/.test(label));
+  rule('tag', 'visible ASCII characters', tag === undefined || isText(tag));
+  rule('expiresIn', 'whole seconds above 0', expiresIn === undefined || (Number.isInteger(expiresIn) && expiresIn > 0));
+  rule('nonce', 'a boolean', nonce === undefined || typeof nonce === 'boolean');
+  rule('includeAlg', 'a boolean', includeAlg === undefined || typeof includeAlg === 'boolean');
+  const components = given.components?.map(componentOf);
+  const sent = new WeakMap<object, { readonly usedId: unknown; readonly offsetMs: number }>();
+  const currentKey = keySource(key);
 
   return {
     name: 'HTTP-Signature',
     credentialHeaders: ['Signature', 'Signature-Input'],
     async authorize(request) {
-      const { url, headers, now, exchange } = request;
+      const { url, headers, body, now, exchange } = request;
       // An empty query is sent by some platforms and not by others.
-      if (url.href.endsWith('?')) url.search = '';
-      const type = headers.getContentType();
-      // XMLHttpRequest writes it so.
-      if (type && 'XMLHttpRequest' in globalThis)
-        headers.setContentType(String(type).replace(/charset=utf-8/i, 'charset=UTF-8'));
-      const value = await currentKey();
-      const covered = components ?? defaultComponents(request, digest);
-      if (digest && covered.some(({ name }) => name === 'content-digest')) await addDigest(request, digest);
+      url.search ||= '';
+      // XMLHttpRequest writes the charset in upper case.
+      const type = headers.get('Content-Type');
+      if (typeof type === 'string') headers.set('Content-Type', type.replace(/charset=utf-8/i, 'charset=UTF-8'));
+      const usedKey = await currentKey();
+      const names = ['@method', '@authority', '@path', '@query'];
+      if (body.kind !== 'none') {
+        if (type) names.push('content-type');
+        if (digest) names.push('content-digest');
+      }
+      const covered = components ?? names.map(componentOf);
+      if (digest && covered.some(({ name }) => name === 'content-digest') && !headers.get('Content-Digest')) {
+        const bytes = await body.bytes();
+        if (!bytes) {
+          throw new AuthError(
+            'ERR_AUTH_BODY_NOT_SIGNABLE',
+            'Not sent: a stream or a form has no bytes to sign yet. Set its Content-Digest, or `digest: false`.',
+          );
+        }
+        headers.set('Content-Digest', `${digest}=:${toBase64(await crypto.subtle.digest(digest, bytes))}:`);
+      }
       const created = Math.floor(now / 1000);
       const input = withParameters(`(${covered.map(({ id }) => id).join(' ')})`, {
         created,
@@ -133,68 +127,71 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
         nonce: nonce && toBase64(crypto.getRandomValues(new Uint8Array(18))),
         tag,
       });
-      const base = await signatureBase(covered, input, request);
-      const signature = new Uint8Array(await sign(value, base));
-      headers.set('Signature-Input', `${label}=${input}`);
-      headers.set('Signature', `${label}=:${toBase64(signature)}:`);
-      sent.set(exchange, { usedKey: comparable(value), offsetMs: now - systemClock.now() });
+      const signature = await sign(algorithm, usedKey, await signatureBase(covered, input, request));
+      headers.set({ 'Signature-Input': `${label}=${input}`, Signature: `${label}=:${toBase64(signature)}:` });
+      sent.set(exchange, { usedId: usedKey.id, offsetMs: now - systemClock.now() });
     },
     async onChallenge({ request: { exchange, now } }) {
       const before = sent.get(exchange);
       if (!before) return false;
       const correctionMs = now - systemClock.now() - before.offsetMs;
-      return Math.abs(correctionMs) > LEAST_CORRECTION_MS || comparable(await currentKey()) !== before.usedKey;
+      return Math.abs(correctionMs) > LEAST_CORRECTION_MS || (await currentKey()).id !== before.usedId;
     },
-    ...(verify && { onAnswer: (answer: AuthAnswer) => verifyResponse(answer, verify) }),
+    ...(verify !== undefined && { onAnswer: verifier(verify) }),
   };
 }
 
-/** Checks the options. Returns what they cover, if they say so. */
-function readComponents(given: Partial<HttpSignatureOptions>): readonly Covered[] | undefined {
-  const { keyId, algorithm, key, components, digest, label, tag, expiresIn, nonce, includeAlg, verify } = given;
-  // The key is never shown.
-  if (Object(key) !== key) wrong('`key` takes a CryptoKey, bytes, { sign } or a function');
-  const isText = (got: unknown): boolean => typeof got === 'string' && /^[ -~]+$/.test(got);
-  const isBoolean = (got: unknown): boolean => typeof (got ?? false) === 'boolean';
-  const rules: [option: string, got: unknown, isRight: boolean, takes: string][] = [
-    ['keyId', keyId, isText(keyId), 'visible ASCII characters'],
-    ['algorithm', algorithm, Object.hasOwn(ALGORITHMS, String(algorithm)), Object.keys(ALGORITHMS).join(', ')],
-    ['components', components, Array.isArray(components ?? []), 'an array'],
-    ['digest', digest, [undefined, 'sha-256', 'sha-512', false].includes(digest), 'sha-256, sha-512 or false'],
-    ['label', label, /^[a-z*][a-z\d_\-.*]*$/.test(label ?? 'sig'), 'a lower-case name'],
-    ['tag', tag, tag === undefined || isText(tag), 'visible ASCII characters'],
-    ['expiresIn', expiresIn, Number.isInteger(expiresIn ?? 1) && !(Number(expiresIn) < 1), 'whole seconds above 0'],
-    ['nonce', nonce, isBoolean(nonce), 'a boolean'],
-    ['includeAlg', includeAlg, isBoolean(includeAlg), 'a boolean'],
-    [
-      'verify',
-      verify,
-      verify === undefined || isVerifyOptions(verify),
-      '{ keyLookup, requiredComponents?, maxAge?, digest? }',
-    ],
-  ];
-  for (const [option, got, isRight, takes] of rules) check(isRight, `httpSignature(): \`${option}\``, takes, got);
-  return components?.map(componentOf);
-}
+/** Verifies responses (RFC 9421 §3.2). A refusal, a 429 and a 5xx may be unsigned: gateways make them, too. */
+function verifier(options: VerifyOptions): (answer: AuthAnswer) => Promise<void> {
+  const given = withoutPrototype(options);
+  const { requiredComponents = [], maxAge = Infinity, digest } = given;
+  const types = [typeof given.keyLookup, Array.isArray(requiredComponents), typeof maxAge, typeof (digest ?? false)];
+  const isRight = types.join() === 'function,true,number,boolean';
+  check(isRight, 'httpSignature(): `verify`', '{ keyLookup, requiredComponents?, maxAge?, digest? }', options);
+  const required = requiredComponents.map((id) => id.replace(/^[^";]+/, (name) => `"${name.toLowerCase()}"`));
 
-/** The covered components without the option `components`. */
-function defaultComponents(request: AuthRequest, digest: string | false): readonly Covered[] {
-  const names = ['@method', '@authority', '@path', '@query'];
-  if (request.body.kind !== 'none') {
-    if (linesOf(request, 'content-type')) names.push('content-type');
-    if (digest) names.push('content-digest');
-  }
-  return names.map(componentOf);
-}
-
-async function addDigest(request: AuthRequest, algorithm: string): Promise<void> {
-  if (linesOf(request, 'content-digest')) return;
-  const bytes = await request.body.bytes();
-  if (!bytes) {
-    throw new AuthError(
-      'ERR_AUTH_BODY_NOT_SIGNABLE',
-      'Not sent: a stream or a multipart form has no bytes to sign yet. Set its Content-Digest, or `digest: false`.',
-    );
-  }
-  request.headers.set('Content-Digest', `${algorithm}=:${await base64Digest(algorithm, bytes)}:`);
+  return async ({ request, response, isRefusal, received }) => {
+    const { status } = response;
+    // As Node received them: axios takes Content-Encoding away when it decompresses.
+    const headers: unknown = safeGet(safeGet(response.request, 'res'), 'headersDistinct') ?? response.headers;
+    const message = { headers, status, request };
+    if (!headerOf(message, 'signature-input') && (isRefusal || status === 429 || status >= 500)) return;
+    try {
+      const { parseDictionary, serializeList } = await structuredHeaders();
+      const dictionary = (name: string) => parseDictionary(headerOf(message, name) ?? '');
+      for (const [label, list] of dictionary('signature-input') as Map<string, InnerList>) {
+        const { created = 0, expires = Infinity, keyid, alg }: SignatureParameters = Object.fromEntries(list[1]);
+        const found = await given.keyLookup(keyid, alg);
+        if (!found) continue;
+        const { key, algorithm } = found;
+        const now = request.now / 1000;
+        assert((alg ?? algorithm) === algorithm, `it is signed with ${String(alg)}, but its key is for ${algorithm}`);
+        assert(now - created <= maxAge, 'its signature is too old');
+        assert(now <= expires, 'its signature has expired');
+        const components = list[0].map(([name, params]) => componentOf({ name, params: Object.fromEntries(params) }));
+        const covered = components.map(({ id }) => id);
+        for (const id of required) assert(covered.includes(id), `its signature does not cover ${id}`);
+        const base = await signatureBase(components, serializeList([list]), message);
+        const signature = dictionary('signature').get(label)?.[0] as ArrayBuffer;
+        const isValid = await crypto.subtle.verify(...(await keyFor(algorithm, key)), signature, base);
+        assert(isValid, 'its signature is wrong');
+        // The Content-Digest of these may be that of a response with a body.
+        if (digest === false || request.method === 'HEAD' || status === 304) return;
+        const body = headerOf(message, 'content-encoding') ? undefined : await bodyView(received).bytes();
+        let isVerified = body?.length === 0;
+        for (const [name, [value]] of dictionary('content-digest')) {
+          if (!body || !/^sha-(?:256|512)$/.test(name)) continue;
+          const isMatch = toBase64(value as ArrayBuffer) === toBase64(await crypto.subtle.digest(name, body));
+          assert(isMatch, 'its body does not match its Content-Digest');
+          isVerified ||= covered.includes('"content-digest"');
+        }
+        assert(isVerified || !digest, 'its body has no covered Content-Digest that can be verified');
+        return;
+      }
+      assert(false, 'it has no signature of a known key');
+    } catch (cause) {
+      const reason = String(safeGet(cause, 'message')).replace('httpSignature(): ', '');
+      throw new AuthError('ERR_AUTH_RESPONSE_NOT_VERIFIED', `The response is not verified: ${reason}.`, cause);
+    }
+  };
 }

@@ -1,7 +1,9 @@
 import type * as StructuredHeaders from 'structured-headers';
 import type { CryptoKey } from '../crypto-key.js';
-import { nameIn } from '../http/header-values.js';
-import { ownValue, safeGet, withoutPrototype } from '../safe-read.js';
+import { AuthError } from '../errors.js';
+import { headersOf } from '../http/response-headers.js';
+import type { MaybePromise } from '../maybe-promise.js';
+import { safeGet, withoutPrototype } from '../safe-read.js';
 import { toBase64, utf8, type Bytes } from '../schemes/hash.js';
 
 /** A covered component with parameters (RFC 9421 §2). */
@@ -24,21 +26,29 @@ export interface Parameters {
   /** In a response: the component of its request. */
   req?: true | undefined;
 }
+/** How responses are verified. */
+export interface VerifyOptions {
+  /** Returns the key of a signature. null: not known, the signature is ignored. The first one with a key decides. */
+  keyLookup(
+    keyId: string | undefined,
+    alg: string | undefined,
+  ): MaybePromise<{ key: CryptoKey; algorithm: string } | null>;
+  /** What the signature must cover, such as `@status`, `content-digest`, `@method;req`. @default nothing */
+  requiredComponents?: readonly string[] | undefined;
+  /** In seconds since `created`. @default no limit */
+  maxAge?: number | undefined;
+  /**
+   * undefined: a Content-Digest must match the body, if that has no Content-Encoding and is no stream. true: every body
+   * must match a covered Content-Digest. false: bodies are not verified.
+   */
+  digest?: boolean | undefined;
+}
 /** A component as Signature-Input lists it: `"@query-param";name="id"`. */
-export interface Covered {
-  readonly id: string;
-  readonly name: string;
-  readonly params: Parameters;
-}
-
+export type Covered = { readonly id: string; readonly name: string; readonly params: Parameters };
 /** A request, or a response with its request. */
-export interface Message {
-  readonly headers: object;
-  readonly method?: string;
-  readonly url?: URL;
-  readonly status?: number;
-  readonly request?: Message;
-}
+export type Message = { headers?: unknown; method?: string; url?: URL; status?: number; request?: Message };
+/** Parameters of a signature that are read here (RFC 9421 §2.3). */
+export type SignatureParameters = Partial<Record<'created' | 'expires', number> & Record<'keyid' | 'alg', string>>;
 
 /** WebCrypto's parameters for the algorithms of RFC 9421 §6.2.2. */
 export const ALGORITHMS = {
@@ -51,18 +61,49 @@ export const ALGORITHMS = {
 };
 /** An algorithm of RFC 9421 §3.3, or of its registry. */
 export type SignatureAlgorithm = keyof typeof ALGORITHMS;
+type CryptoParameters = { name: string; namedCurve?: string; hash?: string };
 
-/** Returns WebCrypto's parameters. @throws Error if the key has another curve or hash: WebCrypto would use it. */
-export function parametersFor(name: string, key: CryptoKey): (typeof ALGORITHMS)['ecdsa-p256-sha256'] {
-  const parameters = ALGORITHMS[name as 'ecdsa-p256-sha256'];
+/** Returns WebCrypto's parameters and the key. @throws Error if it has another curve or hash: WebCrypto would use it. */
+export async function keyFor(algorithm: string, given: unknown): Promise<[CryptoParameters, CryptoKey]> {
+  const parameters: CryptoParameters = ALGORITHMS[algorithm as SignatureAlgorithm];
+  const format = algorithm === 'hmac-sha256' ? 'raw' : 'pkcs8';
+  const key = ArrayBuffer.isView(given)
+    ? await crypto.subtle.importKey(format, given as Bytes, parameters, false, ['sign'])
+    : (given as CryptoKey);
   const { namedCurve, hash } = key.algorithm as { namedCurve?: string; hash?: { name: string } };
-  if (namedCurve !== parameters.namedCurve || (hash && hash.name !== parameters.hash))
-    throw new Error(`the key is not for ${name}`);
-  return parameters;
+  const isFor = (namedCurve ?? hash?.name) === (parameters.namedCurve ?? parameters.hash);
+  assert(isFor, `its key is not for ${algorithm}`);
+  return [parameters, key];
 }
 
-export function wrong(what: string): never {
-  throw new TypeError(`httpSignature(): ${what}`);
+/** `id`: what the key is compared by, of bytes a text, since their owner may overwrite them. */
+type UsedKey = { readonly id: unknown; readonly value: unknown; imported?: ReturnType<typeof keyFor> };
+
+/** Returns the function that resolves with the key to use. Its bytes are imported once. */
+export function keySource(key: unknown): () => Promise<UsedKey> {
+  let last: UsedKey = { id: undefined, value: undefined };
+  return async () => {
+    const value = typeof key === 'function' ? await (key as () => unknown)() : key;
+    const id = ArrayBuffer.isView(value) ? toBase64(value as Bytes) : value;
+    if (last.id !== id) last = { id, value };
+    return last;
+  };
+}
+
+/** Signs by `{ sign }` or with a key. @throws AuthError ERR_AUTH_INVALID_CREDENTIAL if the key is not for the algorithm. */
+export async function sign(algorithm: string, key: UsedKey, base: Bytes): Promise<ArrayBuffer | Uint8Array> {
+  const { value } = key;
+  if (typeof safeGet(value, 'sign') === 'function')
+    return (value as { sign(base: Bytes): MaybePromise<Uint8Array> }).sign(base);
+  try {
+    return await crypto.subtle.sign(...(await (key.imported ??= keyFor(algorithm, value))), base);
+  } catch (cause) {
+    throw new AuthError('ERR_AUTH_INVALID_CREDENTIAL', `httpSignature(): \`key\` does not fit ${algorithm}.`, cause);
+  }
+}
+
+export function assert(isRight: boolean, otherwise: string): asserts isRight {
+  if (!isRight) throw new TypeError(`httpSignature(): ${otherwise}`);
 }
 
 /** Reads a component. @throws TypeError if it is none, or if its parameters do not go together. */
@@ -74,15 +115,16 @@ export function componentOf(given: unknown): Covered {
   // RFC 9421 §2.1, §2.2.8.
   const isMixed =
     (bs === true && (sf ?? key) !== undefined) || (name === '@query-param') === (params.name === undefined);
-  if (isMixed || !/^"[^";]+"(?:;(?:sf|bs|req)|;(?:key|name)="(?:[^"\\]|\\.)*")*$/.test(id))
-    wrong(`${id} is no component`);
+  const isId = /^"[^";]+"(?:;(?:sf|bs|req)|;(?:key|name)="(?:[^"\\]|\\.)*")*$/.test(id);
+  assert(isId && !isMixed, `${id} is no component`);
   return { id, name, params };
 }
 
 /** Adds parameters to an item of a structured field (RFC 9651 §4.1.1.2): of visible ASCII, JSON makes the same string. */
 export function withParameters(item: string, params: object): string {
   for (const [name, value] of Object.entries(params) as [string, unknown][]) {
-    if (value !== undefined && value !== false) item += `;${name}${value === true ? '' : `=${JSON.stringify(value)}`}`;
+    if (value === true) item += `;${name}`;
+    else if (value !== undefined && value !== false) item += `;${name}=${JSON.stringify(value)}`;
   }
   return item;
 }
@@ -93,9 +135,9 @@ export async function signatureBase(covered: readonly Covered[], params: string,
   for (const component of covered) {
     const { id } = component;
     const value = await valueOf(component, message);
-    if (value === undefined) wrong(`${id} is covered, but not in the message`);
-    if (lines.has(id)) wrong(`${id} is covered twice`);
-    if (/[^\t -~]/.test(value)) wrong(`${id} is not ASCII: cover it with \`bs\``);
+    assert(value !== undefined, `${id} is covered, but not in the message`);
+    assert(!lines.has(id), `${id} is covered twice`);
+    assert(/^[\t -~]*$/.test(value), `${id} is not ASCII: cover it with \`bs\``);
     lines.set(id, `${id}: ${value}\n`);
   }
   return utf8(`${[...lines.values()].join('')}"@signature-params": ${params}`);
@@ -104,14 +146,12 @@ export async function signatureBase(covered: readonly Covered[], params: string,
 /** Returns the value of a component; undefined if the message has none. */
 async function valueOf({ name, params }: Covered, message: Message): Promise<string | undefined> {
   const { sf, bs, key, req } = params;
-  const source = req ? message.request : message;
-  if (!source) return undefined;
-  if (name.startsWith('@'))
-    return params.name === undefined ? derived(name, source) : queryParam(source.url, params.name);
-  const lines = linesOf(source, name);
-  if (bs) return lines?.map((line) => `:${btoa(line)}:`).join(', ');
-  const value = lines?.join(', ');
-  if (value === undefined || (!sf && key === undefined)) return value;
+  const source = req ? (message.request ?? {}) : message;
+  if (name.startsWith('@')) return derived(name, params.name, source);
+  const lines = headersOf(source, name).map((line) => (bs ? `:${btoa(line.trim())}:` : line.trim()));
+  if (lines.length === 0) return undefined;
+  const value = lines.join(', ');
+  if (!sf && key === undefined) return value;
   const { parseDictionary, parseList, serializeDictionary, serializeList } = await structuredHeaders();
   if (key !== undefined) {
     const member = parseDictionary(value).get(key);
@@ -125,30 +165,27 @@ async function valueOf({ name, params }: Covered, message: Message): Promise<str
   }
 }
 
-function derived(name: string, { method, url, status }: Message): string | undefined {
+function derived(name: string, parameter: string | undefined, { method, url, status }: Message): string | undefined {
+  if (!url) return name === '@status' ? status?.toString() : undefined;
+  const { href, host, protocol, pathname, search, searchParams } = url;
+  if (parameter !== undefined) {
+    // As application/x-www-form-urlencoded (RFC 9421 §2.2.8), but a space is %20.
+    const query = `&${searchParams.toString().replaceAll('+', '%20')}`;
+    const [, found, ...more] = query.split(`&${parameter}=`);
+    // It is not defined which one is meant.
+    assert(more.length === 0, `the query has ${parameter} twice: it cannot be covered`);
+    return found?.replace(/&.*/, '');
+  }
   const values: Record<string, string | undefined> = {
     '@method': method,
-    '@target-uri': url?.href.replace(/#.*/s, ''),
-    '@authority': url?.host,
-    '@scheme': url?.protocol.slice(0, -1),
-    '@request-target': url && url.pathname + url.search,
-    '@path': url?.pathname,
-    '@query': url && (url.search || '?'),
-    '@status': status?.toString(),
+    '@target-uri': href.split('#')[0],
+    '@authority': host,
+    '@scheme': protocol.slice(0, -1),
+    '@request-target': pathname + search,
+    '@path': pathname,
+    '@query': search || '?',
   };
   return values[name];
-}
-
-/** @throws TypeError if the query has it twice: it is not defined which one is meant (RFC 9421 §2.2.8). */
-function queryParam(url: URL | undefined, name: string): string | undefined {
-  const [found, ...more] = [...(url?.searchParams ?? [])].filter(([key]) => percentEncode(key) === name);
-  if (more.length > 0) wrong(`the query has ${name} twice, so it cannot be covered`);
-  return found && percentEncode(found[1]);
-}
-
-/** Like application/x-www-form-urlencoded, but a space is %20. */
-function percentEncode(text: string): string {
-  return new URLSearchParams({ '': text }).toString().slice(1).replaceAll('+', '%20');
 }
 
 /** Loads the optional peer. Inside `try`, bundlers do not insist on finding it. */
@@ -156,30 +193,6 @@ export async function structuredHeaders(): Promise<typeof StructuredHeaders> {
   try {
     return await import('structured-headers');
   } catch (cause) {
-    const what = '`verify`, and components with `sf` or `key`,';
-    throw new Error(`httpSignature(): ${what} need the package structured-headers`, { cause });
+    throw new Error('httpSignature(): `verify`, `sf` and `key` need the package structured-headers', { cause });
   }
-}
-
-/** Lines of a header, by its lower-case name. A header that is `false` is not sent. */
-export function linesOf({ headers }: Message, name: string): string[] | undefined {
-  const value = ownValue(headers, nameIn(headers, name) ?? '') as string | number | string[] | false | undefined;
-  return value === undefined || value === false ? undefined : [value].flat().map((line) => String(line).trim());
-}
-
-/** A digest as in Content-Digest (RFC 9530 §2). `algorithm`: sha-256 or sha-512. */
-export async function base64Digest(algorithm: string, body: Bytes): Promise<string> {
-  return toBase64(new Uint8Array(await crypto.subtle.digest(algorithm, body)));
-}
-
-/** Imports a key of bytes for signing. */
-export async function importKey(key: unknown, algorithm: SignatureAlgorithm): Promise<CryptoKey> {
-  if (!ArrayBuffer.isView(key)) return key as CryptoKey;
-  const format = algorithm === 'hmac-sha256' ? 'raw' : 'pkcs8';
-  return crypto.subtle.importKey(format, key as Bytes, ALGORITHMS[algorithm], false, ['sign']);
-}
-
-/** Returns a key in a form that can be compared later. Bytes become text, since their owner may overwrite them. */
-export function comparable(key: unknown): unknown {
-  return ArrayBuffer.isView(key) ? toBase64(key as Bytes) : key;
 }

@@ -7,7 +7,7 @@ export function headersOf(response: object, name: string): string[] {
   const value = ownValue(headers, name) ?? ownValue(headers, nameIn(headers, name) ?? '');
   return [value]
     .flat()
-    .filter((line) => line !== undefined && line !== null && typeof line !== 'function')
+    .filter((line) => typeof line === 'string' || typeof line === 'number')
     .map(String);
 }
 

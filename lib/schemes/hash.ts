@@ -11,10 +11,8 @@ export function toHex(bytes: Uint8Array): string {
   return hex;
 }
 
-export function toBase64(bytes: Uint8Array): string {
-  let binary = '';
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary);
+export function toBase64(bytes: Uint8Array | ArrayBuffer): string {
+  return btoa(String.fromCharCode(...new Uint8Array(bytes)));
 }
 
 export function utf8(text: string): Bytes {
