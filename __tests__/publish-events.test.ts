@@ -37,12 +37,16 @@ test('publishEvents() publishes every event of a call to subscribers of its chan
 });
 
 test('publishEvents() publishes nothing while there is no subscriber, and starts with the first one', () => {
-  const publish = jest.spyOn(channel(NAME), 'publish');
+  const events = channel(NAME);
+  const publish = jest.spyOn(events, 'publish');
+  // Other test files of this process may have subscribed.
+  const hasSubscribers = jest.spyOn(events, 'hasSubscribers', 'get').mockReturnValue(false);
   const event: AuthEvent = { at: 1, type: 'signed-out', generation: 2 };
   const onEvent = publishEvents();
   onEvent(event);
   expect(publish).not.toHaveBeenCalled();
   publish.mockRestore();
+  hasSubscribers.mockRestore();
   const received: unknown[] = [];
   const receive = (message: unknown): void => void received.push(message);
   subscribe(NAME, receive);
