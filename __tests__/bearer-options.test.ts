@@ -44,15 +44,15 @@ describe('header and prefix', () => {
 
 describe('wrong options are a TypeError that names them', () => {
   test.each<[string, unknown, RegExp]>([
-    ['header', '', /header takes the name of a header/],
-    ['header', 'X Token', /header takes/],
-    ['header', 7, /header takes .*got 7/],
-    ['prefix', 'a b\n', /prefix takes/],
-    ['prefix', 7, /prefix takes .*got 7/],
-    ['revoke', 'yes', /revoke takes a function, but got string/],
-    ['store', memoryPort(), /store takes .*tokenStore\(yours\)/],
-    ['store', {}, /store takes .*tokenStore/],
-    ['store', 'file', /store takes .*got string/],
+    ['header', '', /`header` takes the name of a header/],
+    ['header', 'X Token', /`header` takes/],
+    ['header', 7, /`header` takes .*got 7/],
+    ['prefix', 'a b\n', /`prefix` takes/],
+    ['prefix', 7, /`prefix` takes .*got 7/],
+    ['revoke', 'yes', /`revoke` takes a function, but got string/],
+    ['store', memoryPort(), /`store` takes .*tokenStore\(\)/],
+    ['store', {}, /`store` takes .*tokenStore/],
+    ['store', 'file', /`store` takes .*got string/],
   ])('%s: %p', (name, value, message) => {
     const make = (): BearerScheme => bearer({ [name]: value } as BearerOptions);
     expect(make).toThrow(TypeError);

@@ -333,7 +333,7 @@ describe('a path that cannot be written', () => {
     const { call, reasons } = await opened(prepare(), refresh);
     expect(await Promise.all([call(), call()])).toEqual([200, 200]);
     expect(refresh).toHaveBeenCalledTimes(1);
-    expect(reasons()[0]).toMatch(/^write: Error E[A-Z]+; the session goes on in memory$/);
+    expect(reasons()[0]).toMatch(/^write: Error E[A-Z]+; the session is kept in memory$/);
   });
 
   test('a stored session is not refreshed without its lock: calls with a valid token succeed, a refresh rejects with the cause', async () => {
@@ -349,7 +349,7 @@ describe('a path that cannot be written', () => {
     });
     expect(await call()).toBe(200);
     expect(refresh).not.toHaveBeenCalled();
-    expect(reasons()).toEqual(['lock: Error EACCES; no refresh without it']);
+    expect(reasons()).toEqual(['lock: Error EACCES; no refresh without the lock']);
   });
 
   test('an error of the work is not taken for an error of the lock', async () => {

@@ -344,9 +344,9 @@ describe('scheme as a function', () => {
       },
       /no user in this context/,
     ],
-    ['that returns undefined', () => undefined, /scheme takes/],
-    ['that returns a promise', () => Promise.resolve(apiKey('k')), /scheme takes/],
-    ['that returns a token', () => 'canary', /scheme takes/],
+    ['that returns undefined', () => undefined, /`scheme` takes/],
+    ['that returns a promise', () => Promise.resolve(apiKey('k')), /`scheme` takes/],
+    ['that returns a token', () => 'canary', /`scheme` takes/],
     ['that returns two schemes for one header', () => [bearer('a'), bearer(() => 'b')], /two schemes write/],
   ])('%s rejects the call unsent', async (_, scheme, message) => {
     const { api, sent } = recording(scheme as never);
@@ -425,7 +425,7 @@ describe('attachAuth: { scheme } of one call', () => {
   });
 
   test('must be a function, since configs are cloned', () => {
-    expect(() => attachAuth(axios.create(), { scheme: 'canary' as never })).toThrow(/scheme takes/);
+    expect(() => attachAuth(axios.create(), { scheme: 'canary' as never })).toThrow(/`scheme` takes/);
     expect(() => attachAuth(axios.create(), { scheme: 'canary' as never })).not.toThrow(/canary/);
   });
 });

@@ -70,7 +70,7 @@ const wrongRetry: Row[] = [
 function expectComplaint(thrown: unknown, option: string, takes: RegExp, got: string): void {
   expect(thrown).toBeInstanceOf(TypeError);
   const { message } = thrown as TypeError;
-  const [begin, end] = [`attachAuth: ${option} takes `, `, but got ${got}`];
+  const [begin, end] = [`attachAuth: \`${option}\` takes `, `, but got ${got}`];
   expect([message.slice(0, begin.length), message.slice(-end.length)]).toEqual([begin, end]);
   expect(message.slice(begin.length, -end.length)).toMatch(takes);
 }
@@ -137,7 +137,7 @@ describe('a wrong option throws a TypeError that names it, the values it takes a
 
   test.each([undefined, null, 'bearer'])('options: %j', (options) => {
     expect(() => attachAuth(axios.create(), options as never)).toThrow(
-      /^attachAuth: options takes an object with a scheme, but got /,
+      /^attachAuth: `options` takes an object with a scheme, but got /,
     );
   });
 
@@ -260,7 +260,7 @@ describe('attachAuth of one call', () => {
   test.each([true, null, 'omit'])('%j rejects it with a TypeError, unsent', async (attach) => {
     const { api, sent } = recording(scheme);
     await expect(api.get('/', { attachAuth: attach as never })).rejects.toThrow(
-      /^attachAuth: attachAuth takes an object or false, but got /,
+      /^attachAuth: `attachAuth` takes an object or false, but got /,
     );
     expect(sent).toHaveLength(0);
   });
@@ -386,10 +386,10 @@ test('shouldRetry gets the failure, without the query', async () => {
 });
 
 test.each<[unknown, RegExp]>([
-  [null, /^createThrottle: options takes an object, but got null$/],
-  [{ keyOf: 'path' }, /^createThrottle: keyOf takes a function, but got "path"$/],
-  [{ maxQueued: -1 }, /^createThrottle: maxQueued takes a number, 0 or more, but got -1$/],
-  [{ shared: {} }, /^createThrottle: shared takes an object with close\(\) and closedForMs\(\), but got an object$/],
+  [null, /^createThrottle: `options` takes an object, but got null$/],
+  [{ keyOf: 'path' }, /^createThrottle: `keyOf` takes a function, but got "path"$/],
+  [{ maxQueued: -1 }, /^createThrottle: `maxQueued` takes a number, 0 or more, but got -1$/],
+  [{ shared: {} }, /^createThrottle: `shared` takes an object with close\(\) and closedForMs\(\), but got an object$/],
 ])('createThrottle(%j) throws a TypeError', (options, message) => {
   const thrown = thrownBy(() => createThrottle(options as object));
   expect(thrown).toBeInstanceOf(TypeError);

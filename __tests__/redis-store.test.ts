@@ -48,16 +48,16 @@ function ask(
 describe('an argument of another type', () => {
   const client = {} as RedisClient;
   test.each<[string, () => unknown]>([
-    ['client takes a client of `redis` or `ioredis`, but got object', () => redisStore(client, 's')],
-    ['client takes a client of `redis` or `ioredis`, but got null', () => redisStore(null as never, 's')],
-    ['key takes a non-empty string without braces, but got string', () => redisStore(new FakeClient(redis), '')],
-    ['key takes a non-empty string without braces, but got string', () => redisStore(new FakeClient(redis), 'a}b')],
-    ['key takes a non-empty string without braces, but got 1', () => redisStore(new FakeClient(redis), 1 as never)],
-    ['options takes an object, but got null', () => redisStore(new FakeClient(redis), 's', null as never)],
-    ['lockMs takes a number of ms, 1000 to 60000, but got 999', () => holder({ lockMs: 999 })],
-    ['lockMs takes a number of ms, 1000 to 60000, but got NaN', () => holder({ lockMs: NaN })],
-    ['lockMs takes a number of ms, 1000 to 60000, but got Infinity', () => holder({ lockMs: Infinity })],
-    ['subscribe takes true or false, but got string', () => holder({ subscribe: 'no' as never })],
+    ['`client` takes a client of `redis` or `ioredis`, but got object', () => redisStore(client, 's')],
+    ['`client` takes a client of `redis` or `ioredis`, but got null', () => redisStore(null as never, 's')],
+    ['`key` takes a non-empty string without braces, but got string', () => redisStore(new FakeClient(redis), '')],
+    ['`key` takes a non-empty string without braces, but got string', () => redisStore(new FakeClient(redis), 'a}b')],
+    ['`key` takes a non-empty string without braces, but got 1', () => redisStore(new FakeClient(redis), 1 as never)],
+    ['`options` takes an object, but got null', () => redisStore(new FakeClient(redis), 's', null as never)],
+    ['`lockMs` takes a number of ms, 1000 to 60000, but got 999', () => holder({ lockMs: 999 })],
+    ['`lockMs` takes a number of ms, 1000 to 60000, but got NaN', () => holder({ lockMs: NaN })],
+    ['`lockMs` takes a number of ms, 1000 to 60000, but got Infinity', () => holder({ lockMs: Infinity })],
+    ['`subscribe` takes true or false, but got string', () => holder({ subscribe: 'no' as never })],
   ])('is a TypeError: %s', (message, make) => {
     expect(make).toThrow(new TypeError(`redisStore(): ${message}`));
   });

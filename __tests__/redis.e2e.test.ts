@@ -218,7 +218,7 @@ suite(`a session in Redis${whether}`, () => {
     for (const outcome of await everybody(all))
       expect(outcome).toMatch(/^ERR_AUTH_REFRESH_FAILED .*lock could not be acquired/);
     expect(endpoint.refreshes).toBe(0);
-    for (const holder of all) expect(await holder.degraded()).toContain('lock: Error OOM; no refresh without it');
+    for (const holder of all) expect(await holder.degraded()).toContain('lock: Error OOM; no refresh without the lock');
     await limit('0');
     let outcomes: string[];
     do outcomes = await everybody(all);

@@ -59,7 +59,7 @@ describe('the end of a session', () => {
           response: { status: 401 },
         });
         if (end !== null) expect(error.cause).toBe(end);
-        else expect(error.cause).toMatchObject({ message: 'refresh() returned null' });
+        else expect(error.cause).toMatchObject({ message: '`refresh()` returned null' });
         expect(error.config?.url).toBe('/item');
       }
       const error = reasonOf(await stage.clock.until(unsent));
@@ -473,19 +473,19 @@ describe('the error and the event of a failed refresh', () => {
     [
       'the refused token once more',
       async () => ({ accessToken: 'alice-a1' }),
-      /: refresh\(\) returned an access token that the server had just refused$/,
+      /: `refresh\(\)` returned an access token that the server had just refused$/,
       { code: 'nonsense', willRetry: false },
     ],
     [
       'an expired one',
       async () => ({ accessToken: 'alice-a2', expiresIn: 0 }),
-      /has already expired: expiresIn is in seconds/,
+      /has already expired: `expiresIn` is in seconds/,
       { code: 'nonsense', willRetry: false },
     ],
     [
       'a number',
       async () => ({ accessToken: 7 }) as never,
-      /: refresh\(\): accessToken \(or access_token\) must be a non-empty string, but is number$/,
+      /: refresh\(\): `accessToken` \(or `access_token`\) must be a non-empty string, but is number$/,
       { code: 'nonsense', willRetry: false },
     ],
     [

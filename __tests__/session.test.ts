@@ -232,7 +232,7 @@ describe('refresh()', () => {
     expect(scheme.getSnapshot().status).toBe('expired');
     await expect(stage.bearer({ refresh: undefined }).refresh()).rejects.toMatchObject({
       code: 'ERR_AUTH_REFRESH_FAILED',
-      message: expect.stringContaining('bearer() was given no `refresh`') as string,
+      message: expect.stringContaining('bearer() has no `refresh`') as string,
     });
     expect(stage.clock.pending).toBe(0);
   });
@@ -375,7 +375,7 @@ describe('a store that fails', () => {
     ['load: not a session of version 1', { load: () => ({ version: 2 }) as never }],
     ['load: no answer within 2 s', { load: () => new Promise(() => undefined) }],
     ['write: TypeError EACCES', { compareAndSet: thrown(failure) }],
-    ['write: refused again and again', { compareAndSet: () => false }],
+    ['write: every attempt was refused', { compareAndSet: () => false }],
     ['subscribe: TypeError EACCES', { subscribe: thrown(failure) }],
   ])('emits store-degraded with the reason "%s", without its error message', async (what, faulty) => {
     const stage = new Stage();
@@ -384,7 +384,7 @@ describe('a store that fails', () => {
     stage.attach({ scheme });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
     const [first] = stage.heard('store-degraded');
-    expect(first).toMatchObject({ reason: `${what}; the session goes on in memory` });
+    expect(first).toMatchObject({ reason: `${what}; the session is kept in memory` });
   });
 
   test('is read again once, by the first call after five seconds', async () => {

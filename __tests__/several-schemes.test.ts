@@ -226,7 +226,7 @@ describe('several schemes', () => {
     ['an object without authorize()', [{ name: 'x' }]],
   ])('one of which is %s throw a TypeError at attach', (_, scheme) => {
     const attach = () => attachAuth(axios.create(), { scheme: scheme as Schemes });
-    expect(attach).toThrow(/scheme takes/);
+    expect(attach).toThrow(/`scheme` takes/);
     expect(attach).not.toThrow(/secret/);
   });
 

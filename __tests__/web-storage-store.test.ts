@@ -127,12 +127,12 @@ describe('the stored session', () => {
 
 describe('wrong arguments throw a TypeError', () => {
   test.each([[''], [7], [undefined]])('a key %p', (key) => {
-    expect(() => webStoragePort(key as string)).toThrow(/takes a key/);
+    expect(() => webStoragePort(key as string)).toThrow(/`key` takes/);
   });
   test.each([[null], ['local'], [{}]])('a storage %p', (storage) => {
     const make = () => webStoragePort(KEY, { storage: storage as never });
     if (storage === null) expect(make).not.toThrow();
-    else expect(make).toThrow(/storage takes localStorage or sessionStorage/);
+    else expect(make).toThrow(/`storage` takes localStorage or sessionStorage/);
   });
 });
 

@@ -74,10 +74,10 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   const given: unknown = algorithms;
   const isKnown = (name: unknown): boolean => names.includes(name as DigestAlgorithm);
   const isList = Array.isArray(given) && given.length > 0 && given.every(isKnown);
-  check(isList, 'digest(): `algorithms`', `an array of ${names.join(', ')}`, algorithms);
-  check(['auth', 'auth-int'].includes(qop), 'digest(): `qop`', 'auth or auth-int', qop);
+  check(isList, 'digest(): algorithms', `an array of ${names.join(', ')}`, algorithms);
+  check(['auth', 'auth-int'].includes(qop), 'digest(): qop', 'auth or auth-int', qop);
   for (const [option, got] of Object.entries({ legacy, mutual }))
-    check(typeof got === 'boolean', `digest(): \`${option}\``, 'a boolean', got);
+    check(typeof got === 'boolean', `digest(): ${option}`, 'a boolean', got);
 
   const calls = new WeakMap<object, Call>();
   const callOf = ({ exchange }: AuthRequest): Call => {

@@ -73,7 +73,7 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
   const { keyId, algorithm, key, digest = 'sha-256', label = 'sig1', expiresIn, verify } = given;
   const { tag, nonce, includeAlg } = given;
   const rule = (option: keyof HttpSignatureOptions, takes: string, isRight: boolean): void => {
-    check(isRight, `httpSignature(): \`${option}\``, takes, given[option]);
+    check(isRight, `httpSignature(): ${option}`, takes, given[option]);
   };
   const isText = (got: unknown): boolean => typeof got === 'string' && /^[ -~]+$/.test(got);
   const algorithms: string[] = Object.keys(ALGORITHMS);
@@ -147,7 +147,7 @@ function verifier(options: VerifyOptions): (answer: AuthAnswer) => Promise<void>
   const { requiredComponents = [], maxAge = Infinity, digest } = given;
   const types = [typeof given.keyLookup, Array.isArray(requiredComponents), typeof maxAge, typeof (digest ?? false)];
   const isRight = types.join() === 'function,true,number,boolean';
-  check(isRight, 'httpSignature(): `verify`', '{ keyLookup, requiredComponents?, maxAge?, digest? }', options);
+  check(isRight, 'httpSignature(): verify', '{ keyLookup, requiredComponents?, maxAge?, digest? }', options);
   const required = requiredComponents.map((id) => id.replace(/^[^";]+/, (name) => `"${name.toLowerCase()}"`));
 
   return async ({ request, response, isRefusal, received }) => {

@@ -85,7 +85,7 @@ export function RequireSession({ session, loading, fallback, children }: Require
  * @throws TypeError if `max` is negative or no number.
  */
 export function retryUnlessAuth(max = 0): (failureCount: number, error: unknown) => boolean {
-  if (!(max >= 0)) throw new TypeError(`retryUnlessAuth(max): expected a number from 0, got ${String(max)}.`);
+  if (!(max >= 0)) throw new TypeError(`retryUnlessAuth(): \`max\` takes a number, 0 or more, but got ${String(max)}`);
   return (failureCount, error) => failureCount < max && !hasBrand(error) && !exchangeOf(error);
 }
 

@@ -192,7 +192,7 @@ function checked(options: SigV4Options): SigV4Options {
   ];
   for (const [option, takes, isRight] of rules) {
     const got: unknown = given[option];
-    check((got === undefined && option !== 'credentials') || isRight(got), `sigV4(): \`${option}\``, takes, got);
+    check((got === undefined && option !== 'credentials') || isRight(got), `sigV4(): ${option}`, takes, got);
   }
   return given;
 }

@@ -21,7 +21,7 @@ export function apiKey(
     throw new TypeError(`apiKey() takes a string or a function, but got ${typeof key}`);
   if (!isHeaderName(header)) {
     // The message does not repeat the value, which may be the key.
-    throw new TypeError('apiKey(): header takes the name of a header (RFC 9110 §5.1)');
+    throw new TypeError('apiKey(): `header` takes the name of a header (RFC 9110 §5.1)');
   }
   const sent = new LastSent<string>();
   const current = (): MaybePromise<string | null | undefined> => (typeof key === 'function' ? key() : key);

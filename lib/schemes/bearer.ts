@@ -44,7 +44,7 @@ function readInitial({ tokens, refresh }: BearerOptions, now: number): Tokens | 
   const refreshToken = refreshTokenIn(tokens);
   const isAlone = ownValue(tokens, 'accessToken') === undefined && ownValue(tokens, 'access_token') === undefined;
   if (typeof refreshToken === 'string' && isAlone && refresh) return tokensOf('', refreshToken, 0);
-  return readTokens(tokens, 'bearer(): tokens', now, 'earlier');
+  return readTokens(tokens, 'bearer(): `tokens`', now, 'earlier');
 }
 
 function assertOptions(options: BearerOptions): void {
@@ -52,7 +52,7 @@ function assertOptions(options: BearerOptions): void {
     const got: unknown = options[name];
     if (got === undefined || isRight(got as never)) return;
     throw new TypeError(
-      `bearer(): ${name} takes ${takes}, but got ${typeof got === 'number' ? String(got) : typeof got}`,
+      `bearer(): \`${name}\` takes ${takes}, but got ${typeof got === 'number' ? String(got) : typeof got}`,
     );
   };
   const isText = (pattern: RegExp) => (value: unknown) => typeof value === 'string' && pattern.test(value);
@@ -61,7 +61,7 @@ function assertOptions(options: BearerOptions): void {
   check(
     'store',
     isSessionStore,
-    'what webStorageStore(), fileStore(), redisStore() or memoryStore() returns, or tokenStore(yours) of axios-attach-auth/store',
+    'a store of webStorageStore(), fileStore(), redisStore(), memoryStore() or tokenStore()',
   );
   check('refreshAheadMs', (ms: unknown) => typeof ms === 'number' && ms >= 0, 'a number of ms, 0 or more');
   check('refreshTimeoutMs', (ms: unknown) => typeof ms === 'number' && ms > 0, 'a number of ms above 0');

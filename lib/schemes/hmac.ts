@@ -100,22 +100,22 @@ function defaultStringToSign(parts: { method: string; path: string; timestamp: s
 function assertOptions(options: { [K in keyof HmacOptions]-?: NonNullable<HmacOptions[K]> }): void {
   const { keyId, secret, hash, encoding, stringToSign, headers } = options;
   if (typeof keyId !== 'string' || keyId === '')
-    throw new TypeError(`hmac(): keyId takes a non-empty string, but got ${typeof keyId}`);
+    throw new TypeError(`hmac(): \`keyId\` takes a non-empty string, but got ${typeof keyId}`);
   if (typeof secret !== 'string' && typeof secret !== 'function' && !ArrayBuffer.isView(secret)) {
-    throw new TypeError(`hmac(): secret takes a string, bytes or a function, but got ${typeof secret}`);
+    throw new TypeError(`hmac(): \`secret\` takes a string, bytes or a function, but got ${typeof secret}`);
   }
   if (!['SHA-256', 'SHA-384', 'SHA-512'].includes(hash)) {
-    throw new TypeError(`hmac(): hash takes SHA-256, SHA-384 or SHA-512, but got ${hash}`);
+    throw new TypeError(`hmac(): \`hash\` takes SHA-256, SHA-384 or SHA-512, but got ${hash}`);
   }
   if (!['hex', 'base64'].includes(encoding)) {
-    throw new TypeError(`hmac(): encoding takes hex or base64, but got ${encoding}`);
+    throw new TypeError(`hmac(): \`encoding\` takes hex or base64, but got ${encoding}`);
   }
   if (typeof stringToSign !== 'function') {
-    throw new TypeError(`hmac(): stringToSign takes a function, but got ${typeof stringToSign}`);
+    throw new TypeError(`hmac(): \`stringToSign\` takes a function, but got ${typeof stringToSign}`);
   }
   for (const [key, name] of Object.entries(headers)) {
     if (!isHeaderName(name))
-      throw new TypeError(`hmac(): headers.${key} takes the name of a header, but got ${String(name)}`);
+      throw new TypeError(`hmac(): \`headers.${key}\` takes the name of a header, but got ${String(name)}`);
   }
 }
 

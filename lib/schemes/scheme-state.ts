@@ -85,7 +85,7 @@ export function principalOf(given: unknown, anonymous: SchemeState, clock: Clock
   const list: readonly unknown[] = Array.isArray(given) ? given : given === null ? [] : [given];
   const schemes = list.map((scheme) => stateOf(scheme, clock));
   const sessions = schemes.filter(({ session }) => session);
-  if (sessions.length > 1) throw new TypeError('attachAuth: scheme takes at most one scheme with a session');
+  if (sessions.length > 1) throw new TypeError('attachAuth: `scheme` takes at most one scheme with a session');
   const headers = schemes.flatMap(({ credentialHeaders }) => [...new Set(credentialHeaders)]);
   const twice = headers.find((name, index) => headers.indexOf(name) !== index);
   if (twice !== undefined) throw new TypeError(`attachAuth: two schemes write the header ${twice}. Remove one of them`);

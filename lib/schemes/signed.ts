@@ -19,7 +19,7 @@ export function signed(
     throw new TypeError(`signed() takes a function that returns headers, but got ${typeof sign}`);
   const { name = 'Signed', credentialHeaders } = withoutPrototype(options);
   if (credentialHeaders !== undefined && !Array.isArray(credentialHeaders)) {
-    throw new TypeError('signed(): credentialHeaders takes an array of names');
+    throw new TypeError('signed(): `credentialHeaders` takes an array of names');
   }
   return {
     name,

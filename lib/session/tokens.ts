@@ -65,7 +65,7 @@ export function readTokens(
   const accessToken = ownValue(answer, 'accessToken') ?? ownValue(answer, 'access_token');
   const refreshToken = refreshTokenIn(answer) ?? previous?.refreshToken;
   const wrong = (camel: string, snake: string, takes: string, got: string): TypeError =>
-    new TypeError(`${from}: ${camel} (or ${snake}) must be a ${takes}string, but is ${got}`);
+    new TypeError(`${from}: \`${camel}\` (or \`${snake}\`) must be a ${takes}string, but is ${got}`);
   if (typeof accessToken !== 'string' || accessToken === '') {
     const got =
       accessToken === '' ? 'an empty string' : typeof accessToken + (accessToken === undefined ? keysOf(answer) : '');
@@ -118,7 +118,7 @@ function readExpiry(answer: unknown, from: string, now: number): number | undefi
   const expiresAt = ownValue(answer, 'expiresAt');
   if (typeof expiresAt !== 'number' || !Number.isFinite(expiresAt)) return undefined;
   if (expiresAt > 1e9 && expiresAt < 1e11 && now > 1e11) {
-    throw new TypeError(`${from}: expiresAt takes epoch milliseconds, but ${String(expiresAt)} looks like seconds`);
+    throw new TypeError(`${from}: \`expiresAt\` takes epoch milliseconds, but ${String(expiresAt)} looks like seconds`);
   }
   return expiresAt;
 }

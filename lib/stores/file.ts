@@ -48,7 +48,7 @@ export function fileStore(path: string, options: SealOptions = {}): SessionStore
 /** @internal */
 export function filePort(path: string): KeepingPort {
   if (typeof path !== 'string' || path === '')
-    throw new TypeError(`fileStore() takes a path, a non-empty string, but got ${typeof path}`);
+    throw new TypeError(`fileStore(): \`path\` takes a non-empty string, but got ${typeof path}`);
   const file = resolve(path);
   const lockDirectory = `${file}.lock`;
 

@@ -39,10 +39,12 @@ const READ = `return redis.call('pttl', KEYS[1])`;
  */
 export function redisCooldown(client: RedisClient, options: RedisCooldownOptions): SharedCooldown {
   const redis = redisOf(client);
-  if (!redis) throw new TypeError('redisCooldown(): client takes a client of `redis` or `ioredis`');
+  if (!redis) throw new TypeError('redisCooldown(): `client` takes a client of `redis` or `ioredis`');
   const prefix = ownValue(options, 'prefix');
   if (typeof prefix !== 'string' || !/^[^{}]+$/.test(prefix))
-    throw new TypeError(`redisCooldown(): prefix takes a non-empty string without braces, but got ${typeof prefix}`);
+    throw new TypeError(
+      `redisCooldown(): \`prefix\` takes a non-empty string without braces, but got ${typeof prefix}`,
+    );
   // The text in braces decides where in a cluster a key is stored.
   const channel = `{${prefix}}:closed`;
   const messages = redisMessages(redis, [channel]);

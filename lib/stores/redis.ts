@@ -128,5 +128,5 @@ function checked(options: RedisStoreOptions): { lockMs: number; subscribe: boole
 
 function wrong(what: string, takes: string, got: unknown): TypeError {
   const shown = typeof got === 'number' ? String(got) : got === null ? 'null' : typeof got;
-  return new TypeError(`redisStore(): ${what} takes ${takes}, but got ${shown}`);
+  return new TypeError(`redisStore(): \`${what}\` takes ${takes}, but got ${shown}`);
 }

@@ -52,7 +52,7 @@ export class SharedState extends StoredState {
     }
     if (isOutdated()) return;
     // A store that refuses every write and shows nothing newer is broken.
-    this._guard.degrade('write', { name: 'refused again and again' });
+    this._guard.degrade('write', { name: 'every attempt was refused' });
     this._done(change, tokens, this.generation + 1, false);
   }
 

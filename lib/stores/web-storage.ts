@@ -43,13 +43,13 @@ export function webStorageStore(key: string, options: WebStorageOptions = {}): S
 /** @internal */
 export function webStoragePort(key: string, options: WebStorageOptions = {}, clock: Clock = systemClock): TokenStore {
   if (typeof key !== 'string' || key === '')
-    throw new TypeError(`webStorageStore() takes a key, a non-empty string, but got ${typeof key}`);
+    throw new TypeError(`webStorageStore(): \`key\` takes a non-empty string, but got ${typeof key}`);
   const given = ownValue(options, 'storage') as Storage | undefined;
   if (
     given !== undefined &&
     (typeof safeGet(given, 'getItem') !== 'function' || typeof safeGet(given, 'setItem') !== 'function')
   )
-    throw new TypeError(`webStorageStore(): storage takes localStorage or sessionStorage, but got ${typeof given}`);
+    throw new TypeError(`webStorageStore(): \`storage\` takes localStorage or sessionStorage, but got ${typeof given}`);
 
   const nameOf = (what: string): string => `axios-attach-auth/${what}/${key}`;
   const storage = (): Storage => given ?? localStorageHere();
