@@ -18,12 +18,6 @@ export interface Permit {
   readonly isProbe: boolean; // the key is closed: the call is sent to find out whether the server has recovered
   release(result: 'granted' | 'ended'): void;
 }
-/** A place in a queue. `ready` rejects with an AuthError; `leave` gives up the place, or the permit. */
-export interface QueueEntry {
-  readonly ready: Promise<Permit>;
-  leave(): void;
-}
-
 const STALL_MS = 5_000; // if no call is answered for so long, one more is released: a call that hangs holds up no other
 const IDLE_MS = 10_000; // an unused key is forgotten after so long
 const NOTICEABLE_MS = 1_000; // the refusals of one burst differ by their travel time: no call is asked about less
@@ -32,7 +26,7 @@ const NOTICEABLE_MS = 1_000; // the refusals of one burst differ by their travel
 export class LimitQueue {
   policy: string | undefined = undefined; // the name of the limit, if a response gave one
   wider: LimitQueue | undefined = undefined; // the queue of the shared key, which takes over unless this key is closed for longer
-  readonly waiting = new Fifo<Ticket>();
+  readonly waiting = new Fifo<QueueEntry>();
   private readonly _cooldown = new Cooldown();
   private readonly _rate = new Rate();
   private _askedUntil = 0;
@@ -67,11 +61,11 @@ export class LimitQueue {
     if (waiting.size === 0 && this._readyAt(now) <= now) return this._permit(now, true);
     if (!call.mayWait(closedForMs)) throw throttled(closedForMs);
     const isFull = waiting.size >= maxQueued && !call.wasSent;
-    if (isFull && [...waiting].filter((ticket) => !ticket.call.wasSent).length >= maxQueued) throw queueFull();
-    const ticket = new Ticket(call, this);
-    waiting.add(ticket);
+    if (isFull && [...waiting].filter((entry) => !entry.call.wasSent).length >= maxQueued) throw queueFull();
+    const entry = new QueueEntry(call, this);
+    waiting.add(entry);
     this.pump();
-    return ticket;
+    return entry;
   }
 
   /** `sentAt`: when this queue released the refused call, if it did. */
@@ -93,9 +87,9 @@ export class LimitQueue {
     if (cooldown.until > this._askedUntil + NOTICEABLE_MS) {
       this._askedUntil = cooldown.until;
       const { closedForMs } = this;
-      for (const ticket of waiting)
-        if (!ticket.call.mayWait(closedForMs) && waiting.delete(ticket))
-          ticket.settle(Promise.reject(throttled(closedForMs)));
+      for (const entry of waiting)
+        if (!entry.call.mayWait(closedForMs) && waiting.delete(entry))
+          entry.settle(Promise.reject(throttled(closedForMs)));
     }
     this.pump();
   }
@@ -103,7 +97,7 @@ export class LimitQueue {
   /** Takes over the waiting calls of a narrower key, or of an older queue. */
   take(other: LimitQueue): void {
     other._cancel?.();
-    for (const ticket of other.waiting) this.waiting.add(Object.assign(ticket, { queue: this }));
+    for (const entry of other.waiting) this.waiting.add(Object.assign(entry, { queue: this }));
     other.waiting.clear();
     this.pump();
   }
@@ -152,8 +146,9 @@ export class LimitQueue {
   }
 }
 
-/** A waiting call. A class with one resolver for success and failure, to save memory. */
-class Ticket implements QueueEntry {
+/** A place in a queue. One resolver serves success and failure, to save memory. */
+export class QueueEntry {
+  /** Rejects with an AuthError. */
   readonly ready: Promise<Permit>;
   settle!: (result: Permit | Promise<never>) => void;
   permit: Permit | undefined = undefined;
@@ -165,6 +160,7 @@ class Ticket implements QueueEntry {
     this.ready = new Promise((resolve) => (this.settle = resolve));
   }
 
+  /** Gives up the place, or the permit. */
   leave(): void {
     this.queue.waiting.delete(this);
     this.permit?.release('ended');
