@@ -338,8 +338,8 @@ describe('undefined counts as absent', () => {
     const absent = resolveCall(undefined, policy);
     expect(absent).toMatchObject({ deadlineMs: 7, shouldRetry, retry: { maxAttempts: 2 } });
     expect(absent).toMatchObject(resolveCall({}, policy));
-    const unsaid = undefinedFor({ credentials: 0, retry: 0, deadlineMs: 0, idempotent: 0 });
-    expect(absent).toMatchObject(resolveCall(unsaid, policy));
+    const undefinedOptions = undefinedFor({ credentials: 0, retry: 0, deadlineMs: 0, idempotent: 0 });
+    expect(absent).toMatchObject(resolveCall(undefinedOptions, policy));
     expect(absent).toMatchObject(resolveCall({ retry }, policy));
   });
 
@@ -376,13 +376,13 @@ describe('undefined counts as absent', () => {
 });
 
 test('shouldRetry gets the failure, without the query', async () => {
-  const heard: RetryFailure[] = [];
-  const shouldRetry = (failure: RetryFailure): boolean => heard.push(failure) < 2;
+  const failures: RetryFailure[] = [];
+  const shouldRetry = (failure: RetryFailure): boolean => failures.push(failure) < 2;
   const { api, sent } = recording(scheme, [404], { clock: hurried, retry: { shouldRetry } });
   await api.post('/orders?secret=1', null);
   expect(sent).toHaveLength(2);
   const failure = { method: 'POST', url: 'https://api.example.com/orders', status: 404, willRetry: false };
-  expect(heard).toEqual([1, 2].map((attempt) => ({ ...failure, attempt })));
+  expect(failures).toEqual([1, 2].map((attempt) => ({ ...failure, attempt })));
 });
 
 test.each<[unknown, RegExp]>([

@@ -174,10 +174,10 @@ describe('the lock', () => {
   });
 
   test('is kept by a holder whose subscriber connection is lost', async () => {
-    const deaf = holder();
-    ask(deaf.store);
+    const disconnected = holder();
+    ask(disconnected.store);
     await clock.advance(100);
-    for (const connection of deaf.client.made) connection.disconnect();
+    for (const connection of disconnected.client.made) connection.disconnect();
     const other = ask(holder().store);
     await clock.advance(60_000);
     expect(other.hasIt()).toBe(false);
@@ -272,7 +272,7 @@ describe('a wait for the lock that is aborted', () => {
     expect(result).toMatchObject({ status: 'rejected', reason: { code: 'ETIMEDOUT' } });
     expect(clock.monotonic()).toBeLessThan(3_000);
     client.fault = undefined;
-    for (const letGo of client.waiting) letGo();
+    for (const release of client.waiting) release();
     await clock.settle();
     expect(redis.log.map(({ what }) => what)).toEqual(['claim', 'release']);
     expect(redis.get(LOCK)).toBeUndefined();
@@ -294,18 +294,18 @@ test('a failed duplicate() of the client rejects one lock request, and no later 
 describe('changes', () => {
   test('are reported for every write, and not for a message without a generation', async () => {
     const [one, other] = [holder(), holder()];
-    const heard = jest.fn();
-    const stop = other.store.subscribe!(heard);
+    const onChange = jest.fn();
+    const stop = other.store.subscribe!(onChange);
     await clock.settle();
     // The connection is ready. A change may have been missed before.
-    expect(heard).toHaveBeenCalledTimes(1);
+    expect(onChange).toHaveBeenCalledTimes(1);
     await one.store.compareAndSet(undefined, session(1));
-    expect(heard).toHaveBeenCalledTimes(2);
+    expect(onChange).toHaveBeenCalledTimes(2);
     for (const garbage of ['', 'free', '{"accessToken":"x"}', '1e3', '-1']) redis.publish('{s}:changes', garbage);
-    expect(heard).toHaveBeenCalledTimes(2);
+    expect(onChange).toHaveBeenCalledTimes(2);
     other.client.made[0]!.emit('ready');
     await clock.settle();
-    expect(heard).toHaveBeenCalledTimes(3);
+    expect(onChange).toHaveBeenCalledTimes(3);
     stop();
     stop();
     expect(redis.connections.size).toBe(0);

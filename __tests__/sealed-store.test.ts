@@ -395,7 +395,7 @@ describe.each(Object.entries(media))('sealed in %s', (kind, make) => {
       expect(await scheme.getAccessToken()).toBeUndefined();
       expect(scheme.getSnapshot().status).toBe('signed-out');
       await new Promise((resolve) => setImmediate(resolve));
-      expect(stage.heard('store-degraded')).toMatchObject([
+      expect(stage.eventsOf('store-degraded')).toMatchObject([
         { reason: 'load: no key opens the stored session; it counts as no session' },
       ]);
       if (kind === 'a file') expect(readFileSync(`${file}.bad`, 'utf8')).toBe(readFileSync(file, 'utf8'));
@@ -421,7 +421,7 @@ describe.each(Object.entries(media))('sealed in %s', (kind, make) => {
     expect(await scheme.getAccessToken()).toBe('canary-memory');
     expect(medium.text()).toBe(before);
     await new Promise((resolve) => setImmediate(resolve));
-    expect(stage.heard('store-degraded')[0]).toMatchObject({
+    expect(stage.eventsOf('store-degraded')[0]).toMatchObject({
       reason: 'load: Error ERR_SEAL_UNAVAILABLE; the session is kept in memory',
     });
     isThere = true;

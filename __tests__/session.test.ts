@@ -51,7 +51,7 @@ describe('no session', () => {
     expect(await scheme.getAccessToken()).toBeUndefined();
     expect(stage.calls.every(({ token }) => token === undefined)).toBe(true);
     expect(asked).toBe(1);
-    expect(stage.heard('session-expired')).toEqual([]);
+    expect(stage.eventsOf('session-expired')).toEqual([]);
     expect(scheme.getSnapshot().status).toBe('signed-out');
     await scheme.signIn(stage.tokens.issue());
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
@@ -107,7 +107,7 @@ describe('signing in and out', () => {
     await scheme.signIn(stage.tokens.issue('bob'));
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
     expect(stage.calls[0]?.token).toBe('bob-a1');
-    expect(stage.heard('signed-in')).toHaveLength(1);
+    expect(stage.eventsOf('signed-in')).toHaveLength(1);
   });
 
   test('after signOut() calls are sent without credentials, and a 401 starts no refresh', async () => {
@@ -118,7 +118,7 @@ describe('signing in and out', () => {
     expect(await stage.outcome(stage.api.get('/open/news'))).toMatchObject({ status: 200 });
     expect(stage.calls.every(({ token }) => token === undefined)).toBe(true);
     expect(stage.tokens.refreshes).toBe(0);
-    expect(stage.heard('signed-out')).toHaveLength(1);
+    expect(stage.eventsOf('signed-out')).toHaveLength(1);
   });
 
   test('update() releases waiting calls with its tokens, and the refresh in flight is dropped', async () => {
@@ -311,7 +311,7 @@ describe('getSnapshot() and subscribe()', () => {
       seen.push(refreshing ? 'refreshing' : status);
     };
     scheme.getSnapshot();
-    const leave = scheme.subscribe(listener);
+    const unsubscribe = scheme.subscribe(listener);
     await stage.clock.settle();
     seen.length = 0;
     await stage.outcome(stage.api.get('/item'));
@@ -324,7 +324,7 @@ describe('getSnapshot() and subscribe()', () => {
       'signed-out',
       'signed-in',
     ]);
-    leave();
+    unsubscribe();
     await scheme.signOut();
     await stage.clock.settle();
     expect(seen.at(-1)).toBe('signed-in');
@@ -333,15 +333,15 @@ describe('getSnapshot() and subscribe()', () => {
   test('the same listener may subscribe twice, and each subscription ends by itself', async () => {
     const { stage, scheme } = Stage.with({});
     await stage.outcome(stage.api.get('/item'));
-    let heard = 0;
+    let notifications = 0;
     const listener = (): void => {
-      heard++;
+      notifications++;
     };
-    const [leave] = [scheme.subscribe(listener), scheme.subscribe(listener)];
-    leave();
+    const [unsubscribe] = [scheme.subscribe(listener), scheme.subscribe(listener)];
+    unsubscribe();
     await scheme.signOut();
     await stage.clock.settle();
-    expect(heard).toBe(1);
+    expect(notifications).toBe(1);
   });
 });
 
@@ -383,7 +383,7 @@ describe('a store that fails', () => {
     const scheme = stage.bearer({ store, tokens: stage.tokens.issue() });
     stage.attach({ scheme });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
-    const [first] = stage.heard('store-degraded');
+    const [first] = stage.eventsOf('store-degraded');
     expect(first).toMatchObject({ reason: `${what}; the session is kept in memory` });
   });
 
@@ -504,13 +504,13 @@ describe('memoryStore()', () => {
   test('calls its listeners after a write, and not after a refused one', async () => {
     const store = memoryPort();
     const listener = jest.fn();
-    const leave = store.subscribe!(listener);
+    const unsubscribe = store.subscribe!(listener);
     expect(await store.compareAndSet(7, session(1))).toBe(false);
     expect(await store.load()).toBeUndefined();
     expect(listener).not.toHaveBeenCalled();
     expect(await store.compareAndSet(undefined, session(1))).toBe(true);
     expect(listener).toHaveBeenCalledTimes(1);
-    leave();
+    unsubscribe();
     expect(await store.compareAndSet(1, session(2))).toBe(true);
     expect(listener).toHaveBeenCalledTimes(1);
   });
@@ -530,13 +530,13 @@ test('the store subscription lasts from the first listener or attached instance 
   };
   const scheme = stage.bearer({ store });
   expect(followers).toBe(0);
-  const leave = scheme.subscribe(() => undefined);
+  const unsubscribe = scheme.subscribe(() => undefined);
   const one = stage.attach({ scheme });
   const other = stage.attach({ scheme }, stage.instance());
   one.detach();
   other.detach();
   expect(followers).toBe(1);
-  leave();
+  unsubscribe();
   expect([followers, begun]).toEqual([0, 1]);
   scheme.subscribe(() => undefined)();
   expect([followers, begun]).toEqual([0, 2]);

@@ -33,7 +33,7 @@ export interface DigestOptions {
 }
 
 /** Bounds the memory of a scheme whose URLs all begin differently. */
-const MOST_PLACES = 100;
+const MOST_SPACES = 100;
 
 interface Call {
   /** The nonce of this call's own challenge. */
@@ -88,8 +88,8 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   /** The nonce that was accepted last, by origin and by first part of the path, since an origin may have several realms. */
   const accepted = new Map<string, Nonce>();
   const share = (url: URL, nonce: Nonce): void => {
-    if (accepted.size > MOST_PLACES) accepted.clear();
-    for (const place of placesOf(url)) accepted.set(place, nonce);
+    if (accepted.size > MOST_SPACES) accepted.clear();
+    for (const space of protectionSpacesOf(url)) accepted.set(space, nonce);
   };
 
   const current = async (): Promise<BasicCredentials | undefined> => {
@@ -129,7 +129,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     maxChallenges: 3,
     async authorize(request) {
       const call = callOf(request);
-      const shared = placesOf(request.url).map((place) => accepted.get(place));
+      const shared = protectionSpacesOf(request.url).map((space) => accepted.get(space));
       const nonce = [call.own, ...shared].find(Boolean);
       const pair = nonce && (await current());
       call.sent = pair && (await answer(request, nonce, pair, makeNonce()));
@@ -175,7 +175,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
 }
 
 /** The places where a nonce is valid for other calls, the narrower one first. */
-function placesOf({ origin, pathname }: URL): string[] {
+function protectionSpacesOf({ origin, pathname }: URL): string[] {
   return [origin + pathname.slice(0, pathname.indexOf('/', 1) + 1), origin];
 }
 

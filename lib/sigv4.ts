@@ -13,7 +13,7 @@ import { safeGet, withoutPrototype } from './safe-read.js';
 import { utf8 } from './schemes/hash.js';
 import { notSignable } from './schemes/not-signable.js';
 import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
-import { codeOf, credentialSource, encode, hasShape, placeOf, signer } from './sigv4/aws.js';
+import { codeOf, credentialSource, encode, hasShape, namesInHost, signer } from './sigv4/aws.js';
 import { canonicalHeaders, canonicalPath, canonicalQuery } from './sigv4/aws.js';
 import type { AwsCredentialProvider, AwsCredentials } from './sigv4/aws.js';
 import { loopback } from './transport/origin.js';
@@ -101,8 +101,8 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       if (/[?&]X-Amz-Signature=/i.test(url.search)) return;
       const signedAt = request.now;
       const credentials = renewed ?? (await source.current(signedAt));
-      const place = given.service && given.region ? given : placeOf(url.hostname);
-      const { service = place.service, region = place.region } = given;
+      const named = given.service && given.region ? given : namesInHost(url.hostname);
+      const { service = named.service, region = named.region } = given;
       if (!service || !region)
         throw new TypeError(
           `sigV4(): \`service\` and \`region\` are required: the host ${url.host} does not contain them`,

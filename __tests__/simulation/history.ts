@@ -53,7 +53,7 @@ export interface Made {
   outcome: Outcome | undefined;
   settled: Moment | undefined;
   settlements: number;
-  handedOn: number;
+  deliveries: number;
   /** The listeners on its signal, in the end. */
   listeners: number;
 }
@@ -72,7 +72,7 @@ export interface History {
   /** The generations that were stored, in order. */
   readonly generations: number[];
   /** All texts in events. */
-  readonly said: string[];
+  readonly texts: string[];
   /** The number of session-expired events. */
   expiries: number;
   /** The principals whose refresh token the server accepts in the end. */

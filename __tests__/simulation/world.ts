@@ -9,7 +9,7 @@ import {
   type BearerScheme,
   type TokenResponse,
 } from '../../lib/index.js';
-import { Stage, TOKEN_PATH, told, type Courier, type Reply, type Sent } from '../support/stage.js';
+import { Stage, TOKEN_PATH, summaryOf, type Courier, type Reply, type Sent } from '../support/stage.js';
 import { Dispatches } from './dispatches.js';
 import { ANSWERS, TOKEN_ANSWERS } from './fates.js';
 import { Fingerprint } from './fingerprint.js';
@@ -68,7 +68,7 @@ export class World {
       calls: [],
       turns: [],
       generations: [],
-      said: [],
+      texts: [],
       expiries: 0,
       kept: [],
       refreshes: [],
@@ -96,16 +96,16 @@ export class World {
     this.#handles = this.#instances.map((instance, index) => {
       const isItsOwn = index > 0 && plan.holders === 'two schemes';
       const scheme = isItsOwn ? stage.bearer({ tokens, store, refresh: this.#refreshOf('1') }) : this.#scheme;
-      return stage.attach({ scheme, onEvent: this.#heard }, instance);
+      return stage.attach({ scheme, onEvent: this.#record }, instance);
     });
     for (const { interceptors } of this.#instances) {
       interceptors.response.use(
         (response) => {
-          this.#handedOn(response.config);
+          this.#recordDelivery(response.config);
           return response;
         },
         (error: { config?: unknown }) => {
-          this.#handedOn(error.config);
+          this.#recordDelivery(error.config);
           return Promise.reject(error);
         },
       );
@@ -231,13 +231,13 @@ export class World {
       outcome: undefined,
       settled: undefined,
       settlements: 0,
-      handedOn: 0,
+      deliveries: 0,
       listeners: 0,
     };
     this.history.calls.push(made);
     this.#callers.set(index, { made, controller });
     const settle = (settled: PromiseSettledResult<unknown>): void => {
-      const { status, code, attempts } = told(settled);
+      const { status, code, attempts } = summaryOf(settled);
       const isFulfilled = settled.status === 'fulfilled';
       const isOurs = !isFulfilled && isAuthError(settled.reason);
       made.outcome = { isFulfilled, isAuthError: isOurs, code, status, attempts };
@@ -273,18 +273,18 @@ export class World {
     if (index >= 0) this.#begin(index);
   }
 
-  readonly #heard = (event: AuthEvent): void => {
+  readonly #record = (event: AuthEvent): void => {
     this.#now();
     if (event.type === 'session-expired') this.history.expiries++;
-    for (const said of Object.values(event)) if (typeof said === 'string') this.history.said.push(said);
+    for (const text of Object.values(event)) if (typeof text === 'string') this.history.texts.push(text);
     this.#beginFrom('on event');
   };
 
-  #handedOn(config: unknown): void {
+  #recordDelivery(config: unknown): void {
     this.#now();
     const name = (config as { headers?: { get?: (name: string) => unknown } } | undefined)?.headers?.get?.('X-Call');
     const caller = this.#callers.get(Number(name));
-    if (caller) caller.made.handedOn++;
+    if (caller) caller.made.deliveries++;
     this.#beginFrom('in handler');
   }
 

@@ -15,16 +15,16 @@ export function requestInterceptor(instance: AttachedInstance) {
     // A retry layer sends the config of an earlier call again: the adapter must not wrap itself.
     const earlier = callBehind(config.adapter);
     const adapters = earlier instanceof Call ? earlier.adapters : config.adapter;
-    const leaveAlone = (): InternalAxiosRequestConfig => {
+    const bypass = (): InternalAxiosRequestConfig => {
       if (earlier && adapters) config.adapter = adapters;
       return config;
     };
     const options = Object.hasOwn(config, 'attachAuth') ? config.attachAuth : undefined;
-    if (options === false) return leaveAlone();
+    if (options === false) return bypass();
     const policy = resolveCall(options, instance.policy);
     const principal = instance.principal(policy.schemes);
     const { main, schemes } = principal;
-    if (main.session?.isCallingRefresh || schemes.some(({ isRunning }) => isRunning)) return leaveAlone();
+    if (main.session?.isCallingRefresh || schemes.some(({ isRunning }) => isRunning)) return bypass();
     if (policy.body) config.data = policy.body();
     const call = new Call(instance, policy, principal, adapters, config.data);
     // The app's own interceptors may still replace them.

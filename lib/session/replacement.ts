@@ -55,7 +55,7 @@ export class Replacement {
     if (this.isOfOther || this.isOvertaken) return 'moved';
     if (state.tokens && state.tokens.refreshToken !== this.tokens?.refreshToken) return 'newer';
     if (state.tokens && !isTokenGood) await state.change(change, null);
-    else if (state.status === 'empty') await state.change('nobody', null);
+    else if (state.status === 'empty') await state.change('not-signed-in', null);
     return state.tokens && !isTokenGood ? 'newer' : 'ended';
   }
 }

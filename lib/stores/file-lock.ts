@@ -34,14 +34,14 @@ export async function withFileLock<T>(
   signal.throwIfAborted();
   const short = shortPath(directory);
   try {
-    let entry: { readonly name: string; leave(): void } | undefined;
+    let entry: { readonly name: string; release(): void } | undefined;
     while (!entry) entry = await enqueue(short.path, queue);
     try {
       for (let next; (next = predecessorOf(entry.name, short.path, queue));) await endOf(short.path, next, signal);
       signal.throwIfAborted();
       return await work();
     } finally {
-      entry.leave();
+      entry.release();
     }
   } finally {
     short.forget();
@@ -49,7 +49,7 @@ export async function withFileLock<T>(
 }
 
 /** Returns undefined if another process took a number at the same moment. */
-async function enqueue(directory: string, queue: string): Promise<{ name: string; leave(): void } | undefined> {
+async function enqueue(directory: string, queue: string): Promise<{ name: string; release(): void } | undefined> {
   const id = randomBytes(6).toString('hex');
   let name = `${id}.tmp`;
   const waiters = new Set<Socket>();
@@ -58,7 +58,7 @@ async function enqueue(directory: string, queue: string): Promise<{ name: string
     waiter.on('error', () => undefined).on('close', () => waiters.delete(waiter));
     waiter.unref().resume();
   });
-  const leave = (): void => {
+  const release = (): void => {
     remove(join(directory, name));
     server.close();
     for (const waiter of waiters) waiter.destroy();
@@ -76,10 +76,10 @@ async function enqueue(directory: string, queue: string): Promise<{ name: string
     renameSync(join(directory, name), join(directory, numbered));
     name = numbered;
     isFirst = entriesOf(directory, queue)[0]?.name === numbered;
-    return isFirst ? { name, leave } : undefined;
+    return isFirst ? { name, release } : undefined;
   } finally {
     // Others may wait for this entry already: a new number needs a new socket.
-    if (!isFirst) leave();
+    if (!isFirst) release();
   }
 }
 

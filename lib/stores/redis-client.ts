@@ -115,8 +115,8 @@ async function executed(command: () => Promise<unknown>): Promise<unknown> {
     const reason = [code, /^[A-Z]{2,12}(?= )/.exec(message ?? '')?.[0]].find((each) =>
       /^[A-Z_]{2,30}$/.test(each ?? ''),
     );
-    const who = /^\w{1,40}$/.test(name ?? '') ? name : 'Error';
-    throw redisError(`it failed with ${[who, reason].filter(Boolean).join(' ')}`, reason);
+    const errorName = /^\w{1,40}$/.test(name ?? '') ? name : 'Error';
+    throw redisError(`it failed with ${[errorName, reason].filter(Boolean).join(' ')}`, reason);
   }
 }
 

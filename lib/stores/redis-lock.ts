@@ -150,9 +150,9 @@ export function redisLock({
   return {
     async exclusive(work, signal) {
       const before = last;
-      let leave!: () => void;
-      const left = new Promise<void>((resolve) => (leave = resolve));
-      last = before.then(() => left);
+      let finish!: () => void;
+      const finished = new Promise<void>((resolve) => (finish = resolve));
+      last = before.then(() => finished);
       let stop: (() => void) | undefined;
       try {
         stop = messages?.listen(() => undefined);
@@ -163,7 +163,7 @@ export function redisLock({
       } finally {
         acquireAgain = undefined;
         stop?.();
-        leave();
+        finish();
       }
     },
     async reacquired() {

@@ -13,7 +13,7 @@ export class SharedState extends StoredState {
 
   override async change(change: SessionChange, tokens: Tokens | null): Promise<Tokens | null> {
     const { status, tokens: replaced } = this;
-    if (change === 'nobody' || change === 'refused-here') return super.change(change, tokens);
+    if (change === 'not-signed-in' || change === 'refused-here') return super.change(change, tokens);
     if (change === 'principal' || change === 'updated') {
       if (change === 'principal') this._epoch++;
       this._unwritten = this._unwritten === 'principal' ? 'principal' : change;

@@ -9,7 +9,7 @@ import type { StoredSession, TokenStore } from './token-store.js';
 const FRESH_MS = 500;
 
 /** The changes that are written. `initial`: what the app began with. */
-export type Written = Exclude<SessionChange, 'nobody' | 'refused-here'> | 'initial';
+export type Written = Exclude<SessionChange, 'not-signed-in' | 'refused-here'> | 'initial';
 
 /** What one holder reads of a stored session. SharedState writes it. */
 export abstract class StoredState extends MemoryState {

@@ -9,19 +9,21 @@ export function guardRedirects(copy: InternalAxiosRequestConfig, redirects: Redi
   const { origin, credentialHeaders } = redirects;
   const { beforeRedirect } = copy;
   const removeCredentials = (options: Options): void => {
-    if (!redirects.hasLeft) return;
+    if (!redirects.hasLeftOrigin) return;
     if (!credentialHeaders) throw redirectRefused();
     const headers = (options['headers'] ?? {}) as Record<string, unknown>;
     for (const name of Object.keys(headers))
       if (credentialHeaders.includes(name.toLowerCase())) Reflect.deleteProperty(headers, name);
   };
   copy.beforeRedirect = (options, ...details) => {
-    redirects.hasLeft ||= originOf(options['href']) !== origin;
+    redirects.hasLeftOrigin ||= originOf(options['href']) !== origin;
     // Before the caller's hook, which must not see the credentials, and after it, since it may change the target.
     removeCredentials(options);
     const before = targetsOf(options);
     beforeRedirect?.(options, ...details);
-    redirects.hasLeft ||= targetsOf(options).some((target, index) => target !== before[index] && target !== origin);
+    redirects.hasLeftOrigin ||= targetsOf(options).some(
+      (target, index) => target !== before[index] && target !== origin,
+    );
     removeCredentials(options);
   };
 }

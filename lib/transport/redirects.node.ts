@@ -71,8 +71,8 @@ async function followRedirects(
     }
     discard(response.data);
     retarget(hop, target);
-    redirects.hasLeft ||= target.url.origin !== origin;
-    if (!redirects.hasLeft) await redirects.reauthorize?.(hop);
+    redirects.hasLeftOrigin ||= target.url.origin !== origin;
+    if (!redirects.hasLeftOrigin) await redirects.reauthorize?.(hop);
     else if (!credentialHeaders) throw redirectRefused();
     else {
       delete hop.auth;
