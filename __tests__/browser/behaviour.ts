@@ -107,8 +107,8 @@ export function describeBehaviour(host: Host): void {
     // F55, F56
     test.each(Object.keys(payloads))('a POST of %s is replayed byte for byte', async (payload) => {
       const { play, calls } = await open(host, tokenApi());
-      const turns = { transforms: 1, requests: 1, outcomes: 1 };
-      expect(await play('replayed', payload)).toMatchObject({ status: 200, attempts: 2, ...turns });
+      const counts = { transforms: 1, requests: 1, outcomes: 1 };
+      expect(await play('replayed', payload)).toMatchObject({ status: 200, attempts: 2, ...counts });
       const [first, second] = calls('/x').map(comparable);
       expect(first!.body.length).toBeGreaterThan(0);
       expect(second).toEqual(first);

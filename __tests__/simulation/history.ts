@@ -59,7 +59,7 @@ export interface Made {
 }
 
 /** An act that must end all waiting calls. */
-export interface Turn extends Moment {
+export interface EndingAct extends Moment {
   readonly what: ActPlan['what'];
 }
 
@@ -68,7 +68,7 @@ export interface History {
   readonly plan: WorldPlan;
   readonly entries: Entry[];
   readonly calls: Made[];
-  readonly turns: Turn[];
+  readonly endingActs: EndingAct[];
   /** The generations that were stored, in order. */
   readonly generations: number[];
   /** All texts in events. */

@@ -132,14 +132,14 @@ function waitsEnd(history: History): void {
       holds(settled!.at <= lastAt, 'no wait lasts beyond the deadline');
     }
     if (aborted) holds(settled!.step <= aborted.step, 'an abort ends it at once');
-    for (const turn of history.turns) {
-      const isWaiting = begun.order < turn.order && turn.order < settled!.order && isAttached;
-      const isOnTheWire = sends.some(({ sent, ended }) => sent.order < turn.order && !isBefore(ended, turn));
-      const isConcerned = turn.what === 'detach' || plan.kind === 'own' || plan.kind === 'stream';
+    for (const act of history.endingActs) {
+      const isWaiting = begun.order < act.order && act.order < settled!.order && isAttached;
+      const isOnTheWire = sends.some(({ sent, ended }) => sent.order < act.order && !isBefore(ended, act));
+      const isConcerned = act.what === 'detach' || plan.kind === 'own' || plan.kind === 'stream';
       if (isWaiting && !isOnTheWire && isConcerned) {
-        holds(settled!.step <= turn.step, `a ${turn.what} ends every wait at once`);
-        const isSentAfter = sends.some(({ sent }) => sent.order > turn.order);
-        holds(!isSentAfter || turn.what === 'detach', `after a ${turn.what} nothing older is sent`);
+        holds(settled!.step <= act.step, `a ${act.what} ends every wait at once`);
+        const isSentAfter = sends.some(({ sent }) => sent.order > act.order);
+        holds(!isSentAfter || act.what === 'detach', `after a ${act.what} nothing older is sent`);
       }
     }
   }
@@ -182,7 +182,7 @@ function noCallIsEarly({ plan, entries, calls }: History): void {
 const SPENT_MS = 30_000;
 const REQUEST_MS = 60_000;
 
-function spentOnce({ plan, entries, refreshes, turns, texts }: History): void {
+function spentOnce({ plan, entries, refreshes, endingActs, texts }: History): void {
   const isUnknown = plan.holders === 'two schemes' && texts.some((text) => text.startsWith('write: no answer'));
   // After a sleep of the machine the minute has passed.
   const hasSlept = plan.acts.some(({ what }) => what === 'sleep');
@@ -190,10 +190,10 @@ function spentOnce({ plan, entries, refreshes, turns, texts }: History): void {
   for (const [index, request] of requests.entries()) {
     const { refreshToken, status, sent, ended, isAnswered, holder, isGood } = request;
     if (!ended) continue;
-    const hasTurned = turns.some(
+    const hasEnded = endingActs.some(
       ({ what, order }) => what.startsWith('sign') && order > sent.order && order < ended.order,
     );
-    const gaveUpMs = isAnswered || hasSlept || hasTurned ? Infinity : ended.at - sent.at;
+    const gaveUpMs = isAnswered || hasSlept || hasEnded ? Infinity : ended.at - sent.at;
     holds(gaveUpMs >= REQUEST_MS, `${refreshToken!} is given up after ${String(gaveUpMs)} ms`);
     if (!isAnswered || status !== 200 || isUnknown) continue;
     for (const again of requests.slice(index + 1)) {

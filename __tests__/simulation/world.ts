@@ -27,7 +27,7 @@ const LONGEST_TICKS = 40;
 const MOST_STEPS = 2_000;
 
 /** One round of microtasks. queueMicrotask() would be slower. */
-const TURN = Promise.resolve();
+const MICROTASK = Promise.resolve();
 
 interface Caller {
   readonly made: Made;
@@ -66,7 +66,7 @@ export class World {
       plan,
       entries: [],
       calls: [],
-      turns: [],
+      endingActs: [],
       generations: [],
       texts: [],
       expiries: 0,
@@ -196,9 +196,9 @@ export class World {
     // It is enqueued before the event runs, and so comes first in every round of microtasks.
     const hop = (): void => {
       if (++this.#tick === tick) this.#happen(push!);
-      if (this.#tick + 1 < ticks) void TURN.then(hop);
+      if (this.#tick + 1 < ticks) void MICROTASK.then(hop);
     };
-    if (ticks > 0) void TURN.then(hop);
+    if (ticks > 0) void MICROTASK.then(hop);
     this.#happen(event);
   }
 
@@ -367,7 +367,7 @@ export class World {
         return;
       }
       this.#principal = what === 'sign-out' ? undefined : `p${String(this.#principals++)}`;
-      this.history.turns.push({ ...moment, what });
+      this.history.endingActs.push({ ...moment, what });
       ignore(this.#principal === undefined ? scheme.signOut() : scheme.signIn(tokens.issue(this.#principal)));
     } else if (what === 'refresh') {
       this.history.refreshes.push(moment);
@@ -378,7 +378,7 @@ export class World {
     else if (what === 'set back') clock.setWall(clock.now() - 8 * 3_600_000);
     else {
       this.#isAttached = false;
-      this.history.turns.push({ ...moment, what });
+      this.history.endingActs.push({ ...moment, what });
       for (const handle of this.#handles) handle.detach();
     }
   }

@@ -48,31 +48,31 @@ export const payloads: Record<string, () => unknown> = {
 };
 
 /** How often transformRequest and the app's interceptors ran for this call. */
-export interface Turns {
+export interface RunCounts {
   transforms: number;
   requests: number;
   outcomes: number;
 }
 
-export async function replayed(setting: Setting, payload: string): Promise<CallSummary & Turns> {
-  const turns: Turns = { transforms: 0, requests: 0, outcomes: 0 };
+export async function replayed(setting: Setting, payload: string): Promise<CallSummary & RunCounts> {
+  const counts: RunCounts = { transforms: 0, requests: 0, outcomes: 0 };
   const { api } = client(setting, { scheme: deadSession() });
   api.interceptors.request.use((config: InternalAxiosRequestConfig) => {
-    turns.requests++;
+    counts.requests++;
     return config;
   });
   api.interceptors.response.use((response) => {
-    turns.outcomes++;
+    counts.outcomes++;
     return response;
   });
   const transformRequest = [
     (data: unknown) => {
-      turns.transforms++;
+      counts.transforms++;
       return data;
     },
     ...[api.defaults.transformRequest ?? []].flat(),
   ];
-  return { ...(await outcome(api.post('/x', payloads[payload]?.(), { transformRequest }))), ...turns };
+  return { ...(await outcome(api.post('/x', payloads[payload]?.(), { transformRequest }))), ...counts };
 }
 
 export async function everyStatusResolves(setting: Setting): Promise<CallSummary> {
