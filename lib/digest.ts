@@ -45,10 +45,11 @@ interface Call {
  * Returns a scheme that answers Digest challenges (RFC 7616). The first call to a protection space is sent twice. Later calls
  * begin with the nonce that was accepted last. After a refusal a call uses the nonce of its own challenge.
  *
- * @param credentials A pair; or a function, called at every attempt and once more after a refusal: the call is sent again if
- *   the pair has changed. null or undefined: sent without credentials.
- * @throws TypeError for wrong arguments. A call rejects with ERR_AUTH_INVALID_CREDENTIAL for a control character in the pair,
- *   with ERR_AUTH_BODY_NOT_SIGNABLE for a stream under `auth-int`, and with ERR_AUTH_RESPONSE_NOT_VERIFIED under `mutual`.
+ * @param credentials A pair, or a function. The function is called at every attempt and once more after a refusal. The call is
+ *   sent again if the pair has changed. null or undefined: sent without credentials.
+ * @throws TypeError for wrong arguments. A call rejects with ERR_AUTH_INVALID_CREDENTIAL for a control character in the pair. It
+ *   rejects with ERR_AUTH_BODY_NOT_SIGNABLE for a stream under `auth-int`, and with ERR_AUTH_RESPONSE_NOT_VERIFIED under
+ *   `mutual`.
  */
 export function digest(
   credentials: BasicCredentials | (() => MaybePromise<BasicCredentials | null | undefined>),
@@ -85,7 +86,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     calls.set(exchange, call);
     return call;
   };
-  /** The nonce that was accepted last, by origin and by first part of the path, since an origin may have several realms. */
+  /** The nonce that was accepted last, by origin and by first part of the path. An origin may have several realms. */
   const accepted = new Map<string, Nonce>();
   const share = (url: URL, nonce: Nonce): void => {
     if (accepted.size > MOST_SPACES) accepted.clear();

@@ -61,12 +61,12 @@ export interface HttpSignatureOptions {
 const LEAST_CORRECTION_MS = 5_000;
 
 /**
- * Returns a scheme that signs requests (RFC 9421) and their bodies (RFC 9530), anew for every attempt. After a 401 the call
- * is sent again once, if the clock was corrected by more than 5 s or the key has changed.
+ * Returns a scheme that signs requests (RFC 9421) and their bodies (RFC 9530), anew for every attempt. After a 401 the call is
+ * sent again once, if the key has changed or the clock was corrected by more than 5 s.
  *
- * @throws TypeError for wrong options. A call that lacks a covered component rejects with a TypeError that names it, a
- *   stream without a Content-Digest with ERR_AUTH_BODY_NOT_SIGNABLE, a key of another algorithm with
- *   ERR_AUTH_INVALID_CREDENTIAL, a response that is not verified with ERR_AUTH_RESPONSE_NOT_VERIFIED.
+ * @throws TypeError for wrong options. A call that lacks a covered component rejects with a TypeError that names it.
+ *   ERR_AUTH_BODY_NOT_SIGNABLE: a stream without a Content-Digest. ERR_AUTH_INVALID_CREDENTIAL: a key of another algorithm.
+ *   ERR_AUTH_RESPONSE_NOT_VERIFIED: the response is not verified.
  */
 export function httpSignature(options: HttpSignatureOptions): AuthScheme {
   const given = withoutPrototype(options);

@@ -58,15 +58,15 @@ interface Sent {
 }
 
 /**
- * Returns a scheme that signs every attempt with AWS Signature Version 4. The time follows the server's Date header: a call
- * that is refused for a wrong clock is signed again. It signs neither aws-chunked bodies nor SigV4A.
+ * Returns a scheme that signs every attempt with AWS Signature Version 4. The time follows the server's Date header: a call that
+ * is refused for a wrong clock is signed again. It signs neither aws-chunked bodies nor SigV4A.
  *
  * A space in the query is sent as `%20`, and a path to S3 as it is signed. A caller's `x-amz-content-sha256` counts as the hash
  * of the body. A call whose URL is presigned already is sent as it is.
  *
- * @throws TypeError for wrong options, and in a call to a host that does not tell service and region. A call rejects with
- *   ERR_AUTH_BODY_NOT_SIGNABLE for a stream that must be signed, with ERR_AUTH_INVALID_CREDENTIAL for malformed credentials,
- *   and with the error of a provider.
+ * @throws TypeError for wrong options, and in a call to a host that does not contain service and region. A call rejects with
+ *   ERR_AUTH_BODY_NOT_SIGNABLE for a stream that must be signed, and with ERR_AUTH_INVALID_CREDENTIAL for malformed credentials.
+ *   It rejects with the error of a provider.
  */
 export function sigV4(options: SigV4Options): AuthScheme;
 /** @internal */
@@ -156,7 +156,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       if (![400, 401, 403].includes(status)) return false;
       const code = codeOf(response);
       if (code) return REFUSED.test(code) || (status === 401 && !code.startsWith('AccessDenied'));
-      // A HEAD or a stream does not tell its code.
+      // The body of a HEAD or a stream contains no readable code.
       const skewMs = skewOf(headerOf(response, 'date') ?? '', clock.now()) ?? 0;
       return status === 401 || (status === 403 && Math.abs(skewMs) > SKEW_MS);
     },

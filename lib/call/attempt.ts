@@ -24,7 +24,7 @@ interface Before {
 /** axios sets these on most calls. They are no credentials, so a scheme may replace them. */
 const NO_CREDENTIALS = ['accept', 'content-type'];
 
-/** One attempt of a call: what is sent, and the result. */
+/** One attempt of a call: the request that is sent, and its result. */
 export class Attempt implements Transmission {
   /** The schemes that ran and whose headers were not discarded. */
   readonly authorized: SchemeState[] = [];

@@ -38,7 +38,7 @@ export class ThrottlePass implements QueuedCall {
   }
 
   /**
-   * Returns a promise if the call must wait for the shared cool-down or for its turn in the queue. undefined: it may be sent now.
+   * Returns a promise if the call must wait for the shared cool-down or in the queue. undefined: send it now.
    * @throws AuthError ERR_AUTH_THROTTLED or ERR_AUTH_QUEUE_FULL if it may not wait.
    */
   acquire(attempt: Attempt): Promise<unknown> | undefined {

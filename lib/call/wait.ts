@@ -79,7 +79,7 @@ export class Waits {
     return this.for(elapsed, { cancel });
   }
 
-  /** Aborts when a wait ends early, or at once if the call may not go on. */
+  /** Aborts when a wait ends early, or at once if the call may not continue. */
   get signal(): AbortSignal {
     this._controller ??= new AbortController();
     const { end } = this;

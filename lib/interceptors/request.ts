@@ -7,8 +7,8 @@ import { isObject } from '../safe-read.js';
 import { recordValues } from '../transport/platform.node.js';
 
 /**
- * Begins the call, and replaces the real adapter by that of the call. It is synchronous: axios then needs no promise for each
- * interceptor, and a call that begins inside `refresh()` or a scheme is recognized.
+ * Begins the call, and replaces the real adapter by that of the call. It is synchronous, so axios needs no promise for each
+ * interceptor. A call that begins inside `refresh()` or a scheme is recognized.
  */
 export function requestInterceptor(instance: AttachedInstance) {
   return (config: InternalAxiosRequestConfig): InternalAxiosRequestConfig => {

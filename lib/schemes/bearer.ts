@@ -10,8 +10,9 @@ import { bearerSession, type BearerOptions } from './bearer-session.js';
 /**
  * Sends a bearer token (RFC 6750) with each call: `Authorization: Bearer <token>`, or the `header` and `prefix` of the options.
  *
- * @param source A token; a function, called at every attempt and once more after a 401 (the call is sent again if the token
- *   has changed; null or undefined: sent without credentials); or {@link BearerOptions}, for a session that refreshes itself.
+ * @param source A token, a function, or {@link BearerOptions} for a session that refreshes itself. The function is called at
+ *   every attempt and once more after a 401. The call is sent again if the token has changed. null or undefined: sent without
+ *   credentials.
  * @throws TypeError for wrong options. A token with anything but visible ASCII characters rejects the call with
  *   ERR_AUTH_INVALID_CREDENTIAL.
  */

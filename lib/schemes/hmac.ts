@@ -25,13 +25,13 @@ export interface HmacOptions {
     | undefined;
 }
 
-/** If the known time of the server differs by more from the signed one, the server may have refused the timestamp. */
+/** If the server's time differs by more from the signed time, the server may have refused the timestamp. */
 const STALE_MS = 5_000;
 
 /**
- * Returns a scheme that signs method, path, query, time and body with a shared secret (HMAC, RFC 2104) at every attempt. The time
- * is that of the server's clock, as far as its Date header has shown it. After a 401 the call is replayed only if the secret or the known
- * server time has changed.
+ * Returns a scheme that signs method, path, query, time and body of every attempt with a shared secret (HMAC, RFC 2104). The time
+ * is that of the server's clock, as far as its Date header has shown it. After a 401 the call is replayed only if the secret or
+ * the known server time has changed.
  *
  * @throws TypeError for wrong options. A call with a stream or multipart form rejects with ERR_AUTH_BODY_NOT_SIGNABLE, unsent.
  */

@@ -14,9 +14,7 @@ export const A_SCHEME =
 /** How many origins a scheme remembers the clock of. */
 const MAX_ORIGINS = 100;
 
-/**
- * The state of one scheme object, shared by its instances: the cool-downs, the clock skew of each origin, and a single-flight challenge.
- */
+/** The state of one scheme object, shared by its instances: cool-downs, clock skew by origin, single-flight challenge. */
 export class SchemeState {
   readonly session: Session | undefined;
   readonly singleFlight: SingleFlight | undefined;

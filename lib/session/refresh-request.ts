@@ -17,8 +17,8 @@ export interface Failed {
 }
 
 /**
- * Calls `refresh()` once and reads what it returns. Resolves after 60 s at the latest, whatever the limits of the waiting calls
- * are. `late` is called with tokens that arrive after that.
+ * Calls `refresh()` once and reads its result. Resolves after 60 s at the latest, whatever the limits of the waiting calls are.
+ * `late` is called with tokens that arrive after that.
  */
 export async function requestTokens(
   { clock, options, memory }: RefreshDeps,

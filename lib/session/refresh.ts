@@ -13,20 +13,20 @@ import type { ClientProvider } from './snapshot.js';
 import type { Tokens } from './tokens.js';
 
 /**
- * A refresh that all callers share: lock, read again, send, store, unlock, and only then let the waiting calls continue.
- * Its states, and what each event does in them; no entry means no effect:
+ * A refresh that all callers share: lock, read again, send, store, unlock, and only then let the waiting calls continue. Its
+ * states, and what each event does in them; no entry means no effect:
  *
  * - lock acquired. `queued`: → locked.
  * - lock not acquired. `queued`: → done, failed.
  * - another holder has stored tokens that can be used. `queued`: → done. `locked`: → done, when the state is read again.
- *   `storing`: what is to be stored gives way to it.
+ *   `storing`: its own result is dropped.
  * - state read again. `locked`: → asking.
  * - tokens arrive. `asking`: → storing. `done`: stored if nothing has changed since, revoked if the principal has.
  * - failure for now, or 60 s without a response (the signal aborts). `asking`: → locked for a pause, or → done, failed.
  * - refresh token refused. `asking`: → storing the end of the session.
- * - the last wait has timed out. `queued`: → done, failed. A refresh that was sent goes on.
- * - update(). `queued`, `locked`: → done. `asking`: the waiting calls continue; of tokens that arrive only a new refresh
- *   token is kept. `storing`: what is to be stored gives way.
+ * - the last wait has timed out. `queued`: → done, failed. A refresh that was sent continues.
+ * - update(). `queued`, `locked`: → done. `asking`: the waiting calls continue; of tokens that arrive only a new refresh token is
+ *   kept. `storing`: its own result is dropped.
  * - the principal changed. All: → done, changed. `asking`: without `revoke` the signal aborts, else tokens that arrive are
  *   revoked. `storing`: its tokens are revoked.
  * - stored. `storing`: → done, once the lock is released.
@@ -89,7 +89,7 @@ export class Refresh {
     } catch (cause) {
       if (this.state === 'queued')
         this._end(errors.refreshFailed("the store's lock could not be acquired.", redactError(cause)), undefined, 0);
-      // A lock that is lost later does not undo what was sent.
+      // A lock that is lost later does not undo the request.
       await work;
     }
     this._end();

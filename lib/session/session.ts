@@ -138,7 +138,7 @@ export class Session {
     return this._callOf(exchange).principalVersion === this.state.principalVersion ? undefined : sessionChanged();
   }
 
-  /** Refreshes whatever the token looks like, or joins the refresh that is under way. */
+  /** Refreshes regardless of the token's age, or joins the running refresh. */
   async refresh(): Promise<void> {
     await this.state.ready();
     this._refresher.reset();

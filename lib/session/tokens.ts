@@ -14,9 +14,9 @@ export interface Tokens {
 }
 
 /**
- * The response of a token endpoint (RFC 6749 §5.1), in either spelling. `expiresIn` / `expires_in` are seconds from now and
- * take precedence over `expiresAt`, which is epoch ms. Without them the `exp` of a JWT is read. Of `expiresIn` and
- * `expires_in`, the one that is a number or a numeric string counts. An empty or null refresh token counts as none.
+ * The response of a token endpoint (RFC 6749 §5.1), in either spelling. `expiresIn` / `expires_in` are seconds from now and take
+ * precedence over `expiresAt`, which is epoch ms. Without them the `exp` of a JWT is read. Of `expiresIn` and `expires_in`, the
+ * one that is a number or a numeric string counts. An empty or null refresh token counts as missing.
  */
 export type TokenResponse =
   | {
@@ -90,7 +90,7 @@ export function refreshTokenIn(answer: unknown): unknown {
   );
 }
 
-/** The names that a wrong response has, which often says what it is. */
+/** The names in a wrong response, which often identify it. */
 function keysOf(answer: unknown): string {
   try {
     const keys = Object.keys(answer as object).filter((key) => /^[a-z_]{1,30}$/i.test(key));

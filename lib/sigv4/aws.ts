@@ -40,7 +40,7 @@ export function canonicalQuery(search: string, left: readonly string[]): string 
     .split('&')
     .map((pair) => {
       const [, name = '', value = ''] = /^([^=]*)=?(.*)$/.exec(pair) ?? [];
-      // A space sorts before whatever is left of a name.
+      // A space sorts before the remaining characters of a name.
       return !pair || left.includes(name.toLowerCase()) ? '' : `${encodeOnce(name)} ${encodeOnce(value)}`;
     });
   return pairs.filter(Boolean).sort().join('&').replaceAll(' ', '=');

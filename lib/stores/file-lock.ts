@@ -16,11 +16,11 @@ const WINDOWS = process.platform === 'win32';
 /**
  * Runs `work` while no other work of this queue runs, in this process or in another one of this machine. First in, first out.
  *
- * Each process listens on a socket in `directory`, renames it to the next number, and waits until no lower number accepts
- * connections. The kernel closes a socket when its process ends, however it ends, and thereby ends the connections of those
- * that wait for it. So the age of a lock does not matter, and no lock is taken from a living process, even a stopped one.
+ * Each process listens on a socket in `directory` and renames it to the next number. Then it waits until no lower number accepts
+ * connections. The kernel closes a socket when its process ends, and with it the connections of waiting processes. So the age of
+ * a lock does not matter. A living process keeps its lock, even if it is stopped.
  *
- * Two processes never hold the lock at once: each listens before it has a number, and reads the directory again afterwards. If it
+ * Two processes never hold the lock at once. Each listens before it has a number, and reads the directory again afterwards. If it
  * finds a higher number it starts anew. So of two entries the higher one was numbered after the lower one was visible, and waits.
  *
  * @throws The signal's reason if it aborts the wait. Work that has begun is not cut short.
@@ -96,7 +96,7 @@ function entriesOf(directory: string, queue: string): QueueEntry[] {
     .sort((one, other) => other.number - one.number || (one.name < other.name ? 1 : -1));
 }
 
-/** Resolves when no process listens there any more, and removes what a killed process left. */
+/** Resolves when no process listens there any more, and removes the socket of a killed process. */
 async function endOf(directory: string, name: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     signal.throwIfAborted();

@@ -8,7 +8,7 @@ interface Subscriber {
   on(event: 'error' | 'ready' | 'connect', listener: () => void): unknown;
 }
 
-/** The part of a client of `redis` (node-redis) 5 or later that is used: a single client, or one of a cluster or of sentinels. */
+/** The used part of a client of `redis` (node-redis) 5 or later: single, of a cluster or of sentinels. */
 export interface NodeRedisClient {
   /** Runs a script. */
   eval(script: string, options: { keys: string[]; arguments: string[] }): Reply;

@@ -67,7 +67,7 @@ export class SharedState extends StoredState {
     }
   }
 
-  /** After a write that was refused: whether the change gives way to what is stored. */
+  /** Returns whether a refused write is dropped in favour of the stored session. */
   private _givesWay(stored: StoredSession | undefined, change: Written, tokens: Tokens | null): boolean {
     if (!stored) return this._adopted >= 0 && change !== 'principal' && this._vanish();
     if (this._hasArrived(stored)) {

@@ -3,7 +3,8 @@ import { originOf, redirectRefused, type Redirects } from './foreign.js';
 
 /**
  * Removes all credentials when axios's http adapter follows a redirect to another origin. axios itself drops Authorization only.
- * The target is read after the caller's `beforeRedirect`, which may change it. A redirect that comes back has left, too.
+ * The target is read after the caller's `beforeRedirect`, which may change it. A redirect back to the origin counts as foreign,
+ * too.
  */
 export function guardRedirects(copy: InternalAxiosRequestConfig, redirects: Redirects): void {
   const { origin, credentialHeaders } = redirects;
@@ -30,7 +31,7 @@ export function guardRedirects(copy: InternalAxiosRequestConfig, redirects: Redi
 
 type Options = Record<string, unknown>;
 
-/** The origins in the options of follow-redirects: of `href`, of host and port, and of the path that a proxy gets. */
+/** The origins in the options of follow-redirects: of `href`, of host and port, of a proxy's path. */
 function targetsOf(options: Options): (string | undefined)[] {
   const { protocol, hostname, host, port, href, path } = options as Record<string, string | undefined>;
   const name = hostname ?? host ?? '';

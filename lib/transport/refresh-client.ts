@@ -18,8 +18,8 @@ export interface ReceivedLog {
 }
 
 /**
- * Returns the client of a refresh; a plain one without an instance. It ignores two defaults of the instance: `timeout` could
- * abort a refresh that the server has done, and `validateStatus` could make an error response a result.
+ * Returns the client of a refresh; a plain one without an instance. It ignores two defaults of the instance. `timeout` could
+ * abort a refresh that the server has done. `validateStatus` could make an error response a result.
  */
 export function refreshClient(instance: AxiosInstance | undefined, log: ReceivedLog = {}): AxiosInstance {
   const client = axios.create({
