@@ -11,7 +11,15 @@ const FILE = '.ci/internal-names.json';
  * throttles that one copy makes and another one uses.
  */
 const SHARED_BY_COPIES = [
-  ...['Session', 'SessionMember', 'ClientProvider', 'SessionState', 'SessionStateDeps', 'MemoryState', 'SessionStore'],
+  ...[
+    'Session',
+    'SessionInstance',
+    'ClientProvider',
+    'SessionState',
+    'SessionStateDeps',
+    'MemoryState',
+    'SessionStore',
+  ],
   ...['Throttle', 'GivenThrottle', 'ThrottlePolicy', 'LimitQueue', 'QueuedCall', 'QueueEntry', 'Ticket', 'Permit'],
   ...['Clock', 'Refusal', 'RetryPolicy', 'AuthError'],
 ];

@@ -44,15 +44,15 @@ describe('header and prefix', () => {
 
 describe('wrong options are a TypeError that names them', () => {
   test.each<[string, unknown, RegExp]>([
-    ['header', '', /header takes the name of a header/],
-    ['header', 'X Token', /header takes/],
-    ['header', 7, /header takes .*got 7/],
-    ['prefix', 'a b\n', /prefix takes/],
-    ['prefix', 7, /prefix takes .*got 7/],
-    ['revoke', 'yes', /revoke takes a function, but got string/],
-    ['store', memoryPort(), /store takes .*tokenStore\(yours\)/],
-    ['store', {}, /store takes .*tokenStore/],
-    ['store', 'file', /store takes .*got string/],
+    ['header', '', /`header` takes the name of a header/],
+    ['header', 'X Token', /`header` takes/],
+    ['header', 7, /`header` takes .*got 7/],
+    ['prefix', 'a b\n', /`prefix` takes/],
+    ['prefix', 7, /`prefix` takes .*got 7/],
+    ['revoke', 'yes', /`revoke` takes a function, but got string/],
+    ['store', memoryPort(), /`store` takes .*tokenStore\(\)/],
+    ['store', {}, /`store` takes .*tokenStore/],
+    ['store', 'file', /`store` takes .*got string/],
   ])('%s: %p', (name, value, message) => {
     const make = (): BearerScheme => bearer({ [name]: value } as BearerOptions);
     expect(make).toThrow(TypeError);
@@ -146,7 +146,7 @@ describe('revoke', () => {
     });
     await scheme.signOut();
     await stage.clock.advance(1_000);
-    expect(stage.heard('revoke-failed')).toMatchObject([{ code: 'ERR_BAD_RESPONSE', status: 503 }]);
+    expect(stage.eventsOf('revoke-failed')).toMatchObject([{ code: 'ERR_BAD_RESPONSE', status: 503 }]);
     expect(JSON.stringify(stage.events)).not.toMatch(/alice-[ar]/);
     expect(scheme.getSnapshot().status).toBe('signed-out');
   });
@@ -161,7 +161,7 @@ describe('revoke', () => {
     });
     await scheme.signOut();
     await stage.clock.settle();
-    expect(stage.heard('revoke-failed')).toMatchObject([{ code: 'ECONNREFUSED' }]);
+    expect(stage.eventsOf('revoke-failed')).toMatchObject([{ code: 'ECONNREFUSED' }]);
   });
 
   test.each(['signOut', 'signIn'] as const)(
@@ -186,7 +186,7 @@ describe('revoke', () => {
       await stage.clock.advance(6_000);
       expect(revoked).toEqual([...(what === 'signOut' ? ['alice-a1 alice-r1'] : []), 'alice-a2 alice-r2']);
       expect(await scheme.getAccessToken()).toBe(what === 'signOut' ? undefined : 'bob-a1');
-      expect(stage.heard('refreshed')).toEqual([]);
+      expect(stage.eventsOf('refreshed')).toEqual([]);
       expect(stage.clock.pending).toBe(0);
     },
   );

@@ -335,8 +335,8 @@ describe('a server that refuses every token that refresh() returns', () => {
     stage.always('/item', unauthorized());
     await stage.outcome(stage.api.get('/item'));
     const until = stage.clock.now() + 30_000;
-    expect(stage.heard('refresh-paused')).toMatchObject([{ generation: 2, until }]);
+    expect(stage.eventsOf('refresh-paused')).toMatchObject([{ generation: 2, until }]);
     for (let made = 0; made < 3; made++) await stage.outcome(stage.api.get('/item'));
-    expect(stage.heard('refresh-paused')).toHaveLength(1);
+    expect(stage.eventsOf('refresh-paused')).toHaveLength(1);
   });
 });

@@ -348,7 +348,7 @@ test('keyOf never sees a credential, neither at entry nor at refusal', async () 
   await stage.outcomes([first, second]);
   expect(seen.length).toBeGreaterThanOrEqual(2);
   expect(seen.join()).not.toContain('secret');
-  expect(stage.heard('throttled')).toMatchObject([{ key: expect.not.stringContaining('secret') as string }]);
+  expect(stage.eventsOf('throttled')).toMatchObject([{ key: expect.not.stringContaining('secret') as string }]);
 });
 
 // F121
@@ -424,7 +424,7 @@ describe('a 401 that no scheme handles', () => {
     const { stage } = Stage.with({});
     stage.script('/item', unauthorized());
     expect(await stage.outcome(stage.api.get('/item?q=1', config))).toMatchObject({ status: 401, bare: why });
-    expect(stage.heard('refusal-ignored')).toMatchObject([
+    expect(stage.eventsOf('refusal-ignored')).toMatchObject([
       { call: 1, method: 'GET', url: 'https://api.example.com/item', status: 401, why },
     ]);
   });
@@ -436,7 +436,7 @@ describe('a 401 that no scheme handles', () => {
     const api = stage.instance();
     stage.attach({ scheme: bearer(() => null) }, api);
     expect(await stage.outcome(api.get('/item'))).toMatchObject({ status: 401, bare: 'none-given' });
-    expect(stage.heard('refusal-ignored')).toMatchObject([{ why: 'signed-out' }, { why: 'none-given' }]);
+    expect(stage.eventsOf('refusal-ignored')).toMatchObject([{ why: 'signed-out' }, { why: 'none-given' }]);
   });
 
   test('is not reported if the scheme had written its credentials', async () => {
@@ -445,7 +445,7 @@ describe('a 401 that no scheme handles', () => {
     const outcome = await stage.outcome(stage.api.get('/item'));
     expect(outcome).toMatchObject({ status: 401 });
     expect(outcome).not.toHaveProperty('bare');
-    expect(stage.heard('refusal-ignored')).toEqual([]);
+    expect(stage.eventsOf('refusal-ignored')).toEqual([]);
   });
 });
 

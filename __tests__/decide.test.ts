@@ -251,10 +251,10 @@ describe('shouldRetry', () => {
     ['never for a response that is not a failure', answer(200), after(1), get, []],
     ['never for a final failure', final, after(1), get, []],
     ['never for a 401 that is replayed', unauthorized, after(1), get, []],
-  ])('is called at most once: %s', (_what, outcome, progress, call, heard) => {
+  ])('is called at most once: %s', (_what, outcome, progress, call, expected) => {
     const shouldRetry = jest.fn((willRetry: boolean) => (willRetry ? undefined : false));
     decide(outcome, progress, { ...call, shouldRetry }, policy, true, HALF);
-    expect(shouldRetry.mock.calls).toEqual(heard.map((willRetry) => [willRetry]));
+    expect(shouldRetry.mock.calls).toEqual(expected.map((willRetry) => [willRetry]));
   });
 });
 

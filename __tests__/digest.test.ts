@@ -222,8 +222,8 @@ describe('nonces', () => {
     expect(api.sends).toBe(60);
   });
 
-  test.each([true, false])('30 concurrent calls with one-time nonces succeed (stale sent: %s)', async (saysStale) => {
-    await start({ oneTime: true, saysStale });
+  test.each([true, false])('30 concurrent calls with one-time nonces succeed (stale sent: %s)', async (sendsStale) => {
+    await start({ oneTime: true, sendsStale });
     for (let round = 0; round < 3; round++) {
       const calls = Array.from({ length: 30 }, () => statusOf(api.get('/')));
       expect(new Set(await Promise.all(calls))).toEqual(new Set([200]));
@@ -248,8 +248,8 @@ describe('nonces', () => {
   });
 
   // F29
-  test.each([true, false])('an expired nonce costs one more send (stale sent: %s)', async (saysStale) => {
-    await start({ saysStale });
+  test.each([true, false])('an expired nonce costs one more send (stale sent: %s)', async (sendsStale) => {
+    await start({ sendsStale });
     await api.get('/');
     server.expireNonces();
     expect((await api.get('/')).status).toBe(200);

@@ -71,7 +71,7 @@ test.each(Object.keys(SERVERS))('the example of docs/schemes/%s runs', async (pa
     compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true },
   });
   const server = await SERVERS[page]!();
-  const said = jest.spyOn(console, 'info').mockImplementation();
+  const info = jest.spyOn(console, 'info').mockImplementation();
   Object.assign(process.env, {
     API_URL: server.origin,
     SIGNING_KEY: privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64'),
@@ -85,11 +85,11 @@ test.each(Object.keys(SERVERS))('the example of docs/schemes/%s runs', async (pa
     ) => Promise<void>;
     await run((name: string) => MODULES[name], {});
     expect(server.verdicts.at(-1)).toBeUndefined();
-    expect(said).toHaveBeenCalledTimes(1);
+    expect(info).toHaveBeenCalledTimes(1);
   } finally {
     for (const name of ['API_URL', 'TOKEN_URL', 'SIGNING_KEY', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'])
       Reflect.deleteProperty(process.env, name);
-    said.mockRestore();
+    info.mockRestore();
     await server.close();
   }
 });

@@ -36,13 +36,13 @@ describe('an early refresh', () => {
     await stage.clock.advance(1_000);
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
     expect(refresh).toHaveBeenCalledTimes(1);
-    expect(stage.heard('refreshing')).toHaveLength(1);
+    expect(stage.eventsOf('refreshing')).toHaveLength(1);
     expect(scheme.getSnapshot().status).toBe('signed-in');
     await stage.clock.advance(30_000);
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
     expect(refresh).toHaveBeenCalledTimes(1);
     expect(scheme.getSnapshot().status).toBe('expired');
-    expect(stage.heard('session-expired')).toHaveLength(1);
+    expect(stage.eventsOf('session-expired')).toHaveLength(1);
   });
 
   test('that is refused ends the session if its access token got a 401 meanwhile', async () => {
@@ -135,7 +135,7 @@ describe('an early refresh', () => {
     await stage.clock.advance(60_000);
     expect({ ...scheme.getSnapshot(), refreshing: false }).toEqual(before);
     expect(stage.calls.every(({ token }) => token === 'alice-a1')).toBe(true);
-    expect(stage.heard('refresh-failed').length).toBeGreaterThan(0);
+    expect(stage.eventsOf('refresh-failed').length).toBeGreaterThan(0);
     expect(stage.clock.pending).toBe(0);
   });
 

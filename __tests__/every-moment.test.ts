@@ -2,7 +2,7 @@ import type { AxiosResponse } from 'axios';
 import type { AuthHandle, AuthScheme, BearerScheme } from '../lib/index.js';
 import { rounds } from './support/rounds.js';
 import { listeners } from './support/scenes.js';
-import { Stage, told, tooMany, underway, type Reply, type Told } from './support/stage.js';
+import { Stage, summaryOf, tooMany, underway, type Reply, type CallSummary } from './support/stage.js';
 
 /** Microtasks between two timers. No step of the library needs more. */
 const TURNS = 24;
@@ -72,8 +72,8 @@ async function until(moment: number, { stage, call }: Play): Promise<boolean> {
   return !isSettled;
 }
 
-async function outcomeOf({ stage, call }: Play): Promise<Told> {
-  return told(await stage.clock.until(call, 60_000));
+async function outcomeOf({ stage, call }: Play): Promise<CallSummary> {
+  return summaryOf(await stage.clock.until(call, 60_000));
 }
 
 /** Every moment at which the call has not settled yet. */

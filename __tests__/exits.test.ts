@@ -51,16 +51,17 @@ const PRELUDE = `
 `;
 
 /** The output of a program, and its exit code. A program that hangs is ended with a signal. */
-function run(program: string): Promise<{ code: number | null; said: string }> {
+function run(program: string): Promise<{ code: number | null; output: string }> {
   return new Promise((done) => {
     const child = spawn(process.execPath, ['-e', PRELUDE + program, bundle], {
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: 15_000,
     });
-    let said = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.once('close', (code) => {
-      done({ code, said: said.trim() });
+      done({ code, output: output.trim() });
     });
   });
 }
@@ -111,8 +112,8 @@ describe('a program whose calls have settled ends', () => {
        setTimeout(handle.detach, 10);`,
       'ERR_AUTH_DETACHED',
     ],
-  ])('%s', async (_, program, said) => {
-    expect(await run(program)).toEqual({ code: 0, said });
+  ])('%s', async (_, program, output) => {
+    expect(await run(program)).toEqual({ code: 0, output });
   });
 });
 
@@ -150,8 +151,8 @@ describe('a program with a waiting call keeps running', () => {
        scheme.getAccessToken().then(say);`,
       'good',
     ],
-  ])('%s', async (_, program, said) => {
-    expect(await run(program)).toEqual({ code: 0, said });
+  ])('%s', async (_, program, output) => {
+    expect(await run(program)).toEqual({ code: 0, output });
   });
 });
 
@@ -193,5 +194,5 @@ test('no rejection is left unhandled by failures in the background', async () =>
       console.log('nothing');
     })();
   `;
-  expect(await run(program)).toEqual({ code: 0, said: 'nothing' });
+  expect(await run(program)).toEqual({ code: 0, output: 'nothing' });
 });

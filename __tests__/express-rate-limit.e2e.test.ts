@@ -23,7 +23,7 @@ afterEach(() => {
 
 const start = async (options: Partial<Options>): Promise<string> => {
   const app = express();
-  app.use(rateLimit({ windowMs: 1_000, limit: 50, keyGenerator: () => 'everybody', ...options }));
+  app.use(rateLimit({ windowMs: 1_000, limit: 50, keyGenerator: () => 'all', ...options }));
   app.get('/item', (_, response) => void response.send('ok'));
   server = app.listen(0, '127.0.0.1');
   await once(server, 'listening');

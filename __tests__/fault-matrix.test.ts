@@ -139,7 +139,7 @@ async function run({ store, limit, graceMs, delay }: Cell) {
   for (const { api } of holders) last.push(await stage.outcome(api.get('/item')));
   const asks = stage.tokens.asks.map(({ outcome }) => outcome);
   const statuses = holders.map(({ scheme }) => scheme.getSnapshot().status);
-  const expiries = stage.heard('session-expired').length;
+  const expiries = stage.eventsOf('session-expired').length;
   for (const { handle } of holders) handle.detach();
   await stage.clock.settle();
   return { last, asks, statuses, expiries, settledAt, holders: holders.length, timers: stage.clock.pending };

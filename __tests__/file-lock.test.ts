@@ -46,7 +46,7 @@ async function queued(count: number, directory = `${file}.lock`): Promise<void> 
 }
 
 /** The ticket of another process. After die() its socket and connections are closed, as the kernel closes them, and its name stays. */
-async function stranger(number: number, id = 'ffffffffffff'): Promise<{ name: string; die(): Promise<void> }> {
+async function otherProcess(number: number, id = 'ffffffffffff'): Promise<{ name: string; die(): Promise<void> }> {
   mkdirSync(`${file}.lock`, { recursive: true, mode: 0o700 });
   const sockets = new Set<Socket>();
   const server = createServer((socket) => sockets.add(socket.on('error', () => undefined).resume()));
@@ -194,7 +194,7 @@ describe('a signal', () => {
 
 describe('the ticket of another process', () => {
   test('is waited for until its process ends', async () => {
-    const other = await stranger(7);
+    const other = await otherProcess(7);
     const work = jest.fn(() => Promise.resolve());
     const waiting = held(filePort(file), work);
     await queued(2);
@@ -207,7 +207,7 @@ describe('the ticket of another process', () => {
 
   // F32 F33
   test('is skipped and removed if its process was killed', async () => {
-    for (const id of ['aaaaaaaaaaaa', 'bbbbbbbbbbbb']) await (await stranger(3, id)).die();
+    for (const id of ['aaaaaaaaaaaa', 'bbbbbbbbbbbb']) await (await otherProcess(3, id)).die();
     await held(filePort(file), () => {
       expect(readdirSync(`${file}.lock`)).toEqual([expect.stringMatching(/^refresh\.4\./)]);
       return Promise.resolve();
@@ -216,7 +216,7 @@ describe('the ticket of another process', () => {
   });
 
   test('that dies does not let a lock pass a living one in front of it', async () => {
-    const [first, second] = [await stranger(1), await stranger(2)];
+    const [first, second] = [await otherProcess(1), await otherProcess(2)];
     const work = jest.fn(() => Promise.resolve());
     const waiting = held(filePort(file), work);
     await queued(3);
@@ -229,7 +229,7 @@ describe('the ticket of another process', () => {
   });
 
   test('that was made at the same moment goes first, since it may not have seen ours', async () => {
-    const other = await stranger(1);
+    const other = await otherProcess(1);
     let seen: Promise<unknown> | undefined;
     let given = '';
     jest.spyOn(fs, 'renameSync').mockImplementationOnce((from, to) => {
@@ -254,7 +254,7 @@ describe('the ticket of another process', () => {
   });
 
   test('that cannot be connected to rejects, and the work is never called', async () => {
-    const other = await stranger(1);
+    const other = await otherProcess(1);
     const work = jest.fn(() => Promise.resolve());
     chmodSync(join(`${file}.lock`, other.name), 0);
     const isRoot = process.getuid?.() === 0;

@@ -333,7 +333,7 @@ describe('a path that cannot be written', () => {
     const { call, reasons } = await opened(prepare(), refresh);
     expect(await Promise.all([call(), call()])).toEqual([200, 200]);
     expect(refresh).toHaveBeenCalledTimes(1);
-    expect(reasons()[0]).toMatch(/^write: Error E[A-Z]+; the session goes on in memory$/);
+    expect(reasons()[0]).toMatch(/^write: Error E[A-Z]+; the session is kept in memory$/);
   });
 
   test('a stored session is not refreshed without its lock: calls with a valid token succeed, a refresh rejects with the cause', async () => {
@@ -349,7 +349,7 @@ describe('a path that cannot be written', () => {
     });
     expect(await call()).toBe(200);
     expect(refresh).not.toHaveBeenCalled();
-    expect(reasons()).toEqual(['lock: Error EACCES; no refresh without it']);
+    expect(reasons()).toEqual(['lock: Error EACCES; no refresh without the lock']);
   });
 
   test('an error of the work is not taken for an error of the lock', async () => {
@@ -479,11 +479,11 @@ describe('writing', () => {
   });
 
   test('does not touch a file of another program beside it', async () => {
-    const stranger = join(folder, '.session.json.tmp');
-    await writeFile(stranger, 'mine');
-    utimesSync(stranger, 1, 1);
+    const otherFile = join(folder, '.session.json.tmp');
+    await writeFile(otherFile, 'mine');
+    utimesSync(otherFile, 1, 1);
     await filePort(file).compareAndSet(undefined, session(1));
-    expect(readFileSync(stranger, 'utf8')).toBe('mine');
+    expect(readFileSync(otherFile, 'utf8')).toBe('mine');
   });
 });
 
@@ -569,10 +569,10 @@ describe('a file that is not a session', () => {
 });
 
 describe('subscribe', () => {
-  const hinted = (store: TokenStore): { told: Promise<void>; stop: () => void } => {
+  const hinted = (store: TokenStore): { changed: Promise<void>; stop: () => void } => {
     let stop = (): void => undefined;
-    const told = new Promise<void>((resolve) => (stop = store.subscribe?.(resolve) ?? stop));
-    return { told, stop };
+    const changed = new Promise<void>((resolve) => (stop = store.subscribe?.(resolve) ?? stop));
+    return { changed, stop };
   };
 
   /** Writes until the change is reported. The state that a poll finds first is no change. */
@@ -587,17 +587,17 @@ describe('subscribe', () => {
 
   test('reports the first and later writes of another store', async () => {
     for (let generation = 1; generation <= 3; generation++) {
-      const { told, stop } = hinted(filePort(file));
+      const { changed, stop } = hinted(filePort(file));
       await filePort(file).compareAndSet(generation === 1 ? undefined : generation - 1, session(generation));
-      await told;
+      await changed;
       stop();
     }
   });
 
   test('reports writes to a directory that does not exist yet', async () => {
     const deep = join(folder, 'a', 'session.json');
-    const { told, stop } = hinted(filePort(deep));
-    await written(deep, told);
+    const { changed, stop } = hinted(filePort(deep));
+    await written(deep, changed);
     stop();
   });
 
@@ -610,7 +610,7 @@ describe('subscribe', () => {
     const both = [hinted(filePort(file)), hinted(filePort(file))];
     failing.emit('error', new Error('no'));
     expect(failing.close).toHaveBeenCalledTimes(1);
-    await written(file, Promise.all(both.map(({ told }) => told)));
+    await written(file, Promise.all(both.map(({ changed }) => changed)));
     for (const { stop } of both) stop();
   });
 

@@ -50,7 +50,7 @@ describe('signing out during a refresh', () => {
     expect(stage.to('/later')[0]?.token).toBeUndefined();
     expect(stage.to('/item')).toHaveLength(10);
     expect(stage.to('/unsent')).toEqual([]);
-    expect([...stage.heard('refreshed'), ...stage.heard('refresh-failed')]).toEqual([]);
+    expect([...stage.eventsOf('refreshed'), ...stage.eventsOf('refresh-failed')]).toEqual([]);
   });
 
   test('drops the tokens of a refresh with reason missing', async () => {
@@ -146,8 +146,8 @@ describe('signing out during a refresh', () => {
     void scheme.signOut();
     expect(await stage.outcome(call)).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED' });
     await stage.clock.advance(10_000);
-    expect(stage.heard('signed-out')).toHaveLength(1);
-    expect(stage.heard(type)).toEqual([]);
+    expect(stage.eventsOf('signed-out')).toHaveLength(1);
+    expect(stage.eventsOf(type)).toEqual([]);
   });
 
   test('takes effect at once, even if the store fails', async () => {
@@ -168,7 +168,7 @@ describe('signing out during a refresh', () => {
     await scheme.signOut();
     await stage.clock.settle();
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 401, code: 'ERR_BAD_REQUEST' });
-    expect(stage.heard('store-degraded')).toHaveLength(1);
+    expect(stage.eventsOf('store-degraded')).toHaveLength(1);
     expect(JSON.stringify(stage.events)).not.toContain('alice-a1');
   });
 });
@@ -358,7 +358,7 @@ describe('another principal signs in', () => {
     expect(await stage.outcome(calls[0]!)).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED' });
     expect(scheme.getSnapshot().status).toBe('signed-in');
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
-    expect(stage.heard('refreshed')).toEqual([]);
+    expect(stage.eventsOf('refreshed')).toEqual([]);
   });
 
   test('a refresh of the previous principal that never settles delays no call', async () => {
@@ -386,7 +386,7 @@ describe('another principal signs in', () => {
     await stage.clock.advance(1_000);
     expect(await stage.outcome(call)).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED' });
     expect(scheme.getSnapshot().status).toBe('signed-in');
-    expect(stage.heard('session-expired')).toEqual([]);
+    expect(stage.eventsOf('session-expired')).toEqual([]);
   });
 
   test.each(times(30, (at) => [at * 5]))(
@@ -466,7 +466,7 @@ describe('a store with several holders', () => {
     await scheme.signOut();
     await stage.clock.settle();
     expect(second.getSnapshot().status).toBe('signed-out');
-    expect(stage.heard('signed-out')).toHaveLength(2);
+    expect(stage.eventsOf('signed-out')).toHaveLength(2);
     expect(await stage.outcome(other.get('/item'))).toMatchObject({ status: 401, code: 'ERR_BAD_REQUEST' });
     expect(stage.calls.at(-1)?.token).toBeUndefined();
   });
@@ -483,7 +483,7 @@ describe('a store with several holders', () => {
     second.getSnapshot();
     await second.signIn(stage.tokens.issue('bob'));
     expect(await stage.outcome(call)).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED', waitedMs: 90 });
-    expect(stage.heard('signed-in')).toMatchObject([{ generation: 2 }]);
+    expect(stage.eventsOf('signed-in')).toMatchObject([{ generation: 2 }]);
     expect(stage.to('/item').filter(({ token }) => ownerOf(token) === 'bob')).toEqual([]);
     expect(await stage.outcome(stage.api.get('/after'))).toMatchObject({ status: 200 });
     expect(stage.to('/after')[0]?.token).toBe('bob-a1');

@@ -214,11 +214,11 @@ describe('a token kept in a file', () => {
         execArgv: [],
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       });
-      let told: unknown;
-      child.once('message', (message) => (told = message));
+      let message: unknown;
+      child.once('message', (sent) => (message = sent));
       child.once('exit', (code) => {
-        if (told === undefined) reject(new Error(`the process ended with ${code} and said nothing`));
-        else resolve(told);
+        if (message === undefined) reject(new Error(`the process ended with ${code} and sent no message`));
+        else resolve(message);
       });
     });
   }

@@ -48,7 +48,7 @@ describe('a limit of a caller ends its wait, and not a refresh that was sent', (
     await stage.outcome(stage.api.get('/item'));
     await stage.clock.advance(70_000);
     expect(aborts).toEqual([60_010]);
-    expect(stage.heard('refresh-failed')).toMatchObject([{ code: 'timeout', willRetry: false }]);
+    expect(stage.eventsOf('refresh-failed')).toMatchObject([{ code: 'timeout', willRetry: false }]);
     expect(stage.clock.pending).toBe(0);
   });
 

@@ -17,7 +17,7 @@ import { failureOf } from './support/answers.js';
 import { recording, type Sent as Recorded } from './support/recording.js';
 import { rounds } from './support/rounds.js';
 import { times } from './support/series.js';
-import { Stage, TOKEN_PATH, tooMany, unauthorized, underway, type Sent, type Told } from './support/stage.js';
+import { Stage, TOKEN_PATH, tooMany, unauthorized, underway, type Sent, type CallSummary } from './support/stage.js';
 import { ownerOf } from './support/token-endpoint.js';
 
 const owner = (refreshToken: string | undefined): string | undefined => ownerOf(refreshToken);
@@ -36,7 +36,7 @@ class House {
   }
 
   /** A signed-in user. */
-  enter(user: string): BearerScheme {
+  signIn(user: string): BearerScheme {
     const session = this.stage.bearer({ tokens: this.stage.tokens.issue(user) });
     this.sessions.set(user, session);
     return session;
@@ -87,7 +87,7 @@ describe('thirty users on one instance', () => {
         if (at + 5 + seconds * 1_000 > until) closed.set(call, { from: at + 5, until: at + 5 + seconds * 1_000 });
         return { ...tooMany(seconds), afterMs: 5 };
       });
-      for (const name of names) house.enter(name);
+      for (const name of names) house.signIn(name);
 
       const calls: Promise<unknown>[] = [];
       for (let step = 0; step < 400; step++) {
@@ -102,26 +102,26 @@ describe('thirty users on one instance', () => {
       const outcomes = await stage.outcomes(calls);
 
       expect(early).toEqual([]);
-      const strangers = stage.calls.filter(({ call, token }) => token !== undefined && ownerOf(token) !== call);
-      expect(strangers).toEqual([]);
+      const misdirected = stage.calls.filter(({ call, token }) => token !== undefined && ownerOf(token) !== call);
+      expect(misdirected).toEqual([]);
       // Each refresh token is sent once.
       expect(tokens.reuses).toBe(0);
       const asked = tokens.asks.map(({ refreshToken }) => refreshToken);
       expect(new Set(asked).size).toBe(asked.length);
       for (const outcome of outcomes) expect(namesOf(outcome)).toMatch(/^(?:200|401|429|ERR_AUTH_SESSION_CHANGED)$/);
       expect(outcomes.filter(({ status }) => status === 200).length).toBeGreaterThan(100);
-      expect(stage.heard('refreshed').length).toBeGreaterThan(5);
+      expect(stage.eventsOf('refreshed').length).toBeGreaterThan(5);
     },
   );
 
-  function namesOf({ status, code }: Told): string {
+  function namesOf({ status, code }: CallSummary): string {
     return code?.startsWith('ERR_AUTH') ? code : String(status ?? code);
   }
 
   test('refresh once each if all their tokens die at once and each has three calls', async () => {
     const house = new House();
     const { stage } = house;
-    for (const name of names) house.enter(name);
+    for (const name of names) house.signIn(name);
     stage.tokens.revokeAll();
     const outcomes = await stage.outcomes(names.flatMap((name) => times(3, () => house.call(name))));
     expect(outcomes.map(({ status }) => status)).toEqual(times(90, () => 200));
@@ -132,8 +132,8 @@ describe('thirty users on one instance', () => {
   test('have separate cool-downs: the Retry-After of one delays no other', async () => {
     const house = new House();
     const { stage } = house;
-    house.enter('alice');
-    house.enter('bob');
+    house.signIn('alice');
+    house.signIn('bob');
     stage.script('/item', tooMany(10));
     const alice = underway(house.call('alice'));
     await stage.clock.advance(50);
@@ -148,9 +148,9 @@ describe('thirty users on one instance', () => {
   test('do not delay a call without a user, nor does it delay theirs', async () => {
     const house = new House();
     const { stage } = house;
-    house.enter('alice');
+    house.signIn('alice');
     stage.script('/open', tooMany(10));
-    const anonymous = underway(house.call('nobody', '/open'));
+    const anonymous = underway(house.call('anonymous', '/open'));
     await stage.clock.advance(50);
     expect(await stage.outcome(house.call('alice', '/open'))).toMatchObject({ status: 200, waitedMs: 0 });
     expect(await stage.outcome(anonymous)).toMatchObject({ status: 200, attempts: 2, bare: 'none-given' });
@@ -182,8 +182,8 @@ describe('thirty users on one instance', () => {
   test('a sign-out ends only the waiting calls of that user', async () => {
     const house = new House();
     const { stage } = house;
-    const alice = house.enter('alice');
-    house.enter('bob');
+    const alice = house.signIn('alice');
+    house.signIn('bob');
     stage.tokens.revokeAll();
     stage.refreshMs = 1_000;
     const calls = ['alice', 'bob', 'alice', 'bob'].map((name) => underway(house.call(name)));
@@ -201,11 +201,11 @@ describe('thirty users on one instance', () => {
   test('emit their events to the instance that they use, until detach()', async () => {
     const house = new House();
     const { stage } = house;
-    house.enter('alice');
-    const bob = house.enter('bob');
+    house.signIn('alice');
+    const bob = house.signIn('bob');
     stage.tokens.revokeAll();
     await stage.outcomes([house.call('alice'), house.call('bob')]);
-    expect(stage.heard('refreshed')).toHaveLength(2);
+    expect(stage.eventsOf('refreshed')).toHaveLength(2);
     house.detach();
     const before = stage.events.length;
     await stage.clock.until(bob.signOut());
@@ -250,7 +250,7 @@ describe('thirty users on one instance', () => {
     const references: WeakRef<BearerScheme>[] = [];
     stage.always('/item', ({ call, at }) => (call === 'user3' && at < 100 ? tooMany(1) : undefined));
     await (async () => {
-      for (const name of names) references.push(new WeakRef(house.enter(name)));
+      for (const name of names) references.push(new WeakRef(house.signIn(name)));
       stage.tokens.revoke('user7-a1');
       await stage.outcomes(names.map((name) => house.call(name)));
     })();
@@ -259,7 +259,7 @@ describe('thirty users on one instance', () => {
     await stage.clock.advance(60_000);
     await collected();
     expect(references.filter((reference) => reference.deref() !== undefined)).toHaveLength(0);
-    house.enter('late');
+    house.signIn('late');
     expect(await stage.outcome(house.call('late'))).toMatchObject({ status: 200 });
   });
 
@@ -344,9 +344,9 @@ describe('scheme as a function', () => {
       },
       /no user in this context/,
     ],
-    ['that returns undefined', () => undefined, /scheme takes/],
-    ['that returns a promise', () => Promise.resolve(apiKey('k')), /scheme takes/],
-    ['that returns a token', () => 'canary', /scheme takes/],
+    ['that returns undefined', () => undefined, /`scheme` takes/],
+    ['that returns a promise', () => Promise.resolve(apiKey('k')), /`scheme` takes/],
+    ['that returns a token', () => 'canary', /`scheme` takes/],
     ['that returns two schemes for one header', () => [bearer('a'), bearer(() => 'b')], /two schemes write/],
   ])('%s rejects the call unsent', async (_, scheme, message) => {
     const { api, sent } = recording(scheme as never);
@@ -425,7 +425,7 @@ describe('attachAuth: { scheme } of one call', () => {
   });
 
   test('must be a function, since configs are cloned', () => {
-    expect(() => attachAuth(axios.create(), { scheme: 'canary' as never })).toThrow(/scheme takes/);
+    expect(() => attachAuth(axios.create(), { scheme: 'canary' as never })).toThrow(/`scheme` takes/);
     expect(() => attachAuth(axios.create(), { scheme: 'canary' as never })).not.toThrow(/canary/);
   });
 });

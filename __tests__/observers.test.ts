@@ -161,11 +161,11 @@ describe('an instance that is dropped without detach()', () => {
       const { stage, scheme, handle } = Stage.with({});
       await scheme.signOut();
       await stage.clock.settle();
-      expect(stage.heard('signed-out')).toHaveLength(1);
+      expect(stage.eventsOf('signed-out')).toHaveLength(1);
       handle.detach();
       await scheme.signIn({ accessToken: 'b' });
       await stage.clock.settle();
-      expect(stage.heard('signed-in')).toHaveLength(0);
+      expect(stage.eventsOf('signed-in')).toHaveLength(0);
     } finally {
       Object.assign(globalThis, { WeakRef: original });
     }

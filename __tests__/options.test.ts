@@ -70,7 +70,7 @@ const wrongRetry: Row[] = [
 function expectComplaint(thrown: unknown, option: string, takes: RegExp, got: string): void {
   expect(thrown).toBeInstanceOf(TypeError);
   const { message } = thrown as TypeError;
-  const [begin, end] = [`attachAuth: ${option} takes `, `, but got ${got}`];
+  const [begin, end] = [`attachAuth: \`${option}\` takes `, `, but got ${got}`];
   expect([message.slice(0, begin.length), message.slice(-end.length)]).toEqual([begin, end]);
   expect(message.slice(begin.length, -end.length)).toMatch(takes);
 }
@@ -137,7 +137,7 @@ describe('a wrong option throws a TypeError that names it, the values it takes a
 
   test.each([undefined, null, 'bearer'])('options: %j', (options) => {
     expect(() => attachAuth(axios.create(), options as never)).toThrow(
-      /^attachAuth: options takes an object with a scheme, but got /,
+      /^attachAuth: `options` takes an object with a scheme, but got /,
     );
   });
 
@@ -260,7 +260,7 @@ describe('attachAuth of one call', () => {
   test.each([true, null, 'omit'])('%j rejects it with a TypeError, unsent', async (attach) => {
     const { api, sent } = recording(scheme);
     await expect(api.get('/', { attachAuth: attach as never })).rejects.toThrow(
-      /^attachAuth: attachAuth takes an object or false, but got /,
+      /^attachAuth: `attachAuth` takes an object or false, but got /,
     );
     expect(sent).toHaveLength(0);
   });
@@ -338,8 +338,8 @@ describe('undefined counts as absent', () => {
     const absent = resolveCall(undefined, policy);
     expect(absent).toMatchObject({ deadlineMs: 7, shouldRetry, retry: { maxAttempts: 2 } });
     expect(absent).toMatchObject(resolveCall({}, policy));
-    const unsaid = undefinedFor({ credentials: 0, retry: 0, deadlineMs: 0, idempotent: 0 });
-    expect(absent).toMatchObject(resolveCall(unsaid, policy));
+    const undefinedOptions = undefinedFor({ credentials: 0, retry: 0, deadlineMs: 0, idempotent: 0 });
+    expect(absent).toMatchObject(resolveCall(undefinedOptions, policy));
     expect(absent).toMatchObject(resolveCall({ retry }, policy));
   });
 
@@ -376,20 +376,20 @@ describe('undefined counts as absent', () => {
 });
 
 test('shouldRetry gets the failure, without the query', async () => {
-  const heard: RetryFailure[] = [];
-  const shouldRetry = (failure: RetryFailure): boolean => heard.push(failure) < 2;
+  const failures: RetryFailure[] = [];
+  const shouldRetry = (failure: RetryFailure): boolean => failures.push(failure) < 2;
   const { api, sent } = recording(scheme, [404], { clock: hurried, retry: { shouldRetry } });
   await api.post('/orders?secret=1', null);
   expect(sent).toHaveLength(2);
   const failure = { method: 'POST', url: 'https://api.example.com/orders', status: 404, willRetry: false };
-  expect(heard).toEqual([1, 2].map((attempt) => ({ ...failure, attempt })));
+  expect(failures).toEqual([1, 2].map((attempt) => ({ ...failure, attempt })));
 });
 
 test.each<[unknown, RegExp]>([
-  [null, /^createThrottle: options takes an object, but got null$/],
-  [{ keyOf: 'path' }, /^createThrottle: keyOf takes a function, but got "path"$/],
-  [{ maxQueued: -1 }, /^createThrottle: maxQueued takes a number, 0 or more, but got -1$/],
-  [{ shared: {} }, /^createThrottle: shared takes an object with close\(\) and closedForMs\(\), but got an object$/],
+  [null, /^createThrottle: `options` takes an object, but got null$/],
+  [{ keyOf: 'path' }, /^createThrottle: `keyOf` takes a function, but got "path"$/],
+  [{ maxQueued: -1 }, /^createThrottle: `maxQueued` takes a number, 0 or more, but got -1$/],
+  [{ shared: {} }, /^createThrottle: `shared` takes an object with close\(\) and closedForMs\(\), but got an object$/],
 ])('createThrottle(%j) throws a TypeError', (options, message) => {
   const thrown = thrownBy(() => createThrottle(options as object));
   expect(thrown).toBeInstanceOf(TypeError);

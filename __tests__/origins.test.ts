@@ -30,13 +30,13 @@ interface Places {
   readonly own: Recorder;
   readonly foreign: Recorder;
   /** The bytes that the foreign origin has received. */
-  readonly heard: () => string;
+  readonly receivedBytes: () => string;
 }
 
 async function places(): Promise<Places> {
   const own = await start(inTurn(200));
   const foreign = await start(inTurn(200));
-  return { own, foreign, heard: listenIn(foreign) };
+  return { own, foreign, receivedBytes: listenIn(foreign) };
 }
 
 // F75
@@ -176,11 +176,11 @@ const ways: [way: string, config: (url: string, own: string) => AxiosRequestConf
 
 describe.each(adapters)('over the %s adapter', (adapter) => {
   test.each(ways)('no spelling of a foreign origin that a call has %s gets a credential', async (_way, config) => {
-    const { own, foreign, heard } = await places();
+    const { own, foreign, receivedBytes } = await places();
     const { api } = client({ baseURL: own.origin, adapter });
     for (const spelling of spellings(foreign.origin, own.origin)) {
       await api.request(config(spelling, own.origin)).catch(() => undefined);
-      expect([spelling, heard().includes(CANARY)]).toEqual([spelling, false]);
+      expect([spelling, receivedBytes().includes(CANARY)]).toEqual([spelling, false]);
     }
   });
 
@@ -194,11 +194,11 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
   });
 
   test('an absolute URL of another origin is sent without credentials', async () => {
-    const { own, foreign, heard } = await places();
+    const { own, foreign, receivedBytes } = await places();
     const { api } = client({ baseURL: own.origin, adapter });
     await api.get(`${foreign.origin}/x`);
     expect(foreign.seen.map((seen) => seen.headers.authorization)).toEqual([undefined]);
-    expect(heard()).not.toContain(CANARY);
+    expect(receivedBytes()).not.toContain(CANARY);
   });
 
   test('another port and another host name of the same server are other origins', async () => {
@@ -227,18 +227,18 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
   });
 
   test('with allowAbsoluteUrls false an absolute URL is a path of the own origin', async () => {
-    const { own, foreign, heard } = await places();
+    const { own, foreign, receivedBytes } = await places();
     const { api } = client({ baseURL: own.origin, adapter, allowAbsoluteUrls: false });
     await api.get(`${foreign.origin}/x`);
     expect(own.seen.map((seen) => [seen.url, seen.headers.authorization])).toEqual([
       [`/${foreign.origin}/x`, `Bearer ${CANARY}`],
     ]);
-    expect(heard()).toBe('');
+    expect(receivedBytes()).toBe('');
   });
 
   // Before 1.15 axios forbids absolute URLs for any falsy value.
   test.each([false, 0, '', '0'])('with allowAbsoluteUrls %j no credential leaves the own origin', async (allowed) => {
-    const { own, foreign, heard } = await places();
+    const { own, foreign, receivedBytes } = await places();
     const { api } = client({ baseURL: own.origin, adapter });
     const wrapped: AxiosAdapter = (config) =>
       (axios.getAdapter as (name: string, config: object) => AxiosAdapter)(adapter, config)(config);
@@ -247,21 +247,21 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       await api.get(`${own.origin}/x`, { ...way, baseURL: foreign.origin, allowAbsoluteUrls }).catch(() => undefined);
       await api.get(`${foreign.origin}/x`, { ...way, allowAbsoluteUrls }).catch(() => undefined);
     }
-    expect(heard()).not.toContain(CANARY);
+    expect(receivedBytes()).not.toContain(CANARY);
   });
 
   test('the baseURL of a call does not make its origin the own one', async () => {
-    const { own, foreign, heard } = await places();
+    const { own, foreign, receivedBytes } = await places();
     const { api } = client({ baseURL: own.origin, adapter });
     await api.get('/x', { baseURL: foreign.origin });
     await api.get('/x');
     expect(foreign.seen).toHaveLength(1);
-    expect(heard()).not.toContain(CANARY);
+    expect(receivedBytes()).not.toContain(CANARY);
     expect(own.seen[0]?.headers.authorization).toBe(`Bearer ${CANARY}`);
   });
 
   test('a baseURL that is changed later is read at each call', async () => {
-    const { own, foreign, heard } = await places();
+    const { own, foreign, receivedBytes } = await places();
     const { api } = client({ baseURL: own.origin, adapter });
     await api.get('/1');
     api.defaults.baseURL = foreign.origin;
@@ -279,12 +279,12 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       ['/2', `Bearer ${CANARY}`],
       ['/5', undefined],
     ]);
-    expect(heard().split(CANARY)).toHaveLength(2);
+    expect(receivedBytes().split(CANARY)).toHaveLength(2);
   });
 
   test('without a baseURL an absolute URL is refused, and the error names the option', async () => {
     const { own } = await places();
-    const heard = listenIn(own);
+    const receivedBytes = listenIn(own);
     const { api } = client({ adapter });
     const error = (await failureOf(api.get(`${own.origin}/x?secret=1`))) as AuthError;
     expect(error).toMatchObject({
@@ -294,7 +294,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     });
     expect(error.message).toContain(`origins: ['${own.origin}']`);
     expect(exchangeOf(error)).toMatchObject({ attempts: 0 });
-    expect(heard()).toBe('');
+    expect(receivedBytes()).toBe('');
   });
 
   test('without a baseURL a call without credentials of the scheme is sent', async () => {
@@ -330,7 +330,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
   });
 
   test("foreignOrigin 'refuse' rejects a call to another origin unsent, and sends calls to the own one", async () => {
-    const { own, foreign, heard } = await places();
+    const { own, foreign, receivedBytes } = await places();
     const { api } = client({ baseURL: own.origin, adapter }, { foreignOrigin: 'refuse' });
     const error = (await failureOf(api.get(`${foreign.origin}/x`))) as AuthError;
     expect(error.code).toBe('ERR_AUTH_FOREIGN_ORIGIN');
@@ -339,7 +339,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     );
     expect(error.message).toContain(foreign.origin);
     expect(exchangeOf(error)).toMatchObject({ attempts: 0 });
-    expect(heard()).toBe('');
+    expect(receivedBytes()).toBe('');
     await api.get('/x');
     expect(own.seen).toHaveLength(1);
   });
@@ -636,26 +636,26 @@ describe('a unix socket', () => {
 });
 
 test('the origin is checked after all request interceptors', async () => {
-  const { own, foreign, heard } = await places();
+  const { own, foreign, receivedBytes } = await places();
   for (const order of ['before', 'after']) {
     const api = axios.create({ baseURL: own.origin, adapter: 'http' });
-    const astray = (config: InternalAxiosRequestConfig): InternalAxiosRequestConfig => ({
+    const toForeign = (config: InternalAxiosRequestConfig): InternalAxiosRequestConfig => ({
       ...config,
       baseURL: foreign.origin,
       url: `/${order}`,
     });
-    if (order === 'before') api.interceptors.request.use(astray);
+    if (order === 'before') api.interceptors.request.use(toForeign);
     attachAuth(api, { scheme: bearer(CANARY), retry: false });
-    if (order === 'after') api.interceptors.request.use(astray);
+    if (order === 'after') api.interceptors.request.use(toForeign);
     await api.get('/x');
   }
   expect(foreign.seen.map((seen) => seen.url)).toEqual(['/before', '/after']);
-  expect(heard()).not.toContain(CANARY);
+  expect(receivedBytes()).not.toContain(CANARY);
 });
 
 test('a refresh replays calls to the own origin only', async () => {
   const own = await start(onlyFor(`${CANARY}-2`));
-  const { foreign, heard } = await places();
+  const { foreign, receivedBytes } = await places();
   const scheme = bearer({
     tokens: { accessToken: CANARY, refreshToken: 'r' },
     refresh: () => ({ accessToken: `${CANARY}-2` }),
@@ -665,7 +665,7 @@ test('a refresh replays calls to the own origin only', async () => {
   expect(own.seen.map((seen) => seen.headers.authorization).sort()).toEqual(
     [CANARY, CANARY, `${CANARY}-2`, `${CANARY}-2`].map((token) => `Bearer ${token}`),
   );
-  expect(heard()).not.toContain(CANARY);
+  expect(receivedBytes()).not.toContain(CANARY);
 });
 
 test.each([
@@ -691,7 +691,7 @@ test.each([
 });
 
 test('a baseURL on a polluted Object.prototype is ignored', async () => {
-  const { foreign, heard } = await places();
+  const { foreign, receivedBytes } = await places();
   const api = axios.create({ adapter: 'http' });
   attachAuth(api, { scheme: bearer(CANARY), retry: false });
   Object.defineProperty(Object.prototype, 'baseURL', { value: foreign.origin, configurable: true, writable: true });
@@ -700,5 +700,5 @@ test('a baseURL on a polluted Object.prototype is ignored', async () => {
   } finally {
     Reflect.deleteProperty(Object.prototype, 'baseURL');
   }
-  expect(heard()).not.toContain(CANARY);
+  expect(receivedBytes()).not.toContain(CANARY);
 });

@@ -32,7 +32,7 @@ function toy(members: Partial<AuthScheme> = {}) {
   return {
     scheme,
     answers,
-    get told() {
+    get statuses() {
       return answers.map(({ response, isRefusal }) => [response.status, isRefusal]);
     },
   };
@@ -53,7 +53,7 @@ describe('onAnswer', () => {
   describe.each(adapters)('over the %s adapter', (adapter) => {
     test('gets every response, parsed, with the raw data of the adapter', async () => {
       const server = await start(inTurn(401, 503, 200));
-      const { scheme, answers, told } = toy({ onChallenge: () => true });
+      const { scheme, answers, statuses } = toy({ onChallenge: () => true });
       await client(server, adapter, scheme).get('/item');
       expect(answers.map(({ response, isRefusal }) => [response.status, isRefusal])).toEqual([
         [401, true],
@@ -63,7 +63,7 @@ describe('onAnswer', () => {
       expect(answers.map(({ response }) => response.data)).toEqual([{ answer: 1 }, { answer: 2 }, { answer: 3 }]);
       expect(answers.map(({ received }) => received)).toEqual(['{"answer":1}', '{"answer":2}', '{"answer":3}']);
       expect(answers.map(({ request }) => request.attempt)).toEqual([1, 2, 3]);
-      expect(told).toEqual([]);
+      expect(statuses).toEqual([]);
     });
 
     test.each([200, 404])('is called for a %s although transformResponse threw', async (status) => {
@@ -355,7 +355,7 @@ describe('isRefusal', () => {
 });
 
 describe('maxChallenges', () => {
-  const hopeful = (maxChallenges?: number): { scheme: AuthScheme; challenges: AuthChallenge[] } => {
+  const retrying = (maxChallenges?: number): { scheme: AuthScheme; challenges: AuthChallenge[] } => {
     const challenges: AuthChallenge[] = [];
     const { scheme } = toy({
       maxChallenges,
@@ -373,7 +373,7 @@ describe('maxChallenges', () => {
     [1, 1],
     [3, 3],
   ])('%p: a server that always refuses gets so many replays: %i', async (maxChallenges, replays) => {
-    const { scheme, challenges } = hopeful(maxChallenges);
+    const { scheme, challenges } = retrying(maxChallenges);
     const stage = new Stage();
     stage.attach({ scheme });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 401, attempts: replays + 1 });
@@ -384,12 +384,12 @@ describe('maxChallenges', () => {
   });
 
   test('0: the reason is not unauthorized-again', async () => {
-    const { api } = recording(hopeful(0).scheme, [401]);
+    const { api } = recording(retrying(0).scheme, [401]);
     expect(exchangeOf(await api.get('/item'))).not.toHaveProperty('reason');
   });
 
   test('Infinity: the limits of attempts bound the sends', async () => {
-    const { scheme, challenges } = hopeful(Infinity);
+    const { scheme, challenges } = retrying(Infinity);
     const { api, sent } = recording(scheme, [401]);
     expect(exchangeOf(await api.get('/item'))).toMatchObject({ reason: 'unauthorized-again' });
     expect(sent).toHaveLength(11);
@@ -609,7 +609,7 @@ describe('singleFlight', () => {
     expect(item).toMatchObject({ status: 200, attempts: 2 });
     expect(admin).toMatchObject({ status: 401, attempts: 2, reason: 'unauthorized-again' });
     expect(admin).not.toHaveProperty('bare');
-    expect(stage.heard('refusal-ignored')).toEqual([]);
+    expect(stage.eventsOf('refusal-ignored')).toEqual([]);
     expect(stage.to('/login')).toHaveLength(1);
   });
 });
@@ -729,9 +729,9 @@ describe('a scheme that writes to the URL', () => {
     await stage.clock.advance(100);
     const outcomes = await stage.outcomes([first, stage.api.get('/open')]);
     expect(outcomes.map(({ code }) => code)).toEqual([undefined, undefined]);
-    expect(stage.heard('throttled')).toMatchObject([{ key: '/open' }]);
-    expect(stage.heard('replay')).toHaveLength(1);
-    expect(stage.heard('retry').length).toBeGreaterThan(1);
+    expect(stage.eventsOf('throttled')).toMatchObject([{ key: '/open' }]);
+    expect(stage.eventsOf('replay')).toHaveLength(1);
+    expect(stage.eventsOf('retry').length).toBeGreaterThan(1);
     expect(seen.length).toBeGreaterThan(2);
     expect(inspect([stage.events, seen], { depth: 6 })).not.toContain('canary');
   });

@@ -449,7 +449,7 @@ describe('retryUnlessAuth', () => {
 
   test.each([-1, NaN, 'often'])('throws a TypeError for the number %p', (max) => {
     expect(() => retryUnlessAuth(max as number)).toThrow(
-      new TypeError(`retryUnlessAuth(max): expected a number from 0, got ${max}.`),
+      new TypeError(`retryUnlessAuth(): \`max\` takes a number, 0 or more, but got ${max}`),
     );
   });
 });

@@ -92,7 +92,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
   describe.each(statuses)('a %i', (status) => {
     test.each(schemes)('to another port is followed without the credentials of %s', async (_name, make, headers) => {
       const foreign = await start(inTurn(200));
-      const heard = listenIn(foreign);
+      const receivedBytes = listenIn(foreign);
       const own = await start(redirect(status, `${foreign.origin}/there?token=no`));
       const answer = await client(own, adapter, make()).get('/here', { headers: { 'X-Trace': 'kept' } });
       expect(answer.status).toBe(200);
@@ -101,8 +101,8 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
         expect(sent(foreign, name)).toEqual([undefined]);
       }
       expect(sent(foreign, 'x-trace')).toEqual(['kept']);
-      expect(heard()).not.toContain(CANARY);
-      expect(heard()).not.toContain(Buffer.from(`user:${CANARY}`).toString('base64'));
+      expect(receivedBytes()).not.toContain(CANARY);
+      expect(receivedBytes()).not.toContain(Buffer.from(`user:${CANARY}`).toString('base64'));
     });
 
     test.each(schemes)('to the same origin keeps the credentials of %s', async (_name, make, headers) => {
@@ -124,7 +124,7 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     test('from another origin back to the own one is followed without credentials, as are later hops', async () => {
       let home = '';
       const foreign = await start((seen, response, request) => redirect(status, `${home}/4`)(seen, response, request));
-      const heard = listenIn(foreign);
+      const receivedBytes = listenIn(foreign);
       const own = await start(
         routes({
           '/1': redirect(status, '/2'),
@@ -138,15 +138,15 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
         credentialHeaders: ['X-Named'],
       });
       await client(own, adapter, scheme).get('/1');
-      const carried = [`Own ${CANARY}`, CANARY, CANARY];
+      const credentials = [`Own ${CANARY}`, CANARY, CANARY];
       const bare = [undefined, undefined, undefined];
       expect(own.seen.map((seen) => [seen.url, headers.map((name) => seen.headers[name])])).toEqual([
-        ['/1', carried],
-        ['/2', carried],
+        ['/1', credentials],
+        ['/2', credentials],
         ['/4', bare],
         ['/5', bare],
       ]);
-      expect([foreign.seen.length, heard().includes(CANARY)]).toEqual([1, false]);
+      expect([foreign.seen.length, receivedBytes().includes(CANARY)]).toEqual([1, false]);
     });
 
     test.each([
@@ -174,25 +174,25 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
 
     test('resends or drops the body as the status demands', async () => {
       const foreign = await start(inTurn(200));
-      const heard = listenIn(foreign);
+      const receivedBytes = listenIn(foreign);
       const own = await start(redirect(status, foreign.origin));
       await client(own, adapter, apiKey(CANARY)).post('/here', { a: 1 });
       const [seen] = foreign.seen;
       const keeps = status === 307 || status === 308;
       expect([seen?.method, seen?.body.toString()]).toEqual(keeps ? ['POST', '{"a":1}'] : ['GET', '']);
-      expect(heard()).not.toContain(CANARY);
+      expect(receivedBytes()).not.toContain(CANARY);
     });
   });
 
   test('a chain is followed without credentials from its first hop to another origin', async () => {
     const far = await start(inTurn(200));
     const foreign = await start(routes({ '/3': redirect(307, `${far.origin}/4`) }));
-    const heard = [listenIn(foreign), listenIn(far)];
+    const receivedBytes = [listenIn(foreign), listenIn(far)];
     const own = await start(routes({ '/1': redirect(302, '/2'), '/2': redirect(301, `${foreign.origin}/3`) }));
     const answer = await client(own, adapter, apiKey(CANARY)).get('/1');
     expect(answer.data).toEqual({ answer: 1 });
     expect(sent(own, 'x-api-key')).toEqual([CANARY, CANARY]);
-    expect(heard.map((bytes) => bytes().includes(CANARY))).toEqual([false, false]);
+    expect(receivedBytes.map((bytes) => bytes().includes(CANARY))).toEqual([false, false]);
     expect([foreign.seen.length, far.seen.length]).toEqual([1, 1]);
   });
 
@@ -231,11 +231,11 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     ['upper case', (foreign: string) => foreign.toUpperCase()],
   ])('a Location with %s is recognized as another origin', async (_what, location) => {
     const foreign = await start(inTurn(200));
-    const heard = listenIn(foreign);
+    const receivedBytes = listenIn(foreign);
     const own = await start(redirect(302, location(foreign.origin)));
     const api = client(own, adapter, apiKey(CANARY), { retry: false });
     await api.get('/').catch(() => undefined);
-    expect(heard()).not.toContain(CANARY);
+    expect(receivedBytes()).not.toContain(CANARY);
   });
 
   test("the call's params are not put on the redirect's URL", async () => {
@@ -278,14 +278,14 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     const own = await start(
       routes({ '/here': redirect(303, '/there'), '/there': inTurn([429, { 'Retry-After': '1' }], 200) }),
     );
-    const told: string[] = [];
+    const named: string[] = [];
     const onEvent: AttachAuthOptions['onEvent'] = (event) => {
-      if (event.type === 'throttled') told.push(event.key);
-      if (event.type === 'retry') told.push(`${event.method} ${event.url}`);
+      if (event.type === 'throttled') named.push(event.key);
+      if (event.type === 'retry') named.push(`${event.method} ${event.url}`);
     };
     const answer = await client(own, adapter, apiKey(CANARY), { onEvent }).post('/here', 'body');
     expect(answer.status).toBe(200);
-    expect(told).toEqual([`${own.origin}/here`, `POST ${own.origin}/here`]);
+    expect(named).toEqual([`${own.origin}/here`, `POST ${own.origin}/here`]);
   });
 
   test.each([
@@ -528,10 +528,10 @@ describe('over the fetch adapter', () => {
 
   test("fetchOptions.redirect 'follow' changes nothing", async () => {
     const foreign = await start(inTurn(200));
-    const heard = listenIn(foreign);
+    const receivedBytes = listenIn(foreign);
     const own = await start(redirect(302, foreign.origin));
     await client(own, 'fetch', apiKey(CANARY)).get('/', { fetchOptions: { redirect: 'follow' } });
-    expect([foreign.seen.length, heard().includes(CANARY)]).toEqual([1, false]);
+    expect([foreign.seen.length, receivedBytes().includes(CANARY)]).toEqual([1, false]);
   });
 
   test('a 307 for a stream is not followed', async () => {
@@ -555,7 +555,7 @@ test.each([
   ['fetch', 'http'],
 ])('an adapter of the app named %s that calls %s sends no credential to another origin', async (name, to) => {
   const foreign = await start(inTurn(200));
-  const heard = listenIn(foreign);
+  const receivedBytes = listenIn(foreign);
   const own = await start(inTurn([302, { Location: foreign.origin }]));
   const theirs = axios.getAdapter(to);
   // `const fetch = (config) => …` has such a name.
@@ -564,5 +564,5 @@ test.each([
   attachAuth(api, { scheme: apiKey(CANARY), retry: false });
   await api.get('/');
   expect(foreign.seen).toHaveLength(1);
-  expect(heard()).not.toContain(CANARY);
+  expect(receivedBytes()).not.toContain(CANARY);
 });

@@ -23,7 +23,7 @@ test.each<[string, () => unknown]>([
   ['a prefix with braces', () => redisCooldown(fakeClient, { prefix: '{a}' })],
 ])('redisCooldown() throws a TypeError for %s', (_, make) => {
   expect(make).toThrow(TypeError);
-  expect(make).toThrow(/^redisCooldown\(\): (?:client|prefix) takes /);
+  expect(make).toThrow(/^redisCooldown\(\): `(?:client|prefix)` takes /);
 });
 
 suite(`closed limits in Redis${whether}`, () => {

@@ -48,16 +48,16 @@ function ask(
 describe('an argument of another type', () => {
   const client = {} as RedisClient;
   test.each<[string, () => unknown]>([
-    ['client takes a client of `redis` or `ioredis`, but got object', () => redisStore(client, 's')],
-    ['client takes a client of `redis` or `ioredis`, but got null', () => redisStore(null as never, 's')],
-    ['key takes a non-empty string without braces, but got string', () => redisStore(new FakeClient(redis), '')],
-    ['key takes a non-empty string without braces, but got string', () => redisStore(new FakeClient(redis), 'a}b')],
-    ['key takes a non-empty string without braces, but got 1', () => redisStore(new FakeClient(redis), 1 as never)],
-    ['options takes an object, but got null', () => redisStore(new FakeClient(redis), 's', null as never)],
-    ['lockMs takes a number of ms, 1000 to 60000, but got 999', () => holder({ lockMs: 999 })],
-    ['lockMs takes a number of ms, 1000 to 60000, but got NaN', () => holder({ lockMs: NaN })],
-    ['lockMs takes a number of ms, 1000 to 60000, but got Infinity', () => holder({ lockMs: Infinity })],
-    ['subscribe takes true or false, but got string', () => holder({ subscribe: 'no' as never })],
+    ['`client` takes a client of `redis` or `ioredis`, but got object', () => redisStore(client, 's')],
+    ['`client` takes a client of `redis` or `ioredis`, but got null', () => redisStore(null as never, 's')],
+    ['`key` takes a non-empty string without braces, but got string', () => redisStore(new FakeClient(redis), '')],
+    ['`key` takes a non-empty string without braces, but got string', () => redisStore(new FakeClient(redis), 'a}b')],
+    ['`key` takes a non-empty string without braces, but got 1', () => redisStore(new FakeClient(redis), 1 as never)],
+    ['`options` takes an object, but got null', () => redisStore(new FakeClient(redis), 's', null as never)],
+    ['`lockMs` takes a number of ms, 1000 to 60000, but got 999', () => holder({ lockMs: 999 })],
+    ['`lockMs` takes a number of ms, 1000 to 60000, but got NaN', () => holder({ lockMs: NaN })],
+    ['`lockMs` takes a number of ms, 1000 to 60000, but got Infinity', () => holder({ lockMs: Infinity })],
+    ['`subscribe` takes true or false, but got string', () => holder({ subscribe: 'no' as never })],
   ])('is a TypeError: %s', (message, make) => {
     expect(make).toThrow(new TypeError(`redisStore(): ${message}`));
   });
@@ -174,10 +174,10 @@ describe('the lock', () => {
   });
 
   test('is kept by a holder whose subscriber connection is lost', async () => {
-    const deaf = holder();
-    ask(deaf.store);
+    const disconnected = holder();
+    ask(disconnected.store);
     await clock.advance(100);
-    for (const connection of deaf.client.made) connection.disconnect();
+    for (const connection of disconnected.client.made) connection.disconnect();
     const other = ask(holder().store);
     await clock.advance(60_000);
     expect(other.hasIt()).toBe(false);
@@ -272,7 +272,7 @@ describe('a wait for the lock that is aborted', () => {
     expect(result).toMatchObject({ status: 'rejected', reason: { code: 'ETIMEDOUT' } });
     expect(clock.monotonic()).toBeLessThan(3_000);
     client.fault = undefined;
-    for (const letGo of client.waiting) letGo();
+    for (const release of client.waiting) release();
     await clock.settle();
     expect(redis.log.map(({ what }) => what)).toEqual(['claim', 'release']);
     expect(redis.get(LOCK)).toBeUndefined();
@@ -294,18 +294,18 @@ test('a failed duplicate() of the client rejects one lock request, and no later 
 describe('changes', () => {
   test('are reported for every write, and not for a message without a generation', async () => {
     const [one, other] = [holder(), holder()];
-    const heard = jest.fn();
-    const stop = other.store.subscribe!(heard);
+    const onChange = jest.fn();
+    const stop = other.store.subscribe!(onChange);
     await clock.settle();
     // The connection is ready. A change may have been missed before.
-    expect(heard).toHaveBeenCalledTimes(1);
+    expect(onChange).toHaveBeenCalledTimes(1);
     await one.store.compareAndSet(undefined, session(1));
-    expect(heard).toHaveBeenCalledTimes(2);
+    expect(onChange).toHaveBeenCalledTimes(2);
     for (const garbage of ['', 'free', '{"accessToken":"x"}', '1e3', '-1']) redis.publish('{s}:changes', garbage);
-    expect(heard).toHaveBeenCalledTimes(2);
+    expect(onChange).toHaveBeenCalledTimes(2);
     other.client.made[0]!.emit('ready');
     await clock.settle();
-    expect(heard).toHaveBeenCalledTimes(3);
+    expect(onChange).toHaveBeenCalledTimes(3);
     stop();
     stop();
     expect(redis.connections.size).toBe(0);

@@ -85,7 +85,7 @@ suite(`a session in Redis${whether}`, () => {
     return started;
   }
 
-  const everybody = async (among: readonly Holder[]): Promise<string[]> =>
+  const callEach = async (among: readonly Holder[]): Promise<string[]> =>
     (await Promise.all(among.map((holder) => holder.call(2)))).flat();
   const good = (among: readonly Holder[]): string[] => among.flatMap(() => ['200', '200']);
 
@@ -100,7 +100,7 @@ suite(`a session in Redis${whether}`, () => {
     const all = await start(count);
     for (let expiry = 1; expiry <= expiries; expiry++) {
       endpoint.revokeAll();
-      expect(await everybody(all)).toEqual(good(all));
+      expect(await callEach(all)).toEqual(good(all));
       expect(endpoint.refreshes).toBe(expiry);
     }
     expect(endpoint.reuses).toBe(0);
@@ -138,11 +138,11 @@ suite(`a session in Redis${whether}`, () => {
   test('ends once if its holder is killed before it stores the response, at a server without a grace', async () => {
     const [victim, ...others] = await start(4, { lockMs: 60_000 });
     // All have loaded the session. A holder that first loads its end is just signed out.
-    await everybody(others);
+    await callEach(others);
     endpoint.revokeAll();
     await victim!.haltAt('answered');
     await victim!.kill();
-    for (const outcome of await everybody(others)) expect(outcome).toMatch(/^ERR_AUTH_SESSION_EXPIRED/);
+    for (const outcome of await callEach(others)) expect(outcome).toMatch(/^ERR_AUTH_SESSION_EXPIRED/);
     expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued', 'reused']);
     const { client, close } = await connected('redis', redis.port);
     expect(await redisPort(client, key).load()).toMatchObject({ generation: 2, tokens: null });
@@ -162,8 +162,8 @@ suite(`a session in Redis${whether}`, () => {
       frozen!.signal('SIGSTOP');
       await other!.haltAt(place);
       frozen!.signal('SIGCONT');
-      const call = frozen!.goOn();
-      expect(await other!.goOn()).toEqual(['200']);
+      const call = frozen!.resume();
+      expect(await other!.resume()).toEqual(['200']);
       expect(await call).toEqual(['200']);
       expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued']);
     },
@@ -175,15 +175,15 @@ suite(`a session in Redis${whether}`, () => {
     for (const round of [1, 2]) {
       await redis.kill();
       // A valid token needs no Redis.
-      expect(await everybody(all)).toEqual(good(all));
+      expect(await callEach(all)).toEqual(good(all));
       await redis.start('kept');
       endpoint.revokeAll();
-      expect(await everybody(all)).toEqual(good(all));
+      expect(await callEach(all)).toEqual(good(all));
       expect(endpoint.refreshes).toBe(round);
     }
     await (client as Redis).call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     endpoint.revokeAll();
-    expect(await everybody(all)).toEqual(good(all));
+    expect(await callEach(all)).toEqual(good(all));
     expect(endpoint.asks.every(({ outcome }) => outcome === 'issued')).toBe(true);
     expect(endpoint.refreshes).toBe(3);
     close();
@@ -195,14 +195,14 @@ suite(`a session in Redis${whether}`, () => {
     await redis.kill();
     await redis.start('lost');
     endpoint.revokeAll();
-    for (const outcome of await everybody(all)) expect(outcome).toMatch(/^(?:401|ERR_AUTH_SESSION_CHANGED)/);
+    for (const outcome of await callEach(all)) expect(outcome).toMatch(/^(?:401|ERR_AUTH_SESSION_CHANGED)/);
     expect(endpoint.refreshes).toBe(0);
     await store();
     let outcomes: string[];
-    do outcomes = await everybody(all);
+    do outcomes = await callEach(all);
     while (outcomes.some((outcome) => outcome !== '200'));
     endpoint.revokeAll();
-    expect(await everybody(all)).toEqual(good(all));
+    expect(await callEach(all)).toEqual(good(all));
     expect(endpoint.refreshes).toBe(1);
     expect(endpoint.reuses).toBe(0);
   });
@@ -213,15 +213,15 @@ suite(`a session in Redis${whether}`, () => {
     const { client, close } = await connected('ioredis', redis.port);
     const limit = (bytes: string): Promise<unknown> => (client as Redis).call('CONFIG', 'SET', 'maxmemory', bytes);
     await limit('1');
-    expect(await everybody(all)).toEqual(good(all));
+    expect(await callEach(all)).toEqual(good(all));
     endpoint.revokeAll();
-    for (const outcome of await everybody(all))
+    for (const outcome of await callEach(all))
       expect(outcome).toMatch(/^ERR_AUTH_REFRESH_FAILED .*lock could not be acquired/);
     expect(endpoint.refreshes).toBe(0);
-    for (const holder of all) expect(await holder.degraded()).toContain('lock: Error OOM; no refresh without it');
+    for (const holder of all) expect(await holder.degraded()).toContain('lock: Error OOM; no refresh without the lock');
     await limit('0');
     let outcomes: string[];
-    do outcomes = await everybody(all);
+    do outcomes = await callEach(all);
     while (outcomes.some((outcome) => outcome !== '200'));
     expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued']);
     close();
@@ -242,7 +242,7 @@ suite(`a session in Redis${whether}`, () => {
     const all = await start(6, { seal });
     for (let expiry = 1; expiry <= 5; expiry++) {
       endpoint.revokeAll();
-      expect(await everybody(all)).toEqual(good(all));
+      expect(await callEach(all)).toEqual(good(all));
       expect(endpoint.refreshes).toBe(expiry);
       expect(await text()).toContain('a256gcm.');
       expect(await text()).not.toMatch(/alice/);
@@ -255,7 +255,7 @@ suite(`a session in Redis${whether}`, () => {
     const all = await start(2);
     await redis.kill();
     endpoint.revokeAll();
-    for (const outcome of await everybody(all))
+    for (const outcome of await callEach(all))
       expect(outcome).toBe(
         "ERR_AUTH_REFRESH_FAILED The refresh failed, the session is kept: the store's lock could not be acquired.",
       );
@@ -263,7 +263,7 @@ suite(`a session in Redis${whether}`, () => {
     await redis.start('kept');
     let outcomes: string[];
     // A failed refresh has a cool-down.
-    do outcomes = await everybody(all);
+    do outcomes = await callEach(all);
     while (outcomes.some((outcome) => outcome !== '200'));
     expect(endpoint.asks.map(({ outcome }) => outcome)).toEqual(['issued']);
   });
@@ -315,8 +315,8 @@ suite(`a session in Redis${whether}`, () => {
 
     // A subscription does not keep the process alive.
     test('a process ends when the app has closed its client', async () => {
-      const [leaving] = await start(1, { library });
-      await leaving!.leave();
+      const [stopping] = await start(1, { library });
+      await stopping!.stop();
     });
 
     test('a session can be shared by a Redis user without access to channels', async () => {

@@ -59,14 +59,14 @@ describe('the end of a session', () => {
           response: { status: 401 },
         });
         if (end !== null) expect(error.cause).toBe(end);
-        else expect(error.cause).toMatchObject({ message: 'refresh() returned null' });
+        else expect(error.cause).toMatchObject({ message: '`refresh()` returned null' });
         expect(error.config?.url).toBe('/item');
       }
       const error = reasonOf(await stage.clock.until(unsent));
       expect(error).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED', config: { url: '/unsent' } });
       expect(error.response).toBeUndefined();
       expect(stage.to('/unsent')).toEqual([]);
-      expect(stage.heard('session-expired')).toHaveLength(1);
+      expect(stage.eventsOf('session-expired')).toHaveLength(1);
       expect(scheme.getSnapshot()).toMatchObject({ status: 'expired', refreshing: false, expiresAt: undefined });
       expect(asked).toBe(1);
     },
@@ -88,7 +88,7 @@ describe('the end of a session', () => {
     expect(stage.to('/later')).toHaveLength(20);
     expect(stage.to('/later').every(({ token }) => token === undefined)).toBe(true);
     expect(stage.tokens.refreshes).toBe(1);
-    expect(stage.heard('session-expired')).toHaveLength(1);
+    expect(stage.eventsOf('session-expired')).toHaveLength(1);
     expect(await scheme.getAccessToken()).toBeUndefined();
   });
 
@@ -165,7 +165,7 @@ describe('the end of a session', () => {
       expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
       expect(asked).toEqual(asks);
       expect(scheme.getSnapshot().status).toBe('signed-in');
-      expect(stage.heard('session-expired')).toEqual([]);
+      expect(stage.eventsOf('session-expired')).toEqual([]);
     },
   );
 
@@ -300,8 +300,8 @@ describe('classes of failures', () => {
     const error = reasonOf(await stage.clock.until(stage.api.get('/item')));
     expect(error.code).toBe(kind === 'refused' ? 'ERR_AUTH_SESSION_EXPIRED' : 'ERR_AUTH_REFRESH_FAILED');
     expect(error.cause).toBe(failure);
-    expect(stage.heard('refresh-failed')).toHaveLength(kind === 'passing' ? 3 : 1);
-    expect(stage.heard('session-expired')).toHaveLength(kind === 'refused' ? 1 : 0);
+    expect(stage.eventsOf('refresh-failed')).toHaveLength(kind === 'passing' ? 3 : 1);
+    expect(stage.eventsOf('session-expired')).toHaveLength(kind === 'refused' ? 1 : 0);
     expect(scheme.getSnapshot().status).toBe(kind === 'refused' ? 'expired' : 'signed-in');
   });
 
@@ -312,7 +312,7 @@ describe('classes of failures', () => {
       const refresh = jest.fn(() => Promise.reject(new AxiosError('no', code)));
       const { stage, scheme } = Stage.with({ tokens: dead, bearer: { refresh } });
       expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
-      expect(stage.heard('refresh-failed')).toMatchObject([{ code, willRetry: false }]);
+      expect(stage.eventsOf('refresh-failed')).toMatchObject([{ code, willRetry: false }]);
       expect(refresh).toHaveBeenCalledTimes(1);
       expect(scheme.getSnapshot().status).toBe('signed-in');
     },
@@ -327,7 +327,7 @@ describe('classes of failures', () => {
       code: 'ERR_AUTH_REFRESH_FAILED',
       status: 401,
     });
-    expect(stage.heard('refresh-failed')).toMatchObject([
+    expect(stage.eventsOf('refresh-failed')).toMatchObject([
       { code, willRetry: true },
       { code, willRetry: true },
       { code, willRetry: false },
@@ -347,7 +347,7 @@ describe('a temporary refresh failure', () => {
     expect(second!.at - first!.at).toBeGreaterThan(50);
     expect(third!.at - second!.at).toBeGreaterThan(second!.at - first!.at);
     expect(stage.tokens.asks.map(({ outcome }) => outcome)).toEqual(['scripted', 'scripted', 'issued']);
-    expect(stage.heard('refreshing')).toHaveLength(1);
+    expect(stage.eventsOf('refreshing')).toHaveLength(1);
   });
 
   test('backs off by at most half a second, then by at most a second', async () => {
@@ -406,7 +406,7 @@ describe('a temporary refresh failure', () => {
       await stage.outcome(stage.api.get('/item'));
       await stage.clock.advance(100);
     }
-    const starts = stage.heard('refreshing').map(({ at }) => at);
+    const starts = stage.eventsOf('refreshing').map(({ at }) => at);
     const gaps = starts.slice(1).map((at, index) => at - starts[index]!);
     expect(gaps.length).toBeGreaterThan(3);
     expect(gaps.length).toBeLessThan(9);
@@ -473,19 +473,19 @@ describe('the error and the event of a failed refresh', () => {
     [
       'the refused token once more',
       async () => ({ accessToken: 'alice-a1' }),
-      /: refresh\(\) returned an access token that the server had just refused$/,
+      /: `refresh\(\)` returned an access token that the server had just refused$/,
       { code: 'nonsense', willRetry: false },
     ],
     [
       'an expired one',
       async () => ({ accessToken: 'alice-a2', expiresIn: 0 }),
-      /has already expired: expiresIn is in seconds/,
+      /has already expired: `expiresIn` is in seconds/,
       { code: 'nonsense', willRetry: false },
     ],
     [
       'a number',
       async () => ({ accessToken: 7 }) as never,
-      /: refresh\(\): accessToken \(or access_token\) must be a non-empty string, but is number$/,
+      /: refresh\(\): `accessToken` \(or `access_token`\) must be a non-empty string, but is number$/,
       { code: 'nonsense', willRetry: false },
     ],
     [

@@ -20,7 +20,7 @@ describe('one refresh for all calls', () => {
     expect(outcomes.every(({ attempts, refreshed }) => attempts === 2 && refreshed)).toBe(true);
     expect(stage.tokens.asks).toEqual([{ at: 10, refreshToken: 'alice-r1', outcome: 'issued' }]);
     expect(stage.calls).toHaveLength(2 * count);
-    expect(stage.heard('refreshed')).toHaveLength(1);
+    expect(stage.eventsOf('refreshed')).toHaveLength(1);
   });
 
   test.each(permutations([5, 25, 45, 65]))(

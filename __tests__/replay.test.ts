@@ -162,7 +162,7 @@ describe('an error that a scheme throws on a later attempt', () => {
     expect(error.message).toBe('no secret');
     expect(asked).toBe(2);
     expect(stage.calls).toHaveLength(1);
-    expect(stage.heard('retry')).toHaveLength(1);
+    expect(stage.eventsOf('retry')).toHaveLength(1);
   });
 
   test('from another attached call keeps the config of that call', async () => {
@@ -417,7 +417,7 @@ describe('a body that streams', () => {
       reason: 'body-not-replayable',
     });
     await stage.clock.advance(20_000);
-    expect(stage.heard('refresh-failed')).toHaveLength(3);
+    expect(stage.eventsOf('refresh-failed')).toHaveLength(3);
   });
 });
 

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { AxiosError, type AxiosAdapter, type AxiosRequestConfig } from 'axios';
 import { exchangeOf, signed, type AuthRequest, type RetryFailure } from '../lib/index.js';
 import { Fifo } from '../lib/fifo.js';
-import { reasonOf, Stage, told, tooMany, underway, type Reply } from './support/stage.js';
+import { reasonOf, Stage, summaryOf, tooMany, underway, type Reply } from './support/stage.js';
 import { MORNING } from './support/virtual-clock.js';
 
 const times = <T>(count: number, make: (index: number) => T): T[] =>
@@ -432,7 +432,7 @@ describe('the throttle', () => {
     expect(await stage.outcome(stage.api.get('/orders/2'))).toMatchObject({ status: 200, waitedMs: 0 });
     await stage.settled(calls);
     expect(stage.to('/users/2').find(({ method }) => method === 'GET')?.at).toBeGreaterThanOrEqual(20_010);
-    expect(stage.heard('throttled')).toMatchObject([{ key: 'GET users' }]);
+    expect(stage.eventsOf('throttled')).toMatchObject([{ key: 'GET users' }]);
   });
 
   test('a call that may not wait that long is rejected unsent, with retryAt', async () => {
@@ -490,7 +490,10 @@ describe('the throttle', () => {
     const errors = (await stage.settled(others.slice(3))).map(reasonOf);
     expect(stage.clock.monotonic()).toBe(10);
     for (const error of errors)
-      expect(told({ status: 'rejected', reason: error })).toMatchObject({ code: 'ERR_AUTH_QUEUE_FULL', attempts: 0 });
+      expect(summaryOf({ status: 'rejected', reason: error })).toMatchObject({
+        code: 'ERR_AUTH_QUEUE_FULL',
+        attempts: 0,
+      });
     expect((await stage.outcomes([first, ...others.slice(0, 3)])).map(({ status }) => status)).toEqual([
       200, 200, 200, 200,
     ]);
@@ -536,7 +539,7 @@ describe('the throttle', () => {
     expect(await stage.outcome(stage.api.get('/busy'))).toMatchObject({ status: 200, waitedMs: 0 });
     expect(await stage.outcome(first)).toMatchObject({ status: 200, attempts: 2 });
     expect(waits(stage, '/busy')).toHaveLength(2);
-    expect(stage.heard('throttled')).toEqual([]);
+    expect(stage.eventsOf('throttled')).toEqual([]);
   });
 
   test('throttle: false enqueues no call of an asynchronous scheme, either', async () => {
@@ -557,10 +560,10 @@ describe('the throttle', () => {
     stage.script('/busy', tooMany(20));
     await stage.outcome(stage.api.get('/busy?secret=1'));
     const key = 'https://api.example.com/busy';
-    expect(stage.heard('throttled')).toEqual([
+    expect(stage.eventsOf('throttled')).toEqual([
       { type: 'throttled', at: MORNING + 10, key, resumesAt: MORNING + 10 + 20_000, waiting: 0 },
     ]);
-    expect(stage.heard('resumed')).toEqual([{ type: 'resumed', at: MORNING + 10 + 20_000, key }]);
+    expect(stage.eventsOf('resumed')).toEqual([{ type: 'resumed', at: MORNING + 10 + 20_000, key }]);
   });
 
   test('emits throttled once for concurrent refusals, and again for a much longer Retry-After', async () => {
@@ -571,11 +574,11 @@ describe('the throttle', () => {
     ];
     stage.script('/busy', ...answers);
     await stage.outcomes(answers.map(() => stage.api.get('/busy')));
-    expect(stage.heard('throttled')).toMatchObject([
+    expect(stage.eventsOf('throttled')).toMatchObject([
       { at: MORNING + 10, resumesAt: MORNING + 2_010, waiting: 0 },
       { at: MORNING + 600, resumesAt: MORNING + 20_600, waiting: 50 },
     ]);
-    expect(stage.heard('resumed')).toHaveLength(1);
+    expect(stage.eventsOf('resumed')).toHaveLength(1);
   });
 
   test('enqueues calls without credentials, too', async () => {
@@ -718,7 +721,7 @@ describe('errors', () => {
     const { stage } = Stage.with({});
     stage.script('/item', { status: 503, headers: { 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': '30' } });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
-    expect(stage.heard('retry')).toMatchObject([{ reason: 'status' }]);
+    expect(stage.eventsOf('retry')).toMatchObject([{ reason: 'status' }]);
     expect(stage.clock.monotonic()).toBeLessThan(1_000);
   });
 
@@ -730,7 +733,7 @@ describe('errors', () => {
       expect(error.code).toBe(clarifyTimeoutError ? 'ETIMEDOUT' : 'ECONNABORTED');
       expect(exchangeOf(error)).toMatchObject({ attempts: 4 });
       expect(error.config?.transitional?.clarifyTimeoutError).toBe(clarifyTimeoutError);
-      expect(stage.heard('retry')).toMatchObject(times(3, () => ({ reason: 'timeout' })));
+      expect(stage.eventsOf('retry')).toMatchObject(times(3, () => ({ reason: 'timeout' })));
     }
   });
 
@@ -1075,7 +1078,7 @@ describe('events', () => {
     ]);
     stage.script('/mine', 503);
     await stage.outcome(stage.api.get('https://me:secret@api.example.com/mine?token=secret#secret'));
-    expect(stage.heard('retry').at(-1)).toMatchObject({ url: 'https://api.example.com/mine' });
+    expect(stage.eventsOf('retry').at(-1)).toMatchObject({ url: 'https://api.example.com/mine' });
     expect(JSON.stringify(stage.events)).not.toContain('secret');
   });
 
@@ -1102,7 +1105,7 @@ describe('events', () => {
     const { stage } = Stage.with({});
     stage.script('/item', tooMany(1));
     await stage.outcome(stage.api.get('/item'));
-    expect(stage.heard('retry')).toMatchObject([{ attempt: 2, reason: 'throttled' }]);
+    expect(stage.eventsOf('retry')).toMatchObject([{ attempt: 2, reason: 'throttled' }]);
   });
 
   test('a rejected call has the server response on its error', async () => {

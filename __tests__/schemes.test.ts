@@ -225,16 +225,16 @@ describe('bearer() of a string', () => {
     [null, ''],
     [undefined, ''],
     [7, ''],
-    [{ tokens: {} }, ': tokens'],
-    [{ refresh: 'x' }, ': refresh'],
-    [{ store: {} }, ': store'],
-    [{ store: null }, ': store'],
-    [{ store: { load: () => undefined } }, ': store'],
-    [{ refreshAheadMs: -1 }, ': refreshAheadMs'],
-    [{ refreshAheadMs: NaN }, ': refreshAheadMs'],
-    [{ refreshAheadMs: '1' }, ': refreshAheadMs'],
-    [{ refreshTimeoutMs: 0 }, ': refreshTimeoutMs'],
-    [{ refreshTimeoutMs: '1' }, ': refreshTimeoutMs'],
+    [{ tokens: {} }, ': `tokens`'],
+    [{ refresh: 'x' }, ': `refresh`'],
+    [{ store: {} }, ': `store`'],
+    [{ store: null }, ': `store`'],
+    [{ store: { load: () => undefined } }, ': `store`'],
+    [{ refreshAheadMs: -1 }, ': `refreshAheadMs`'],
+    [{ refreshAheadMs: NaN }, ': `refreshAheadMs`'],
+    [{ refreshAheadMs: '1' }, ': `refreshAheadMs`'],
+    [{ refreshTimeoutMs: 0 }, ': `refreshTimeoutMs`'],
+    [{ refreshTimeoutMs: '1' }, ': `refreshTimeoutMs`'],
   ])('bearer() throws a TypeError for %j', (source, named) => {
     const begin = `bearer()${named}`;
     const thrown = ((): unknown => {
@@ -580,7 +580,7 @@ describe('hmac()', () => {
   ])('throws a TypeError for %j', (options, named) => {
     const make = (): AuthScheme => hmac({ keyId: KEY, secret: SECRET, ...options } as never);
     expect(make).toThrow(TypeError);
-    expect(make).toThrow(new RegExp(`^hmac\\(\\): ${named} takes `));
+    expect(make).toThrow(new RegExp(`^hmac\\(\\): \`${named}\` takes `));
   });
 });
 

@@ -260,7 +260,7 @@ test.each<[string, (seal: Seal) => SessionStore]>([
     ['secret', 'string'],
   ] as const)
     expect(() => make(seal as never)).toThrow(
-      new TypeError(`${name}(): seal takes an object with seal() and open(), such as aesGcm(key), but got ${got}`),
+      new TypeError(`${name}(): \`seal\` takes an object with seal() and open(), such as aesGcm(key), but got ${got}`),
     );
   expect(() => make(undefined as never)).not.toThrow();
 });
@@ -395,8 +395,8 @@ describe.each(Object.entries(media))('sealed in %s', (kind, make) => {
       expect(await scheme.getAccessToken()).toBeUndefined();
       expect(scheme.getSnapshot().status).toBe('signed-out');
       await new Promise((resolve) => setImmediate(resolve));
-      expect(stage.heard('store-degraded')).toMatchObject([
-        { reason: 'load: no key opens what is stored; it counts as none' },
+      expect(stage.eventsOf('store-degraded')).toMatchObject([
+        { reason: 'load: no key opens the stored session; it counts as no session' },
       ]);
       if (kind === 'a file') expect(readFileSync(`${file}.bad`, 'utf8')).toBe(readFileSync(file, 'utf8'));
       await scheme.signIn({ accessToken: 'canary-new' });
@@ -421,8 +421,8 @@ describe.each(Object.entries(media))('sealed in %s', (kind, make) => {
     expect(await scheme.getAccessToken()).toBe('canary-memory');
     expect(medium.text()).toBe(before);
     await new Promise((resolve) => setImmediate(resolve));
-    expect(stage.heard('store-degraded')[0]).toMatchObject({
-      reason: 'load: Error ERR_SEAL_UNAVAILABLE; the session goes on in memory',
+    expect(stage.eventsOf('store-degraded')[0]).toMatchObject({
+      reason: 'load: Error ERR_SEAL_UNAVAILABLE; the session is kept in memory',
     });
     isThere = true;
     const later = bearer({ store: medium.open(seal) });

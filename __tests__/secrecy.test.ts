@@ -411,16 +411,16 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
 
     test('in the responses that interceptors get, added before and after', async () => {
       const server = await start(inTurn(401, 503, 200));
-      const handed: unknown[] = [];
+      const delivered: unknown[] = [];
       const api = axios.create({ baseURL: server.origin, adapter });
       const listen = (): void => {
         api.interceptors.response.use(
           (response) => {
-            handed.push(response, response.config);
+            delivered.push(response, response.config);
             return response;
           },
           (error: { config: unknown; response: unknown }) => {
-            handed.push(error, error.config, error.response);
+            delivered.push(error, error.config, error.response);
             return Promise.reject(error);
           },
         );
@@ -429,8 +429,8 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       attachAuth(api, { scheme: make(), retry: { baseDelayMs: 1 } });
       listen();
       await api.get('/x').catch(() => undefined);
-      expect(handed.length).toBeGreaterThan(2);
-      expectDiscreet(handed, server);
+      expect(delivered.length).toBeGreaterThan(2);
+      expectDiscreet(delivered, server);
     });
   });
 

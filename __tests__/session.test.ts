@@ -51,7 +51,7 @@ describe('no session', () => {
     expect(await scheme.getAccessToken()).toBeUndefined();
     expect(stage.calls.every(({ token }) => token === undefined)).toBe(true);
     expect(asked).toBe(1);
-    expect(stage.heard('session-expired')).toEqual([]);
+    expect(stage.eventsOf('session-expired')).toEqual([]);
     expect(scheme.getSnapshot().status).toBe('signed-out');
     await scheme.signIn(stage.tokens.issue());
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
@@ -107,7 +107,7 @@ describe('signing in and out', () => {
     await scheme.signIn(stage.tokens.issue('bob'));
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
     expect(stage.calls[0]?.token).toBe('bob-a1');
-    expect(stage.heard('signed-in')).toHaveLength(1);
+    expect(stage.eventsOf('signed-in')).toHaveLength(1);
   });
 
   test('after signOut() calls are sent without credentials, and a 401 starts no refresh', async () => {
@@ -118,7 +118,7 @@ describe('signing in and out', () => {
     expect(await stage.outcome(stage.api.get('/open/news'))).toMatchObject({ status: 200 });
     expect(stage.calls.every(({ token }) => token === undefined)).toBe(true);
     expect(stage.tokens.refreshes).toBe(0);
-    expect(stage.heard('signed-out')).toHaveLength(1);
+    expect(stage.eventsOf('signed-out')).toHaveLength(1);
   });
 
   test('update() releases waiting calls with its tokens, and the refresh in flight is dropped', async () => {
@@ -232,7 +232,7 @@ describe('refresh()', () => {
     expect(scheme.getSnapshot().status).toBe('expired');
     await expect(stage.bearer({ refresh: undefined }).refresh()).rejects.toMatchObject({
       code: 'ERR_AUTH_REFRESH_FAILED',
-      message: expect.stringContaining('bearer() was given no `refresh`') as string,
+      message: expect.stringContaining('bearer() has no `refresh`') as string,
     });
     expect(stage.clock.pending).toBe(0);
   });
@@ -311,7 +311,7 @@ describe('getSnapshot() and subscribe()', () => {
       seen.push(refreshing ? 'refreshing' : status);
     };
     scheme.getSnapshot();
-    const leave = scheme.subscribe(listener);
+    const unsubscribe = scheme.subscribe(listener);
     await stage.clock.settle();
     seen.length = 0;
     await stage.outcome(stage.api.get('/item'));
@@ -324,7 +324,7 @@ describe('getSnapshot() and subscribe()', () => {
       'signed-out',
       'signed-in',
     ]);
-    leave();
+    unsubscribe();
     await scheme.signOut();
     await stage.clock.settle();
     expect(seen.at(-1)).toBe('signed-in');
@@ -333,15 +333,15 @@ describe('getSnapshot() and subscribe()', () => {
   test('the same listener may subscribe twice, and each subscription ends by itself', async () => {
     const { stage, scheme } = Stage.with({});
     await stage.outcome(stage.api.get('/item'));
-    let heard = 0;
+    let notifications = 0;
     const listener = (): void => {
-      heard++;
+      notifications++;
     };
-    const [leave] = [scheme.subscribe(listener), scheme.subscribe(listener)];
-    leave();
+    const [unsubscribe] = [scheme.subscribe(listener), scheme.subscribe(listener)];
+    unsubscribe();
     await scheme.signOut();
     await stage.clock.settle();
-    expect(heard).toBe(1);
+    expect(notifications).toBe(1);
   });
 });
 
@@ -375,7 +375,7 @@ describe('a store that fails', () => {
     ['load: not a session of version 1', { load: () => ({ version: 2 }) as never }],
     ['load: no answer within 2 s', { load: () => new Promise(() => undefined) }],
     ['write: TypeError EACCES', { compareAndSet: thrown(failure) }],
-    ['write: refused again and again', { compareAndSet: () => false }],
+    ['write: every attempt was refused', { compareAndSet: () => false }],
     ['subscribe: TypeError EACCES', { subscribe: thrown(failure) }],
   ])('emits store-degraded with the reason "%s", without its error message', async (what, faulty) => {
     const stage = new Stage();
@@ -383,8 +383,8 @@ describe('a store that fails', () => {
     const scheme = stage.bearer({ store, tokens: stage.tokens.issue() });
     stage.attach({ scheme });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
-    const [first] = stage.heard('store-degraded');
-    expect(first).toMatchObject({ reason: `${what}; the session goes on in memory` });
+    const [first] = stage.eventsOf('store-degraded');
+    expect(first).toMatchObject({ reason: `${what}; the session is kept in memory` });
   });
 
   test('is read again once, by the first call after five seconds', async () => {
@@ -495,13 +495,13 @@ test('the store subscription lasts from the first listener or attached instance 
   };
   const scheme = stage.bearer({ store });
   expect(followers).toBe(0);
-  const leave = scheme.subscribe(() => undefined);
+  const unsubscribe = scheme.subscribe(() => undefined);
   const one = stage.attach({ scheme });
   const other = stage.attach({ scheme }, stage.instance());
   one.detach();
   other.detach();
   expect(followers).toBe(1);
-  leave();
+  unsubscribe();
   expect([followers, begun]).toEqual([0, 1]);
   scheme.subscribe(() => undefined)();
   expect([followers, begun]).toEqual([0, 2]);

@@ -226,7 +226,7 @@ describe('several schemes', () => {
     ['an object without authorize()', [{ name: 'x' }]],
   ])('one of which is %s throw a TypeError at attach', (_, scheme) => {
     const attach = () => attachAuth(axios.create(), { scheme: scheme as Schemes });
-    expect(attach).toThrow(/scheme takes/);
+    expect(attach).toThrow(/`scheme` takes/);
     expect(attach).not.toThrow(/secret/);
   });
 
@@ -250,7 +250,7 @@ describe('several schemes', () => {
 
   test('get a refusal in order, each that is refused, until one returns true', async () => {
     const asked: string[] = [];
-    const hopeful = (name: string, answer: boolean, refused = 401): AuthScheme =>
+    const retrying = (name: string, answer: boolean, refused = 401): AuthScheme =>
       part(name, {
         isRefusal: ({ status }) => status === refused,
         onChallenge: () => {
@@ -259,7 +259,7 @@ describe('several schemes', () => {
         },
       });
     const { api, sent } = together(
-      [hopeful('A', false), hopeful('B', true, 403), hopeful('C', true), hopeful('D', true)],
+      [retrying('A', false), retrying('B', true, 403), retrying('C', true), retrying('D', true)],
       [401, 401, 401],
     );
     expect(exchangeOf(await api.get('/item'))).toMatchObject({ attempts: 3, reason: 'unauthorized-again' });
@@ -272,7 +272,7 @@ describe('several schemes', () => {
     stage.attach({ scheme: [] });
     stage.script('/item', unauthorized());
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 401, bare: 'none-given' });
-    expect(stage.heard('refusal-ignored')).toMatchObject([{ why: 'none-given' }]);
+    expect(stage.eventsOf('refusal-ignored')).toMatchObject([{ why: 'none-given' }]);
   });
 
   test('a scheme that replaces Accept or Content-Type, which axios sets by default, is not skipped', async () => {

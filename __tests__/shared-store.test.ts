@@ -7,7 +7,7 @@ import { Stage, underway } from './support/stage.js';
 function recordOf(stage: Stage): {
   store: TokenStore;
   write: (next: Partial<StoredSession>) => void;
-  tell: () => void;
+  notify: () => void;
 } {
   const inner = memoryPort();
   const listeners = new Set<() => void>();
@@ -27,7 +27,7 @@ function recordOf(stage: Stage): {
       const before = read()!;
       void inner.compareAndSet(before.generation, { ...before, generation: before.generation + 1, ...next });
     },
-    tell() {
+    notify() {
       for (const listener of listeners) listener();
     },
   };
@@ -42,7 +42,7 @@ function refreshed(stage: Stage): Partial<StoredSession> {
 // F30 F34
 test('a call that waits for the lock is released as soon as another holder has refreshed, and its lock request is aborted', async () => {
   const stage = new Stage();
-  const { store, write, tell } = recordOf(stage);
+  const { store, write, notify } = recordOf(stage);
   const signals: AbortSignal[] = [];
   const exclusive: TokenStore['exclusive'] = (_work, { signal }) => {
     signals.push(signal);
@@ -52,7 +52,7 @@ test('a call that waits for the lock is released as soon as another holder has r
   const call = underway(stage.api.get('/item'));
   while (signals.length === 0) await stage.clock.advance(10);
   write(refreshed(stage));
-  tell();
+  notify();
   expect(signals[0]).toMatchObject({ aborted: true });
   expect(await stage.outcome(call)).toMatchObject({ status: 200 });
   expect(stage.tokens.refreshes).toBe(1);
@@ -157,7 +157,7 @@ test('the store is read again before a refresh is retried', async () => {
   stage.attach({ scheme: stage.bearer({ store }) });
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
   expect(stage.tokens.reuses).toBe(0);
-  expect(stage.heard('refreshed')).toEqual([]);
+  expect(stage.eventsOf('refreshed')).toEqual([]);
 });
 
 // F39
@@ -178,12 +178,12 @@ test('refreshed tokens are stored although another holder, whose token was refus
 // F72
 test('a sign-out of another holder takes effect when the store reports it, before the next send', async () => {
   const stage = new Stage();
-  const { store, write, tell } = recordOf(stage);
+  const { store, write, notify } = recordOf(stage);
   const scheme = stage.bearer({ store });
   stage.attach({ scheme });
   await stage.outcome(stage.api.get('/item'));
   write({ epoch: 1, tokens: null });
-  tell();
+  notify();
   const call = stage.outcome(stage.api.get('/late'));
   expect(scheme.getSnapshot().status).toBe('signed-out');
   expect(await call).toMatchObject({ status: 401 });
@@ -192,16 +192,16 @@ test('a sign-out of another holder takes effect when the store reports it, befor
 
 test('a session that another holder has ended is expired here, too', async () => {
   const stage = new Stage();
-  const { store, write, tell } = recordOf(stage);
+  const { store, write, notify } = recordOf(stage);
   const scheme = stage.bearer({ store });
   stage.attach({ scheme });
   await stage.outcome(stage.api.get('/item'));
   write({ tokens: null });
-  tell();
+  notify();
   expect(scheme.getSnapshot().status).toBe('expired');
   await stage.clock.settle();
-  expect(stage.heard('session-expired')).toHaveLength(1);
-  expect(stage.heard('signed-out')).toEqual([]);
+  expect(stage.eventsOf('session-expired')).toHaveLength(1);
+  expect(stage.eventsOf('signed-out')).toEqual([]);
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
 });
 
@@ -215,7 +215,7 @@ test('an access token that another holder has written is used, although its refr
   });
   stage.attach({ scheme: stage.bearer({ store }) });
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
-  expect(stage.heard('session-expired')).toEqual([]);
+  expect(stage.eventsOf('session-expired')).toEqual([]);
 });
 
 // F19 F39
@@ -235,7 +235,7 @@ test.each([
   };
   stage.attach({ scheme: stage.bearer({ store: { ...store, compareAndSet } }) });
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject(outcome);
-  expect(stage.heard('session-expired')).toHaveLength(ends);
+  expect(stage.eventsOf('session-expired')).toHaveLength(ends);
   expect(await store.load()).toMatchObject({ generation: 2 });
 });
 
@@ -274,18 +274,18 @@ test('refreshed tokens are stored although the store was restored to an earlier 
   stage.attach({ scheme });
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
   expect(current).toMatchObject({ generation: 3, tokens: { accessToken: 'alice-a2' } });
-  expect(stage.heard('store-degraded')).toEqual([]);
+  expect(stage.eventsOf('store-degraded')).toEqual([]);
 });
 
 describe('a store whose writes do not answer', () => {
   /** It stores or loses a write, and answers only while it `isWell`. */
-  function mute(does: 'takes' | 'loses') {
+  function unanswered(does: 'stores' | 'loses') {
     const stage = new Stage();
     const record = recordOf(stage);
     const state = { isWell: false };
     const compareAndSet: TokenStore['compareAndSet'] = (expected, next) => {
       if (state.isWell) return record.store.compareAndSet(expected, next);
-      if (does === 'takes') void record.store.compareAndSet(expected, next);
+      if (does === 'stores') void record.store.compareAndSet(expected, next);
       return new Promise(() => undefined);
     };
     const scheme = stage.bearer({ store: { ...record.store, compareAndSet } });
@@ -300,7 +300,7 @@ describe('a store whose writes do not answer', () => {
   }
 
   test.each(['signIn', 'signOut'] as const)('has one epoch more after %s(), not two', async (act) => {
-    const { stage, store, scheme, isBack } = mute('takes');
+    const { stage, store, scheme, isBack } = unanswered('stores');
     await scheme.getAccessToken();
     await stage.clock.until(scheme[act](stage.tokens.issue('bob')));
     await isBack();
@@ -308,7 +308,7 @@ describe('a store whose writes do not answer', () => {
   });
 
   test('gets the update() that followed, with the epoch that it has already', async () => {
-    const { stage, store, scheme, state } = mute('takes');
+    const { stage, store, scheme, state } = unanswered('stores');
     await scheme.getAccessToken();
     await stage.clock.until(scheme.signIn(stage.tokens.issue('bob')));
     state.isWell = true;
@@ -317,7 +317,7 @@ describe('a store whose writes do not answer', () => {
   });
 
   test('is not taken for having written if another holder wrote that epoch', async () => {
-    const { stage, store, write, scheme, isBack } = mute('loses');
+    const { stage, store, write, scheme, isBack } = unanswered('loses');
     await scheme.getAccessToken();
     await stage.clock.until(scheme.signIn(stage.tokens.issue('bob')));
     write({ epoch: 1, tokens: { accessToken: 'carol-a1' } });
@@ -326,7 +326,7 @@ describe('a store whose writes do not answer', () => {
   });
 
   test('gets the refreshed tokens once it answers again', async () => {
-    const { stage, store, scheme, isBack } = mute('loses');
+    const { stage, store, scheme, isBack } = unanswered('loses');
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
     expect(await scheme.getAccessToken()).toBe('alice-a2');
     await isBack();
@@ -334,17 +334,17 @@ describe('a store whose writes do not answer', () => {
   });
 
   test('gets the end of a session once it answers again, and the event is not repeated', async () => {
-    const { stage, store, scheme, isBack } = mute('loses');
+    const { stage, store, scheme, isBack } = unanswered('loses');
     stage.tokens.endSession();
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
     await isBack();
     expect(await store.load()).toMatchObject({ generation: 2, tokens: null });
     expect(scheme.getSnapshot().status).toBe('expired');
-    expect(stage.heard('session-expired')).toHaveLength(1);
+    expect(stage.eventsOf('session-expired')).toHaveLength(1);
   });
 
   test('gets the principal of signIn() although another holder wrote, also after a refresh', async () => {
-    const { stage, store, write, scheme, isBack } = mute('loses');
+    const { stage, store, write, scheme, isBack } = unanswered('loses');
     await scheme.getAccessToken();
     await stage.clock.until(scheme.signIn(stage.tokens.issueDead('bob')));
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
@@ -390,10 +390,10 @@ test('the later of two updates is used at once, and is the one that stays stored
 
 test('a store that reports a change before the session is used is not read', async () => {
   const stage = new Stage();
-  const { store, tell } = recordOf(stage);
+  const { store, notify } = recordOf(stage);
   const load = jest.fn(() => store.load());
   stage.attach({ scheme: stage.bearer({ store: { ...store, load } }) });
-  tell();
+  notify();
   expect(load).not.toHaveBeenCalled();
 });
 
@@ -412,7 +412,7 @@ test.each([
   const subscribe = (): never => fail(Object.assign(new Error('alice-r1'), { code: 'EMFILE' })) as never;
   stage.attach({ scheme: stage.bearer({ store: { ...store, subscribe } }) });
   expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
-  expect(stage.heard('store-degraded')).toMatchObject([
+  expect(stage.eventsOf('store-degraded')).toMatchObject([
     { reason: expect.stringContaining('subscribe: Error EMFILE') as string },
   ]);
   expect(JSON.stringify(stage.events)).not.toContain('alice-r1');

@@ -41,7 +41,7 @@ describe('the store is empty, and the refresh endpoint answers', () => {
     );
     expect(await stage.outcome(stage.api.post('/open/login', {}))).toMatchObject({ status: 200, attempts: 1 });
     expect(stage.asked).toHaveLength(1);
-    expect(stage.heard('session-expired')).toEqual([]);
+    expect(stage.eventsOf('session-expired')).toEqual([]);
   });
 
   test.each([
@@ -144,7 +144,7 @@ describe('a plain 401 of the token endpoint', () => {
     stage.script(TOKEN_PATH, 401);
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
     expect(scheme.getSnapshot().status).toBe('expired');
-    expect(stage.heard('session-expired')).toHaveLength(1);
+    expect(stage.eventsOf('session-expired')).toHaveLength(1);
     expect(await store.load()).toMatchObject({ generation: 1, tokens: { refreshToken: 'alice-r1' } });
 
     // The next start, or another holder, calls refresh() once more. Its tokens are used by the first holder, too.
@@ -320,8 +320,8 @@ describe('a lock that settles without having run its work', () => {
       expect(error.message).toMatch(/lock could not be acquired/);
       expect(stage.tokens.refreshes).toBe(0);
       // F143
-      expect(stage.heard('store-degraded')).toMatchObject([
-        { reason: expect.stringMatching(/^lock: Error (?:ENOLOCK|EBUSY); no refresh without it$/) as string },
+      expect(stage.eventsOf('store-degraded')).toMatchObject([
+        { reason: expect.stringMatching(/^lock: Error (?:ENOLOCK|EBUSY); no refresh without the lock$/) as string },
       ]);
     },
   );
@@ -334,7 +334,7 @@ describe('a lock that settles without having run its work', () => {
     };
     stage.attach({ scheme: stage.bearer({ store: { ...memoryPort(), exclusive }, tokens: stage.tokens.issueDead() }) });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
-    expect(stage.heard('store-degraded')).toEqual([]);
+    expect(stage.eventsOf('store-degraded')).toEqual([]);
   });
 });
 

@@ -25,9 +25,9 @@ let endpoint: TokenEndpoint;
 let askers: string[];
 /** Returns true to leave this token request unanswered. */
 let isLost: () => boolean;
-/** Returns true to delay responses until letGo(). */
+/** Returns true to delay responses until release(). */
 let isHeld: () => boolean;
-let letGo: () => void;
+let release: () => void;
 
 // A busy machine must not fail the test.
 jest.setTimeout(120_000);
@@ -40,7 +40,7 @@ beforeEach(async () => {
   endpoint = new TokenEndpoint(new VirtualClock());
   askers = [];
   isLost = isHeld = () => false;
-  letGo = () => undefined;
+  release = () => undefined;
   site = await serve(answer);
   context = await browser.newContext();
 });
@@ -67,7 +67,7 @@ const answer: Handler = (seen, response) => {
       reply(response, status, data);
     };
     // Responses are slow, so that calls wait.
-    if (isHeld()) letGo = send;
+    if (isHeld()) release = send;
     else setTimeout(send, 20);
     return;
   }
@@ -145,7 +145,7 @@ function expectOneRefreshEach(): void {
       for (const outcome of outcomes) expect(outcome).toMatch(/The refresh failed, the session is kept/);
     }
     expect(askers).toHaveLength(1);
-    letGo();
+    release();
     let outcomes: unknown[];
     do outcomes = await Promise.all(pages.map((page) => call(page)));
     while (outcomes.some((outcome) => outcome !== 200));
@@ -197,7 +197,7 @@ function expectOneRefreshEach(): void {
     const holder = Number(askers[0]);
     const waiting = calls.filter((_, index) => index !== holder);
     await whileStopped(pages[holder]!, async () => {
-      letGo();
+      release();
       isHeld = () => false;
       for (const outcome of await Promise.all(waiting)) expect(outcome).toMatch(/another holder of the store/);
       // Its own time limit has passed. It gets that timer before the response.
@@ -219,13 +219,13 @@ function expectOneRefreshEach(): void {
       Reflect.deleteProperty(globalThis, 'BroadcastChannel');
     });
     const pages = await openTabs(4);
-    const deaf = pages[3]!;
-    expect(await call(deaf)).toBe(200);
+    const suspended = pages[3]!;
+    expect(await call(suspended)).toBe(200);
     await pages[0]!.evaluate(() => tab.scheme.signOut());
     for (const page of pages.slice(0, 3)) await status(page, 'signed-out');
-    expect(await deaf.evaluate(() => tab.status())).toBe('signed-in');
+    expect(await suspended.evaluate(() => tab.status())).toBe('signed-in');
     // The app calls at that event.
-    await deaf.evaluate(() => document.dispatchEvent(new Event('resume')));
+    await suspended.evaluate(() => document.dispatchEvent(new Event('resume')));
     await until(() => sentBy('3', '/resumed').length > 0);
     expect(await Promise.all(pages.map((page) => call(page)))).toEqual([401, 401, 401, 401]);
     expect([...sentBy('3', '/resumed'), ...sentBy('3', '/me').slice(1)].map(token)).toEqual([undefined, undefined]);

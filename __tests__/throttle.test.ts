@@ -137,7 +137,7 @@ describe('the scope of a limit', () => {
     await stage.outcomes(calls);
     const order = stage.calls.flatMap(({ call }) => call ?? []);
     expect(order).toEqual(['a', 'b', 'c', 'd', 'e']);
-    expect(stage.heard('throttled').map((event) => 'key' in event && event.key)).toEqual([`${ORIGIN}/one`, ORIGIN]);
+    expect(stage.eventsOf('throttled').map((event) => 'key' in event && event.key)).toEqual([`${ORIGIN}/one`, ORIGIN]);
   });
 
   test('a long Retry-After applies to its own path if a second path closes the origin for less', async () => {
@@ -228,7 +228,7 @@ describe('the delay of a retry event is the wait', () => {
     const { stage } = Stage.with({});
     stage.script('/item', reply);
     await stage.outcome(stage.api.get('/item'));
-    const [event] = stage.heard('retry') as [Extract<AuthEvent, { type: 'retry' }>];
+    const [event] = stage.eventsOf('retry') as [Extract<AuthEvent, { type: 'retry' }>];
     const [first, second] = stage.to('/item');
     expect(Math.abs(second!.at - (first!.at + 10) - event.delayMs)).toBeLessThanOrEqual(1);
   });
@@ -241,7 +241,7 @@ describe('the delay of a retry event is the wait', () => {
       stage.api.get('/busy', { attachAuth: { deadlineMs: 1e9, retry: { maxRetryAfterMs: 1e9 } } }),
     ].map(underway);
     expect(await stage.outcome(patient!)).toMatchObject({ status: 429, reason: 'retry-after-too-long' });
-    expect(stage.heard('retry')).toHaveLength(1);
+    expect(stage.eventsOf('retry')).toHaveLength(1);
     expect(await stage.outcome(impatient!)).toMatchObject({ status: 200 });
   });
 });
@@ -274,7 +274,7 @@ describe('after a 503 with a long Retry-After', () => {
     await stage.clock.advance(101);
     expect(await get('/c')).toMatchObject({ status: 200, attempts: 1 });
     for (const path of ['/a', '/b', '/c']) expect(await get(path)).toMatchObject({ status: 200, waitedMs: 0 });
-    expect(stage.heard('resumed')).toHaveLength(2);
+    expect(stage.eventsOf('resumed')).toHaveLength(2);
   });
 
   test('one probe is sent in each further maxRetryAfterMs, and no other call while it is in flight', async () => {
@@ -493,9 +493,9 @@ describe('cool-downs belong to the scheme', () => {
     throttle.reset();
     expect(await stage.outcomes([first, ...others])).toMatchObject(times(13, () => ({ status: 200 })));
     expect(stage.clock.monotonic()).toBeLessThan(2_000);
-    expect(stage.heard('throttled')).toHaveLength(3);
+    expect(stage.eventsOf('throttled')).toHaveLength(3);
     await stage.clock.advance(31_000);
-    expect(stage.heard('resumed')).toHaveLength(3);
+    expect(stage.eventsOf('resumed')).toHaveLength(3);
   });
 
   test('fifty sessions of one upstream limit are refused once each at most, and none during its Retry-After', async () => {
@@ -576,7 +576,7 @@ describe('the queue of a key', () => {
   test('a call that leaves with its permit releases the next', async () => {
     const clock = new VirtualClock();
     const throttle = closed(clock);
-    const entries = times(8, () => throttle.enter(keys, patient, Infinity));
+    const entries = times(8, () => throttle.acquire(keys, patient, Infinity));
     const admitted: number[] = [];
     for (const [index, entry] of entries.entries())
       if (entry && 'ready' in entry) void entry.ready.then(() => admitted.push(index));
@@ -584,7 +584,7 @@ describe('the queue of a key', () => {
     expect(admitted).toEqual([0, 1, 2, 3]);
     for (const index of admitted) {
       const entry = entries[index];
-      if (entry && 'ready' in entry) entry.leave();
+      if (entry && 'ready' in entry) entry.cancel();
     }
     await clock.advance(1);
     expect(admitted).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
@@ -595,7 +595,7 @@ describe('the queue of a key', () => {
     const throttle = closed(clock);
     const order: number[] = [];
     for (let index = 0; index < 60_000; index++) {
-      const entry = throttle.enter(keys, patient, Infinity);
+      const entry = throttle.acquire(keys, patient, Infinity);
       if (entry && 'ready' in entry)
         void entry.ready.then((permit) => {
           order.push(index);
@@ -629,7 +629,7 @@ test('a response after detach() leaves no timer for a closed key', async () => {
   await stage.clock.advance(100);
   calls.push(underway(stage.api.get('/item')));
   await stage.clock.advance(1_300);
-  expect(stage.heard('throttled')).toHaveLength(2);
+  expect(stage.eventsOf('throttled')).toHaveLength(2);
   handle.detach();
   await stage.settled(calls);
   expect(stage.clock.pending).toBe(0);

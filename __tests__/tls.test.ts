@@ -41,11 +41,11 @@ function client(server: Recorder, adapter: 'http' | 'fetch', scheme: AuthScheme,
 describe.each(adapters)('over the %s adapter', (adapter) => {
   test.each(schemes)('https to a trusted server sends the credential of %s', async (_name, make, header) => {
     const server = await start(inTurn(200), own);
-    const heard = listenIn(server);
+    const receivedBytes = listenIn(server);
     trust(own);
     await client(server, adapter, make()).get('/x');
     expect(server.seen.map(({ headers }) => headers[header])).toEqual([expect.stringContaining(CANARY)]);
-    expect(heard()).not.toContain(CANARY);
+    expect(receivedBytes()).not.toContain(CANARY);
   });
 
   test.each([
@@ -65,14 +65,14 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     'a redirect from https to http is followed without the credential of %s',
     async (_name, make, header) => {
       const plain = await start(inTurn(200));
-      const heard = listenIn(plain);
+      const receivedBytes = listenIn(plain);
       const server = await start(inTurn([302, { Location: `${plain.origin}/there` }]), own);
       trust(own);
       const { data } = await client(server, adapter, make()).get<unknown>('/here');
       expect(data).toEqual({ answer: 1 });
       expect(server.seen.map(({ headers }) => headers[header])).toEqual([expect.stringContaining(CANARY)]);
       expect(plain.seen.map(({ url }) => url)).toEqual(['/there']);
-      expect(heard()).not.toContain(CANARY);
+      expect(receivedBytes()).not.toContain(CANARY);
     },
   );
 });
@@ -118,7 +118,7 @@ describe('a proxy gets no credential of a call to https', () => {
     const outcome = await make(server, port).catch((error: unknown) => error);
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => proxy.close(resolve));
-    return { server, outcome, asked, heard: Buffer.concat(chunks).toString('latin1') + asked.join() };
+    return { server, outcome, asked, receivedBytes: Buffer.concat(chunks).toString('latin1') + asked.join() };
   }
 
   const byConfig = (server: Recorder, port: number) =>
@@ -142,20 +142,20 @@ describe('a proxy gets no credential of a call to https', () => {
   ] as const;
 
   (doesTunnel ? test : test.skip).each(ways)('if axios makes a tunnel, with a proxy of %s', async (_what, make) => {
-    const { server, asked, heard } = await throughProxy(make);
+    const { server, asked, receivedBytes } = await throughProxy(make);
     expect(asked[0]).toBe(new URL(server.origin).host);
     expect(server.seen.map(({ headers }) => headers.authorization)).toEqual([`Bearer ${CANARY}`]);
-    expect(heard).not.toContain(CANARY);
+    expect(receivedBytes).not.toContain(CANARY);
   });
 
   (doesTunnel ? test.skip : test).each(ways)('if axios makes no tunnel, with a proxy of %s', async (_what, make) => {
-    const { outcome, heard } = await throughProxy(make);
+    const { outcome, receivedBytes } = await throughProxy(make);
     expect(outcome).toMatchObject({ code: 'ERR_AUTH_INSECURE', config: { url: '/x' } });
-    expect(heard).toBe('');
+    expect(receivedBytes).toBe('');
   });
 
   (doesTunnel ? test.skip : test)('unless `allowInsecure` has its origin', async () => {
-    const { heard } = await throughProxy((server, port) => {
+    const { receivedBytes } = await throughProxy((server, port) => {
       const api = axios.create({
         baseURL: server.origin,
         adapter: 'http',
@@ -164,7 +164,7 @@ describe('a proxy gets no credential of a call to https', () => {
       attachAuth(api, { scheme: bearer(CANARY), allowInsecure: true });
       return api.get('/x');
     });
-    expect(heard).toContain(CANARY);
+    expect(receivedBytes).toContain(CANARY);
   });
 });
 

@@ -39,7 +39,7 @@ describe('a token endpoint that answers', () => {
       expect(reasonOf(settled)).toMatchObject({ name: 'AuthError', code, response: { status: 401 } });
     }
     expect(stage.tokens.refreshes).toBe(asks);
-    expect(stage.heard('session-expired')).toHaveLength(Number(isEnd));
+    expect(stage.eventsOf('session-expired')).toHaveLength(Number(isEnd));
     expect(scheme.getSnapshot().status).toBe(isEnd ? 'expired' : 'signed-in');
 
     // The next call shares the failure.

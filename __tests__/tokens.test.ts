@@ -157,7 +157,7 @@ describe('an instant in epoch ms', () => {
 
   test.each([NOW_S, NOW_S + 3_600, NOW_S - 3_600])('that looks like seconds, %d, throws a TypeError', (expiresAt) => {
     expect(() => expiryOf({ expiresAt })).toThrow(TypeError);
-    expect(() => expiryOf({ expiresAt })).toThrow(/expiresAt .*seconds/);
+    expect(() => expiryOf({ expiresAt })).toThrow(/`expiresAt` .*seconds/);
   });
 
   test('is not taken for seconds if the local clock was never set', () => {
@@ -236,15 +236,15 @@ describe('a response without tokens throws a TypeError that names the field, and
     [/accessToken/, 42],
     [/accessToken/, () => 'SECRET'],
     [/accessToken/, []],
-    [/accessToken \(or access_token\)/, {}],
-    [/accessToken .*, but is an empty string$/, { accessToken: '' }],
-    [/accessToken .*string/, { accessToken: ['SECRET'] }],
-    [/accessToken .*string/, { accessToken: { token: 'SECRET' } }],
-    [/accessToken .*string.* number/, { access_token: 7 }],
-    [/accessToken .*string.* undefined/, { access_token: null, refresh_token: 'SECRET' }],
-    [/accessToken .*string.* undefined/, { error: 'invalid_grant', error_description: 'SECRET' }],
-    [/refreshToken \(or refresh_token\) .*string.* number/, { accessToken: 'SECRET', refreshToken: 7 }],
-    [/refreshToken .*string/, { accessToken: 'SECRET', refresh_token: ['SECRET'] }],
+    [/`accessToken` \(or `access_token`\)/, {}],
+    [/`accessToken` .*, but is an empty string$/, { accessToken: '' }],
+    [/`accessToken` .*string/, { accessToken: ['SECRET'] }],
+    [/`accessToken` .*string/, { accessToken: { token: 'SECRET' } }],
+    [/`accessToken` .*string.* number/, { access_token: 7 }],
+    [/`accessToken` .*string.* undefined/, { access_token: null, refresh_token: 'SECRET' }],
+    [/`accessToken` .*string.* undefined/, { error: 'invalid_grant', error_description: 'SECRET' }],
+    [/`refreshToken` \(or `refresh_token`\) .*string.* number/, { accessToken: 'SECRET', refreshToken: 7 }],
+    [/`refreshToken` .*string/, { accessToken: 'SECRET', refresh_token: ['SECRET'] }],
   ])('%p: %p', (message, answer) => {
     expect(() => read(answer)).toThrow(TypeError);
     expect(() => read(answer)).toThrow(/^refresh\(\)/);

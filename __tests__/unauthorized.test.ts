@@ -92,7 +92,7 @@ describe('a response that is not a refusal of the token', () => {
     const { stage } = Stage.with({ attach: { isUnauthorized: ({ status }) => status === 429 } });
     stage.script('/item', { status: 429, headers: { 'Retry-After': '60' } });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2, waitedMs: 50 });
-    expect(stage.heard('throttled')).toEqual([]);
+    expect(stage.eventsOf('throttled')).toEqual([]);
   });
 
   test('a 401 settles the call if there is no `refresh`', async () => {

@@ -4,7 +4,7 @@ import { memoryPort } from './support/memory-port.js';
 import type { TokenStore } from '../lib/store.js';
 import { expired, listeners, listenersOf, refreshing, scenes, throttled, type Scene } from './support/scenes.js';
 import { times } from './support/series.js';
-import { reasonOf, Stage, told, TOKEN_PATH, tooMany, unauthorized, underway } from './support/stage.js';
+import { reasonOf, Stage, summaryOf, TOKEN_PATH, tooMany, unauthorized, underway } from './support/stage.js';
 import { MORNING } from './support/virtual-clock.js';
 
 /** No timer is left once all calls have settled. */
@@ -30,7 +30,7 @@ describe.each(scenes)('a call that waits for %s', (_, scene) => {
     controller.abort();
     const settled = await stage.clock.until(calls[0]!);
     expect(stage.clock.monotonic()).toBe(afterMs);
-    expect(told(settled)).toMatchObject({ code: 'ERR_CANCELED', attempts: answered === undefined ? 0 : 1 });
+    expect(summaryOf(settled)).toMatchObject({ code: 'ERR_CANCELED', attempts: answered === undefined ? 0 : 1 });
     expect(axios.isCancel(reasonOf(settled))).toBe(true);
     expect(listeners(controller.signal)).toBe(0);
     expect(await stage.outcomes(calls.slice(1))).toMatchObject([{ status: 200 }, { status: 200 }]);
@@ -627,6 +627,6 @@ describe('a slow store', () => {
     stage.attach({ scheme: stage.bearer({ store: slow(stage, 1e8), tokens: stage.tokens.issue() }) });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 1 });
     expect(stage.clock.monotonic()).toBeLessThan(5_000);
-    expect(stage.heard('store-degraded').length).toBeGreaterThan(0);
+    expect(stage.eventsOf('store-degraded').length).toBeGreaterThan(0);
   });
 });

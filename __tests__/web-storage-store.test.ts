@@ -127,12 +127,12 @@ describe('the stored session', () => {
 
 describe('wrong arguments throw a TypeError', () => {
   test.each([[''], [7], [undefined]])('a key %p', (key) => {
-    expect(() => webStoragePort(key as string)).toThrow(/takes a key/);
+    expect(() => webStoragePort(key as string)).toThrow(/`key` takes/);
   });
   test.each([[null], ['local'], [{}]])('a storage %p', (storage) => {
     const make = () => webStoragePort(KEY, { storage: storage as never });
     if (storage === null) expect(make).not.toThrow();
-    else expect(make).toThrow(/storage takes localStorage or sessionStorage/);
+    else expect(make).toThrow(/`storage` takes localStorage or sessionStorage/);
   });
 });
 
@@ -177,7 +177,7 @@ describe('a storage that fails', () => {
     const scheme = stage.bearer({ store: open(), tokens: stage.tokens.issueDead() });
     stage.attach({ scheme });
     expect(await clock.until(stage.api.get('/me'))).toMatchObject({ status: 'fulfilled' });
-    expect(stage.heard('store-degraded').length).toBeGreaterThan(0);
+    expect(stage.eventsOf('store-degraded').length).toBeGreaterThan(0);
     expect(stage.tokens.refreshes).toBe(1);
   });
 });
@@ -364,31 +364,31 @@ test('frames of one tab exclude each other by a claim alone', async () => {
 
 describe('subscribe', () => {
   const followed = (storage?: FakeStorage) => {
-    const heard = jest.fn();
-    return { heard, leave: open(storage).subscribe!(heard) };
+    const onChange = jest.fn();
+    return { onChange, unsubscribe: open(storage).subscribe!(onChange) };
   };
   const message = (data: unknown): void => FakeChannel.open.forEach((channel) => channel.onmessage?.({ data }));
 
   // F41
   test.each(WAKE_UPS)('reports a possible change at %s', (type) => {
-    const { heard } = followed();
+    const { onChange } = followed();
     happen(type);
-    expect(heard).toHaveBeenCalledTimes(1);
+    expect(onChange).toHaveBeenCalledTimes(1);
   });
 
   test('reports storage events of its key, or of a cleared storage, and of no other storage', () => {
-    const { heard } = followed();
+    const { onChange } = followed();
     happen('storage', { key: 'other', storageArea: local });
     happen('storage', { key: KEY, storageArea: ofTab });
-    expect(heard).not.toHaveBeenCalled();
+    expect(onChange).not.toHaveBeenCalled();
     happen('storage', { key: KEY, storageArea: local });
     happen('storage', { key: null, storageArea: local });
-    expect(heard).toHaveBeenCalledTimes(2);
+    expect(onChange).toHaveBeenCalledTimes(2);
   });
 
   // F42
   test('ignores messages without a generation, and posts no token', async () => {
-    const { heard } = followed();
+    const { onChange } = followed();
     const garbage = [
       null,
       undefined,
@@ -402,9 +402,9 @@ describe('subscribe', () => {
       { v: 1, generation: NaN },
     ];
     for (const data of garbage) message(data);
-    expect(heard).not.toHaveBeenCalled();
+    expect(onChange).not.toHaveBeenCalled();
     message({ v: 1, generation: 9 });
-    expect(heard).toHaveBeenCalledTimes(1);
+    expect(onChange).toHaveBeenCalledTimes(1);
     const store = open();
     store.subscribe!(() => undefined);
     await done(store.compareAndSet(undefined, session(3)));
@@ -414,9 +414,9 @@ describe('subscribe', () => {
   test('has no listener and no channel before the first listener and after the last', () => {
     const store = open();
     expect([listeners(), FakeChannel.open.size]).toEqual([0, 0]);
-    const leaves = times(3, () => store.subscribe!(() => undefined));
+    const unsubscribers = times(3, () => store.subscribe!(() => undefined));
     expect([listeners(), FakeChannel.open.size]).toEqual([5, 1]);
-    for (const leave of [...leaves, ...leaves]) leave();
+    for (const unsubscribe of [...unsubscribers, ...unsubscribers]) unsubscribe();
     expect([listeners(), FakeChannel.open.size]).toEqual([0, 0]);
     store.subscribe!(() => undefined);
     expect([listeners(), FakeChannel.open.size]).toEqual([5, 1]);
@@ -432,17 +432,17 @@ describe('subscribe', () => {
     ],
   ])('reports storage events if BroadcastChannel is %s', async (_how, BroadcastChannel) => {
     browser({ BroadcastChannel });
-    const { heard, leave } = followed();
+    const { onChange, unsubscribe } = followed();
     happen('storage', { key: KEY, storageArea: local });
-    expect(heard).toHaveBeenCalledTimes(1);
+    expect(onChange).toHaveBeenCalledTimes(1);
     expect(await done(open().compareAndSet(undefined, session(1)))).toBe(true);
-    leave();
+    unsubscribe();
     expect(listeners()).toBe(0);
   });
 
   test('does nothing on a server', () => {
     browser({ addEventListener: undefined });
-    followed().leave();
+    followed().unsubscribe();
     expect(FakeChannel.open.size).toBe(0);
   });
 });

@@ -19,7 +19,7 @@ const CONTENDERS = [
 const world = () => ({
   adapter: idle,
   tokens: { accessToken: token('access'), refreshToken: 'refresh' },
-  refresh: () => Promise.reject(new Error('nobody refreshes here')),
+  refresh: () => Promise.reject(new Error('this benchmark does not refresh')),
 });
 
 export async function times({ rounds, block }) {

@@ -47,7 +47,7 @@ export async function crowd({ count, rounds }) {
 }
 
 /** Time and memory of that many rounds, as the median of several runs, since a heap varies. */
-async function comeAndGo(turns, api, work) {
+async function attachAndDetach(turns, api, work) {
   const micros = [];
   const bytes = [];
   let before;
@@ -67,11 +67,11 @@ async function comeAndGo(turns, api, work) {
 export async function attachments({ turns }) {
   const scheme = sessionOf(token('access'));
   const api = bare();
-  const ours = await comeAndGo(turns, api, () => attachAuth(api, { scheme }).detach());
+  const ours = await attachAndDetach(turns, api, () => attachAuth(api, { scheme }).detach());
   const plain = bare();
   const { request, response } = plain.interceptors;
   const pass = (value) => value;
-  const byHand = await comeAndGo(turns, plain, () => {
+  const byHand = await attachAndDetach(turns, plain, () => {
     const ids = [request.use(pass), response.use(pass)];
     request.eject(ids[0]);
     response.eject(ids[1]);
@@ -148,8 +148,8 @@ const perCall = ({ failure, micros, bytes, lost }) =>
 export async function growth({ isQuick }) {
   const crowds = [];
   for (const count of isQuick ? [1, 100] : INSTANCES) {
-    const told = await apart(import.meta.url, 'crowd', { count, rounds: isQuick ? 20 : 100 }, { flags: FLAGS });
-    crowds.push({ count, ...told });
+    const result = await apart(import.meta.url, 'crowd', { count, rounds: isQuick ? 20 : 100 }, { flags: FLAGS });
+    crowds.push({ count, ...result });
   }
   const turns = 10_000;
   const worn = await apart(import.meta.url, 'attachments', { turns }, { flags: FLAGS });

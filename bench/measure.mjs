@@ -83,19 +83,19 @@ export function apart(module, name, input, { flags = [], limitMs = 120_000 } = {
       execArgv: flags,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
-    let told;
+    let answer;
     let complaint = '';
     const limit = setTimeout(() => {
-      told = { result: { failure: `hangs (${String(limitMs / 1000)} s)` } };
+      answer = { result: { failure: `hangs (${String(limitMs / 1000)} s)` } };
       child.kill('SIGKILL');
     }, limitMs);
     child.stderr.on('data', (chunk) => (complaint = (complaint + String(chunk)).slice(-4_000)));
-    child.on('message', (message) => (told ??= message));
+    child.on('message', (message) => (answer ??= message));
     child.on('close', (code) => {
       clearTimeout(limit);
       const cause =
         /^\w*Error.*$/m.exec(complaint)?.[0] ?? (complaint.includes('heap') ? 'out of memory' : `exit code ${code}`);
-      resolve(told ? told.result : { failure: `crashes: ${cause.slice(0, 80)}` });
+      resolve(answer ? answer.result : { failure: `crashes: ${cause.slice(0, 80)}` });
     });
   });
 }

@@ -73,8 +73,8 @@ export async function weigh({ name, isSent, calls }) {
 }
 
 async function seen(name, isExpired) {
-  const told = await apart(import.meta.url, 'raise', { name, calls: CALLS, isExpired }, { flags: FLAGS });
-  return { name, isExpired, ...told };
+  const result = await apart(import.meta.url, 'raise', { name, calls: CALLS, isExpired }, { flags: FLAGS });
+  return { name, isExpired, ...result };
 }
 
 /** Quartiles for each size, over separate processes that run in turn. */

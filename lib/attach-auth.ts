@@ -27,13 +27,14 @@ interface Interceptors {
 }
 
 /**
- * Makes an axios instance manage its own authentication. Its two interceptors inject credentials, refresh a session once for all calls,
- * replay waiting calls, and obey the delays of the server.
+ * Makes an axios instance manage its own authentication. Its two interceptors write credentials, and refresh a session once for
+ * all calls. They replay waiting calls, and obey the delays of the server.
  *
- * Call it right after `axios.create()`. Response handlers that were added before see every attempt. Those added later see the outcome.
+ * Call it right after `axios.create()`. Response handlers that were added before see every attempt. Those added later see the
+ * outcome.
  *
  * @param instance The instance. Instances made by its `create()` are not attached.
- * @throws TypeError for wrong options, naming the option, the value it got and the values it takes; and for an instance that is
+ * @throws TypeError for wrong options, naming the option, the value it got and the values it takes. Also for an instance that is
  *   attached already.
  */
 export function attachAuth(instance: AxiosInstance, options: AttachAuthOptions): AuthHandle;

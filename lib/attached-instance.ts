@@ -9,7 +9,7 @@ import { emitter, type Emit } from './events.js';
 import { isObject, ownValue } from './safe-read.js';
 import type { Policy } from './policy.js';
 import { RetryBudgets } from './retry/budget.js';
-import type { SessionMember, SessionObservers } from './session/snapshot.js';
+import type { SessionInstance, SessionObservers } from './session/snapshot.js';
 import { A_SCHEME, principalOf, SchemeState, type Principal } from './schemes/scheme-state.js';
 import type { Throttle } from './throttle/throttle.js';
 import { OriginRules } from './transport/origin.js';
@@ -35,7 +35,7 @@ export interface InstanceThrottle {
 }
 
 /** The state of one attachAuth(), until detach(). */
-export class AttachedInstance implements SessionMember {
+export class AttachedInstance implements SessionInstance {
   readonly emit: Emit;
   readonly origins: OriginRules;
   readonly deadlines: DeadlineTimer;
@@ -52,7 +52,7 @@ export class AttachedInstance implements SessionMember {
   private readonly _observed = new WeakList<SessionObservers>();
   private readonly _anonymous: SchemeState;
   private readonly _principal: Principal | undefined = undefined;
-  private readonly _joined = new WeakSet();
+  private readonly _sessions = new WeakSet();
   private readonly _life = { isDetached: false };
 
   constructor(
@@ -69,7 +69,7 @@ export class AttachedInstance implements SessionMember {
     if (typeof scheme === 'function') return;
     check((scheme as unknown) !== null, 'scheme', A_SCHEME, scheme);
     this._principal = principalOf(scheme, this._anonymous, clock);
-    this._join(this._principal);
+    this._observe(this._principal);
   }
 
   get isDetached(): boolean {
@@ -92,8 +92,8 @@ export class AttachedInstance implements SessionMember {
     return this._budgets.of(origin, now).take(now);
   }
 
-  /** Notes the call of an error that has no config. If open calls share the error object, it leads to none of them. */
-  claim(error: unknown, call: OpenCall): void {
+  /** Records the call of an error that has no config. If open calls share the error object, it leads to none of them. */
+  recordError(error: unknown, call: OpenCall): void {
     if (!isObject(error)) return;
     const other = this._callsOfErrors.get(error);
     const isShared = other === null || (other && other !== call && !other.isDone);
@@ -111,7 +111,7 @@ export class AttachedInstance implements SessionMember {
     if (this._principal && !schemes) return this._principal;
     const provider = schemes ?? (this.policy.scheme as () => unknown);
     const principal = principalOf(provider(), this._anonymous, this.clock);
-    this._join(principal);
+    this._observe(principal);
     return principal;
   }
 
@@ -161,9 +161,9 @@ export class AttachedInstance implements SessionMember {
     for (const observers of this._observed.live()) observers.attached();
   }
 
-  private _join({ main: { session } }: Principal): void {
-    if (!session || this._joined.has(session)) return;
-    this._joined.add(session);
-    this._observed.add(session.join(this));
+  private _observe({ main: { session } }: Principal): void {
+    if (!session || this._sessions.has(session)) return;
+    this._sessions.add(session);
+    this._observed.add(session.addInstance(this));
   }
 }

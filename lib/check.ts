@@ -6,7 +6,7 @@ import { isObject } from './safe-read.js';
  */
 export function check(isRight: boolean, name: string, takes: string, got: unknown): asserts isRight {
   const full = name.includes(': ') ? name : `attachAuth: ${name}`;
-  if (!isRight) throw new TypeError(`${full} takes ${takes}, but got ${shown(got, takes)}`);
+  if (!isRight) throw new TypeError(`${full.replace(/\S+$/, '`$&`')} takes ${takes}, but got ${shown(got, takes)}`);
 }
 
 export function checkFunctions(given: Record<string, unknown>): void {

@@ -37,7 +37,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** In slices, since a timer past 2^31 - 1 ms fires at once, and one across a sleep of the machine fires late. */
+/** In slices: a timer past 2^31 - 1 ms fires at once. One across a sleep of the machine fires late. */
 const SLICE_MS = 10_000;
 
 /**
@@ -54,9 +54,9 @@ export function stopwatch(clock: Clock): () => number {
 const LEAST_SLEEP_MS = 1_000;
 
 /**
- * Ms that count the machine's sleep and never decrease. Each reading adds the progress of the clocks since the last one. A clock that jumps
- * back adds nothing, so the time until an instant never grows. A timer that has fired counts its delay as
- * elapsed, since fake timers may move only some of the clocks.
+ * Ms that count the machine's sleep and never decrease. Each reading adds the progress of the clocks since the last one. A clock
+ * that jumps back adds nothing, so the time until an instant never grows. A timer that has fired counts its delay as elapsed,
+ * since fake timers may move only some of the clocks.
  */
 export class Timeline {
   private _ms = 0;

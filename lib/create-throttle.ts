@@ -24,9 +24,8 @@ class GivenThrottle extends Throttle {
 }
 
 /**
- * Returns a throttle for any number of instances and users: give it to each `attachAuth` as `throttle`. It replaces the cool-downs of their
- * schemes. Use it if one limit counts the calls of all, such as the limit of an upstream
- * behind a backend for frontends.
+ * Returns a throttle for any number of instances and users: give it to each `attachAuth` as `throttle`. It replaces the
+ * cool-downs of their schemes. Use it if one limit counts the calls of all users, such as the limit of a backend's upstream.
  *
  * @param options Apply to all instances that are given the throttle. Without `keyOf`, keys are learned.
  * @throws TypeError for wrong options.

@@ -33,7 +33,7 @@ export interface DigestOptions {
 }
 
 /** Bounds the memory of a scheme whose URLs all begin differently. */
-const MOST_PLACES = 100;
+const MOST_SPACES = 100;
 
 interface Call {
   /** The nonce of this call's own challenge. */
@@ -45,10 +45,11 @@ interface Call {
  * Returns a scheme that answers Digest challenges (RFC 7616). The first call to a protection space is sent twice. Later calls
  * begin with the nonce that was accepted last. After a refusal a call uses the nonce of its own challenge.
  *
- * @param credentials A pair; or a function, called at every attempt and once more after a refusal: the call is sent again if
- *   the pair has changed. null or undefined: sent without credentials.
- * @throws TypeError for wrong arguments. A call rejects with ERR_AUTH_INVALID_CREDENTIAL for a control character in the pair,
- *   with ERR_AUTH_BODY_NOT_SIGNABLE for a stream under `auth-int`, and with ERR_AUTH_RESPONSE_NOT_VERIFIED under `mutual`.
+ * @param credentials A pair, or a function. The function is called at every attempt and once more after a refusal. The call is
+ *   sent again if the pair has changed. null or undefined: sent without credentials.
+ * @throws TypeError for wrong arguments. A call rejects with ERR_AUTH_INVALID_CREDENTIAL for a control character in the pair. It
+ *   rejects with ERR_AUTH_BODY_NOT_SIGNABLE for a stream under `auth-int`, and with ERR_AUTH_RESPONSE_NOT_VERIFIED under
+ *   `mutual`.
  */
 export function digest(
   credentials: BasicCredentials | (() => MaybePromise<BasicCredentials | null | undefined>),
@@ -74,10 +75,10 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   const given: unknown = algorithms;
   const isKnown = (name: unknown): boolean => names.includes(name as DigestAlgorithm);
   const isList = Array.isArray(given) && given.length > 0 && given.every(isKnown);
-  check(isList, 'digest(): `algorithms`', `an array of ${names.join(', ')}`, algorithms);
-  check(['auth', 'auth-int'].includes(qop), 'digest(): `qop`', 'auth or auth-int', qop);
+  check(isList, 'digest(): algorithms', `an array of ${names.join(', ')}`, algorithms);
+  check(['auth', 'auth-int'].includes(qop), 'digest(): qop', 'auth or auth-int', qop);
   for (const [option, got] of Object.entries({ legacy, mutual }))
-    check(typeof got === 'boolean', `digest(): \`${option}\``, 'a boolean', got);
+    check(typeof got === 'boolean', `digest(): ${option}`, 'a boolean', got);
 
   const calls = new WeakMap<object, Call>();
   const callOf = ({ exchange }: AuthRequest): Call => {
@@ -85,11 +86,11 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     calls.set(exchange, call);
     return call;
   };
-  /** The nonce that was accepted last, by origin and by first part of the path, since an origin may have several realms. */
+  /** The nonce that was accepted last, by origin and by first part of the path. An origin may have several realms. */
   const accepted = new Map<string, Nonce>();
   const share = (url: URL, nonce: Nonce): void => {
-    if (accepted.size > MOST_PLACES) accepted.clear();
-    for (const place of placesOf(url)) accepted.set(place, nonce);
+    if (accepted.size > MOST_SPACES) accepted.clear();
+    for (const space of protectionSpacesOf(url)) accepted.set(space, nonce);
   };
 
   const current = async (): Promise<BasicCredentials | undefined> => {
@@ -129,7 +130,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     maxChallenges: 3,
     async authorize(request) {
       const call = callOf(request);
-      const shared = placesOf(request.url).map((place) => accepted.get(place));
+      const shared = protectionSpacesOf(request.url).map((space) => accepted.get(space));
       const nonce = [call.own, ...shared].find(Boolean);
       const pair = nonce && (await current());
       call.sent = pair && (await answer(request, nonce, pair, makeNonce()));
@@ -175,7 +176,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
 }
 
 /** The places where a nonce is valid for other calls, the narrower one first. */
-function placesOf({ origin, pathname }: URL): string[] {
+function protectionSpacesOf({ origin, pathname }: URL): string[] {
   return [origin + pathname.slice(0, pathname.indexOf('/', 1) + 1), origin];
 }
 

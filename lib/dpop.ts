@@ -31,15 +31,15 @@ interface Call {
 }
 
 /**
- * Returns a scheme that sends a session's tokens bound to a key (RFC 9449). It writes `Authorization: DPoP <token>`, and a new proof in
- * `DPoP` for every attempt. After a `use_dpop_nonce` refusal the call is sent again with the nonce of that refusal.
- * Two of them in a row settle the call. After `invalid_dpop_proof` it is sent again once, if the clock was corrected by
- * more than 1 s. Neither refusal starts a refresh. Across origins the server must expose DPoP-Nonce and WWW-Authenticate.
+ * Returns a scheme that sends a session's tokens bound to a key (RFC 9449). It writes `Authorization: DPoP <token>`, and a new
+ * proof in `DPoP` for every attempt. After a `use_dpop_nonce` refusal the call is sent again with the nonce of that refusal. Two
+ * of them in a row settle the call. After `invalid_dpop_proof` it is sent again once, if the clock was corrected by over 1 s.
+ * Neither refusal starts a refresh. Across origins the server must expose DPoP-Nonce and WWW-Authenticate.
  *
  * @param session A bearer(). The scheme has its methods, too.
  * @param options `prover`: the prover that the session's grant uses. Default: a new one.
  * @throws TypeError for other arguments. Also if the session's store is shared beyond this process, but the prover has no
- *   `keyPair`: another holder would send the tokens with a key of its own, and the server would end the session.
+ *   `keyPair`. Another holder would send the tokens with its own key, and the server would end the session.
  */
 export function dpop<S extends BearerScheme>(
   session: S,
@@ -121,7 +121,7 @@ function offsetNow({ now }: AuthRequest): number {
 }
 
 /**
- * Returns the function that loads or creates a key pair in IndexedDB: one for all tabs of an origin, not extractable.
+ * Returns a function that loads or creates a key pair in IndexedDB. All tabs of the origin share it. It is not extractable.
  *
  * @param name Name of the database.
  * @param algorithm Each one has a key pair of its own. Default ES256.

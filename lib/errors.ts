@@ -4,8 +4,8 @@ import { safeGet } from './safe-read.js';
 
 /*
  * Error
- * ├─ AxiosError                 a 401, 429 or 5xx that outlived its attempts: exchangeOf() tells the rest
- * │  └─ AuthError               what this package decided, told apart by `code`
+ * ├─ AxiosError                 a 401, 429 or 5xx that outlived its attempts: exchangeOf() has the details
+ * │  └─ AuthError               an error of this package, with a `code`
  * └─ RefreshRejectedError       thrown by an app's refresh(): the refresh token is dead
  */
 

@@ -61,19 +61,19 @@ export interface HttpSignatureOptions {
 const LEAST_CORRECTION_MS = 5_000;
 
 /**
- * Returns a scheme that signs requests (RFC 9421) and their bodies (RFC 9530), anew for every attempt. After a 401 the call
- * is sent again once, if the clock was corrected by more than 5 s or the key has changed.
+ * Returns a scheme that signs requests (RFC 9421) and their bodies (RFC 9530), anew for every attempt. After a 401 the call is
+ * sent again once, if the key has changed or the clock was corrected by more than 5 s.
  *
- * @throws TypeError for wrong options. A call that lacks a covered component rejects with a TypeError that names it, a
- *   stream without a Content-Digest with ERR_AUTH_BODY_NOT_SIGNABLE, a key of another algorithm with
- *   ERR_AUTH_INVALID_CREDENTIAL, a response that is not verified with ERR_AUTH_RESPONSE_NOT_VERIFIED.
+ * @throws TypeError for wrong options. A call that lacks a covered component rejects with a TypeError that names it.
+ *   ERR_AUTH_BODY_NOT_SIGNABLE: a stream without a Content-Digest. ERR_AUTH_INVALID_CREDENTIAL: a key of another algorithm.
+ *   ERR_AUTH_RESPONSE_NOT_VERIFIED: the response is not verified.
  */
 export function httpSignature(options: HttpSignatureOptions): AuthScheme {
   const given = withoutPrototype(options);
   const { keyId, algorithm, key, digest = 'sha-256', label = 'sig1', expiresIn, verify } = given;
   const { tag, nonce, includeAlg } = given;
   const rule = (option: keyof HttpSignatureOptions, takes: string, isRight: boolean): void => {
-    check(isRight, `httpSignature(): \`${option}\``, takes, given[option]);
+    check(isRight, `httpSignature(): ${option}`, takes, given[option]);
   };
   const isText = (got: unknown): boolean => typeof got === 'string' && /^[ -~]+$/.test(got);
   const algorithms: string[] = Object.keys(ALGORITHMS);
@@ -147,7 +147,7 @@ function verifier(options: VerifyOptions): (answer: AuthAnswer) => Promise<void>
   const { requiredComponents = [], maxAge = Infinity, digest } = given;
   const types = [typeof given.keyLookup, Array.isArray(requiredComponents), typeof maxAge, typeof (digest ?? false)];
   const isRight = types.join() === 'function,true,number,boolean';
-  check(isRight, 'httpSignature(): `verify`', '{ keyLookup, requiredComponents?, maxAge?, digest? }', options);
+  check(isRight, 'httpSignature(): verify', '{ keyLookup, requiredComponents?, maxAge?, digest? }', options);
   const required = requiredComponents.map((id) => id.replace(/^[^";]+/, (name) => `"${name.toLowerCase()}"`));
 
   return async ({ request, response, isRefusal, received }) => {

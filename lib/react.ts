@@ -31,9 +31,9 @@ const UNKNOWN: SessionSnapshot = Object.freeze({
 const subscriptions = new WeakMap<Session, Subscribe>();
 
 /**
- * Returns the snapshot of a session, and renders again whenever it changes. On the server and during hydration the status
- * is `unknown`. While it is `unknown` in a browser, the hook calls `getAccessToken()` once for all components. If that fails
- * (offline), the hook asks again after 1 s, then with growing delays up to 30 s, and on the `online` and `focus` events.
+ * Returns the snapshot of a session, and renders again whenever it changes. On the server and during hydration the status is
+ * `unknown`. While it is `unknown` in a browser, the hook calls `getAccessToken()` once for all components. If that fails
+ * (offline), the hook asks again after 1 s, then with growing delays up to 30 s. It also asks on the `online` and `focus` events.
  *
  * @param session - A {@link BearerScheme}, created once outside of the components.
  */
@@ -85,7 +85,7 @@ export function RequireSession({ session, loading, fallback, children }: Require
  * @throws TypeError if `max` is negative or no number.
  */
 export function retryUnlessAuth(max = 0): (failureCount: number, error: unknown) => boolean {
-  if (!(max >= 0)) throw new TypeError(`retryUnlessAuth(max): expected a number from 0, got ${String(max)}.`);
+  if (!(max >= 0)) throw new TypeError(`retryUnlessAuth(): \`max\` takes a number, 0 or more, but got ${String(max)}`);
   return (failureCount, error) => failureCount < max && !hasBrand(error) && !exchangeOf(error);
 }
 
@@ -118,8 +118,8 @@ function subscriptionTo(session: Session): Subscribe {
 }
 
 /**
- * Returns the session's `subscribe`, which also probes the session while its status is `unknown`. React
- * calls `subscribe` in browsers only. All subscribers share one probe, which outlives a remount by StrictMode.
+ * Returns the session's `subscribe`, which also probes the session while its status is `unknown`. React calls `subscribe` in
+ * browsers only. All subscribers share one probe, which outlives a remount by StrictMode.
  */
 function withProbe(session: Session): Subscribe {
   let subscribers = 0;

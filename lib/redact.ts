@@ -28,7 +28,7 @@ export function redactError(error: unknown, ...sent: unknown[]): unknown {
   const secrets = secretsIn([...sent, ...chain.flatMap(sentWith)]);
   const replaced = new Map<unknown, unknown>();
   const replacementOf = (value: unknown): unknown => (replaced.has(value) ? replaced.get(value) : value);
-  // Causes first: an error that is replaced is replaced in what it caused.
+  // Causes first: a replaced error must also be replaced in the errors that it caused.
   for (const failure of chain.reverse())
     replaced.set(failure, isResponse(failure) ? redactResponse(failure) : redactInPlace(failure));
   return typeof error === 'string' ? redactText(error) : replacementOf(error);

@@ -27,7 +27,7 @@ export function safeGet(holder: unknown, key: string): unknown {
     if (!isObject(holder) || !(key in holder)) return undefined;
     for (let at: unknown = holder; isObject(at);) {
       const next: unknown = Object.getPrototypeOf(at);
-      // The end of the chain is the prototype of all objects, of whatever realm.
+      // The end of the chain is the prototype of all objects, in every realm.
       if (Object.hasOwn(at, key) && (next !== null || at === holder)) return (holder as Record<string, unknown>)[key];
       at = next;
     }

@@ -13,7 +13,7 @@ import { safeGet, withoutPrototype } from './safe-read.js';
 import { utf8 } from './schemes/hash.js';
 import { notSignable } from './schemes/not-signable.js';
 import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
-import { codeOf, credentialSource, encode, hasShape, placeOf, signer } from './sigv4/aws.js';
+import { codeOf, credentialSource, encode, hasShape, namesInHost, signer } from './sigv4/aws.js';
 import { canonicalHeaders, canonicalPath, canonicalQuery } from './sigv4/aws.js';
 import type { AwsCredentialProvider, AwsCredentials } from './sigv4/aws.js';
 import { loopback } from './transport/origin.js';
@@ -58,15 +58,15 @@ interface Sent {
 }
 
 /**
- * Returns a scheme that signs every attempt with AWS Signature Version 4. The time follows the server's Date header: a call
- * that is refused for a wrong clock is signed again. It signs neither aws-chunked bodies nor SigV4A.
+ * Returns a scheme that signs every attempt with AWS Signature Version 4. The time follows the server's Date header: a call that
+ * is refused for a wrong clock is signed again. It signs neither aws-chunked bodies nor SigV4A.
  *
  * A space in the query is sent as `%20`, and a path to S3 as it is signed. A caller's `x-amz-content-sha256` counts as the hash
  * of the body. A call whose URL is presigned already is sent as it is.
  *
- * @throws TypeError for wrong options, and in a call to a host that does not tell service and region. A call rejects with
- *   ERR_AUTH_BODY_NOT_SIGNABLE for a stream that must be signed, with ERR_AUTH_INVALID_CREDENTIAL for malformed credentials,
- *   and with the error of a provider.
+ * @throws TypeError for wrong options, and in a call to a host that does not contain service and region. A call rejects with
+ *   ERR_AUTH_BODY_NOT_SIGNABLE for a stream that must be signed, and with ERR_AUTH_INVALID_CREDENTIAL for malformed credentials.
+ *   It rejects with the error of a provider.
  */
 export function sigV4(options: SigV4Options): AuthScheme;
 /** @internal */
@@ -101,8 +101,8 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       if (/[?&]X-Amz-Signature=/i.test(url.search)) return;
       const signedAt = request.now;
       const credentials = renewed ?? (await source.current(signedAt));
-      const place = given.service && given.region ? given : placeOf(url.hostname);
-      const { service = place.service, region = place.region } = given;
+      const named = given.service && given.region ? given : namesInHost(url.hostname);
+      const { service = named.service, region = named.region } = given;
       if (!service || !region)
         throw new TypeError(
           `sigV4(): \`service\` and \`region\` are required: the host ${url.host} does not contain them`,
@@ -156,7 +156,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       if (![400, 401, 403].includes(status)) return false;
       const code = codeOf(response);
       if (code) return REFUSED.test(code) || (status === 401 && !code.startsWith('AccessDenied'));
-      // A HEAD or a stream does not tell its code.
+      // The body of a HEAD or a stream contains no readable code.
       const skewMs = skewOf(headerOf(response, 'date') ?? '', clock.now()) ?? 0;
       return status === 401 || (status === 403 && Math.abs(skewMs) > SKEW_MS);
     },
@@ -192,7 +192,7 @@ function checked(options: SigV4Options): SigV4Options {
   ];
   for (const [option, takes, isRight] of rules) {
     const got: unknown = given[option];
-    check((got === undefined && option !== 'credentials') || isRight(got), `sigV4(): \`${option}\``, takes, got);
+    check((got === undefined && option !== 'credentials') || isRight(got), `sigV4(): ${option}`, takes, got);
   }
   return given;
 }

@@ -107,8 +107,8 @@ export function describeBehaviour(host: Host): void {
     // F55, F56
     test.each(Object.keys(payloads))('a POST of %s is replayed byte for byte', async (payload) => {
       const { play, calls } = await open(host, tokenApi());
-      const turns = { transforms: 1, requests: 1, outcomes: 1 };
-      expect(await play('replayed', payload)).toMatchObject({ status: 200, attempts: 2, ...turns });
+      const counts = { transforms: 1, requests: 1, outcomes: 1 };
+      expect(await play('replayed', payload)).toMatchObject({ status: 200, attempts: 2, ...counts });
       const [first, second] = calls('/x').map(comparable);
       expect(first!.body.length).toBeGreaterThan(0);
       expect(second).toEqual(first);
@@ -249,9 +249,9 @@ export function describeBehaviour(host: Host): void {
 
     // F74, F79
     test('another origin gets no credential, and its 401 starts no refresh', async () => {
-      const { play, calls, strays } = await open(host, tokenApi(), { foreign: inTurn(401) });
+      const { play, calls, foreignCalls } = await open(host, tokenApi(), { foreign: inTurn(401) });
       expect(await play('foreignUrl')).toMatchObject({ status: 401, attempts: 1 });
-      expect(tokens(strays())).toEqual([undefined]);
+      expect(tokens(foreignCalls())).toEqual([undefined]);
       expect(calls()).toHaveLength(0);
     });
 
@@ -270,7 +270,7 @@ export function describeBehaviour(host: Host): void {
     test('a redirect to another origin is followed without Authorization', async () => {
       const lab = await open(host, (_, response) => reply(response, 307, {}, { Location: `${lab.foreign.origin}/x` }));
       expect(await lab.play('moved', 'bearer', '/moved')).toMatchObject({ status: 200, attempts: 1 });
-      expect(lab.strays().map(({ url, headers }) => [url, headers.authorization])).toEqual([['/x', undefined]]);
+      expect(lab.foreignCalls().map(({ url, headers }) => [url, headers.authorization])).toEqual([['/x', undefined]]);
     });
 
     // F78

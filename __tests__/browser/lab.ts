@@ -19,7 +19,7 @@ export interface Lab {
   /** The requests to the API, without preflights and the page itself. */
   calls(path?: string): Seen[];
   /** The requests to the other origin. */
-  strays(): Seen[];
+  foreignCalls(): Seen[];
   close(): Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export async function openLab(answer: Handler, rig: Rig = {}): Promise<Lab> {
     api,
     foreign,
     calls: (path = '') => api.seen.filter((seen) => isCall(seen) && seen.url.startsWith(path)),
-    strays: () => foreign.seen.filter(isCall),
+    foreignCalls: () => foreign.seen.filter(isCall),
     close: async () => {
       await Promise.all([api.close(), foreign.close()]);
     },

@@ -6,7 +6,7 @@ import type { Loopback } from './loopback.js';
 const CREDENTIAL = 'Bearer canary-64f0a9';
 
 /** Judges the config that the adapter gets. @throws Error if a credential is sent to another origin, or not to its own. */
-export async function judgeAsSent(template: Call): Promise<void> {
+export async function checkSent(template: Call): Promise<void> {
   const call = located(template, { own: 8001, foreign: 8002 });
   const given: InternalAxiosRequestConfig[] = [];
   const send: AxiosAdapter = (config) => {
@@ -23,7 +23,7 @@ export async function judgeAsSent(template: Call): Promise<void> {
 }
 
 /** Judges the requests that arrive at real servers through the adapters of axios. */
-export async function judgeAsHeard(template: Call, { ports, taken }: Loopback): Promise<void> {
+export async function checkReceived(template: Call, { ports, taken }: Loopback): Promise<void> {
   const call = located(template, ports);
   if (!leadsToLoopback(call, Object.values(ports))) return;
   taken();

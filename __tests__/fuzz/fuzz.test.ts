@@ -6,7 +6,7 @@ import { findMiswritten } from './written.js';
 /** A few of the cases that `npm run test:fuzz` tries by the million. */
 const few = [
   ['a credential goes where its URL is sent to, if that is its own origin, and nowhere else', 'urls-as-sent', 1_000], // F75
-  ['no URL takes a credential to a server that is not its own', 'urls-as-heard', 300], // F74, F75
+  ['no URL takes a credential to a server that is not its own', 'urls-as-received', 300], // F74, F75
   ['challenges are read whatever a server sends', 'challenges', 300],
   ['a wait is read whatever a server sends', 'retry-after', 300],
   ['tokens are read whatever a server answers', 'tokens', 300], // F97

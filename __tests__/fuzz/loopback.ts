@@ -18,7 +18,7 @@ const ANSWER = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
 
 /** An own and a foreign server, each on 127.0.0.1 and ::1. While they are open, no connection leaves the machine. */
 export async function openLoopback(): Promise<Loopback> {
-  const letGo = stayHome();
+  const restore = blockOtherHosts();
   const arrivals: Arrival[] = [];
   const servers: Server[] = [];
   const sockets = new Set<Socket>();
@@ -55,13 +55,13 @@ export async function openLoopback(): Promise<Loopback> {
     async close() {
       for (const socket of sockets) socket.destroy();
       await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-      letGo();
+      restore();
     },
   };
 }
 
 /** No byte of a test leaves the machine, whatever the address. */
-function stayHome(): () => void {
+function blockOtherHosts(): () => void {
   const { prototype } = Socket;
   const connect = Object.getOwnPropertyDescriptor(prototype, 'connect') as PropertyDescriptor;
   const original = connect.value as (this: Socket, ...args: unknown[]) => Socket;

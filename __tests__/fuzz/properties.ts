@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { calls, shown } from './addresses.js';
-import { judgeAsHeard, judgeAsSent } from './credentials.js';
+import { checkReceived, checkSent } from './credentials.js';
 import { findSuperlinear } from './linear.js';
 import { openLoopback, type Loopback } from './loopback.js';
 import { parsers } from './parsers.js';
@@ -25,9 +25,9 @@ export interface Campaign {
 type Run = (campaign: Campaign) => Promise<Finding | undefined>;
 
 export const properties: Readonly<Record<string, Run>> = {
-  'urls-as-sent': over(calls, judgeAsSent),
-  'urls-as-heard': (campaign) =>
-    withLoopback((loopback) => over(calls, (call) => judgeAsHeard(call, loopback))(campaign)),
+  'urls-as-sent': over(calls, checkSent),
+  'urls-as-received': (campaign) =>
+    withLoopback((loopback) => over(calls, (call) => checkReceived(call, loopback))(campaign)),
   // All code units, in several calls.
   values: ({ seed, index = 0, shares = 1 }) =>
     withLoopback(async (loopback) => {

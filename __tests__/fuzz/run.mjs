@@ -17,7 +17,7 @@ const runs = Number(values.runs);
 const seed = Number(values.seed);
 const names = [
   'urls-as-sent',
-  'urls-as-heard',
+  'urls-as-received',
   'challenges',
   'retry-after',
   'tokens',

@@ -6,12 +6,12 @@ import type { HoldersHistory } from './world.js';
 export const INVARIANTS: Readonly<Record<string, Invariant<HoldersHistory>>> = {
   'each call of a living holder settles': callsSettle,
   'no call is sent as two principals': onePrincipal,
-  'what is stored grows': storedGrows,
+  'stored generations grow': storedGrows,
   'an epoch has one principal': onePrincipalAnEpoch,
   'one refresh for each expiry': oneRefresh,
-  'a session that the server keeps is lost by nobody': sessionSurvives,
-  'all come to what is stored': allAgree,
-  'nothing is left behind': nothingLeft,
+  'no holder loses a session that the server keeps': sessionSurvives,
+  'all holders end with the stored session': allAgree,
+  'no timer and no lock is left': nothingLeft,
 };
 
 /** @throws Error that names the first invariant that does not hold. */
@@ -71,10 +71,10 @@ function sessionSurvives({ plan, asks, writes, last, events }: HoldersHistory): 
   const isRefused = asks.some(
     ({ outcome, refreshToken }) => outcome !== 'issued' && outcome !== 'again' && refreshToken !== undefined,
   );
-  holds(!isRefused || plan.graceMs === 0, 'with its grace the server refuses nobody');
+  holds(!isRefused || plan.graceMs === 0, 'a server with a grace period refuses no refresh token');
   const isAnswered = plan.lost === 0 && plan.acts.every(({ what }) => what !== 'crash');
   if (isRefused && !(plan.onReuse === 'refuse' && isAnswered)) return;
-  holds(isRefused || !events.some(({ type }) => type === 'session-expired'), 'somebody takes it for dead');
+  holds(isRefused || !events.some(({ type }) => type === 'session-expired'), 'a holder reports the session as expired');
   const isSignedOut = (writes.at(-1) ?? { tokens: {} }).tokens === null;
   holds(!isSignedOut || plan.acts.some(({ what }) => what === 'sign-out'), 'the loser of a race wipes the session');
   for (const { holder, outcome } of last)

@@ -11,14 +11,14 @@ interface Claim {
 export class Medium {
   record: StoredSession | undefined;
   readonly writes: StoredSession[] = [];
-  unheard: number;
+  lostNotifications: number;
   readonly #plan: HoldersPlan;
   readonly #claims: Claim[] = [];
   readonly #listeners = new Map<() => void, Line>();
 
   constructor(plan: HoldersPlan) {
     this.#plan = plan;
-    this.unheard = plan.unheard;
+    this.lostNotifications = plan.lostNotifications;
   }
 
   /** The owner of the lock. */
@@ -40,7 +40,7 @@ export class Medium {
     if (wasFirst) this.#grant();
   }
 
-  tellAll(): void {
+  notifyAll(): void {
     for (const [onChange, line] of this.#listeners) line.toHolder(onChange);
   }
 
@@ -51,7 +51,7 @@ export class Medium {
       this.writes.push(next);
       for (const [onChange, other] of this.#listeners) {
         if (other === line) continue;
-        if (this.unheard > 0) this.unheard--;
+        if (this.lostNotifications > 0) this.lostNotifications--;
         else other.toHolder(onChange);
       }
       return true;
@@ -72,13 +72,13 @@ export class Medium {
   #exclusive(line: Line): NonNullable<TokenStore['exclusive']> {
     return (work, { signal }) =>
       new Promise((resolve, reject) => {
-        const leave = (): void => {
+        const release = (): void => {
           line.toWorld('store', () => {
-            this.#leave(claim);
+            this.#release(claim);
           });
         };
         const abort = (): void => {
-          leave();
+          release();
           reject(new Error('the wait was aborted'));
         };
         const claim: Claim = {
@@ -87,7 +87,7 @@ export class Medium {
             line.toHolder(() => {
               if (signal.aborted) return;
               signal.removeEventListener('abort', abort);
-              work().then(resolve, reject).finally(leave);
+              work().then(resolve, reject).finally(release);
             });
           },
         };
@@ -101,7 +101,7 @@ export class Medium {
       });
   }
 
-  #leave(claim: Claim): void {
+  #release(claim: Claim): void {
     const at = this.#claims.indexOf(claim);
     if (at < 0) return;
     this.#claims.splice(at, 1);

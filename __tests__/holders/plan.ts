@@ -20,7 +20,7 @@ export interface HoldersPlan {
   readonly acts: readonly Act[];
   /** How many token responses, and how many change messages, may be lost. */
   readonly lost: number;
-  readonly unheard: number;
+  readonly lostNotifications: number;
   /** How long the responses to the first requests for tokens take, in ms. */
   readonly lateMs: readonly number[];
   /** How often time may pass although another event is possible. */
@@ -53,7 +53,7 @@ function samplesOf(
       onReuse: fc.constantFrom('end', 'refuse'),
       acts: fc.array(acts, { minLength: 2, maxLength: 10 }),
       lost: fc.nat(1),
-      unheard: fc.nat(2),
+      lostNotifications: fc.nat(2),
       lateMs: fc.array(fc.constantFrom(...LATE_MS), { maxLength: 3 }),
       patience: fc.nat(6),
       ...plan,

@@ -76,8 +76,8 @@ export class HoldersWorld {
     await this.#untilQuiet(driver);
     for (const { line } of this.#living) if (line.isFrozen) line.thaw();
     await this.#untilQuiet(driver);
-    this.#medium.unheard = 0;
-    this.#medium.tellAll();
+    this.#medium.lostNotifications = 0;
+    this.#medium.notifyAll();
     await this.#untilQuiet(driver);
     this.#isPrompt = true;
     // If a new token was revoked at once, the circuit breaker pauses refreshes.

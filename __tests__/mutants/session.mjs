@@ -416,7 +416,7 @@ export const sessionMutants = [
     ['observers'],
     164,
     'the end of a session calls its listeners twice',
-    'this._publish(/^(?:refreshed|refused.*|nobody)$/.test(change));',
+    'this._publish(/^(?:refreshed|refused.*|not-signed-in)$/.test(change));',
     'this._publish();',
   ),
 

@@ -64,13 +64,13 @@ const next = {
     const child = execFile(process.execPath, [bin, 'start', '-p', '0', '-H', '127.0.0.1'], { cwd: app, env });
     try {
       const origin = await new Promise((resolve, reject) => {
-        let said = '';
+        let output = '';
         child.stdout.on('data', (text) => {
-          said += text;
-          const [found] = /http:\/\/127\.0\.0\.1:\d+/.exec(said) ?? [];
+          output += text;
+          const [found] = /http:\/\/127\.0\.0\.1:\d+/.exec(output) ?? [];
           if (found) resolve(found);
         });
-        child.once('close', () => reject(new Error(said)));
+        child.once('close', () => reject(new Error(output)));
       });
       const found = [];
       for (const [route, build] of Object.entries({ edge: 'default', node: 'default' })) {

@@ -17,7 +17,7 @@ export function execute(file, args, options = {}) {
       args,
       { timeout: 180_000, maxBuffer: 64 * 1024 * 1024, ...options },
       (error, stdout, stderr) => {
-        if (error) reject(Object.assign(error, { said: `${stdout}\n${stderr}` }));
+        if (error) reject(Object.assign(error, { output: `${stdout}\n${stderr}` }));
         else resolve(stdout);
       },
     );
@@ -30,4 +30,4 @@ export const resultsIn = (stdout) => JSON.parse(stdout.trim().split('\n').at(-1)
 
 /** An error as a few lines. */
 export const lines = (error) =>
-  [error?.stack ?? String(error), error?.said].filter(Boolean).join('\n').split('\n').slice(0, 20).join('\n');
+  [error?.stack ?? String(error), error?.output].filter(Boolean).join('\n').split('\n').slice(0, 20).join('\n');

@@ -10,7 +10,7 @@ export const ANSWERS: Readonly<Record<Fate, Reply | undefined>> = {
   judge: undefined,
   503: { status: 503 },
   later: { status: 429, headers: { 'Retry-After': '1' } },
-  unsaid: { status: 429 },
+  unhinted: { status: 429 },
   reset: { fault: 'reset' },
   silence: { fault: 'silence' },
   portal: { status: 200, data: PORTAL, headers: HTML },

@@ -37,7 +37,7 @@ export class Fingerprint {
       hash = mix(hash, index);
       if (outcome) hash = mix(mix(hash, outcome.status ?? 4), hashOf(outcome.code ?? ''));
     }
-    for (const { length } of [this.#history.turns, this.#history.generations]) hash = mix(hash, length);
+    for (const { length } of [this.#history.endingActs, this.#history.generations]) hash = mix(hash, length);
     return hash >>> 0;
   }
 }

@@ -53,13 +53,13 @@ export interface Made {
   outcome: Outcome | undefined;
   settled: Moment | undefined;
   settlements: number;
-  handedOn: number;
+  deliveries: number;
   /** The listeners on its signal, in the end. */
   listeners: number;
 }
 
 /** An act that must end all waiting calls. */
-export interface Turn extends Moment {
+export interface EndingAct extends Moment {
   readonly what: ActPlan['what'];
 }
 
@@ -68,11 +68,11 @@ export interface History {
   readonly plan: WorldPlan;
   readonly entries: Entry[];
   readonly calls: Made[];
-  readonly turns: Turn[];
+  readonly endingActs: EndingAct[];
   /** The generations that were stored, in order. */
   readonly generations: number[];
   /** All texts in events. */
-  readonly said: string[];
+  readonly texts: string[];
   /** The number of session-expired events. */
   expiries: number;
   /** The principals whose refresh token the server accepts in the end. */

@@ -13,13 +13,13 @@ export const INVARIANTS: Readonly<Record<string, Invariant<History>>> = {
   'I1 one refresh for each token': oneRefresh,
   'I2 each call settles once, with the answer it got': settlesOnce,
   'I3 nothing is applied twice': appliedOnce,
-  'I4 nobody is sent as somebody else': samePrincipal,
-  'I5 no token leaves home': tokensStayHome,
+  'I4 no call is sent as another principal': samePrincipal,
+  'I5 no token is sent to another origin': tokensStayAtOrigin,
   'I6 one replay for each call': oneReplay,
   'I7 no wait outlasts its deadline, its caller, its principal or its attachment': waitsEnd,
-  'I8 nothing is left behind': nothingLeft,
-  'I9 what is stored grows': storedGrows,
-  'I10 nobody is early': nobodyEarly,
+  'I8 no timer, listener or lock is left': nothingLeft,
+  'I9 stored generations grow': storedGrows,
+  'I10 no call is sent early': noCallIsEarly,
   'I11 no refresh token is sent again after a 2xx, or given up early': spentOnce,
   'no session ends that the server has kept': sessionKept,
 };
@@ -29,10 +29,10 @@ export function assertInvariants(history: History): void {
   assertAll(INVARIANTS, history);
 }
 
-function oneRefresh({ plan, entries, said }: History): void {
+function oneRefresh({ plan, entries, texts }: History): void {
   const last = new Map<string, Entry>();
   // Another holder cannot know a write that was late.
-  const isUnknown = plan.holders === 'two schemes' && said.some((text) => text.startsWith('write: no answer'));
+  const isUnknown = plan.holders === 'two schemes' && texts.some((text) => text.startsWith('write: no answer'));
   const isWanted = plan.expiresIn !== undefined || plan.acts.some(({ what }) => what === 'refresh');
   for (const entry of entries) {
     const { refreshToken, sent } = entry;
@@ -47,7 +47,7 @@ function oneRefresh({ plan, entries, said }: History): void {
     const isRefused = entries.some(
       ({ token, status, ended }) => token === replaced && status === 401 && isBefore(ended, sent),
     );
-    holds(isWanted || isRefused, `${refreshToken} is used although nobody refused ${replaced}`);
+    holds(isWanted || isRefused, `${refreshToken} is used although no response refused ${replaced}`);
   }
 }
 
@@ -55,7 +55,7 @@ function settlesOnce(history: History): void {
   for (const call of history.calls) {
     const sends = sendsOf(history, call);
     holds(call.settlements === 1, `call ${String(call.index)} settles ${String(call.settlements)} times`);
-    holds(call.handedOn === 1, `later handlers hear of call ${String(call.index)} ${String(call.handedOn)} times`);
+    holds(call.deliveries === 1, `later handlers run ${String(call.deliveries)} times for call ${String(call.index)}`);
     outcomeFits(call, sends);
   }
 }
@@ -93,17 +93,17 @@ function samePrincipal(history: History): void {
   for (const { token, call } of history.entries) {
     if (token === undefined || call === undefined) continue;
     const { principal } = history.calls.find(({ index }) => index === call)!;
-    holds(ownerOf(token) === principal, `call ${String(call)} of ${principal ?? 'nobody'} carries ${token}`);
+    holds(ownerOf(token) === principal, `call ${String(call)} of ${principal ?? 'no principal'} carries ${token}`);
   }
 }
 
-function tokensStayHome(history: History): void {
+function tokensStayAtOrigin(history: History): void {
   for (const call of history.calls) {
     if (call.isAttached && (call.plan.kind === 'own' || call.plan.kind === 'stream')) continue;
     for (const { isMarked } of sendsOf(history, call)) holds(!isMarked, `call ${String(call.index)} carries a token`);
   }
   for (const { origin, isMarked } of history.entries) holds(origin === HOME || !isMarked, `${origin} sees a token`);
-  for (const text of history.said) holds(!TOKEN.test(text), 'an event holds a token');
+  for (const text of history.texts) holds(!TOKEN.test(text), 'an event holds a token');
 }
 
 function oneReplay(history: History): void {
@@ -132,14 +132,14 @@ function waitsEnd(history: History): void {
       holds(settled!.at <= lastAt, 'no wait lasts beyond the deadline');
     }
     if (aborted) holds(settled!.step <= aborted.step, 'an abort ends it at once');
-    for (const turn of history.turns) {
-      const isWaiting = begun.order < turn.order && turn.order < settled!.order && isAttached;
-      const isOnTheWire = sends.some(({ sent, ended }) => sent.order < turn.order && !isBefore(ended, turn));
-      const isConcerned = turn.what === 'detach' || plan.kind === 'own' || plan.kind === 'stream';
+    for (const act of history.endingActs) {
+      const isWaiting = begun.order < act.order && act.order < settled!.order && isAttached;
+      const isOnTheWire = sends.some(({ sent, ended }) => sent.order < act.order && !isBefore(ended, act));
+      const isConcerned = act.what === 'detach' || plan.kind === 'own' || plan.kind === 'stream';
       if (isWaiting && !isOnTheWire && isConcerned) {
-        holds(settled!.step <= turn.step, `a ${turn.what} ends every wait at once`);
-        const isSentAfter = sends.some(({ sent }) => sent.order > turn.order);
-        holds(!isSentAfter || turn.what === 'detach', `after a ${turn.what} nothing older is sent`);
+        holds(settled!.step <= act.step, `a ${act.what} ends every wait at once`);
+        const isSentAfter = sends.some(({ sent }) => sent.order > act.order);
+        holds(!isSentAfter || act.what === 'detach', `after a ${act.what} nothing older is sent`);
       }
     }
   }
@@ -159,7 +159,7 @@ function storedGrows({ generations }: History): void {
 }
 
 /** No call is sent to a path before its Retry-After. Each instance has its own throttle. */
-function nobodyEarly({ plan, entries, calls }: History): void {
+function noCallIsEarly({ plan, entries, calls }: History): void {
   // Not checked after a sleep of the machine, or for a detached instance.
   if (plan.acts.some(({ what }) => what === 'sleep' || what === 'detach')) return;
   const instanceOf = (entry: Entry): number | undefined => calls.find(({ index }) => index === entry.call)?.instance;
@@ -182,18 +182,18 @@ function nobodyEarly({ plan, entries, calls }: History): void {
 const SPENT_MS = 30_000;
 const REQUEST_MS = 60_000;
 
-function spentOnce({ plan, entries, refreshes, turns, said }: History): void {
-  const isUnknown = plan.holders === 'two schemes' && said.some((text) => text.startsWith('write: no answer'));
+function spentOnce({ plan, entries, refreshes, endingActs, texts }: History): void {
+  const isUnknown = plan.holders === 'two schemes' && texts.some((text) => text.startsWith('write: no answer'));
   // After a sleep of the machine the minute has passed.
   const hasSlept = plan.acts.some(({ what }) => what === 'sleep');
   const requests = entries.filter(({ refreshToken }) => refreshToken !== undefined);
   for (const [index, request] of requests.entries()) {
     const { refreshToken, status, sent, ended, isAnswered, holder, isGood } = request;
     if (!ended) continue;
-    const hasTurned = turns.some(
+    const hasEnded = endingActs.some(
       ({ what, order }) => what.startsWith('sign') && order > sent.order && order < ended.order,
     );
-    const gaveUpMs = isAnswered || hasSlept || hasTurned ? Infinity : ended.at - sent.at;
+    const gaveUpMs = isAnswered || hasSlept || hasEnded ? Infinity : ended.at - sent.at;
     holds(gaveUpMs >= REQUEST_MS, `${refreshToken!} is given up after ${String(gaveUpMs)} ms`);
     if (!isAnswered || status !== 200 || isUnknown) continue;
     for (const again of requests.slice(index + 1)) {

@@ -1,5 +1,5 @@
 /** The reaction of the server to one send of a call. `judge`: it checks the token. */
-export type Fate = 'judge' | 503 | 'later' | 'unsaid' | 'reset' | 'silence' | 'portal';
+export type Fate = 'judge' | 503 | 'later' | 'unhinted' | 'reset' | 'silence' | 'portal';
 
 /** The response to one token request. `cut`: half a JSON document. */
 export type RefreshFate =

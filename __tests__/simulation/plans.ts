@@ -22,7 +22,7 @@ const calls = fc.record<CallPlan>({
   kind: fc.constantFrom('own', 'own', 'own', 'own', 'own', 'omit', 'foreign', 'stream'),
   begins: fc.constantFrom('freely', 'freely', 'freely', 'on event', 'on snapshot', 'in handler'),
   sends: fc.array(
-    fc.constantFrom<Fate>('judge', 'judge', 'judge', 'judge', 503, 'later', 'unsaid', 'reset', 'silence', 'portal'),
+    fc.constantFrom<Fate>('judge', 'judge', 'judge', 'judge', 503, 'later', 'unhinted', 'reset', 'silence', 'portal'),
     { maxLength: 3 },
   ),
   deadlineMs: fc.option(fc.constantFrom(0, 10, 50, 1_200, 5_000), { nil: undefined, freq: 4 }),

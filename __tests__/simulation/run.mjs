@@ -46,7 +46,7 @@ const from = performance.now();
 const seconds = () => (performance.now() - from) / 1_000;
 const states = newStates();
 const total = { schedules: 0, states: 0 };
-let saidAt = 0;
+let printedAt = 0;
 
 /** Gives each worker the next job when it has finished one. The results do not depend on the assignment. */
 async function runAll(jobs) {
@@ -68,9 +68,9 @@ async function runAll(jobs) {
         } else if (job.world) {
           const extent = result.isComplete ? 'complete' : 'cut short';
           console.log(`${job.world.name}: ${result.schedules} schedules, ${result.states} new states, ${extent}`);
-        } else if (seconds() - saidAt > 30) {
-          saidAt = seconds();
-          console.log(`${total.schedules} schedules, ${Math.round(saidAt)} s`);
+        } else if (seconds() - printedAt > 30) {
+          printedAt = seconds();
+          console.log(`${total.schedules} schedules, ${Math.round(printedAt)} s`);
         }
       }
       await worker.terminate();

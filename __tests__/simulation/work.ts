@@ -59,12 +59,12 @@ export async function replayed(line: string): Promise<{ text: string; isBroken: 
   );
   await world.run(replay(choices)).catch(() => undefined);
   return {
-    text: [...world.history.entries.map(told), isBroken === '' ? 'I1 to I11 hold' : isBroken].join('\n'),
+    text: [...world.history.entries.map(lineOf), isBroken === '' ? 'I1 to I11 hold' : isBroken].join('\n'),
     isBroken: isBroken !== '',
   };
 }
 
-function told({ call, path, token, refreshToken, sent, ended, status, id }: Entry): string {
+function lineOf({ call, path, token, refreshToken, sent, ended, status, id }: Entry): string {
   const who =
     call === undefined
       ? `refresh with ${refreshToken ?? 'nothing'}`

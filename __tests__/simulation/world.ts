@@ -9,7 +9,7 @@ import {
   type BearerScheme,
   type TokenResponse,
 } from '../../lib/index.js';
-import { Stage, TOKEN_PATH, told, type Courier, type Reply, type Sent } from '../support/stage.js';
+import { Stage, TOKEN_PATH, summaryOf, type Courier, type Reply, type Sent } from '../support/stage.js';
 import { Dispatches } from './dispatches.js';
 import { ANSWERS, TOKEN_ANSWERS } from './fates.js';
 import { Fingerprint } from './fingerprint.js';
@@ -27,7 +27,7 @@ const LONGEST_TICKS = 40;
 const MOST_STEPS = 2_000;
 
 /** One round of microtasks. queueMicrotask() would be slower. */
-const TURN = Promise.resolve();
+const MICROTASK = Promise.resolve();
 
 interface Caller {
   readonly made: Made;
@@ -66,9 +66,9 @@ export class World {
       plan,
       entries: [],
       calls: [],
-      turns: [],
+      endingActs: [],
       generations: [],
-      said: [],
+      texts: [],
       expiries: 0,
       kept: [],
       refreshes: [],
@@ -96,16 +96,16 @@ export class World {
     this.#handles = this.#instances.map((instance, index) => {
       const isItsOwn = index > 0 && plan.holders === 'two schemes';
       const scheme = isItsOwn ? stage.bearer({ tokens, store, refresh: this.#refreshOf('1') }) : this.#scheme;
-      return stage.attach({ scheme, onEvent: this.#heard }, instance);
+      return stage.attach({ scheme, onEvent: this.#record }, instance);
     });
     for (const { interceptors } of this.#instances) {
       interceptors.response.use(
         (response) => {
-          this.#handedOn(response.config);
+          this.#recordDelivery(response.config);
           return response;
         },
         (error: { config?: unknown }) => {
-          this.#handedOn(error.config);
+          this.#recordDelivery(error.config);
           return Promise.reject(error);
         },
       );
@@ -196,9 +196,9 @@ export class World {
     // It is enqueued before the event runs, and so comes first in every round of microtasks.
     const hop = (): void => {
       if (++this.#tick === tick) this.#happen(push!);
-      if (this.#tick + 1 < ticks) void TURN.then(hop);
+      if (this.#tick + 1 < ticks) void MICROTASK.then(hop);
     };
-    if (ticks > 0) void TURN.then(hop);
+    if (ticks > 0) void MICROTASK.then(hop);
     this.#happen(event);
   }
 
@@ -231,13 +231,13 @@ export class World {
       outcome: undefined,
       settled: undefined,
       settlements: 0,
-      handedOn: 0,
+      deliveries: 0,
       listeners: 0,
     };
     this.history.calls.push(made);
     this.#callers.set(index, { made, controller });
     const settle = (settled: PromiseSettledResult<unknown>): void => {
-      const { status, code, attempts } = told(settled);
+      const { status, code, attempts } = summaryOf(settled);
       const isFulfilled = settled.status === 'fulfilled';
       const isOurs = !isFulfilled && isAuthError(settled.reason);
       made.outcome = { isFulfilled, isAuthError: isOurs, code, status, attempts };
@@ -273,18 +273,18 @@ export class World {
     if (index >= 0) this.#begin(index);
   }
 
-  readonly #heard = (event: AuthEvent): void => {
+  readonly #record = (event: AuthEvent): void => {
     this.#now();
     if (event.type === 'session-expired') this.history.expiries++;
-    for (const said of Object.values(event)) if (typeof said === 'string') this.history.said.push(said);
+    for (const text of Object.values(event)) if (typeof text === 'string') this.history.texts.push(text);
     this.#beginFrom('on event');
   };
 
-  #handedOn(config: unknown): void {
+  #recordDelivery(config: unknown): void {
     this.#now();
     const name = (config as { headers?: { get?: (name: string) => unknown } } | undefined)?.headers?.get?.('X-Call');
     const caller = this.#callers.get(Number(name));
-    if (caller) caller.made.handedOn++;
+    if (caller) caller.made.deliveries++;
     this.#beginFrom('in handler');
   }
 
@@ -367,7 +367,7 @@ export class World {
         return;
       }
       this.#principal = what === 'sign-out' ? undefined : `p${String(this.#principals++)}`;
-      this.history.turns.push({ ...moment, what });
+      this.history.endingActs.push({ ...moment, what });
       ignore(this.#principal === undefined ? scheme.signOut() : scheme.signIn(tokens.issue(this.#principal)));
     } else if (what === 'refresh') {
       this.history.refreshes.push(moment);
@@ -378,7 +378,7 @@ export class World {
     else if (what === 'set back') clock.setWall(clock.now() - 8 * 3_600_000);
     else {
       this.#isAttached = false;
-      this.history.turns.push({ ...moment, what });
+      this.history.endingActs.push({ ...moment, what });
       for (const handle of this.#handles) handle.detach();
     }
   }

@@ -32,10 +32,10 @@ export function when(session: BearerScheme, looksSo: (snapshot: SessionSnapshot)
   return new Promise((resolve) => {
     const look = (): void => {
       if (!looksSo(session.getSnapshot())) return;
-      leave();
+      unsubscribe();
       resolve();
     };
-    const leave = session.subscribe(look);
+    const unsubscribe = session.subscribe(look);
     look();
   });
 }

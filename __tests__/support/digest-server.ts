@@ -17,7 +17,7 @@ export interface DigestServerOptions {
   /** Every accepted request gets the nonce of the next one. */
   readonly nextnonce?: boolean;
   /** Whether an expired nonce is refused with stale=true. */
-  readonly saysStale?: boolean;
+  readonly sendsStale?: boolean;
   readonly sha512256?: 'truncated' | 'fips';
   /** Sent with accepted requests. */
   readonly rspauth?: 'right' | 'wrong' | 'none';
@@ -108,7 +108,7 @@ export async function serveDigest(options: DigestServerOptions = {}): Promise<Di
     const realm = realmOf(seen.url);
     if (judged.proof === undefined) {
       verdicts.push(judged.refusal);
-      const isStale = judged.refusal === 'stale' && options.saysStale !== false;
+      const isStale = judged.refusal === 'stale' && options.sendsStale !== false;
       const challenges = algorithms.map((algorithm) =>
         [
           `Digest realm="${latin1(realm).replace(/["\\]/g, '\\$&')}"`,

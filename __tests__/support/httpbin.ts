@@ -27,15 +27,15 @@ export async function startHttpbin(): Promise<Httpbin> {
     });
   });
   const origin = await new Promise<string>((resolve, reject) => {
-    let said = '';
+    let output = '';
     child.once('error', reject);
     child.stderr.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-      const listening = /Listening at: (http:\S+)/.exec(said)?.[1];
-      if (listening !== undefined && said.includes('Booting worker')) resolve(listening);
+      output += chunk.toString();
+      const listening = /Listening at: (http:\S+)/.exec(output)?.[1];
+      if (listening !== undefined && output.includes('Booting worker')) resolve(listening);
     });
     void exited.then(() => {
-      reject(new Error(`httpbin did not start\n${said}`));
+      reject(new Error(`httpbin did not start\n${output}`));
     });
   });
   return {

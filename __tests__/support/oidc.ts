@@ -55,9 +55,9 @@ interface Waiting {
 
 export async function startOidc(server = SERVER): Promise<Oidc> {
   const child = fork(server, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] });
-  let said = '';
+  let output = '';
   for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   }
   const waiting = new Map<number, Waiting>();
   const ready = await new Promise<Ready>((resolve, reject) => {
@@ -67,7 +67,7 @@ export async function startOidc(server = SERVER): Promise<Oidc> {
       else waiting.get(id)?.reject(new Error(error));
     });
     child.once('exit', () => {
-      const ended = new Error(`oidc-provider has ended\n${said}`);
+      const ended = new Error(`oidc-provider has ended\n${output}`);
       reject(ended);
       for (const { reject: giveUp } of waiting.values()) giveUp(ended);
     });

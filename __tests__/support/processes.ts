@@ -4,7 +4,7 @@ import { buildSync } from 'esbuild';
 
 export type Point = 'ready' | 'waiting' | 'holding' | 'asked';
 
-interface Said {
+interface Message {
   readonly at?: Point;
   readonly status?: number | string;
 }
@@ -50,15 +50,15 @@ export class Processes {
       }),
     );
     let been = new Set<Point>();
-    const listeners = new Set<(said: Said) => void>();
-    child.on('message', (said: Said) => {
-      if (said.at) been.add(said.at);
-      for (const listener of listeners) listener(said);
+    const listeners = new Set<(message: Message) => void>();
+    child.on('message', (message: Message) => {
+      if (message.at) been.add(message.at);
+      for (const listener of listeners) listener(message);
     });
-    const hear = <T>(pick: (said: Said) => T | undefined): Promise<T> =>
+    const next = <T>(pick: (message: Message) => T | undefined): Promise<T> =>
       new Promise((resolve) => {
-        const listener = (said: Said): void => {
-          const picked = pick(said);
+        const listener = (message: Message): void => {
+          const picked = pick(message);
           if (picked === undefined) return;
           listeners.delete(listener);
           resolve(picked);
@@ -67,7 +67,7 @@ export class Processes {
       });
     const at = async (point: Point): Promise<void> => {
       if (!been.has(point))
-        await Promise.race([hear(({ at: reached }) => (reached === point ? true : undefined)), ended]);
+        await Promise.race([next(({ at: reached }) => (reached === point ? true : undefined)), ended]);
     };
     await at('ready');
     return {
@@ -77,7 +77,7 @@ export class Processes {
       call() {
         if (hasEnded) return Promise.resolve('killed');
         been = new Set();
-        const answer = hear(({ status }) => status);
+        const answer = next(({ status }) => status);
         child.send('call');
         return Promise.race([answer, ended.then(() => 'killed')]);
       },

@@ -9,8 +9,8 @@ import type { VirtualClock } from './virtual-clock.js';
 
 /** Where a holder can halt: after the read under the lock, before its request, after its response, after its write. */
 export type Place = 'read' | 'asking' | 'answered' | 'written';
-export type Order = { call: number } | { halt: Place } | { goOn: true } | { leave: true } | { degraded: true };
-export type Word = { isReady: true } | { at: Place } | { outcomes: string[] } | { reasons: string[] };
+export type Order = { call: number } | { halt: Place } | { resume: true } | { stop: true } | { degraded: true };
+export type Message = { isReady: true } | { at: Place } | { outcomes: string[] } | { reasons: string[] };
 
 /** An API and its authorization server over HTTP. The log of `endpoint` decides. */
 export async function authorizationServer(): Promise<{ endpoint: TokenEndpoint; server: Recorder }> {
@@ -53,15 +53,15 @@ export interface HolderPlan {
 /** A process that shares a session with others. */
 export class Holder {
   readonly #child: ChildProcess;
-  readonly #heard: Word[] = [];
+  readonly #messages: Message[] = [];
   #listener: (() => void) | undefined;
   readonly #exited: Promise<void>;
 
   private constructor({ program, library, port, key, origin, lockMs, seal }: HolderPlan) {
     const args = [library, port, key, origin, lockMs ?? '', seal ?? ''].map(String);
     this.#child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    this.#child.on('message', (word: Word) => {
-      this.#heard.push(word);
+    this.#child.on('message', (message: Message) => {
+      this.#messages.push(message);
       this.#listener?.();
     });
     this.#exited = new Promise((resolve) => {
@@ -73,39 +73,39 @@ export class Holder {
 
   static async start(plan: HolderPlan): Promise<Holder> {
     const holder = new Holder(plan);
-    await holder.#hear((word) => 'isReady' in word);
+    await holder.#next((message) => 'isReady' in message);
     return holder;
   }
 
   /** Makes calls. Resolves with the status or error of each. */
   async call(count = 1): Promise<string[]> {
-    this.tell({ call: count });
-    const word = await this.#hear((each) => 'outcomes' in each);
-    return 'outcomes' in word ? word.outcomes : [];
+    this.send({ call: count });
+    const message = await this.#next((each) => 'outcomes' in each);
+    return 'outcomes' in message ? message.outcomes : [];
   }
 
   /** Makes it call until it halts at that place. */
   async haltAt(place: Place): Promise<void> {
-    this.tell({ halt: place });
-    this.tell({ call: 1 });
-    await this.#hear((word) => 'at' in word);
+    this.send({ halt: place });
+    this.send({ call: 1 });
+    await this.#next((message) => 'at' in message);
   }
 
   /** Continues from its halt. Resolves with the result of its call. */
-  async goOn(): Promise<string[]> {
-    this.tell({ goOn: true });
-    const word = await this.#hear((each) => 'outcomes' in each);
-    return 'outcomes' in word ? word.outcomes : [];
+  async resume(): Promise<string[]> {
+    this.send({ resume: true });
+    const message = await this.#next((each) => 'outcomes' in each);
+    return 'outcomes' in message ? message.outcomes : [];
   }
 
   /** The reasons of its events `store-degraded`. */
   async degraded(): Promise<string[]> {
-    this.tell({ degraded: true });
-    const word = await this.#hear((each) => 'reasons' in each);
-    return 'reasons' in word ? word.reasons : [];
+    this.send({ degraded: true });
+    const message = await this.#next((each) => 'reasons' in each);
+    return 'reasons' in message ? message.reasons : [];
   }
 
-  tell(order: Order): void {
+  send(order: Order): void {
     this.#child.send(order);
   }
 
@@ -114,8 +114,8 @@ export class Holder {
   }
 
   /** Closes its client. Resolves when the process has ended by itself. */
-  async leave(): Promise<void> {
-    this.tell({ leave: true });
+  async stop(): Promise<void> {
+    this.send({ stop: true });
     await this.#exited;
   }
 
@@ -124,10 +124,10 @@ export class Holder {
     await this.#exited;
   }
 
-  async #hear(isIt: (word: Word) => boolean): Promise<Word> {
+  async #next(isIt: (message: Message) => boolean): Promise<Message> {
     for (;;) {
-      const index = this.#heard.findIndex(isIt);
-      if (index >= 0) return this.#heard.splice(index, 1)[0]!;
+      const index = this.#messages.findIndex(isIt);
+      if (index >= 0) return this.#messages.splice(index, 1)[0]!;
       await new Promise<void>((resolve) => (this.#listener = resolve));
     }
   }

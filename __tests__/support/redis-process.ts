@@ -4,21 +4,21 @@ import { aesGcm, type TokenStore } from '../../lib/store.js';
 import { redisPort } from '../../lib/stores/redis.js';
 import { sharedStore } from '../../lib/stores/shared-store.js';
 import { connected, type Library } from './redis-clients.js';
-import type { Order, Place, Word } from './redis-holders.js';
+import type { Order, Place, Message } from './redis-holders.js';
 
 // A process that makes calls on command, reports their results, and halts on command.
 const [library = 'redis', port = '', key = '', baseURL = '', lockMs = '', seal = ''] = process.argv.slice(2);
 let halt: Place | undefined;
-let goOn: (() => void) | undefined;
+let resume: (() => void) | undefined;
 
-const say = (word: Word): void => void process.send?.(word);
+const send = (message: Message): void => void process.send?.(message);
 
 async function at(place: Place): Promise<void> {
   if (halt !== place) return;
   halt = undefined;
   await new Promise<void>((resolve) => {
-    goOn = resolve;
-    say({ at: place });
+    resume = resolve;
+    send({ at: place });
   });
 }
 
@@ -52,9 +52,11 @@ async function main(): Promise<void> {
   };
   const scheme = bearer({
     store: sharedStore('redisStore', halting, seal === '' ? {} : { seal: aesGcm(Buffer.from(seal, 'hex')) }, key),
-    refresh: async ({ refreshToken, client: lent }) => {
+    refresh: async ({ refreshToken, client: refreshClient }) => {
       await at('asking');
-      const answer = await lent.post<{ access_token: string }>('/token', { refresh_token: refreshToken ?? null });
+      const answer = await refreshClient.post<{ access_token: string }>('/token', {
+        refresh_token: refreshToken ?? null,
+      });
       await at('answered');
       return answer.data;
     },
@@ -67,9 +69,9 @@ async function main(): Promise<void> {
   });
   process.on('message', (order: Order) => {
     if ('halt' in order) halt = order.halt;
-    if ('goOn' in order) goOn?.();
-    if ('degraded' in order) say({ reasons });
-    if ('leave' in order) {
+    if ('resume' in order) resume?.();
+    if ('degraded' in order) send({ reasons });
+    if ('stop' in order) {
       close();
       process.disconnect();
     }
@@ -81,12 +83,12 @@ async function main(): Promise<void> {
         ),
       );
       void Promise.all(calls).then((outcomes) => {
-        say({ outcomes });
+        send({ outcomes });
       });
     }
   });
   // After the first read and the subscription it is like a process that has run for long.
   await scheme.getAccessToken().catch(() => undefined);
-  say({ isReady: true });
+  send({ isReady: true });
 }
 void main();

@@ -54,14 +54,14 @@ export async function startRedis(): Promise<RedisServer> {
       });
     });
     await new Promise<void>((resolve, reject) => {
-      let said = '';
+      let output = '';
       started.once('error', reject);
       started.stdout.on('data', (chunk: Buffer) => {
-        said += chunk.toString();
-        if (said.includes('Ready to accept connections')) resolve();
+        output += chunk.toString();
+        if (output.includes('Ready to accept connections')) resolve();
       });
       void exited.then(() => {
-        reject(new Error(`redis-server did not start\n${said}`));
+        reject(new Error(`redis-server did not start\n${output}`));
       });
     });
   }

@@ -162,7 +162,7 @@ export class Stage {
     return this.calls.filter(({ path, call }) => path === name || call === name);
   }
 
-  heard(type: AuthEvent['type']): AuthEvent[] {
+  eventsOf(type: AuthEvent['type']): AuthEvent[] {
     return this.events.filter((event) => event.type === type);
   }
 
@@ -212,12 +212,12 @@ export class Stage {
   }
 
   /** The outcomes of calls, once all of them have settled. */
-  async outcomes(calls: readonly Promise<unknown>[]): Promise<Told[]> {
-    return (await this.settled(calls)).map(told);
+  async outcomes(calls: readonly Promise<unknown>[]): Promise<CallSummary[]> {
+    return (await this.settled(calls)).map(summaryOf);
   }
 
-  async outcome(call: Promise<unknown>): Promise<Told> {
-    return told(await this.clock.until(call));
+  async outcome(call: Promise<unknown>): Promise<CallSummary> {
+    return summaryOf(await this.clock.until(call));
   }
 
   #delayOf(request: Sent): number {
@@ -283,12 +283,12 @@ export function tooMany(retryAfter?: string | number): Reply {
 }
 
 /** The result and the report of a call, in one flat object. */
-export interface Told extends Partial<ExchangeReport> {
+export interface CallSummary extends Partial<ExchangeReport> {
   readonly status?: number;
   readonly code?: string;
 }
 
-export function told(settled: PromiseSettledResult<unknown>): Told {
+export function summaryOf(settled: PromiseSettledResult<unknown>): CallSummary {
   const outcome = (settled.status === 'fulfilled' ? settled.value : settled.reason) as {
     status?: number;
     code?: string;

@@ -61,10 +61,10 @@ function stepsOf({ sends, waits, path }) {
   return sends.map((send, index) => {
     const lead = index === 0 ? '' : `${dim(arrow(waits[index - 1], sends[index - 1]))} `;
     const moved = send.path === at ? '' : `${send.path} `;
-    const carried = send.credential === credential ? '' : ` ${dim(send.credential ?? 'bare')}`;
+    const used = send.credential === credential ? '' : ` ${dim(send.credential ?? 'bare')}`;
     ({ credential, path: at } = send);
     const refresh = send.isRefresh ? ` ${cyan('refresh')}` : '';
-    return `${lead}${moved}${statusOf(send)}${refresh}${carried}`;
+    return `${lead}${moved}${statusOf(send)}${refresh}${used}`;
   });
 }
 

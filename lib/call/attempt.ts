@@ -10,7 +10,7 @@ import type { ResolvedAdapter } from '../transport/adapter.js';
 import { wasFetchedElsewhere } from '../transport/foreign.js';
 import { applyUrl, type Transmission } from '../transport/send.js';
 import type { CallRequest } from './auth-request.js';
-import { bringsOwn } from './choose-schemes.js';
+import { hasOwnCredentials } from './choose-schemes.js';
 
 type Config = InternalAxiosRequestConfig;
 
@@ -24,7 +24,7 @@ interface Before {
 /** axios sets these on most calls. They are no credentials, so a scheme may replace them. */
 const NO_CREDENTIALS = ['accept', 'content-type'];
 
-/** One attempt of a call: what is sent, and the result. */
+/** One attempt of a call: the request that is sent, and its result. */
 export class Attempt implements Transmission {
   /** The schemes that ran and whose headers were not discarded. */
   readonly authorized: SchemeState[] = [];
@@ -35,7 +35,7 @@ export class Attempt implements Transmission {
   /** Those, and the ones that the schemes name. */
   readonly credentialHeaders: string[] = [];
   /** A redirect has left the origin. */
-  hasLeft = false;
+  hasLeftOrigin = false;
   /** A limit may have refused the attempt, which is not reported yet. */
   mayBeLimited = false;
   /** Kept until that is reported. */
@@ -92,7 +92,7 @@ export class Attempt implements Transmission {
    * @throws AuthError if a scheme has changed the URL's origin.
    */
   prepare(main: SchemeState): BareReason | undefined {
-    this.request.handOver(this.config);
+    this.request.useConfig(this.config);
     applyUrl(this.copy, this.request, this.adapter.transport);
     if (this._bare) return this._bare;
     if (!this.authorized.includes(main)) return 'own-credentials';
@@ -140,7 +140,7 @@ export class Attempt implements Transmission {
     const { credentialHeaders } = state;
     // The call does not set those that the scheme names: else it had not run.
     const others = written.filter((name) => !credentialHeaders.includes(name) && !NO_CREDENTIALS.includes(name));
-    if (bringsOwn(this.config, others)) {
+    if (hasOwnCredentials(this.config, others)) {
       for (const name of Object.keys(headers)) {
         if (name in before.headers) headers[name] = before.headers[name] as string;
         else Reflect.deleteProperty(headers, name);

@@ -42,7 +42,7 @@ export class CallRequest implements AuthRequest {
   }
 
   /** From now on the request reads the config of the call, since the adapter writes to the snapshot at redirects. */
-  handOver(config: Config): void {
+  useConfig(config: Config): void {
     this._config = config;
   }
 

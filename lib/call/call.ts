@@ -71,9 +71,9 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
       for (;;) {
         this.waits.assertOngoing();
         const attempt = this._prepare(config, snapshot(config));
-        const turn = this.pass.enter(attempt);
-        if (turn) {
-          await turn;
+        const waiting = this.pass.acquire(attempt);
+        if (waiting) {
+          await waiting;
           continue;
         }
         const refresh = this.isBound && this.principal.main.session?.waitFor(this.exchange, this.instance);
@@ -100,7 +100,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
       }
     } catch (error) {
       const failure = this.inContext(error);
-      if (!safeGet(failure, 'config')) this.instance.claim(failure, this);
+      if (!safeGet(failure, 'config')) this.instance.recordError(failure, this);
       throw failure;
     } finally {
       this.pass.release('ended');
@@ -136,7 +136,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     const { instance, principal, pass, _dispatched: config } = this;
     if (config)
       guardTransforms(config, (error) => {
-        instance.claim(error, this);
+        instance.recordError(error, this);
       });
     attempt.read(response, principal.main, instance.clock.now());
     pass.answered(attempt, response.status);

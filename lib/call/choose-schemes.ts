@@ -20,7 +20,7 @@ export function chooseSchemes(
   policy: Policy,
 ): { readonly schemes: readonly SchemeState[]; readonly bare?: BareReason } {
   if (schemes.length === 0) return { schemes, bare: 'none-given' };
-  const running = schemes.filter(({ credentialHeaders }) => !bringsOwn(config, credentialHeaders));
+  const running = schemes.filter(({ credentialHeaders }) => !hasOwnCredentials(config, credentialHeaders));
   const [first] = running;
   if (!first) return { schemes: running, bare: 'own-credentials' };
   const { kind, origin, isSecure } = destination;
@@ -44,7 +44,7 @@ export function chooseSchemes(
 }
 
 /** Returns whether the call sets one of these headers. For Authorization, axios's `auth` and user-info in the URL count, too. */
-export function bringsOwn(config: Config, names: readonly string[]): boolean {
+export function hasOwnCredentials(config: Config, names: readonly string[]): boolean {
   return names.some(
     (name) =>
       hasOwnHeader(config.headers, name) ||

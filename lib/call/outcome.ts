@@ -18,7 +18,7 @@ export interface Answer {
   readonly notified: Promise<unknown> | undefined;
 }
 
-/** Classifies an attempt, and passes its response to the schemes that authorized it. @throws what a predicate throws. */
+/** Classifies an attempt, and passes its response to the schemes that authorized it. @throws the error of a predicate. */
 export function readAnswer(call: Call, attempt: Attempt): Answer {
   const { response, authorized } = attempt;
   const readers = response && !attempt.isForeign ? authorized : [];

@@ -138,7 +138,7 @@ async function wait(call: Call, attempt: Attempt, decision: Extract<Decision, { 
     return false;
   }
   discard(attempt.response?.data);
-  const waiting = isQueued ? pass.enter(attempt) : waits.sleep(delayMs);
+  const waiting = isQueued ? pass.acquire(attempt) : waits.sleep(delayMs);
   const sendsAgain = { ...about(call, attempt), attempt: call.attempts + 1 };
   instance.emit({ type: 'retry', ...sendsAgain, delayMs: Math.round(delayMs), reason });
   await waiting;

@@ -18,8 +18,9 @@ export interface ExchangeReport {
   /** Why the call settled with an error although it might have been sent again. */
   readonly reason?: SettleReason;
   /**
-   * Why the last attempt was sent without the scheme's credentials, if so: `omitted`, `own-credentials`, `foreign-origin`,
-   * `signed-out`, or `none-given` (the scheme gave none).
+   * Why the last attempt was sent without the scheme's credentials. undefined: it was sent with them. `omitted`: by option.
+   * `own-credentials`: the call sets the header itself. `foreign-origin`: see `origins`. `signed-out`: there is no session.
+   * `none-given`: the scheme wrote none.
    */
   readonly bare?: BareReason;
 }
@@ -54,7 +55,7 @@ function reportOf({ number, attempts, isRefreshed, waits, retryAt, reason, bare 
 const CALL = Symbol.for('axios-attach-auth.call');
 const INTERNAL = Symbol('internal');
 
-/** Marks the adapter of a call, which a config keeps when it is merged, or an error of a call that has no config. */
+/** Marks the adapter of a call, which a config keeps when it is merged. Also marks an error without a config. */
 export function tagCall(target: object, call: Reported): void {
   hide(target, CALL, (key?: symbol) => (key === INTERNAL ? call : reportOf(call)));
 }

@@ -19,7 +19,7 @@ export class CooldownSharing {
   /** The keys that were asked for, and until when (monotonic) this machine has shared that they are closed. */
   private readonly _known = new Map<string, number>();
   private _unsubscribe: (() => void) | undefined = undefined;
-  private _isAway = false;
+  private _isUnavailable = false;
 
   constructor(
     private readonly _store: SharedCooldown,
@@ -45,10 +45,10 @@ export class CooldownSharing {
     if (unknown.length === 0 || this._throttle.closedForMs(keys) > 0) return undefined;
     const answers = Promise.all(unknown.map((key) => this._ask(key)));
     // An unavailable store delays one call, and not every call.
-    if (this._isAway) return undefined;
+    if (this._isUnavailable) return undefined;
     return new Promise<void>((resolve) => {
       const cancel = alarm(this._clock, ANSWER_LIMIT_MS, () => {
-        this._isAway = true;
+        this._isUnavailable = true;
         resolve();
       });
       void answers.then(cancel).then(resolve);
@@ -71,7 +71,7 @@ export class CooldownSharing {
   private async _ask(key: string): Promise<void> {
     if (this._unsubscribe) this._remember(key, 0);
     const forMs = await quietly(() => this._store.closedForMs(key));
-    this._isAway = forMs === undefined;
+    this._isUnavailable = forMs === undefined;
     this._close(key, forMs);
   }
 

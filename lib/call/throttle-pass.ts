@@ -21,7 +21,7 @@ export interface ThrottledCall {
   requestOf(copy: InternalAxiosRequestConfig, origin: string): CallRequest;
 }
 
-/** The way of one call through the throttle. It holds the call's permit from its turn until the result of the send. */
+/** One call's use of the throttle. It holds the call's permit from its release by the queue until the result of the send. */
 export class ThrottlePass implements QueuedCall {
   private _permit: Permit | undefined = undefined;
   private _keys: ThrottleKeys | undefined = undefined;
@@ -38,10 +38,10 @@ export class ThrottlePass implements QueuedCall {
   }
 
   /**
-   * Returns a promise if the call must wait for the shared cool-down or for its turn in the queue. undefined: it may be sent now.
+   * Returns a promise if the call must wait for the shared cool-down or in the queue. undefined: send it now.
    * @throws AuthError ERR_AUTH_THROTTLED or ERR_AUTH_QUEUE_FULL if it may not wait.
    */
-  enter(attempt: Attempt): Promise<unknown> | undefined {
+  acquire(attempt: Attempt): Promise<unknown> | undefined {
     if (!this._used) return undefined;
     const { throttle, sharing, options } = this._used;
     const { attempts, waits } = this._call;
@@ -53,12 +53,12 @@ export class ThrottlePass implements QueuedCall {
     if (throttle.isIdle) return undefined;
     if (this._permit && !this.isClosed(attempt)) return undefined;
     this.release('ended');
-    const entered = throttle.enter(this._keysOf(attempt), this, options.maxQueued);
-    if (!entered || !('ready' in entered)) {
-      this._permit = entered;
+    const acquired = throttle.acquire(this._keysOf(attempt), this, options.maxQueued);
+    if (!acquired || !('ready' in acquired)) {
+      this._permit = acquired;
       return undefined;
     }
-    return waits.for(entered.ready, entered).then((permit) => {
+    return waits.for(acquired.ready, acquired).then((permit) => {
       this._permit = permit;
       this._call.waitedForThrottle();
     });
@@ -71,7 +71,7 @@ export class ThrottlePass implements QueuedCall {
     return throttle.closedForMs(this._keysOf(attempt)) > 0;
   }
 
-  /** Ms that the call is likely to wait if it enters now. */
+  /** Ms that the call is likely to wait if it is enqueued now. */
   delayMs(attempt: Attempt): number {
     return this._used?.throttle.queueOf(this._keysOf(attempt))?.delayMs ?? 0;
   }

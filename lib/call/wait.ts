@@ -15,9 +15,9 @@ export interface WaitingCall {
   readonly principalEnd: AuthError | undefined;
 }
 
-/** A place that is given up if the wait ends early. */
+/** A queue entry or a timer, cancelled if the wait ends early. */
 export interface Reservation {
-  leave(): void;
+  cancel(): void;
 }
 
 /** The waits of one call. Each ends early on the caller's abort, the deadline, the end of the principal's session, and detach(). */
@@ -56,7 +56,7 @@ export class Waits {
     if (end !== undefined) throw end as Error;
   }
 
-  /** Resolves with `work`, unless the wait ends first: then the reservation is given up. */
+  /** Resolves with `work`, unless the wait ends first: then the reservation is cancelled. */
   for<T>(work: Promise<T>, reservation?: Reservation): Promise<T> {
     return new Promise((resolve, reject) => {
       const wait = new OpenWait(this._call, this, reject, reservation);
@@ -72,14 +72,14 @@ export class Waits {
   }
 
   sleep(delayMs: number): Promise<void> {
-    let leave!: Cancel;
-    const asleep = new Promise<void>((resolve) => {
-      leave = alarm(this._call.instance.clock, delayMs, resolve);
+    let cancel!: Cancel;
+    const elapsed = new Promise<void>((resolve) => {
+      cancel = alarm(this._call.instance.clock, delayMs, resolve);
     });
-    return this.for(asleep, { leave });
+    return this.for(elapsed, { cancel });
   }
 
-  /** Aborts when a wait ends early, or at once if the call may not go on. */
+  /** Aborts when a wait ends early, or at once if the call may not continue. */
   get signal(): AbortSignal {
     this._controller ??= new AbortController();
     const { end } = this;
@@ -129,7 +129,7 @@ class OpenWait implements Wait {
 
   end(error: unknown): void {
     if (!this.close()) return;
-    this._reservation?.leave();
+    this._reservation?.cancel();
     this._reject(error);
   }
 

@@ -120,7 +120,7 @@ export function hasProcessKey(prover: DpopProver): boolean {
 
 export function checkAlgorithm(name: string, algorithm: string): void {
   const algorithms = ['ES256', 'Ed25519', 'RS256', 'PS256'];
-  check(algorithms.includes(algorithm), `${name}: \`algorithm\``, algorithms.join(', '), algorithm);
+  check(algorithms.includes(algorithm), `${name}: algorithm`, algorithms.join(', '), algorithm);
 }
 
 export async function generateKeyPair(algorithm: DpopAlgorithm): Promise<CryptoKeyPair> {

@@ -38,8 +38,8 @@ export interface VerifyOptions {
   /** In seconds since `created`. @default no limit */
   maxAge?: number | undefined;
   /**
-   * undefined: a Content-Digest must match the body, if that has no Content-Encoding and is no stream. true: every body
-   * must match a covered Content-Digest. false: bodies are not verified.
+   * By default a Content-Digest must match the body, unless that is a stream or has a Content-Encoding. `true`: every body must
+   * match a covered Content-Digest. `false`: bodies are not verified.
    */
   digest?: boolean | undefined;
 }
@@ -76,7 +76,7 @@ export async function keyFor(algorithm: string, given: unknown): Promise<[Crypto
   return [parameters, key];
 }
 
-/** `id`: what the key is compared by, of bytes a text, since their owner may overwrite them. */
+/** `id`: compared instead of the key. Of bytes it is a text, since their owner may overwrite them. */
 type UsedKey = { readonly id: unknown; readonly value: unknown; imported?: ReturnType<typeof keyFor> };
 
 /** Returns the function that resolves with the key to use. Its bytes are imported once. */

@@ -36,7 +36,7 @@ export function isReplayable(data: unknown): boolean {
  */
 export function isPlainData(data: unknown, depth = 0): boolean {
   if (typeof data !== 'object' || data === null) return typeof data !== 'function' && depth > 0;
-  // Deeper values cannot be told from cycles.
+  // Deeper values cannot be distinguished from cycles.
   if (depth > 20 || bodyKind(data) === 'stream') return false;
   if (tagOf(data) !== 'Object' && !Array.isArray(data)) return depth > 0;
   return Object.values(data).every((value) => isPlainData(value, depth + 1));
@@ -66,7 +66,7 @@ function reader(data: unknown): (() => Promise<Uint8Array<ArrayBuffer>>) | undef
     case 'File':
       return async () => new Uint8Array(await (data as Blob).arrayBuffer());
     default:
-      // A plain object reaches an adapter only if transformRequest was removed: the adapter decides what it sends.
+      // A plain object reaches an adapter only if transformRequest was removed: the adapter serializes it.
       return undefined;
   }
 }

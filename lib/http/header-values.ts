@@ -2,8 +2,8 @@ import { AuthError } from '../errors.js';
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /**
- * Field values of RFC 9110 §5.5: visible characters and obs-text, with spaces and tabs between them. axios deletes anything
- * else, and white space at both ends (0xa0 too), and sends the rest.
+ * Field values of RFC 9110 §5.5: visible characters and obs-text, with spaces and tabs between them. Before it sends, axios
+ * deletes anything else. It trims white space, 0xa0 included.
  */
 const VALUE = /^(?!\s)[\t\x20-\x7e\x80-\xff]*$(?<!\s)/;
 

@@ -4,9 +4,9 @@ const RFC_850 = /^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d\d)-(\w{3})-(\d
 const ASCTIME = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (\w{3}) ([ \d]\d) (\d\d):(\d\d):(\d\d) (\d{4})$/;
 
 /**
- * Reads an HTTP-date in any of its three forms (RFC 9110 §5.6.7) as epoch ms. Returns undefined for anything else. `Date.parse` accepts
- * much more than that, and differs between engines. A leap second (23:59:60) is read as the next second, so that
- * no call is sent early.
+ * Reads an HTTP-date in any of its three forms (RFC 9110 §5.6.7) as epoch ms. Returns undefined for anything else. `Date.parse`
+ * accepts much more than that, and differs between engines. A leap second (23:59:60) is read as the next second, so that no call
+ * is sent early.
  */
 export function parseHttpDate(text: string, now: number): number | undefined {
   const imf = IMF_FIXDATE.exec(text);

@@ -5,13 +5,13 @@ import { parseHttpDate, parseServed } from './http-date.js';
 const LONGEST_TEXT = 128;
 
 /**
- * Reads a Retry-After header (RFC 9110 §10.2.3) as ms from now, never below 0. Seconds, with a fraction if a server sends
- * one, or an HTTP-date in any of its three forms; a date is measured against `date`, the answer's own Date header, since
+ * Reads a Retry-After header (RFC 9110 §10.2.3) as ms from now, never below 0. The value is in seconds, which may have a
+ * fraction, or an HTTP-date in any of its three forms. A date is measured against `date`, the response's own Date header, since
  * clocks differ. Of several values joined by commas the longest counts. More than 15 digits mean Infinity.
  *
  * @param value The header's value.
- * @param options `now`: epoch ms, the machine's clock by default. `date`: the Date header of the same answer; leave it out
- *   where an Age header tells that the answer is an old one.
+ * @param options `now`: epoch ms, the machine's clock by default. `date`: the Date header of the same response. Leave it out if
+ *   an Age header shows that the response comes from a cache.
  * @returns undefined where the header is missing or malformed. It never throws.
  */
 export function parseRetryAfter(

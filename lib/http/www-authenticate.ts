@@ -11,18 +11,18 @@ export interface Challenge {
 const LONGEST_HEADER = 16_384;
 const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
 const TOKEN_68 = /[0-9A-Za-z\-._~+/]+=*(?=[ \t]*(?:,|$))/y;
-// eslint-disable-next-line no-control-regex -- control characters are what a quoted-string may not hold (RFC 9110 §5.6.4)
+// eslint-disable-next-line no-control-regex -- a quoted-string may not hold control characters (RFC 9110 §5.6.4)
 const QUOTED = /"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[^\x00-\x08\x0a-\x1f\x7f])*"/y;
 const EQUALS = /[ \t]*=[ \t]*/y;
 const SPACE = /[ \t]+/y;
 const GAP = /[ \t,]*/y;
 
 /**
- * Reads the challenges of one WWW-Authenticate header or of several (RFC 9110 §11.6.1). One header may hold many
- * challenges, since commas part both challenges and parameters; a parameter that is given twice counts as given last.
+ * Reads the challenges of one WWW-Authenticate header or of several (RFC 9110 §11.6.1). One header may hold many challenges,
+ * since commas separate both challenges and parameters. Of a parameter that is given twice, the last one counts.
  *
- * @returns The challenges in their order. A header that is malformed or longer than 16 KiB gives none. It never throws,
- *   and takes time linear in the header's length.
+ * @returns The challenges in their order. A header that is malformed or longer than 16 KiB gives none. It never throws, and takes
+ *   time linear in the header's length.
  */
 export function parseChallenges(wwwAuthenticate: string | readonly string[] | undefined): Challenge[] {
   const headers: readonly unknown[] = Array.isArray(wwwAuthenticate) ? wwwAuthenticate : [wwwAuthenticate];

@@ -2,9 +2,9 @@ import { channel } from 'node:diagnostics_channel';
 import type { AuthEvent } from '../events.js';
 
 /**
- * Returns a function for `onEvent` that publishes each event on the channel `axios-attach-auth:event` of
- * `node:diagnostics_channel`, for tracers and loggers that subscribe to it. Without a subscriber it does nothing. The
- * message is the event itself, which never contains a credential.
+ * Returns a function for `onEvent`. It publishes each event on the channel `axios-attach-auth:event` of
+ * `node:diagnostics_channel`, to which tracers and loggers can subscribe. Without a subscriber it does nothing. The message is
+ * the event itself, which never contains a credential.
  */
 export function publishEvents(): (event: AuthEvent) => void {
   return (event) => {

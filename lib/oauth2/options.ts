@@ -103,7 +103,7 @@ export function checked<T extends GrantOptions>(
   }
   const { discovery = 'oidc', issuer, tokenEndpoint } = given;
   assert(/^(oidc|oauth2)$/.test(discovery), 'discovery', 'oidc or oauth2');
-  assert(!issuer || !tokenEndpoint, 'issuer', 'nothing beside tokenEndpoint');
+  assert(!issuer || !tokenEndpoint, 'issuer', 'nothing beside `tokenEndpoint`');
   for (const option of [url, 'issuer'] as const)
     if (given[option] || (option === url && !issuer)) secureUrl(given[option], `${name}(): \`${option}\``);
   return given;
@@ -122,6 +122,6 @@ export function secureUrl(value: unknown, what: string): string {
   const [, scheme, host = ''] = HTTP_URL.exec(url.toLowerCase()) ?? [];
   assertOption(scheme, what, 'an absolute https URL', value);
   if (scheme === 'http' && !loopback.test(host))
-    throw new AuthError('ERR_AUTH_INSECURE', `${what} takes https: http would send credentials in clear text`);
+    throw new AuthError('ERR_AUTH_INSECURE', `${what} takes https: http sends credentials unencrypted`);
   return url;
 }

@@ -6,8 +6,8 @@ import { LastSent, type AuthScheme } from './scheme.js';
 /**
  * Returns a scheme that sends an API key in a header.
  *
- * @param key The key, or a function for keys that rotate. A function is called at every attempt and once more after a 401: the call
- *   is replayed if the key has changed. null or undefined: the call is sent without a key.
+ * @param key The key, or a function for keys that rotate. A function is called at every attempt and once more after a 401. The
+ *   call is replayed if the key has changed. null or undefined: the call is sent without a key.
  * @param options `header`: the name of the header. Default `X-API-Key`.
  * @throws TypeError for other values. A key with characters that a header may not carry rejects the call with
  *   ERR_AUTH_INVALID_CREDENTIAL.
@@ -21,7 +21,7 @@ export function apiKey(
     throw new TypeError(`apiKey() takes a string or a function, but got ${typeof key}`);
   if (!isHeaderName(header)) {
     // The message does not repeat the value, which may be the key.
-    throw new TypeError('apiKey(): header takes the name of a header (RFC 9110 §5.1)');
+    throw new TypeError('apiKey(): `header` takes the name of a header (RFC 9110 §5.1)');
   }
   const sent = new LastSent<string>();
   const current = (): MaybePromise<string | null | undefined> => (typeof key === 'function' ? key() : key);

@@ -18,10 +18,9 @@ const CONTROL = /[\x00-\x1f\x7f]/;
  * Returns a scheme that sends a user-id and a password (Basic, RFC 7617) in UTF-8.
  *
  * @param credentials One pair, an array of pairs, or a function. An array is tried in order after a 401, and later calls begin
- *   with the pair that was accepted. A function is called at every attempt and once more after a 401: the call is replayed if
- *   the credentials have changed. null or undefined: the call is sent without credentials.
- * @throws TypeError for any other value. A character that RFC 7617 §2 forbids rejects the call with
- *   ERR_AUTH_INVALID_CREDENTIAL.
+ *   with the pair that was accepted. A function is called at every attempt and once more after a 401. The call is replayed if the
+ *   credentials have changed. null or undefined: the call is sent without credentials.
+ * @throws TypeError for any other value. A character that RFC 7617 §2 forbids rejects the call with ERR_AUTH_INVALID_CREDENTIAL.
  */
 export function basic(
   credentials:

@@ -19,9 +19,9 @@ export interface BearerOptions {
   store?: SessionStore | undefined;
   /**
    * Obtains tokens, once for all calls that wait. Called with a {@link RefreshContext}, whose refresh token may be undefined
-   * (cookies, client credentials). Returns a {@link TokenResponse}, or null if there is no session. Throw a RefreshRejectedError if the
-   * refresh token is no longer valid. Other errors
-   * are classified by status and RFC 6749 §5.2 code. A request that was sent may take 60 s, whatever the calls' limits are.
+   * (cookies, client credentials). Returns a {@link TokenResponse}, or null if there is no session. Throw a RefreshRejectedError
+   * if the refresh token is no longer valid. Other errors are classified by status and by the code of RFC 6749 §5.2. A request
+   * that was sent may take 60 s, whatever the calls' limits are.
    */
   refresh?: RefreshFunction | undefined;
   /**
@@ -39,9 +39,9 @@ export interface BearerOptions {
   /** The word before the token: 'JWT', 'Token'. '' sends the token alone. @default 'Bearer' */
   prefix?: string | undefined;
   /**
-   * Tells the server that a session has ended (RFC 7009). Called after signOut(), and for tokens that arrive later, with
-   * `{ tokens, client, signal }`: the {@link Tokens} of the session, an instance without interceptors, and a signal that aborts
-   * after 60 s. Best effort: signOut() does not wait for it, and a failure emits `revoke-failed`.
+   * Tells the server that a session has ended (RFC 7009). Called after signOut(), and for tokens that arrive later, with a {@link
+   * RevokeContext}: `{ tokens, client, signal }`. Best effort: signOut() does not wait for it, and a failure emits
+   * `revoke-failed`.
    */
   revoke?: RevokeFunction | undefined;
 }

@@ -10,8 +10,9 @@ import { bearerSession, type BearerOptions } from './bearer-session.js';
 /**
  * Sends a bearer token (RFC 6750) with each call: `Authorization: Bearer <token>`, or the `header` and `prefix` of the options.
  *
- * @param source A token; a function, called at every attempt and once more after a 401 (the call is sent again if the token
- *   has changed; null or undefined: sent without credentials); or {@link BearerOptions}, for a session that refreshes itself.
+ * @param source A token, a function, or {@link BearerOptions} for a session that refreshes itself. The function is called at
+ *   every attempt and once more after a 401. The call is sent again if the token has changed. null or undefined: sent without
+ *   credentials.
  * @throws TypeError for wrong options. A token with anything but visible ASCII characters rejects the call with
  *   ERR_AUTH_INVALID_CREDENTIAL.
  */
@@ -44,7 +45,7 @@ function readInitial({ tokens, refresh }: BearerOptions, now: number): Tokens | 
   const refreshToken = refreshTokenIn(tokens);
   const isAlone = ownValue(tokens, 'accessToken') === undefined && ownValue(tokens, 'access_token') === undefined;
   if (typeof refreshToken === 'string' && isAlone && refresh) return tokensOf('', refreshToken, 0);
-  return readTokens(tokens, 'bearer(): tokens', now, 'earlier');
+  return readTokens(tokens, 'bearer(): `tokens`', now, 'earlier');
 }
 
 function assertOptions(options: BearerOptions): void {
@@ -52,7 +53,7 @@ function assertOptions(options: BearerOptions): void {
     const got: unknown = options[name];
     if (got === undefined || isRight(got as never)) return;
     throw new TypeError(
-      `bearer(): ${name} takes ${takes}, but got ${typeof got === 'number' ? String(got) : typeof got}`,
+      `bearer(): \`${name}\` takes ${takes}, but got ${typeof got === 'number' ? String(got) : typeof got}`,
     );
   };
   const isText = (pattern: RegExp) => (value: unknown) => typeof value === 'string' && pattern.test(value);
@@ -61,7 +62,7 @@ function assertOptions(options: BearerOptions): void {
   check(
     'store',
     isSessionStore,
-    'what webStorageStore(), fileStore(), redisStore() or memoryStore() returns, or tokenStore(yours) of axios-attach-auth/store',
+    'a store of webStorageStore(), fileStore(), redisStore(), memoryStore() or tokenStore()',
   );
   check('refreshAheadMs', (ms: unknown) => typeof ms === 'number' && ms >= 0, 'a number of ms, 0 or more');
   check('refreshTimeoutMs', (ms: unknown) => typeof ms === 'number' && ms > 0, 'a number of ms above 0');

@@ -25,13 +25,13 @@ export interface HmacOptions {
     | undefined;
 }
 
-/** If the known time of the server differs by more from the signed one, the server may have refused the timestamp. */
+/** If the server's time differs by more from the signed time, the server may have refused the timestamp. */
 const STALE_MS = 5_000;
 
 /**
- * Returns a scheme that signs method, path, query, time and body with a shared secret (HMAC, RFC 2104) at every attempt. The time
- * is that of the server's clock, as far as its Date header has shown it. After a 401 the call is replayed only if the secret or the known
- * server time has changed.
+ * Returns a scheme that signs method, path, query, time and body of every attempt with a shared secret (HMAC, RFC 2104). The time
+ * is that of the server's clock, as far as its Date header has shown it. After a 401 the call is replayed only if the secret or
+ * the known server time has changed.
  *
  * @throws TypeError for wrong options. A call with a stream or multipart form rejects with ERR_AUTH_BODY_NOT_SIGNABLE, unsent.
  */
@@ -100,22 +100,22 @@ function defaultStringToSign(parts: { method: string; path: string; timestamp: s
 function assertOptions(options: { [K in keyof HmacOptions]-?: NonNullable<HmacOptions[K]> }): void {
   const { keyId, secret, hash, encoding, stringToSign, headers } = options;
   if (typeof keyId !== 'string' || keyId === '')
-    throw new TypeError(`hmac(): keyId takes a non-empty string, but got ${typeof keyId}`);
+    throw new TypeError(`hmac(): \`keyId\` takes a non-empty string, but got ${typeof keyId}`);
   if (typeof secret !== 'string' && typeof secret !== 'function' && !ArrayBuffer.isView(secret)) {
-    throw new TypeError(`hmac(): secret takes a string, bytes or a function, but got ${typeof secret}`);
+    throw new TypeError(`hmac(): \`secret\` takes a string, bytes or a function, but got ${typeof secret}`);
   }
   if (!['SHA-256', 'SHA-384', 'SHA-512'].includes(hash)) {
-    throw new TypeError(`hmac(): hash takes SHA-256, SHA-384 or SHA-512, but got ${hash}`);
+    throw new TypeError(`hmac(): \`hash\` takes SHA-256, SHA-384 or SHA-512, but got ${hash}`);
   }
   if (!['hex', 'base64'].includes(encoding)) {
-    throw new TypeError(`hmac(): encoding takes hex or base64, but got ${encoding}`);
+    throw new TypeError(`hmac(): \`encoding\` takes hex or base64, but got ${encoding}`);
   }
   if (typeof stringToSign !== 'function') {
-    throw new TypeError(`hmac(): stringToSign takes a function, but got ${typeof stringToSign}`);
+    throw new TypeError(`hmac(): \`stringToSign\` takes a function, but got ${typeof stringToSign}`);
   }
   for (const [key, name] of Object.entries(headers)) {
     if (!isHeaderName(name))
-      throw new TypeError(`hmac(): headers.${key} takes the name of a header, but got ${String(name)}`);
+      throw new TypeError(`hmac(): \`headers.${key}\` takes the name of a header, but got ${String(name)}`);
   }
 }
 

@@ -14,9 +14,7 @@ export const A_SCHEME =
 /** How many origins a scheme remembers the clock of. */
 const MAX_ORIGINS = 100;
 
-/**
- * The state of one scheme object, shared by its instances: the cool-downs, the clock skew of each origin, and a single-flight challenge.
- */
+/** The state of one scheme object, shared by its instances: cool-downs, clock skew by origin, single-flight challenge. */
 export class SchemeState {
   readonly session: Session | undefined;
   readonly singleFlight: SingleFlight | undefined;
@@ -85,7 +83,7 @@ export function principalOf(given: unknown, anonymous: SchemeState, clock: Clock
   const list: readonly unknown[] = Array.isArray(given) ? given : given === null ? [] : [given];
   const schemes = list.map((scheme) => stateOf(scheme, clock));
   const sessions = schemes.filter(({ session }) => session);
-  if (sessions.length > 1) throw new TypeError('attachAuth: scheme takes at most one scheme with a session');
+  if (sessions.length > 1) throw new TypeError('attachAuth: `scheme` takes at most one scheme with a session');
   const headers = schemes.flatMap(({ credentialHeaders }) => [...new Set(credentialHeaders)]);
   const twice = headers.find((name, index) => headers.indexOf(name) !== index);
   if (twice !== undefined) throw new TypeError(`attachAuth: two schemes write the header ${twice}. Remove one of them`);

@@ -5,8 +5,8 @@ import type { RequestBody } from '../http/body.js';
 import type { Challenge } from '../http/www-authenticate.js';
 
 /**
- * How requests are authenticated: the port that basic(), bearer(), signed() and every other scheme implements.
- * One scheme object is one principal. All its instances share its session, its clock and its cool-downs.
+ * How requests are authenticated: the port that basic(), bearer(), signed() and every other scheme implements. One scheme object
+ * is one principal. All its instances share its session, its clock and its cool-downs.
  */
 export interface AuthScheme {
   /** The name as in `Authorization: <name> …`. Used in messages and events. */

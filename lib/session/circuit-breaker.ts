@@ -35,11 +35,11 @@ export interface AuthResult {
  * | open      | is paused | half-open after 30 s, after twice as long each further time, at most 5 min                |
  * | half-open | starts    | open as above; closed once the token is accepted                                          |
  *
- * Any state changes to closed if the server accepts the token, or if the app signs in, updates or refreshes. Only refreshes
- * with reason `rejected` or `expiring` count, so a dead token from a cache costs one more refresh.
+ * Any state changes to closed if the server accepts the token, or if the app signs in, updates or refreshes. Only refreshes with
+ * reason `rejected` or `expiring` count, so a dead token from a cache costs one more refresh.
  *
- * A token that was accepted elsewhere is not at fault. An endpoint whose replays it refuses twice causes no refresh for a
- * while, and all such endpoints together cause at most three a minute.
+ * A token that was accepted elsewhere is not at fault. An endpoint that refuses two replays causes no refresh for a while. All
+ * such endpoints together cause at most three a minute.
  */
 export class CircuitBreaker {
   private readonly _delay = new GrowingDelay(FIRST_MS, LONGEST_MS);

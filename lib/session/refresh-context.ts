@@ -14,10 +14,10 @@ export interface RefreshContext {
   /** Why. `missing`: nothing is stored; `rejected`: a 401; `manual`: the app called `refresh()`. */
   readonly reason: 'missing' | 'expiring' | 'rejected' | 'manual';
   /**
-   * AuthRequest.client of the call that requested the refresh: the instance's defaults without interceptors, so a refresh
-   * through it cannot wait for itself. It has no `timeout` and axios's own `validateStatus`, whatever the instance sets. Its
-   * errors contain no request body, and in Node it follows no redirect to another origin (RFC 9700 §4.12): that fails with
-   * ERR_AUTH_FOREIGN_ORIGIN. For `manual` it is that of the first instance attached, else a plain one.
+   * AuthRequest.client of the call that requested the refresh. It has the instance's defaults and no interceptors, so a refresh
+   * cannot wait for itself. It has no `timeout` and axios's own `validateStatus`, whatever the instance sets. Its errors contain
+   * no request body. In Node a redirect to another origin (RFC 9700 §4.12) fails with ERR_AUTH_FOREIGN_ORIGIN. For `manual` it is
+   * that of the first instance attached, else a plain one.
    */
   readonly client: AxiosInstance;
   /**

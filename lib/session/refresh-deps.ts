@@ -28,7 +28,7 @@ export interface RefreshDeps {
   readonly memory: RefreshMemory;
 }
 
-/** What one refresh leaves for the next. */
+/** State that the refreshes of a session share. */
 export interface RefreshMemory {
   /** True while the synchronous part of `refresh()` runs. A call that begins then belongs to it and must not wait for it. */
   isCalling: boolean;

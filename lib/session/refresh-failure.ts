@@ -57,9 +57,8 @@ const UNSAFE_ENDPOINT = /^ERR_AUTH_(?:FOREIGN_ORIGIN|INSECURE)$/;
 const UNUSABLE_2XX = /^OAUTH_(?:INVALID_RESPONSE|PARSE_ERROR|JWT_\w+)$/;
 
 /**
- * Returns what a failed refresh means: by name, status, OAuth error code and network code of what `refresh()` rejected or
- * resolved with, never by its message. They are read from the error, its `response` and its causes, so that the errors of
- * axios, fetch, ky, got, oauth4webapi and openid-client are understood.
+ * Classifies a failed refresh by name, status, OAuth error code and network code, never by a message. They are read from the
+ * error or result, its `response` and its causes. This covers axios, fetch, ky, got, oauth4webapi and openid-client.
  */
 export function classify(failure: unknown, context: FailureContext): RefreshFailure {
   const { reason, now, received, body, isResult = false } = context;
@@ -109,8 +108,8 @@ export function classify(failure: unknown, context: FailureContext): RefreshFail
 }
 
 /**
- * Reads the body of a fetch Response on the error or on its causes, unless it was read before. ky and most code with fetch throw before
- * they read it. Returns undefined at once if there is none.
+ * Reads the body of a fetch Response on the error or on its causes, unless it was read before. Code with fetch commonly throws
+ * before it reads the body, ky too. Returns undefined at once if there is none.
  */
 export function readUnreadBody(failure: unknown): Promise<string | undefined> | undefined {
   const response = chainOf(failure)
@@ -119,7 +118,7 @@ export function readUnreadBody(failure: unknown): Promise<string | undefined> | 
   return (response as Response | undefined)?.text().catch(() => undefined);
 }
 
-/** `status` of axios and fetch, `statusCode` of got and node:http. Zero is no status: fetch gives it to what it hides. */
+/** `status` of axios and fetch, `statusCode` of got and node:http. Zero is no status: fetch sets it for opaque responses. */
 function statusOf(holder: unknown): number | undefined {
   return [safeGet(holder, 'status'), safeGet(holder, 'statusCode')].find(
     (status): status is number => typeof status === 'number' && status >= 100,
@@ -130,7 +129,7 @@ function is2xx(status: number | undefined): boolean {
   return status !== undefined && status >= 200 && status < 300;
 }
 
-/** The `error` of an OAuth error document, in the body of a response or on an error that was made of one. */
+/** The `error` of an OAuth error document: in a response's body, or on an error that was made of it. */
 function errorCodeOf(holders: readonly unknown[]): string | undefined {
   return holders
     .flatMap((holder) => [safeGet(holder, 'data'), safeGet(holder, 'body'), holder])

@@ -17,8 +17,8 @@ export interface Failed {
 }
 
 /**
- * Calls `refresh()` once and reads what it returns. Resolves after 60 s at the latest, whatever the limits of the waiting calls
- * are. `late` is called with tokens that arrive after that.
+ * Calls `refresh()` once and reads its result. Resolves after 60 s at the latest, whatever the limits of the waiting calls are.
+ * `late` is called with tokens that arrive after that.
  */
 export async function requestTokens(
   { clock, options, memory }: RefreshDeps,
@@ -63,7 +63,7 @@ export async function requestTokens(
         memory.isCalling = false;
       }
       answer = await answer;
-      if (answer === null) throw new RefreshRejectedError('refresh() returned null');
+      if (answer === null) throw new RefreshRejectedError('`refresh()` returned null');
     } catch (error) {
       const unread = readUnreadBody(error);
       return failed(error, error, undefined, false, unread && (await unread));
@@ -71,7 +71,7 @@ export async function requestTokens(
     try {
       const tokens = readTokens(answer, 'refresh()', clock.now(), 'just now', before);
       const problem = problemWith(tokens, reason === 'rejected' ? before : undefined, clock.now());
-      if (problem) throw new TypeError(`refresh() returned an access token that ${problem}`);
+      if (problem) throw new TypeError(`\`refresh()\` returned an access token that ${problem}`);
       return tokens;
     } catch (error) {
       return failed(answer, error, 'nonsense', true);
@@ -103,7 +103,7 @@ function problemWith(
 ): string | undefined {
   if (!isBearerToken(accessToken)) return 'no header may carry (RFC 6750 §2.1)';
   if (accessToken === refused?.accessToken) return 'the server had just refused';
-  return expiresAt <= now ? 'has already expired: expiresIn is in seconds' : undefined;
+  return expiresAt <= now ? 'has already expired: `expiresIn` is in seconds' : undefined;
 }
 
 function refusedBefore(status: number | undefined): Error {

@@ -13,20 +13,20 @@ import type { ClientProvider } from './snapshot.js';
 import type { Tokens } from './tokens.js';
 
 /**
- * A refresh that all callers share: lock, read again, send, store, unlock, and only then let the waiting calls continue.
- * Its states, and what each event does in them; no entry means no effect:
+ * A refresh that all callers share: lock, read again, send, store, unlock, and only then let the waiting calls continue. Its
+ * states, and what each event does in them; no entry means no effect:
  *
  * - lock acquired. `queued`: → locked.
  * - lock not acquired. `queued`: → done, failed.
  * - another holder has stored tokens that can be used. `queued`: → done. `locked`: → done, when the state is read again.
- *   `storing`: what is to be stored gives way to it.
+ *   `storing`: its own result is dropped.
  * - state read again. `locked`: → asking.
  * - tokens arrive. `asking`: → storing. `done`: stored if nothing has changed since, revoked if the principal has.
  * - failure for now, or 60 s without a response (the signal aborts). `asking`: → locked for a pause, or → done, failed.
  * - refresh token refused. `asking`: → storing the end of the session.
- * - the last wait has timed out. `queued`: → done, failed. A refresh that was sent goes on.
- * - update(). `queued`, `locked`: → done. `asking`: the waiting calls continue; of tokens that arrive only a new refresh
- *   token is kept. `storing`: what is to be stored gives way.
+ * - the last wait has timed out. `queued`: → done, failed. A refresh that was sent continues.
+ * - update(). `queued`, `locked`: → done. `asking`: the waiting calls continue; of tokens that arrive only a new refresh token is
+ *   kept. `storing`: its own result is dropped.
  * - the principal changed. All: → done, changed. `asking`: without `revoke` the signal aborts, else tokens that arrive are
  *   revoked. `storing`: its tokens are revoked.
  * - stored. `storing`: → done, once the lock is released.
@@ -89,7 +89,7 @@ export class Refresh {
     } catch (cause) {
       if (this.state === 'queued')
         this._end(errors.refreshFailed("the store's lock could not be acquired.", redactError(cause)), undefined, 0);
-      // A lock that is lost later does not undo what was sent.
+      // A lock that is lost later does not undo the request.
       await work;
     }
     this._end();
@@ -98,7 +98,7 @@ export class Refresh {
   private async _work(): Promise<void> {
     const { clock, state, observers } = this._deps;
     const passedMs = stopwatch(clock);
-    for (let sends = 1; this._enters('locked'); sends++) {
+    for (let sends = 1; this._moveTo('locked'); sends++) {
       await state.reload();
       // Another holder has found the session dead.
       if (this._replaced.tokens && state.status === 'expired') this._end(errors.sessionExpired());
@@ -113,7 +113,7 @@ export class Refresh {
   /** Sends the request and stores the tokens that arrive, however late. */
   private async _send(): Promise<Failed | undefined> {
     const { _deps: deps, _replaced: replaced } = this;
-    this._enters('asking');
+    this._moveTo('asking');
     this._request = new AbortController();
     const late = (tokens: Tokens): void => void this._store(tokens);
     const result = await requestTokens(deps, this._reason, this._clients, replaced.tokens, this._request, late);
@@ -124,7 +124,7 @@ export class Refresh {
 
   private async _store(tokens: Tokens): Promise<undefined> {
     const { observers, breaker, revoke, state } = this._deps;
-    this._enters('storing');
+    this._moveTo('storing');
     if (await this._replaced.store(tokens)) {
       if (this._reason === 'rejected' || this._reason === 'expiring') breaker.refreshed(state.generation);
       observers.emit({ type: 'refreshed', generation: state.generation });
@@ -141,7 +141,7 @@ export class Refresh {
     observers.emit({ type: 'refresh-failed', generation, code, ...(status !== undefined && { status }), willRetry });
     if (kind === 'refused' || kind === 'refused-here' || kind === 'not-signed-in') return this._refused(failure, cause);
     if (willRetry) {
-      this._enters('locked');
+      this._moveTo('locked');
       await pause(clock, delayMs, this.done);
       return true;
     }
@@ -164,7 +164,7 @@ export class Refresh {
     // An early refresh does not end a session before its access token expires.
     const isTokenGood =
       this._reason === 'expiring' && state.remainingMs > 0 && memory.refusedGeneration !== state.generation;
-    this._enters('storing');
+    this._moveTo('storing');
     const found = await this._replaced.end(isHere ? kind : 'refused', isTokenGood);
     if (found === 'ended') this._end(this._reason === 'missing' ? undefined : errors.sessionExpired(cause), failure);
     return found === 'newer';
@@ -183,14 +183,14 @@ export class Refresh {
   }
 
   /** Returns false if the refresh is done: it never leaves that state. */
-  private _enters(state: Refresh['state']): boolean {
+  private _moveTo(state: Refresh['state']): boolean {
     if (this._isDone()) return false;
     this.state = state;
     return true;
   }
 
   private _end(error?: AuthError, failure?: RefreshFailure, pauseMs?: number): void {
-    if (!this._enters('done')) return;
+    if (!this._moveTo('done')) return;
     this.failure = failure;
     this.pauseMs = pauseMs;
     this._lockWait.abort();

@@ -63,7 +63,7 @@ export class Refresher {
   refresh(reason: RefreshContext['reason'], clients: ClientProvider): Promise<void> {
     if (this._current) return this._current.wait();
     const { clock, options } = this._deps;
-    if (!options.refresh) return Promise.reject(refreshFailed('bearer() was given no `refresh` to refresh with.'));
+    if (!options.refresh) return Promise.reject(refreshFailed('bearer() has no `refresh`.'));
     if (this._failure && this._coolDown.remainingMs(clock.monotonic()) > 0) return this._sharedFailure(this._failure);
     const started = (this._current = new Refresh(this._deps, reason, clients));
     void started.done.then((error) => {

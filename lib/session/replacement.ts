@@ -37,7 +37,7 @@ export class Replacement {
     return this._state.tokens === tokens;
   }
 
-  /** The refresh token that was sent may be spent: its successor is kept, whatever came of the access token. */
+  /** The refresh token that was sent may be spent: its successor is kept, even if the access token cannot be used. */
   async keepRefreshToken(rotated: unknown): Promise<void> {
     const { tokens } = this._state;
     if (this.isOfOther || typeof rotated !== 'string' || !tokens || !this.tokens) return;
@@ -47,7 +47,8 @@ export class Replacement {
 
   /**
    * Ends the session whose refresh token was refused. `isTokenGood`: its access token can still be used, and so the session.
-   * Resolves with what was found instead: `moved`, or `newer`, a refresh token of another holder that may be sent.
+   * Resolves with the stored state that was found instead: `moved`, or `newer`, a refresh token of another holder that may be
+   * sent.
    */
   async end(change: 'refused' | 'refused-here', isTokenGood: boolean): Promise<'moved' | 'newer' | 'ended'> {
     const { _state: state } = this;
@@ -55,7 +56,7 @@ export class Replacement {
     if (this.isOfOther || this.isOvertaken) return 'moved';
     if (state.tokens && state.tokens.refreshToken !== this.tokens?.refreshToken) return 'newer';
     if (state.tokens && !isTokenGood) await state.change(change, null);
-    else if (state.status === 'empty') await state.change('nobody', null);
+    else if (state.status === 'empty') await state.change('not-signed-in', null);
     return state.tokens && !isTokenGood ? 'newer' : 'ended';
   }
 }

@@ -1,7 +1,7 @@
 import type { Endpoint } from './circuit-breaker.js';
 import type { ClientProvider } from './snapshot.js';
 
-/** The token that a call was sent with. The generation tells whether a 401 speaks of the current one. */
+/** The token that a call was sent with. The generation shows whether a 401 refused the current one. */
 export interface SentToken {
   readonly accessToken: string;
   readonly generation: number;

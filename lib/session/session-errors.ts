@@ -24,7 +24,7 @@ export function refreshFailed(why: string, cause?: unknown): AuthError {
 export function reasonOf({ kind, status, code }: RefreshFailure, cause: unknown): string {
   const isRefused = kind === 'configuration';
   const message: unknown = safeGet(cause, 'message') ?? code;
-  // Without a status, no response was refused: the error says what is wrong.
+  // Without a status there was no response: the error's own message explains the failure.
   if (code === 'nonsense' || (isRefused && !status)) return String(message);
   const what = status ? `${String(status)} ${code}` : code;
   return isRefused ? `the token endpoint refuses this client (${what}).` : `${what}. A later call tries again.`;

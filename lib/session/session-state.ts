@@ -6,20 +6,20 @@ import type { Tokens } from './tokens.js';
 export type StateStatus = 'unknown' | 'empty' | 'signed-in' | 'signed-out' | 'expired';
 
 /**
- * What changes a session.
+ * The cause of a change of the session.
  *
- * | change         | tokens      | in memory               | in a store                                   | gives way to             |
- * | -------------- | ----------- | ----------------------- | -------------------------------------------- | ------------------------ |
- * | `refreshed`    | new         | once the store has them | written                                      | anything written earlier |
- * | `refused`      | null        | once the store has it   | written: a sign-out of the same principal    | anything written earlier |
- * | `refused-here` | null        | at once                 | left as it is: another holder asks once more | anything stored later    |
- * | `nobody`       | null        | at once                 | nothing is stored, nothing is written        | anything stored later    |
- * | `updated`      | new         | at once                 | written                                      | another principal        |
- * | `principal`    | new or null | at once                 | written, with the next epoch                 | nothing                  |
+ * | change          | tokens      | in memory               | in a store                                   | gives way to             |
+ * | --------------- | ----------- | ----------------------- | -------------------------------------------- | ------------------------ |
+ * | `refreshed`     | new         | once the store has them | written                                      | anything written earlier |
+ * | `refused`       | null        | once the store has it   | written: a sign-out of the same principal    | anything written earlier |
+ * | `refused-here`  | null        | at once                 | left as it is: another holder asks once more | anything stored later    |
+ * | `not-signed-in` | null        | at once                 | nothing is stored, nothing is written        | anything stored later    |
+ * | `updated`       | new         | at once                 | written                                      | another principal        |
+ * | `principal`     | new or null | at once                 | written, with the next epoch                 | nothing                  |
  */
-export type SessionChange = 'refreshed' | 'refused' | 'refused-here' | 'nobody' | 'updated' | 'principal';
+export type SessionChange = 'refreshed' | 'refused' | 'refused-here' | 'not-signed-in' | 'updated' | 'principal';
 
-/** What a session state works with. */
+/** The dependencies of a session state. */
 export interface SessionStateDeps {
   readonly clock: Clock;
   /** Used only if nothing is stored at the first read. An access token of '' stands for a refresh token alone. */
@@ -86,7 +86,7 @@ export class MemoryState implements SessionState {
 
   change(change: SessionChange, tokens: Tokens | null): Promise<Tokens | null> {
     const replaced = this.tokens;
-    this._apply(change, tokens, this.generation + Number(change !== 'nobody'));
+    this._apply(change, tokens, this.generation + Number(change !== 'not-signed-in'));
     return Promise.resolve(replaced);
   }
 

@@ -8,7 +8,7 @@ import { revocation, type Revocation } from './revocation.js';
 import { SessionCall, type SentToken, type SessionAnswer, type SessionRequest } from './session-call.js';
 import { sessionChanged, sessionExpired } from './session-errors.js';
 import { MemoryState, type SessionChange, type SessionState, type SessionStateDeps } from './session-state.js';
-import { SessionObservers, type ClientProvider, type SessionMember, type SessionSnapshot } from './snapshot.js';
+import { SessionObservers, type ClientProvider, type SessionInstance, type SessionSnapshot } from './snapshot.js';
 import { stateIn, type SessionStore } from './store.js';
 import type { Tokens } from './tokens.js';
 
@@ -95,9 +95,9 @@ export class Session {
     return refreshed ? refreshed.then(() => this.challenged(request)) : false;
   }
 
-  /** Adds an instance, which is referenced weakly. Returns the function that removes it. */
-  join(instance: SessionMember): SessionObservers {
-    this._observers.join(instance);
+  /** Adds an instance, which is referenced weakly. Returns the observers of the session. */
+  addInstance(instance: SessionInstance): SessionObservers {
+    this._observers.addInstance(instance);
     return this._observers;
   }
 
@@ -138,7 +138,7 @@ export class Session {
     return this._callOf(exchange).principalVersion === this.state.principalVersion ? undefined : sessionChanged();
   }
 
-  /** Refreshes whatever the token looks like, or joins the refresh that is under way. */
+  /** Refreshes regardless of the token's age, or joins the running refresh. */
   async refresh(): Promise<void> {
     await this.state.ready();
     this._refresher.reset();
@@ -184,7 +184,7 @@ export class Session {
       observers.emit({ type: tokens ? 'signed-in' : 'signed-out', generation });
     } else if (change.startsWith('refused')) observers.emit({ type: 'session-expired', generation });
     // One change for the listeners, though the refresh is over only when its lock is released.
-    this._publish(/^(?:refreshed|refused.*|nobody)$/.test(change));
+    this._publish(/^(?:refreshed|refused.*|not-signed-in)$/.test(change));
   }
 
   private _publish(isRefreshOver = false): void {

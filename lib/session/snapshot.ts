@@ -23,7 +23,7 @@ export interface ClientProvider {
 }
 
 /** An axios instance that a session serves. */
-export interface SessionMember extends ClientProvider {
+export interface SessionInstance extends ClientProvider {
   readonly isDetached: boolean;
   emit(event: EventBody): void;
   /** Calls that wait check whether the session is still that of their principal. */
@@ -54,7 +54,7 @@ export class Snapshots {
 
 /** The observers of a session: the instances it serves, and the listeners of `subscribe`. The store is followed while there are any. */
 export class SessionObservers extends Snapshots {
-  private _instances = new WeakList<SessionMember>();
+  private _instances = new WeakList<SessionInstance>();
   private _unfollow: (() => void) | undefined = undefined;
   private _registry: FinalizationRegistry<undefined> | undefined = undefined;
 
@@ -75,7 +75,7 @@ export class SessionObservers extends Snapshots {
     for (const instance of this.attached()) instance.principalChanged();
   }
 
-  join(instance: SessionMember): void {
+  addInstance(instance: SessionInstance): void {
     this._instances.add(instance);
     this._unfollow ??= this._follow();
   }
@@ -94,16 +94,16 @@ export class SessionObservers extends Snapshots {
   }
 
   override subscribe(listener: () => unknown): () => void {
-    const leave = super.subscribe(listener);
+    const unsubscribe = super.subscribe(listener);
     this._unfollow ??= this._follow();
     return () => {
-      leave();
+      unsubscribe();
       this.attached();
     };
   }
 
   /** Returns the attached instances. Stops following the store if there are none, and no listeners. */
-  attached(): SessionMember[] {
+  attached(): SessionInstance[] {
     const attached = this._instances.live(({ isDetached }) => isDetached);
     if (attached.length + this._listeners.size === 0) {
       this._unfollow?.();

@@ -14,9 +14,9 @@ export interface Tokens {
 }
 
 /**
- * The response of a token endpoint (RFC 6749 §5.1), in either spelling. `expiresIn` / `expires_in` are seconds from now and
- * take precedence over `expiresAt`, which is epoch ms. Without them the `exp` of a JWT is read. Of `expiresIn` and
- * `expires_in`, the one that is a number or a numeric string counts. An empty or null refresh token counts as none.
+ * The response of a token endpoint (RFC 6749 §5.1), in either spelling. `expiresIn` / `expires_in` are seconds from now and take
+ * precedence over `expiresAt`, which is epoch ms. Without them the `exp` of a JWT is read. Of `expiresIn` and `expires_in`, the
+ * one that is a number or a numeric string counts. An empty or null refresh token counts as missing.
  */
 export type TokenResponse =
   | {
@@ -65,7 +65,7 @@ export function readTokens(
   const accessToken = ownValue(answer, 'accessToken') ?? ownValue(answer, 'access_token');
   const refreshToken = refreshTokenIn(answer) ?? previous?.refreshToken;
   const wrong = (camel: string, snake: string, takes: string, got: string): TypeError =>
-    new TypeError(`${from}: ${camel} (or ${snake}) must be a ${takes}string, but is ${got}`);
+    new TypeError(`${from}: \`${camel}\` (or \`${snake}\`) must be a ${takes}string, but is ${got}`);
   if (typeof accessToken !== 'string' || accessToken === '') {
     const got =
       accessToken === '' ? 'an empty string' : typeof accessToken + (accessToken === undefined ? keysOf(answer) : '');
@@ -90,7 +90,7 @@ export function refreshTokenIn(answer: unknown): unknown {
   );
 }
 
-/** The names that a wrong response has, which often says what it is. */
+/** The names in a wrong response, which often identify it. */
 function keysOf(answer: unknown): string {
   try {
     const keys = Object.keys(answer as object).filter((key) => /^[a-z_]{1,30}$/i.test(key));
@@ -118,7 +118,7 @@ function readExpiry(answer: unknown, from: string, now: number): number | undefi
   const expiresAt = ownValue(answer, 'expiresAt');
   if (typeof expiresAt !== 'number' || !Number.isFinite(expiresAt)) return undefined;
   if (expiresAt > 1e9 && expiresAt < 1e11 && now > 1e11) {
-    throw new TypeError(`${from}: expiresAt takes epoch milliseconds, but ${String(expiresAt)} looks like seconds`);
+    throw new TypeError(`${from}: \`expiresAt\` takes epoch milliseconds, but ${String(expiresAt)} looks like seconds`);
   }
   return expiresAt;
 }

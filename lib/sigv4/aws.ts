@@ -40,7 +40,7 @@ export function canonicalQuery(search: string, left: readonly string[]): string 
     .split('&')
     .map((pair) => {
       const [, name = '', value = ''] = /^([^=]*)=?(.*)$/.exec(pair) ?? [];
-      // A space sorts before whatever is left of a name.
+      // A space sorts before the remaining characters of a name.
       return !pair || left.includes(name.toLowerCase()) ? '' : `${encodeOnce(name)} ${encodeOnce(value)}`;
     });
   return pairs.filter(Boolean).sort().join('&').replaceAll(' ', '=');
@@ -63,7 +63,7 @@ const AWS_HOST =
   /(?:^|\.)([\w-]+?)(?:-fips)?(?:\.dualstack)?(?:[.-]([a-z]{2,4}(?:-[a-z]+)+-\d))?(?:\.vpce)?\.(?:amazonaws\.(?:com|eu)(?:\.cn)?|(?:api|on)\.aws)$/;
 
 /** Reads service and region from a host of AWS, such as `sqs.eu-west-1.amazonaws.com` or `bucket.s3.amazonaws.com`. */
-export function placeOf(host: string): { service?: string | undefined; region?: string | undefined } {
+export function namesInHost(host: string): { service?: string | undefined; region?: string | undefined } {
   const [, service, region = 'us-east-1'] =
     AWS_HOST.exec(host.replace(/([\w-]+)\.(es|aoss)(?=\.amazonaws)/, '$2.$1')) ?? [];
   if (!service || service === 's3-accelerate') return {};

@@ -16,11 +16,11 @@ const WINDOWS = process.platform === 'win32';
 /**
  * Runs `work` while no other work of this queue runs, in this process or in another one of this machine. First in, first out.
  *
- * Each process listens on a socket in `directory`, renames it to the next number, and waits until no lower number accepts
- * connections. The kernel closes a socket when its process ends, however it ends, and thereby ends the connections of those
- * that wait for it. So the age of a lock does not matter, and no lock is taken from a living process, even a stopped one.
+ * Each process listens on a socket in `directory` and renames it to the next number. Then it waits until no lower number accepts
+ * connections. The kernel closes a socket when its process ends, and with it the connections of waiting processes. So the age of
+ * a lock does not matter. A living process keeps its lock, even if it is stopped.
  *
- * Two processes never hold the lock at once: each listens before it has a number, and reads the directory again afterwards. If it
+ * Two processes never hold the lock at once. Each listens before it has a number, and reads the directory again afterwards. If it
  * finds a higher number it starts anew. So of two entries the higher one was numbered after the lower one was visible, and waits.
  *
  * @throws The signal's reason if it aborts the wait. Work that has begun is not cut short.
@@ -34,14 +34,14 @@ export async function withFileLock<T>(
   signal.throwIfAborted();
   const short = shortPath(directory);
   try {
-    let entry: { readonly name: string; leave(): void } | undefined;
+    let entry: { readonly name: string; release(): void } | undefined;
     while (!entry) entry = await enqueue(short.path, queue);
     try {
       for (let next; (next = predecessorOf(entry.name, short.path, queue));) await endOf(short.path, next, signal);
       signal.throwIfAborted();
       return await work();
     } finally {
-      entry.leave();
+      entry.release();
     }
   } finally {
     short.forget();
@@ -49,7 +49,7 @@ export async function withFileLock<T>(
 }
 
 /** Returns undefined if another process took a number at the same moment. */
-async function enqueue(directory: string, queue: string): Promise<{ name: string; leave(): void } | undefined> {
+async function enqueue(directory: string, queue: string): Promise<{ name: string; release(): void } | undefined> {
   const id = randomBytes(6).toString('hex');
   let name = `${id}.tmp`;
   const waiters = new Set<Socket>();
@@ -58,7 +58,7 @@ async function enqueue(directory: string, queue: string): Promise<{ name: string
     waiter.on('error', () => undefined).on('close', () => waiters.delete(waiter));
     waiter.unref().resume();
   });
-  const leave = (): void => {
+  const release = (): void => {
     remove(join(directory, name));
     server.close();
     for (const waiter of waiters) waiter.destroy();
@@ -76,10 +76,10 @@ async function enqueue(directory: string, queue: string): Promise<{ name: string
     renameSync(join(directory, name), join(directory, numbered));
     name = numbered;
     isFirst = entriesOf(directory, queue)[0]?.name === numbered;
-    return isFirst ? { name, leave } : undefined;
+    return isFirst ? { name, release } : undefined;
   } finally {
     // Others may wait for this entry already: a new number needs a new socket.
-    if (!isFirst) leave();
+    if (!isFirst) release();
   }
 }
 
@@ -96,7 +96,7 @@ function entriesOf(directory: string, queue: string): QueueEntry[] {
     .sort((one, other) => other.number - one.number || (one.name < other.name ? 1 : -1));
 }
 
-/** Resolves when no process listens there any more, and removes what a killed process left. */
+/** Resolves when no process listens there any more, and removes the socket of a killed process. */
 async function endOf(directory: string, name: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     signal.throwIfAborted();

@@ -23,20 +23,20 @@ const WRITE_LOCK_MS = 1_500;
 const UNWRITABLE = /^(?:EACCES|EPERM|EROFS|ENOTDIR|ENOENT|ENOSPC|EDQUOT)$/;
 
 /**
- * Keeps a session in a file, for all processes of one machine. One of them refreshes, the others use its tokens, and the
- * next process starts with them.
+ * Keeps a session in a file, for all processes of one machine. One of them refreshes, the others use its tokens, and the next
+ * process starts with them.
  *
- * The file has mode 0600 from its first byte, created directories have 0700. A write creates a draft, syncs it and renames
- * it, so a crash leaves the old session or the new one. Locks and drafts are in `<path>.lock`, a directory beside the file.
+ * The file has mode 0600 from its first byte, created directories have 0700. A write creates a draft, syncs it and renames it.
+ * After a crash the file has the old session or the new one. Locks and drafts are in `<path>.lock`, a directory beside the file.
  *
  * A lock is a Unix socket there, which the kernel closes when its process ends. No lock expires, and none is left behind. It
- * reaches as far as one kernel does: containers that share the volume exclude each other, machines that share it over a
- * network do not. On Windows locks are named pipes, and there are no modes: keep the file in the user's own profile.
+ * works within one kernel. Containers that share the volume exclude each other, machines that share it over a network do not. On
+ * Windows locks are named pipes, and there are no modes: keep the file in the user's own profile.
  *
- * A file that holds no session (torn, foreign) is moved to `<path>.bad`, then `<path>.bad.2` and so on, and counts as empty. A
- * sealed one that no key opens is copied there. A symlink, a file of another user, one that others can read, and anything
- * but a regular file is refused (event `store-degraded`). If nothing is stored and nothing can be written, the
- * session is in memory alone. If something is stored but its directory is not writable, a refresh fails.
+ * A file that holds no session (torn, foreign) counts as empty. It is moved to `<path>.bad`, then `<path>.bad.2` and so on. A
+ * sealed one that no key opens is copied there. A symlink, a file of another user and one that others can read are refused (event
+ * `store-degraded`). So is anything but a regular file. If nothing is stored and nothing can be written, the session is in memory
+ * alone. If something is stored but its directory is not writable, a refresh fails.
  *
  * @param path Relative to the working directory at the time of the call.
  * @throws TypeError if `path` is not a non-empty string, or `seal` has no `seal` and `open`.
@@ -48,7 +48,7 @@ export function fileStore(path: string, options: SealOptions = {}): SessionStore
 /** @internal */
 export function filePort(path: string): KeepingPort {
   if (typeof path !== 'string' || path === '')
-    throw new TypeError(`fileStore() takes a path, a non-empty string, but got ${typeof path}`);
+    throw new TypeError(`fileStore(): \`path\` takes a non-empty string, but got ${typeof path}`);
   const file = resolve(path);
   const lockDirectory = `${file}.lock`;
 

@@ -66,7 +66,7 @@ class MemoryHolder extends MemoryState {
   }
 
   override change(change: SessionChange, tokens: Tokens | null): Promise<Tokens | null> {
-    if (change === 'nobody' || change === 'refused-here') return super.change(change, tokens);
+    if (change === 'not-signed-in' || change === 'refused-here') return super.change(change, tokens);
     const { stored } = this._memory;
     const replaced = this.status === 'unknown' ? (stored?.tokens ?? null) : this.tokens;
     this.generation = Math.max(this.generation, stored?.generation ?? 0) + 1;

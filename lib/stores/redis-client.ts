@@ -8,7 +8,7 @@ interface Subscriber {
   on(event: 'error' | 'ready' | 'connect', listener: () => void): unknown;
 }
 
-/** The part of a client of `redis` (node-redis) 5 or later that is used: a single client, or one of a cluster or of sentinels. */
+/** The used part of a client of `redis` (node-redis) 5 or later: single, of a cluster or of sentinels. */
 export interface NodeRedisClient {
   /** Runs a script. */
   eval(script: string, options: { keys: string[]; arguments: string[] }): Reply;
@@ -115,8 +115,8 @@ async function executed(command: () => Promise<unknown>): Promise<unknown> {
     const reason = [code, /^[A-Z]{2,12}(?= )/.exec(message ?? '')?.[0]].find((each) =>
       /^[A-Z_]{2,30}$/.test(each ?? ''),
     );
-    const who = /^\w{1,40}$/.test(name ?? '') ? name : 'Error';
-    throw redisError(`it failed with ${[who, reason].filter(Boolean).join(' ')}`, reason);
+    const errorName = /^\w{1,40}$/.test(name ?? '') ? name : 'Error';
+    throw redisError(`it failed with ${[errorName, reason].filter(Boolean).join(' ')}`, reason);
   }
 }
 

@@ -30,19 +30,21 @@ const READ = `return redis.call('pttl', KEYS[1])`;
 /**
  * Returns a SharedCooldown for `throttle.shared`: machines that name the same prefix obey the Retry-After that one of them got.
  *
- * Each closed limit is one key, `{prefix}:closed:` and the SHA-256 of the throttle's key, with the closed time as its expiry. Changes
- * are published on the channel `{prefix}:closed`. If Redis is away, each machine throttles on its own.
+ * Each closed limit is one key: `{prefix}:closed:` and the SHA-256 of the throttle's key. It expires after the closed time.
+ * Changes are published on the channel `{prefix}:closed`. If Redis is away, each machine throttles on its own.
  *
- * @param client A client of `redis` 5 or later or of `ioredis` 5 or later, single or cluster. It stays the app's own. Listening uses
- *   a `duplicate()` of it while instances are attached.
+ * @param client A client of `redis` 5 or later or of `ioredis` 5 or later, single or cluster. It stays the app's own. Listening
+ *   uses a `duplicate()` of it while instances are attached.
  * @throws TypeError for another client or prefix.
  */
 export function redisCooldown(client: RedisClient, options: RedisCooldownOptions): SharedCooldown {
   const redis = redisOf(client);
-  if (!redis) throw new TypeError('redisCooldown(): client takes a client of `redis` or `ioredis`');
+  if (!redis) throw new TypeError('redisCooldown(): `client` takes a client of `redis` or `ioredis`');
   const prefix = ownValue(options, 'prefix');
   if (typeof prefix !== 'string' || !/^[^{}]+$/.test(prefix))
-    throw new TypeError(`redisCooldown(): prefix takes a non-empty string without braces, but got ${typeof prefix}`);
+    throw new TypeError(
+      `redisCooldown(): \`prefix\` takes a non-empty string without braces, but got ${typeof prefix}`,
+    );
   // The text in braces decides where in a cluster a key is stored.
   const channel = `{${prefix}}:closed`;
   const messages = redisMessages(redis, [channel]);

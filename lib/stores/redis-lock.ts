@@ -14,10 +14,10 @@ const SUBSCRIBE_LIMIT_MS = 250;
 const REPLY_LIMIT_MS = 2_000;
 
 /*
- * The lock is a key that expires after `lockMs` (ARGV[2]) and is renewed while it is held. Its holder subscribes to a channel of its own over a
- * second connection. The kernel closes that connection when the process dies, and Redis notices it at once. It stays open while the process
- * is busy or stopped. So `lockMs` can be longer than a busy holder needs, and a dead one still loses the lock within a second. If a holder
- * was subscribed ('+') and no longer is, the rest of its time is cut to ARGV[3].
+ * The lock is a key that expires after `lockMs` (ARGV[2]) and is renewed while it is held. Its holder subscribes to a channel of
+ * its own over a second connection. The kernel closes that connection when the process dies, and Redis notices it at once. It
+ * stays open while the process is busy or stopped. So `lockMs` can be longer than a busy holder needs. A dead one still loses the
+ * lock within a second. If a holder was subscribed ('+') and no longer is, the rest of its time is cut to ARGV[3].
  */
 const ACQUIRE = `
 local function isSubscribed(id)
@@ -150,9 +150,9 @@ export function redisLock({
   return {
     async exclusive(work, signal) {
       const before = last;
-      let leave!: () => void;
-      const left = new Promise<void>((resolve) => (leave = resolve));
-      last = before.then(() => left);
+      let finish!: () => void;
+      const finished = new Promise<void>((resolve) => (finish = resolve));
+      last = before.then(() => finished);
       let stop: (() => void) | undefined;
       try {
         stop = messages?.listen(() => undefined);
@@ -163,7 +163,7 @@ export function redisLock({
       } finally {
         acquireAgain = undefined;
         stop?.();
-        leave();
+        finish();
       }
     },
     async reacquired() {

@@ -11,9 +11,10 @@ import { parseStored, type StoredSession, type TokenStore } from './token-store.
 /** Options of {@link redisStore}. */
 export interface RedisStoreOptions extends SealOptions {
   /**
-   * In ms, 1000 to 60 000: how long the lock outlives its last renewal if Redis cannot tell whether the holder lives (its machine or network is
-   * gone, it is stopped, or there is no subscription). A holder renews it five times a second, as long as a refresh takes. One
-   * whose process blocks for longer than this loses the lock, and another may send the same refresh token. @default 5000
+   * In ms, 1000 to 60 000. The lock expires so long after its last renewal if Redis cannot know whether the holder lives. Its
+   * machine or network failed, it is stopped, or it has no subscription. A holder renews it five times a second, as long as a
+   * refresh takes. One whose process blocks for longer than this loses the lock, and another may send the same refresh token.
+   * @default 5000
    */
   readonly lockMs?: number | undefined;
   /**
@@ -48,12 +49,12 @@ return 1
  * tokens.
  *
  * It is stored as JSON under `{key}:session`, without an expiry. The lock is `{key}:lock`, the channel of changes
- * `{key}:changes`. Without `seal` the tokens can be read by all who can read Redis. A value that is no session counts as none, and the next
- * write moves it to `{key}:bad`. If Redis fails or does not reply within 2 s, the session goes on in memory (event
- * `store-degraded`), but is not refreshed without the lock. Errors contain the name and code of the client's error only.
+ * `{key}:changes`. Without `seal` the tokens can be read by all who can read Redis. A value that is no session counts as empty,
+ * and the next write moves it to `{key}:bad`. If Redis fails or does not reply within 2 s, the session is kept in memory (event
+ * `store-degraded`). It is not refreshed without the lock. Errors contain the name and code of the client's error only.
  *
- * @param client A client of `redis` 5 or later or of `ioredis` 5 or later, single or cluster. The app connects, configures
- *   and closes it. Changes are received over a `duplicate()` of it, while the session is attached or subscribed to.
+ * @param client A client of `redis` 5 or later or of `ioredis` 5 or later, single or cluster. The app connects, configures and
+ *   closes it. Changes are received over a `duplicate()` of it, while the session is attached or subscribed to.
  * @param key Names the session, one for each principal: `session:42`. A non-empty string without braces.
  * @throws TypeError for another client, key or option.
  */
@@ -128,5 +129,5 @@ function checked(options: RedisStoreOptions): { lockMs: number; subscribe: boole
 
 function wrong(what: string, takes: string, got: unknown): TypeError {
   const shown = typeof got === 'number' ? String(got) : got === null ? 'null' : typeof got;
-  return new TypeError(`redisStore(): ${what} takes ${takes}, but got ${shown}`);
+  return new TypeError(`redisStore(): \`${what}\` takes ${takes}, but got ${shown}`);
 }

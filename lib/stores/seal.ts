@@ -6,8 +6,9 @@ export interface Seal {
   /** Returns `text` in sealed form. `context` is the storage or Redis key, and empty for files and for a store of your own. */
   seal(text: string, context: string): MaybePromise<string>;
   /**
-   * Returns the text that was sealed with the same `context`. If it throws, the text cannot be opened, and the store counts as empty.
-   * Only an error with the `code` ERR_SEAL_UNAVAILABLE means that it cannot be opened for now: what is stored then stays as it is.
+   * Returns the text that was sealed with the same `context`. If it throws, the text cannot be opened, and the store counts as
+   * empty. An error with the `code` ERR_SEAL_UNAVAILABLE means that it cannot be opened for now. Then the stored text stays
+   * unchanged.
    */
   open(text: string, context: string): MaybePromise<string>;
 }

@@ -3,7 +3,7 @@ import { tokensOf, type Tokens } from '../session/tokens.js';
 import type { Seal } from './seal.js';
 import { NOT_OPENED, readStored, type TokenStore } from './token-store.js';
 
-/** A port that can keep a copy of what is stored, before it is overwritten. */
+/** A port that can copy the stored text before it is overwritten. */
 export interface KeepingPort extends TokenStore {
   keepAside?(): Promise<void>;
 }

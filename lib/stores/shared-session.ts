@@ -13,7 +13,7 @@ export class SharedState extends StoredState {
 
   override async change(change: SessionChange, tokens: Tokens | null): Promise<Tokens | null> {
     const { status, tokens: replaced } = this;
-    if (change === 'nobody' || change === 'refused-here') return super.change(change, tokens);
+    if (change === 'not-signed-in' || change === 'refused-here') return super.change(change, tokens);
     if (change === 'principal' || change === 'updated') {
       if (change === 'principal') this._epoch++;
       this._unwritten = this._unwritten === 'principal' ? 'principal' : change;
@@ -52,7 +52,7 @@ export class SharedState extends StoredState {
     }
     if (isOutdated()) return;
     // A store that refuses every write and shows nothing newer is broken.
-    this._guard.degrade('write', { name: 'refused again and again' });
+    this._guard.degrade('write', { name: 'every attempt was refused' });
     this._done(change, tokens, this.generation + 1, false);
   }
 
@@ -67,7 +67,7 @@ export class SharedState extends StoredState {
     }
   }
 
-  /** After a write that was refused: whether the change gives way to what is stored. */
+  /** Returns whether a refused write is dropped in favour of the stored session. */
   private _givesWay(stored: StoredSession | undefined, change: Written, tokens: Tokens | null): boolean {
     if (!stored) return this._adopted >= 0 && change !== 'principal' && this._vanish();
     if (this._hasArrived(stored)) {

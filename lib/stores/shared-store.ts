@@ -33,7 +33,7 @@ export function sharedStore(name: string, port: TokenStore, options: SealOptions
   const seal = ownValue(options, 'seal');
   if (seal !== undefined && !has(seal, 'seal', 'open'))
     throw new TypeError(
-      `${name}(): seal takes an object with seal() and open(), such as aesGcm(key), but got ${typeof seal}`,
+      `${name}(): \`seal\` takes an object with seal() and open(), such as aesGcm(key), but got ${typeof seal}`,
     );
   const used = seal === undefined ? port : sealedPort(port, seal as Seal, context);
   return sessionStore((deps) => new SharedState(used, deps));

@@ -32,7 +32,8 @@ export class StoreGuard {
       if (value === undefined || value === FAILED) return value;
       const stored = readStored(value);
       if (stored) return stored;
-      if (value === NOT_OPENED) this.degrade('load', { name: 'no key opens what is stored' }, 'it counts as none');
+      if (value === NOT_OPENED)
+        this.degrade('load', { name: 'no key opens the stored session' }, 'it counts as no session');
       else this.degrade('load', { name: 'not a session of version 1' });
       return undefined;
     };
@@ -69,7 +70,7 @@ export class StoreGuard {
       await lock.call(this._store, () => (running = work()), { signal });
       if (!isRun()) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });
     } catch (error) {
-      if (!isRun() && !signal.aborted) this.degrade('lock', error, 'no refresh without it');
+      if (!isRun() && !signal.aborted) this.degrade('lock', error, 'no refresh without the lock');
       throw error;
     }
   }
@@ -81,7 +82,7 @@ export class StoreGuard {
     return true;
   }
 
-  degrade(what: string, error: unknown, effect = 'the session goes on in memory'): void {
+  degrade(what: string, error: unknown, effect = 'the session is kept in memory'): void {
     // The message of a store's own error could hold anything; its name and code do not.
     const detail = [safeGet(error, 'name'), safeGet(error, 'code')].filter((part) => typeof part === 'string');
     this._emit({ type: 'store-degraded', reason: `${what}: ${detail.join(' ')}; ${effect}` });

@@ -8,8 +8,8 @@ import type { StoredSession, TokenStore } from './token-store.js';
 /** After a longer stop of the holder (a frozen tab, SIGSTOP), the state that it read may have been replaced. */
 const FRESH_MS = 500;
 
-/** The changes that are written. `initial`: what the app began with. */
-export type Written = Exclude<SessionChange, 'nobody' | 'refused-here'> | 'initial';
+/** The changes that are written. `initial`: the app's own `tokens`. */
+export type Written = Exclude<SessionChange, 'not-signed-in' | 'refused-here'> | 'initial';
 
 /** What one holder reads of a stored session. SharedState writes it. */
 export abstract class StoredState extends MemoryState {
@@ -122,7 +122,7 @@ export abstract class StoredState extends MemoryState {
     this._set(tokens ? 'signed-in' : isEnd ? 'expired' : 'signed-out', tokens, Math.max(generation, least));
   }
 
-  /** The stored session is gone: it counts as one that was never stored, and the generation goes on. */
+  /** The stored session has vanished. It counts as never stored, and the generation continues above the last one. */
   protected _vanish(): true {
     const hadTokens = this.tokens !== null;
     this._unwritten = undefined;

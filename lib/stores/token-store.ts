@@ -18,9 +18,9 @@ export interface StoredSession {
 }
 
 /**
- * A place that several holders of one session share: a file, the browser's storage, a database. It answers within 2 s, or the
- * session goes on in memory (event `store-degraded`). Another holder cannot know of a write that takes longer, and may
- * use the same refresh token again.
+ * A place that several holders of one session share: a file, the browser's storage, a database. If it does not answer within 2 s,
+ * the session is kept in memory (event `store-degraded`). Another holder cannot know of a write that takes longer, and may use
+ * the same refresh token again.
  */
 export interface TokenStore {
   /** Returns the stored session; undefined if nothing is stored. */
@@ -28,16 +28,16 @@ export interface TokenStore {
   /** Stores `next` only while the stored generation is still `expected` (undefined: nothing stored). Returns whether it did. */
   compareAndSet(expected: number | undefined, next: StoredSession): MaybePromise<boolean>;
   /**
-   * Runs `work` while no other holder of this store (tab, process, machine) runs theirs, for as long as it takes (60 s for each request).
-   * If `signal` aborts before `work` has begun it rejects, and `work` is never run; work that has begun is not cut short.
-   * If it settles without having run `work`, the lock could not be acquired.
+   * Runs `work` while no other holder of this store (tab, process, machine) runs theirs. It takes up to 60 s for each request. If
+   * `signal` aborts before `work` has begun, it rejects and never runs `work`. Work that has begun is not cut short. If it
+   * settles without having run `work`, the lock could not be acquired.
    */
   exclusive?<T>(work: () => Promise<T>, options: { signal: AbortSignal }): Promise<T>;
-  /** Calls `onChange` as a hint that another holder may have changed what is stored. Returns the function that stops it. */
+  /** Calls `onChange` as a hint that another holder may have changed the stored session. Returns the function that stops it. */
   subscribe?(onChange: () => void): () => void;
 }
 
-/** What a sealed store gives back instead of a session that no key opens. */
+/** A sealed store returns it instead of a session that no key opens. */
 export const NOT_OPENED = Object.freeze({ version: 0 }) as unknown as StoredSession;
 
 /** Returns the value of a store if it is a session of version 1. */

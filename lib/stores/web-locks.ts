@@ -6,8 +6,8 @@ const CATCH_UP_MS = 1_000;
 const POLL_MS = 10;
 
 /**
- * Runs `work` while no other tab holds the Web Lock of that name. Runs `fallback` if the page has no locks: on plain http, in
- * an opaque origin, or if the user has blocked storage.
+ * Runs `work` while no other tab holds the Web Lock of that name. Runs `fallback` if the page has no locks: on plain http, in an
+ * opaque origin, or with blocked storage.
  */
 export async function withWebLock<T>(
   name: string,

@@ -19,19 +19,20 @@ export interface WebStorageOptions extends SealOptions {
 }
 
 /**
- * Keeps a session as JSON in a browser's storage. In localStorage all tabs of an origin share it: one of them refreshes for
- * all, and a sign-out in one is a sign-out in all. A tab that slept reads it again when it wakes up.
+ * Keeps a session as JSON in a browser's storage. In localStorage all tabs of an origin share it. One of them refreshes for all,
+ * and a sign-out applies to all. A tab that slept reads it again when it wakes up.
  *
- * Tabs exclude each other by Web Locks. Without them (plain http, for example) they use a claim in the storage. Then two tabs that
- * claim it at the same moment may both refresh if one of them sees the other's claim more than 100 ms later, and a tab
- * that crashes while it refreshes blocks the others for 5 s. A frame of another site has a storage and a session of its own.
+ * Tabs exclude each other by Web Locks. Without them (plain http, for example) they use a claim in the storage. Then two tabs may
+ * both refresh if one of them sees the other's claim more than 100 ms later. A tab that crashes while it refreshes blocks the
+ * others for 5 s. A frame of another site has a storage and a session of its own.
  *
- * Scripts of the origin can read what is stored, injected ones too, and use a key of `seal` that the page holds. Only memory keeps a
- * refresh token from being stolen that way. A duplicated tab has a copy of its sessionStorage: two tabs that use one rotating
- * refresh token end its session.
+ * Scripts of the origin, injected ones too, can read the stored session. They can use a key of `seal` that the page holds. Only
+ * memory keeps a refresh token from being stolen that way. A duplicated tab has a copy of its sessionStorage: two tabs that use
+ * one rotating refresh token end its session.
  *
- * If the storage is missing (code ENOSTORAGE), forbidden (SecurityError) or full (QuotaExceededError), the session goes on
- * in memory (event `store-degraded`), and what is stored stays as it is. A value that is no session counts as none and is replaced.
+ * The storage may be missing (code ENOSTORAGE), forbidden (SecurityError) or full (QuotaExceededError). Then the session is kept
+ * in memory (event `store-degraded`), and the stored one stays unchanged. A value that is no session counts as empty and is
+ * replaced.
  *
  * @param key Its name in the storage, a non-empty string. Without Web Locks `<key>.claim` is used, too.
  * @throws TypeError for wrong arguments.
@@ -43,13 +44,13 @@ export function webStorageStore(key: string, options: WebStorageOptions = {}): S
 /** @internal */
 export function webStoragePort(key: string, options: WebStorageOptions = {}, clock: Clock = systemClock): TokenStore {
   if (typeof key !== 'string' || key === '')
-    throw new TypeError(`webStorageStore() takes a key, a non-empty string, but got ${typeof key}`);
+    throw new TypeError(`webStorageStore(): \`key\` takes a non-empty string, but got ${typeof key}`);
   const given = ownValue(options, 'storage') as Storage | undefined;
   if (
     given !== undefined &&
     (typeof safeGet(given, 'getItem') !== 'function' || typeof safeGet(given, 'setItem') !== 'function')
   )
-    throw new TypeError(`webStorageStore(): storage takes localStorage or sessionStorage, but got ${typeof given}`);
+    throw new TypeError(`webStorageStore(): \`storage\` takes localStorage or sessionStorage, but got ${typeof given}`);
 
   const nameOf = (what: string): string => `axios-attach-auth/${what}/${key}`;
   const storage = (): Storage => given ?? localStorageHere();

@@ -6,7 +6,7 @@ export const LONGEST_MS = 24 * 3_600_000;
 /** How long a key stays closed. Instants are ms of the throttle's timeline. */
 export class Cooldown {
   until = 0;
-  releaseAt = 0; // a little later: clients that were told the same instant must not send at the same instant
+  releaseAt = 0; // a little later: clients that got the same instant must not send at once
   probeAt = Infinity; // after a 503, one call is sent before `until`, to see whether the server has recovered
   consecutiveRefusals = 0;
   private _probeEveryMs = Infinity;

@@ -43,7 +43,7 @@ export class LimitQueue {
   get closedForMs(): number {
     return Math.max(0, this._cooldown.until - this._timeline.now());
   }
-  /** Ms that a call which enters now is likely to wait. */
+  /** Ms that a call which is enqueued now is likely to wait. */
   get delayMs(): number {
     const readyInMs = Math.max(this._cooldown.releaseAt, this._rate.nextAt) - this._timeline.now();
     return Math.max(0, readyInMs) + this.waiting.size * this._rate.intervalMs;
@@ -55,7 +55,7 @@ export class LimitQueue {
     return !this.isContended && this._inFlight === 0 && this._timeline.now() > this._lastMoveAt + IDLE_MS;
   }
 
-  enter(call: QueuedCall, maxQueued: number): Permit | QueueEntry {
+  acquire(call: QueuedCall, maxQueued: number): Permit | QueueEntry {
     const now = this._timeline.now();
     const { closedForMs, waiting } = this;
     if (waiting.size === 0 && this._readyAt(now) <= now) return this._permit(now, true);
@@ -73,14 +73,14 @@ export class LimitQueue {
     const { _cooldown: cooldown, _rate: rate, waiting } = this;
     const [now, chance] = [this._timeline.now(), this._timeline.clock.random()];
     // Calls that were sent before the key closed are refused, too, without new information.
-    const isNews = cooldown.until === 0 || (sentAt !== undefined && sentAt >= rate.openedAt && now >= cooldown.until);
+    const isNew = cooldown.until === 0 || (sentAt !== undefined && sentAt >= rate.openedAt && now >= cooldown.until);
     // A 429 after a 503: the server has recovered.
     if (refusal.status !== 503 && cooldown.probeAt < Infinity) cooldown.granted(now);
     if (refusal.perSecond) rate.published(refusal.perSecond);
     if (refusal.retryAfterMs) cooldown.close(now, refusal.retryAfterMs, retry, chance);
-    else if (isNews || sentAt === undefined) cooldown.estimate(now, waiting.size, retry, isNews ? chance : 0);
+    else if (isNew || sentAt === undefined) cooldown.estimate(now, waiting.size, retry, isNew ? chance : 0);
     if (refusal.status === 503) cooldown.probe(now, retry.maxRetryAfterMs);
-    if (isNews) {
+    if (isNew) {
       cooldown.consecutiveRefusals++;
       rate.refused(now);
     }
@@ -132,10 +132,10 @@ export class LimitQueue {
     else this._rate.sent(sentAt, isFree);
     this._inFlight++;
     this._lastMoveAt = sentAt;
-    let isOut = true;
+    let isHeld = true;
     const release = (result: 'granted' | 'ended'): void => {
-      if (!isOut) return;
-      isOut = false;
+      if (!isHeld) return;
+      isHeld = false;
       this._inFlight--;
       const now = (this._lastMoveAt = this._timeline.now());
       if (result === 'granted') this._rate.granted(sentAt, now);
@@ -146,7 +146,7 @@ export class LimitQueue {
   }
 }
 
-/** A place in a queue. One resolver serves success and failure, to save memory. */
+/** A waiting call in its queue. One resolver serves success and failure, to save memory. */
 export class QueueEntry {
   /** Rejects with an AuthError. */
   readonly ready: Promise<Permit>;
@@ -160,8 +160,8 @@ export class QueueEntry {
     this.ready = new Promise((resolve) => (this.settle = resolve));
   }
 
-  /** Gives up the place, or the permit. */
-  leave(): void {
+  /** Removes the entry from the queue, and releases its permit. */
+  cancel(): void {
     this.queue.waiting.delete(this);
     this.permit?.release('ended');
   }

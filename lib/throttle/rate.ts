@@ -1,7 +1,7 @@
 /*
- * Between two refusals every kind of limit grants exactly its own rate. Calls are released evenly, at a rate within a bracket. `low` was
- * granted, `high` was refused, and each new rate is a geometric mean of both.
- * "Matrix": found with `npm run test:drain`, where the values in brackets do equally well.
+ * Between two refusals every kind of limit grants exactly its own rate. Calls are released evenly, at a rate within a bracket.
+ * `low` was granted, `high` was refused, and each new rate is a geometric mean of both. "Matrix": found with `npm run
+ * test:drain`, where the values in brackets do equally well.
  */
 const FIRST_IN_FLIGHT = 4; // while nothing is known: as many as the segments that begin a TCP connection (RFC 3390)
 const MS_PER_CALL = 16; // of round trip for one more in flight, so that a distant server is asked as fast. Matrix (10 to 25)

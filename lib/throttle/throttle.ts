@@ -41,8 +41,8 @@ export class Throttle {
   }
 
   /** Returns undefined if the keys are not tracked. @throws AuthError ERR_AUTH_THROTTLED, ERR_AUTH_QUEUE_FULL */
-  enter(keys: ThrottleKeys, call: QueuedCall, maxQueued: number): Permit | QueueEntry | undefined {
-    return this.queueOf(keys)?.enter(call, maxQueued);
+  acquire(keys: ThrottleKeys, call: QueuedCall, maxQueued: number): Permit | QueueEntry | undefined {
+    return this.queueOf(keys)?.acquire(call, maxQueued);
   }
 
   /** The server refused a call of these keys. Returns the key that this closes. */

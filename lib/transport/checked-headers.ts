@@ -4,8 +4,8 @@ import { assertHeader, nameIn } from '../http/header-values.js';
 type Set = (this: unknown, header: unknown, ...rest: unknown[]) => AxiosHeaders;
 
 /**
- * The headers of one attempt. axios removes invalid characters silently, so the server would refuse a token that was sent without
- * its line break. This `set` checks the raw value, and so do all methods that call it (concat, setAuthorization, …).
+ * The headers of one attempt. axios removes invalid characters silently. The server would refuse a token that lost its line
+ * break. This `set` checks the raw value, and so do all methods that call it (concat, setAuthorization, …).
  */
 class CheckedHeaders extends AxiosHeaders {
   override set(header: unknown, ...rest: unknown[]): this {

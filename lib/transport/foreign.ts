@@ -11,7 +11,7 @@ export interface Redirects {
   /** Writes the credentials anew: a signature for the old URL does not fit the new one. */
   reauthorize?(hop: InternalAxiosRequestConfig): Promise<void>;
   /** A redirect has left the origin, even if another one came back. */
-  hasLeft: boolean;
+  hasLeftOrigin: boolean;
 }
 
 /** Makes fetch return redirects instead of following them. */

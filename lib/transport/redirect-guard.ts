@@ -3,32 +3,35 @@ import { originOf, redirectRefused, type Redirects } from './foreign.js';
 
 /**
  * Removes all credentials when axios's http adapter follows a redirect to another origin. axios itself drops Authorization only.
- * The target is read after the caller's `beforeRedirect`, which may change it. A redirect that comes back has left, too.
+ * The target is read after the caller's `beforeRedirect`, which may change it. A redirect back to the origin counts as foreign,
+ * too.
  */
 export function guardRedirects(copy: InternalAxiosRequestConfig, redirects: Redirects): void {
   const { origin, credentialHeaders } = redirects;
   const { beforeRedirect } = copy;
   const removeCredentials = (options: Options): void => {
-    if (!redirects.hasLeft) return;
+    if (!redirects.hasLeftOrigin) return;
     if (!credentialHeaders) throw redirectRefused();
     const headers = (options['headers'] ?? {}) as Record<string, unknown>;
     for (const name of Object.keys(headers))
       if (credentialHeaders.includes(name.toLowerCase())) Reflect.deleteProperty(headers, name);
   };
   copy.beforeRedirect = (options, ...details) => {
-    redirects.hasLeft ||= originOf(options['href']) !== origin;
+    redirects.hasLeftOrigin ||= originOf(options['href']) !== origin;
     // Before the caller's hook, which must not see the credentials, and after it, since it may change the target.
     removeCredentials(options);
     const before = targetsOf(options);
     beforeRedirect?.(options, ...details);
-    redirects.hasLeft ||= targetsOf(options).some((target, index) => target !== before[index] && target !== origin);
+    redirects.hasLeftOrigin ||= targetsOf(options).some(
+      (target, index) => target !== before[index] && target !== origin,
+    );
     removeCredentials(options);
   };
 }
 
 type Options = Record<string, unknown>;
 
-/** The origins in the options of follow-redirects: of `href`, of host and port, and of the path that a proxy gets. */
+/** The origins in the options of follow-redirects: of `href`, of host and port, of a proxy's path. */
 function targetsOf(options: Options): (string | undefined)[] {
   const { protocol, hostname, host, port, href, path } = options as Record<string, string | undefined>;
   const name = hostname ?? host ?? '';

@@ -71,8 +71,8 @@ async function followRedirects(
     }
     discard(response.data);
     retarget(hop, target);
-    redirects.hasLeft ||= target.url.origin !== origin;
-    if (!redirects.hasLeft) await redirects.reauthorize?.(hop);
+    redirects.hasLeftOrigin ||= target.url.origin !== origin;
+    if (!redirects.hasLeftOrigin) await redirects.reauthorize?.(hop);
     else if (!credentialHeaders) throw redirectRefused();
     else {
       delete hop.auth;
@@ -88,7 +88,7 @@ interface Target {
   readonly becomesGet: boolean;
 }
 
-/** The target of a redirect. undefined if the response is not one, or if its body cannot be sent a second time. */
+/** The target of a redirect. undefined if the response is none, or if its body cannot be sent again. */
 function redirectTarget(response: AxiosResponse, hop: InternalAxiosRequestConfig): Target | undefined {
   const location = isRedirect(response.status) ? headerOf(response, 'location') : undefined;
   const next = location === undefined ? undefined : parseUrl(location, resolveUrl(fullUrl(hop)).href);
@@ -116,7 +116,7 @@ function isRedirect(status: number): boolean {
   return [301, 302, 303, 307, 308].includes(status);
 }
 
-/** A page's fetch gives what it hides the status 0. */
+/** In a page, fetch gives opaque responses the status 0. */
 function mayRedirect(status: number): boolean {
   return status === 0 || isRedirect(status);
 }

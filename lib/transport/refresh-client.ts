@@ -9,7 +9,7 @@ import { sendGuarded } from './redirects.node.js';
 
 /** Returns a client with an instance's current defaults and without its interceptors: it bypasses throttle and session. */
 export function clientOf(instance: AxiosInstance): AxiosInstance {
-  return discreet(axios.create(instance.defaults as Parameters<typeof axios.create>[0]));
+  return withRedactedErrors(axios.create(instance.defaults as Parameters<typeof axios.create>[0]));
 }
 
 /** The response that a refresh received, in case `refresh()` throws later. */
@@ -18,8 +18,8 @@ export interface ReceivedLog {
 }
 
 /**
- * Returns the client of a refresh; a plain one without an instance. It ignores two defaults of the instance: `timeout` could
- * abort a refresh that the server has done, and `validateStatus` could make an error response a result.
+ * Returns the client of a refresh; a plain one without an instance. It ignores two defaults of the instance. `timeout` could
+ * abort a refresh that the server has done. `validateStatus` could make an error response a result.
  */
 export function refreshClient(instance: AxiosInstance | undefined, log: ReceivedLog = {}): AxiosInstance {
   const client = axios.create({
@@ -48,7 +48,7 @@ export function refreshClient(instance: AxiosInstance | undefined, log: Received
       throw error;
     },
   );
-  return discreet(client);
+  return withRedactedErrors(client);
 }
 
 function isRead({ config }: AxiosResponse): boolean {
@@ -65,8 +65,8 @@ export function bareAxios(): Axios {
 }
 
 /** A refresh carries the refresh token in its body, and its errors end in logs. */
-function discreet(client: AxiosInstance): AxiosInstance {
-  client.interceptors.request.use(keptAtHome);
+function withRedactedErrors(client: AxiosInstance): AxiosInstance {
+  client.interceptors.request.use(sameOriginOnly);
   client.interceptors.response.use(undefined, (error: unknown) =>
     Promise.reject(chainOf(error).find(isAuthError) ?? redactError(error)),
   );
@@ -74,11 +74,11 @@ function discreet(client: AxiosInstance): AxiosInstance {
 }
 
 /** Refuses redirects to another origin: they would get the body, or issue tokens (RFC 9700 §4.12). */
-function keptAtHome(config: InternalAxiosRequestConfig): InternalAxiosRequestConfig {
+function sameOriginOnly(config: InternalAxiosRequestConfig): InternalAxiosRequestConfig {
   const adapter = resolveAdapter(config, config.adapter);
   config.adapter = (final) => {
     const { origin } = resolveUrl(fullUrl(final));
-    return sendGuarded(final, adapter, { origin, credentialHeaders: undefined, hasLeft: false });
+    return sendGuarded(final, adapter, { origin, credentialHeaders: undefined, hasLeftOrigin: false });
   };
   return config;
 }

@@ -33,13 +33,13 @@ export async function send(transmission: Transmission): Promise<AxiosResponse> {
     copy.fetchOptions = { cache: 'reload', ...(copy.fetchOptions as object | undefined) };
   try {
     const response = await sendGuarded(copy, adapter, transmission);
-    if (transmission.hasLeft) markForeign(response);
+    if (transmission.hasLeftOrigin) markForeign(response);
     // An error that ends the stream later carries the copy.
     if (copy.responseType === 'stream') copy.headers = config.headers;
     return withOwnConfig(response, transmission);
   } catch (error) {
     const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
-    if (response && transmission.hasLeft) markForeign(response);
+    if (response && transmission.hasLeftOrigin) markForeign(response);
     throw errorWithOwnConfig(error, transmission);
   }
 }

@@ -8,7 +8,7 @@ import {
   type BearerScheme,
   type TokenResponse,
 } from '../../../lib/index.js';
-import { told, type Told } from '../../support/stage.js';
+import { summaryOf, type CallSummary } from '../../support/stage.js';
 
 /** The place of a scenario: two origins, and the adapter to use. */
 export interface Setting {
@@ -40,13 +40,13 @@ export function deadSession(options: BearerOptions = {}): BearerScheme {
   });
 }
 
-export async function outcomes(calls: readonly Promise<unknown>[]): Promise<Told[]> {
-  return (await Promise.allSettled(calls)).map(told);
+export async function outcomes(calls: readonly Promise<unknown>[]): Promise<CallSummary[]> {
+  return (await Promise.allSettled(calls)).map(summaryOf);
 }
 
-export async function outcome(call: Promise<unknown>): Promise<Told> {
+export async function outcome(call: Promise<unknown>): Promise<CallSummary> {
   const [settled] = await Promise.allSettled([call]);
-  return told(settled);
+  return summaryOf(settled);
 }
 
 /** Makes the server send the response that it delays. */

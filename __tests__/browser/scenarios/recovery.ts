@@ -1,8 +1,8 @@
 import { bearer, type AuthEvent, type RetryReason } from '../../../lib/index.js';
-import type { Told } from '../../support/stage.js';
+import type { CallSummary } from '../../support/stage.js';
 import { client, deadSession, outcome, type Setting } from './client.js';
 
-export type Recovered = Told & { readonly reasons: RetryReason[] };
+export type Recovered = CallSummary & { readonly reasons: RetryReason[] };
 
 const reasonsOf = (events: readonly AuthEvent[]): RetryReason[] =>
   events.flatMap((event) => (event.type === 'retry' ? [event.reason] : []));
@@ -13,18 +13,18 @@ const retry = { baseDelayMs: 20, maxAttempts: 2 };
 /** One call that fails at the server, or on the way to it. */
 export async function failing(setting: Setting, method: string, path: string): Promise<Recovered> {
   const { api, events } = client(setting, { scheme: scheme(), retry });
-  const told = await outcome(api.request({ method, url: path, ...(method === 'POST' && { data: 'once' }) }));
-  return { ...told, reasons: reasonsOf(events) };
+  const summary = await outcome(api.request({ method, url: path, ...(method === 'POST' && { data: 'once' }) }));
+  return { ...summary, reasons: reasonsOf(events) };
 }
 
 export async function timingOut(setting: Setting, clarifyTimeoutError: boolean): Promise<Recovered> {
   const { api, events } = client(setting, { scheme: scheme(), retry });
   const transitional = { clarifyTimeoutError };
-  const told = await outcome(api.get('/silent', { timeout: 50, transitional }));
-  return { ...told, reasons: reasonsOf(events) };
+  const summary = await outcome(api.get('/silent', { timeout: 50, transitional }));
+  return { ...summary, reasons: reasonsOf(events) };
 }
 
-export async function abortWhileBackingOff(setting: Setting): Promise<Told> {
+export async function abortWhileBackingOff(setting: Setting): Promise<CallSummary> {
   const controller = new AbortController();
   const onEvent = ({ type }: AuthEvent): void => {
     if (type === 'retry') controller.abort();
@@ -32,7 +32,7 @@ export async function abortWhileBackingOff(setting: Setting): Promise<Told> {
   return outcome(client(setting, { scheme: scheme(), onEvent }).api.get('/throttled', { signal: controller.signal }));
 }
 
-export async function abortOnTheWire(setting: Setting): Promise<Told> {
+export async function abortOnTheWire(setting: Setting): Promise<CallSummary> {
   const controller = new AbortController();
   setTimeout(() => {
     controller.abort();

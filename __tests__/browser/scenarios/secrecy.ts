@@ -19,12 +19,12 @@ function session(options: BearerOptions = {}): ReturnType<typeof bearer> {
 
 /** The paths of the canary in the result of a call and in its events, and whether the call rejected. */
 export async function leaks(setting: Setting, path: string): Promise<{ traces: string[]; isError: boolean }> {
-  const heard: AuthEvent[] = [];
+  const events: AuthEvent[] = [];
   const controller = new AbortController();
   const { api } = client(setting, {
     scheme: session(),
     retry: { maxAttempts: 2, baseDelayMs: 1 },
-    onEvent: (event) => heard.push(event),
+    onEvent: (event) => events.push(event),
   });
   if (path === '/aborted') {
     setTimeout(() => {
@@ -41,7 +41,7 @@ export async function leaks(setting: Setting, path: string): Promise<{ traces: s
     }),
   ]);
   return {
-    traces: traces({ settled, heard, handed: { ...api.defaults } }, CANARY),
+    traces: traces({ settled, events, defaults: { ...api.defaults } }, CANARY),
     isError: settled.status === 'rejected',
   };
 }

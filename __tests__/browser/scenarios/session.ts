@@ -1,23 +1,23 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import { bearer, type AuthEvent, type SessionSnapshot } from '../../../lib/index.js';
-import type { Told } from '../../support/stage.js';
+import type { CallSummary } from '../../support/stage.js';
 import { client, deadSession, outcome, outcomes, release, type Setting } from './client.js';
 
-export async function bearerToken(setting: Setting): Promise<Told> {
+export async function bearerToken(setting: Setting): Promise<CallSummary> {
   return outcome(client(setting, { scheme: bearer('good') }).api.get('/x', { params: { q: 'ä b' } }));
 }
 
-export async function storm(setting: Setting): Promise<Told[]> {
+export async function storm(setting: Setting): Promise<CallSummary[]> {
   const { api } = client(setting, { scheme: deadSession() });
   return outcomes(Array.from({ length: 20 }, (_, index) => api.get(`/x/${String(index)}`)));
 }
 
-export async function late401(setting: Setting): Promise<Told[]> {
+export async function late401(setting: Setting): Promise<CallSummary[]> {
   const { api } = client(setting, { scheme: deadSession() });
   return outcomes([api.get('/held'), api.get('/x')]);
 }
 
-export async function unauthorizedAgain(setting: Setting): Promise<Told> {
+export async function unauthorizedAgain(setting: Setting): Promise<CallSummary> {
   return outcome(client(setting, { scheme: deadSession() }).api.get('/never'));
 }
 
@@ -48,57 +48,57 @@ export const payloads: Record<string, () => unknown> = {
 };
 
 /** How often transformRequest and the app's interceptors ran for this call. */
-export interface Turns {
+export interface RunCounts {
   transforms: number;
   requests: number;
   outcomes: number;
 }
 
-export async function replayed(setting: Setting, payload: string): Promise<Told & Turns> {
-  const turns: Turns = { transforms: 0, requests: 0, outcomes: 0 };
+export async function replayed(setting: Setting, payload: string): Promise<CallSummary & RunCounts> {
+  const counts: RunCounts = { transforms: 0, requests: 0, outcomes: 0 };
   const { api } = client(setting, { scheme: deadSession() });
   api.interceptors.request.use((config: InternalAxiosRequestConfig) => {
-    turns.requests++;
+    counts.requests++;
     return config;
   });
   api.interceptors.response.use((response) => {
-    turns.outcomes++;
+    counts.outcomes++;
     return response;
   });
   const transformRequest = [
     (data: unknown) => {
-      turns.transforms++;
+      counts.transforms++;
       return data;
     },
     ...[api.defaults.transformRequest ?? []].flat(),
   ];
-  return { ...(await outcome(api.post('/x', payloads[payload]?.(), { transformRequest }))), ...turns };
+  return { ...(await outcome(api.post('/x', payloads[payload]?.(), { transformRequest }))), ...counts };
 }
 
-export async function everyStatusResolves(setting: Setting): Promise<Told> {
+export async function everyStatusResolves(setting: Setting): Promise<CallSummary> {
   return outcome(client(setting, { scheme: deadSession() }).api.get('/x', { validateStatus: () => true }));
 }
 
 /** Over fetch alone: a stream of the Fetch standard. */
-export async function streamed(setting: Setting): Promise<Told & { text: string }> {
+export async function streamed(setting: Setting): Promise<CallSummary & { text: string }> {
   const { api } = client(setting, { scheme: deadSession() });
   const call = api.get<ReadableStream>('/x', { responseType: 'stream' });
   return { ...(await outcome(call)), text: await new Response((await call).data).text() };
 }
 
 /** The bytes that an upload reported, in order. */
-export async function uploadProgress(setting: Setting): Promise<Told & { loaded: number[] }> {
+export async function uploadProgress(setting: Setting): Promise<CallSummary & { loaded: number[] }> {
   const loaded: number[] = [];
   const { api } = client(setting, { scheme: deadSession() });
-  const told = await outcome(
+  const summary = await outcome(
     api.post('/x', 'x'.repeat(1000), { onUploadProgress: (progress) => loaded.push(progress.loaded) }),
   );
-  return { ...told, loaded };
+  return { ...summary, loaded };
 }
 
 export async function abortWhileRefreshing(
   setting: Setting,
-): Promise<{ aborted: Told; wasRefreshing: boolean; other: Told }> {
+): Promise<{ aborted: CallSummary; wasRefreshing: boolean; other: CallSummary }> {
   const controller = new AbortController();
   const scheme = deadSession();
   const { api } = client(setting, {
@@ -114,7 +114,9 @@ export async function abortWhileRefreshing(
   return { aborted, wasRefreshing, other: await other };
 }
 
-export async function signOutWhileRefreshing(setting: Setting): Promise<Told & { status: SessionSnapshot['status'] }> {
+export async function signOutWhileRefreshing(
+  setting: Setting,
+): Promise<CallSummary & { status: SessionSnapshot['status'] }> {
   const scheme = deadSession();
   const { api } = client(setting, {
     scheme,
@@ -122,12 +124,12 @@ export async function signOutWhileRefreshing(setting: Setting): Promise<Told & {
       if (type === 'refreshing') void scheme.signOut();
     },
   });
-  const told = await outcome(api.get('/x'));
+  const summary = await outcome(api.get('/x'));
   await release(setting);
-  return { ...told, status: scheme.getSnapshot().status } as Told & { status: SessionSnapshot['status'] };
+  return { ...summary, status: scheme.getSnapshot().status } as CallSummary & { status: SessionSnapshot['status'] };
 }
 
-export async function signOutWhileBackingOff(setting: Setting): Promise<Told> {
+export async function signOutWhileBackingOff(setting: Setting): Promise<CallSummary> {
   const scheme = bearer({ tokens: { accessToken: 'good' } });
   const onEvent = ({ type }: AuthEvent): void => {
     if (type === 'retry') void scheme.signOut();

@@ -21,7 +21,7 @@ export async function freePort() {
 export async function startRedis() {
   const port = await freePort();
   const redis = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']);
-  await said(redis, 'Ready to accept connections');
+  await untilOutput(redis, 'Ready to accept connections');
   return { url: `redis://127.0.0.1:${port}`, stop: () => stop(redis) };
 }
 
@@ -31,11 +31,11 @@ export async function startMachine(env) {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  await said(machine, 'listening');
+  await untilOutput(machine, 'listening');
   return { origin: `http://127.0.0.1:${env.PORT}`, stop: () => stop(machine) };
 }
 
-function said(child, text) {
+function untilOutput(child, text) {
   return new Promise((resolve, reject) => {
     let output = '';
     child.stdout.on('data', (chunk) => {

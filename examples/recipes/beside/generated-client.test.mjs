@@ -21,7 +21,7 @@ async function rig(instance, optionsFor = ({ origin }) => ({ origins: [origin] }
 
 for (const [name, create] of [
   ['an instance that it is given', () => axios.create()],
-  ['the axios of everybody, which it takes by default', () => axios],
+  ['the global axios, which it uses by default', () => axios],
 ]) {
   test(`on ${name}: ten calls with a dead token cost one refresh`, async () => {
     const { pets, refreshes } = await rig(create());
@@ -43,7 +43,7 @@ test('a client of another API gets no credentials', async () => {
   const instance = axios.create();
   await rig(instance);
   const other = await serveApi();
-  const strangers = new PetsApi({ basePath: `${other.origin}/v1` }, undefined, instance);
-  assert.equal(await outcome(strangers.getPet(1)), 'ERR_BAD_REQUEST');
+  const foreign = new PetsApi({ basePath: `${other.origin}/v1` }, undefined, instance);
+  assert.equal(await outcome(foreign.getPet(1)), 'ERR_BAD_REQUEST');
   assert.equal(other.bare, 1);
 });
