@@ -21,19 +21,19 @@ interface Before {
   readonly href: string | undefined;
 }
 
+/** Most attempts need no array of their own. */
+const NONE: readonly never[] = [];
 /** axios sets these on most calls. They are no credentials, so a scheme may replace them. */
 const NO_CREDENTIALS = ['accept', 'content-type'];
 
 /** One attempt of a call: the request that is sent, and its result. */
 export class Attempt implements Transmission {
-  /** The schemes that ran and whose headers were not discarded. */
-  readonly authorized: SchemeState[] = [];
-  /** Those among them that wrote a header or modified the URL. */
-  readonly writers: SchemeState[] = [];
+  /** The schemes that run, less those whose headers were discarded. */
+  authorized: readonly SchemeState[];
+  /** Those of them that had no credential to write. */
+  private _withoutCredential: readonly SchemeState[] = NONE;
   /** Lower-case names of the headers that they wrote. */
-  readonly written: string[] = [];
-  /** Those, and the ones that the schemes name. */
-  readonly credentialHeaders: string[] = [];
+  private _written: readonly string[] = NONE;
   /** A redirect has left the origin. */
   hasLeftOrigin = false;
   /** A limit may have refused the attempt, which is not reported yet. */
@@ -54,18 +54,21 @@ export class Attempt implements Transmission {
   constructor(
     /** The call's own config. */
     readonly config: Config,
-    /** The snapshot that is sent. */
-    readonly copy: Config,
     readonly adapter: ResolvedAdapter,
     readonly request: CallRequest,
     /** The schemes that may run. */
     private readonly _schemes: readonly SchemeState[],
     /** Why none may run. */
     private readonly _bare?: BareReason,
-  ) {}
+  ) {
+    this.authorized = _schemes;
+  }
 
   get origin(): string {
     return this.request.origin;
+  }
+  get credentialHeaders(): readonly string[] {
+    return [...this._written, ...this.authorized.flatMap(({ credentialHeaders }) => credentialHeaders)];
   }
   get isRepeated(): boolean {
     return this.request.attempt > 1;
@@ -91,13 +94,13 @@ export class Attempt implements Transmission {
    * it is.
    * @throws AuthError if a scheme has changed the URL's origin.
    */
-  prepare(main: SchemeState): BareReason | undefined {
-    this.request.useConfig(this.config);
-    applyUrl(this.copy, this.request, this.adapter.transport);
+  prepare(copy: Config, main: SchemeState): BareReason | undefined {
+    this.request.sentConfig = this.config;
+    applyUrl(copy, this.request, this.adapter.transport);
     if (this._bare) return this._bare;
     if (!this.authorized.includes(main)) return 'own-credentials';
     // A scheme that names no headers may leave its credentials to the transport, as a cookie log-in does.
-    if (this.writers.includes(main) || main.credentialHeaders.length === 0) return undefined;
+    if (!this._withoutCredential.includes(main) || main.credentialHeaders.length === 0) return undefined;
     return main.session ? 'signed-out' : 'none-given';
   }
 
@@ -105,9 +108,9 @@ export class Attempt implements Transmission {
   async reauthorize(hop: Config): Promise<void> {
     const { config, request, authorized, credentialHeaders, adapter } = this;
     for (const name of credentialHeaders) hop.headers.delete(name);
-    const next = new Attempt(config, hop, adapter, request.of(hop), authorized);
+    const next = new Attempt(config, adapter, request.of(hop), authorized);
     await next.authorize();
-    credentialHeaders.push(...next.written);
+    this._written = [...this._written, ...next._written];
     applyUrl(hop, next.request, adapter.transport);
   }
 
@@ -146,15 +149,14 @@ export class Attempt implements Transmission {
         else Reflect.deleteProperty(headers, name);
       }
       if (urlRead && hrefBefore !== undefined) urlRead.href = hrefBefore;
+      this.authorized = this.authorized.filter((other) => other !== state);
       return;
     }
-    for (const name of written) {
-      if (this.written.includes(name))
-        throw new TypeError(`attachAuth: two schemes wrote the header ${name}. Remove one of them`);
-      this.written.push(name);
-    }
-    this.credentialHeaders.push(...written, ...credentialHeaders);
-    this.authorized.push(state);
-    if (written.length > 0 || urlRead?.href !== hrefBefore) this.writers.push(state);
+    const twice = written.find((name) => this._written.includes(name));
+    if (twice !== undefined)
+      throw new TypeError(`attachAuth: two schemes wrote the header ${twice}. Remove one of them`);
+    this._written = this._written.length === 0 ? written : [...this._written, ...written];
+    if (written.length === 0 && urlRead?.href === hrefBefore)
+      this._withoutCredential = [...this._withoutCredential, state];
   }
 }

@@ -18,7 +18,8 @@ export interface RequestingCall {
 export class CallRequest implements AuthRequest {
   readonly method: string;
   readonly headers: AxiosRequestHeaders;
-  private _config: Config;
+  /** The snapshot that is sent. After that, the call's own config: adapters write to the snapshot when they follow redirects. */
+  sentConfig: Config;
   private readonly _call: RequestingCall;
   private _url: URL | undefined = undefined;
   private _urlGiven: string | undefined = undefined;
@@ -32,7 +33,7 @@ export class CallRequest implements AuthRequest {
   ) {
     this.method = (config.method ?? 'get').toUpperCase();
     this.headers = config.headers;
-    this._config = config;
+    this.sentConfig = config;
     this._call = call;
   }
 
@@ -41,14 +42,9 @@ export class CallRequest implements AuthRequest {
     return new CallRequest(config, this.attempt, this.origin, this._call);
   }
 
-  /** From now on the request reads the config of the call, since the adapter writes to the snapshot at redirects. */
-  useConfig(config: Config): void {
-    this._config = config;
-  }
-
   get url(): URL {
     if (!this._url) {
-      const url: string | undefined = this._call.instance.resender.getUri(this._config);
+      const url: string | undefined = this._call.instance.resender.getUri(this.sentConfig);
       this._url = resolveUrl(url || '');
       this._urlGiven = this._url.href;
     }
@@ -67,7 +63,7 @@ export class CallRequest implements AuthRequest {
     return this._urlGiven === undefined ? this.url : new URL(this._urlGiven);
   }
   get body(): RequestBody {
-    return (this._body ??= bodyView(this._config.data));
+    return (this._body ??= bodyView(this.sentConfig.data));
   }
   get signal(): AbortSignal {
     return this._call.waits.signal;

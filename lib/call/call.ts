@@ -4,6 +4,7 @@ import { isAuthError, type AuthError } from '../errors.js';
 import type { BareReason } from '../events.js';
 import type { CallPolicy } from '../policy.js';
 import type { SettleReason } from '../retry/decide.js';
+import { isPromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 import type { Principal, SchemeState } from '../schemes/scheme-state.js';
 import { resolveAdapter, settleContentType } from '../transport/adapter.js';
@@ -49,6 +50,8 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   retryAt: number | undefined = undefined;
   /** The config that axios passed for the current attempt. */
   private _dispatched: Config | undefined = undefined;
+  /** The snapshot that is being sent. */
+  private _onWire: Config | undefined = undefined;
 
   constructor(
     readonly instance: AttachedInstance,
@@ -69,16 +72,9 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   async send(config: Config): Promise<AxiosResponse> {
     try {
       for (;;) {
-        this.waits.assertOngoing();
-        const attempt = this._prepare(config, snapshot(config));
-        const waiting = this.pass.acquire(attempt);
-        if (waiting) {
-          await waiting;
-          continue;
-        }
-        const refresh = this.isBound && this.principal.main.session?.waitFor(this.exchange, this.instance);
-        if (refresh) {
-          await this.waits.for(refresh);
+        const attempt = this._prepare(config);
+        if (isPromise(attempt)) {
+          await attempt;
           continue;
         }
         const authorizing = attempt.authorize();
@@ -88,13 +84,15 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
           // Once the throttle opens again, a signature or token may be too old.
           if (this.pass.isClosed(attempt)) continue;
         }
-        this._begin(attempt);
+        const copy = attempt.request.sentConfig;
+        this._begin(attempt, copy);
         try {
-          return (attempt.response = await send(attempt));
+          return (attempt.response = await send(copy, attempt));
         } catch (error) {
           attempt.failed(error);
           throw error;
         } finally {
+          this._onWire = undefined;
           if (attempt.response) this._read(attempt, attempt.response);
         }
       }
@@ -107,9 +105,11 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     }
   }
 
-  /** Determines the destination of a snapshot, and the schemes that run for it. */
-  private _prepare(config: Config, copy: Config): Attempt {
-    const { instance, policy, principal } = this;
+  /** Returns the next attempt, or a promise that the call must wait for before it prepares another one. */
+  private _prepare(config: Config): Attempt | Promise<unknown> {
+    const { instance, policy, principal, waits, pass } = this;
+    waits.assertOngoing();
+    const copy = snapshot(config);
     const destination = instance.origins.destinationOf(copy);
     const { schemes, bare } =
       policy.credentials === 'omit'
@@ -118,17 +118,22 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     this.isBound = schemes.includes(principal.main);
     const adapter = resolveAdapter(copy, this.adapters);
     settleContentType(copy, adapter.transport);
-    return new Attempt(config, copy, adapter, this.requestOf(copy, destination.origin), schemes, bare);
+    const attempt = new Attempt(config, adapter, this.requestOf(copy, destination.origin), schemes, bare);
+    const turn = pass.acquire(attempt);
+    if (turn) return turn;
+    const refresh = this.isBound && principal.main.session?.waitFor(this.exchange, instance);
+    return refresh ? waits.for(refresh) : attempt;
   }
 
   /** An attempt whose headers are written is about to be sent. */
-  private _begin(attempt: Attempt): void {
+  private _begin(attempt: Attempt, copy: Config): void {
     const { instance, principal } = this;
-    this.bare = attempt.prepare(principal.main);
+    this.bare = attempt.prepare(copy, principal.main);
     // exchangeOf() finds the call of the copy by this adapter. If the copy is sent through it, _adapt() calls the real one.
-    attempt.copy.adapter = this.adapter;
+    copy.adapter = this.adapter;
+    this._onWire = copy;
     this.last = attempt;
-    if (++this.attempts === 1) instance.countCall(attempt.request.origin);
+    if (++this.attempts === 1) instance.countCall(attempt.origin);
   }
 
   /** Reads the clock and the limits of a response. */
@@ -143,7 +148,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   }
 
   private _adapt(config: Config): Promise<AxiosResponse> {
-    if (config === this.last?.copy) return this.last.adapter.send(config);
+    if (config === this._onWire && this.last) return this.last.adapter.send(config);
     this._dispatched = config;
     // A layer of the app may have wrapped our adapter: then only the config leads to the call.
     if (config.adapter !== this.adapter) tagCall(config, this);

@@ -20,7 +20,8 @@ export function chooseSchemes(
   policy: Policy,
 ): { readonly schemes: readonly SchemeState[]; readonly bare?: BareReason } {
   if (schemes.length === 0) return { schemes, bare: 'none-given' };
-  const running = schemes.filter(({ credentialHeaders }) => !hasOwnCredentials(config, credentialHeaders));
+  const isLeftOut = ({ credentialHeaders }: SchemeState): boolean => hasOwnCredentials(config, credentialHeaders);
+  const running = schemes.some(isLeftOut) ? schemes.filter((state) => !isLeftOut(state)) : schemes;
   const [first] = running;
   if (!first) return { schemes: running, bare: 'own-credentials' };
   const { kind, origin, isSecure } = destination;

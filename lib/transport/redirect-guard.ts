@@ -7,29 +7,30 @@ import { originOf, redirectRefused, type Redirects } from './foreign.js';
  * too.
  */
 export function guardRedirects(copy: InternalAxiosRequestConfig, redirects: Redirects): void {
-  const { origin, credentialHeaders } = redirects;
+  const { origin } = redirects;
   const { beforeRedirect } = copy;
-  const removeCredentials = (options: Options): void => {
-    if (!redirects.hasLeftOrigin) return;
-    if (!credentialHeaders) throw redirectRefused();
-    const headers = (options['headers'] ?? {}) as Record<string, unknown>;
-    for (const name of Object.keys(headers))
-      if (credentialHeaders.includes(name.toLowerCase())) Reflect.deleteProperty(headers, name);
-  };
   copy.beforeRedirect = (options, ...details) => {
     redirects.hasLeftOrigin ||= originOf(options['href']) !== origin;
     // Before the caller's hook, which must not see the credentials, and after it, since it may change the target.
-    removeCredentials(options);
+    removeCredentials(options, redirects);
     const before = targetsOf(options);
     beforeRedirect?.(options, ...details);
     redirects.hasLeftOrigin ||= targetsOf(options).some(
       (target, index) => target !== before[index] && target !== origin,
     );
-    removeCredentials(options);
+    removeCredentials(options, redirects);
   };
 }
 
 type Options = Record<string, unknown>;
+
+function removeCredentials(options: Options, { hasLeftOrigin, credentialHeaders }: Redirects): void {
+  if (!hasLeftOrigin) return;
+  if (!credentialHeaders) throw redirectRefused();
+  const headers = (options['headers'] ?? {}) as Record<string, unknown>;
+  for (const name of Object.keys(headers))
+    if (credentialHeaders.includes(name.toLowerCase())) Reflect.deleteProperty(headers, name);
+}
 
 /** The origins in the options of follow-redirects: of `href`, of host and port, of a proxy's path. */
 function targetsOf(options: Options): (string | undefined)[] {

@@ -24,7 +24,7 @@ export function sendGuarded(
   if (isTaken || (transport !== 'http' && copy.maxRedirects === 0)) setManual(copy);
   const sent = send(copy);
   const follow = (): Promise<AxiosResponse> => followRedirects(sent, copy, send, redirects);
-  return isTaken ? sent.then((response) => (mayRedirect(response.status) ? follow() : response), follow) : sent;
+  return isTaken ? sent.then((response) => (isRedirect(response.status) ? follow() : response), follow) : sent;
 }
 
 /**
@@ -50,7 +50,7 @@ async function followRedirects(
   send: AxiosAdapter,
   redirects: Redirects,
 ): Promise<AxiosResponse> {
-  const { origin, credentialHeaders } = redirects;
+  const { origin } = redirects;
   for (let hops = 0; ; hops++) {
     let response: AxiosResponse | undefined;
     let target: Target | undefined;
@@ -72,6 +72,7 @@ async function followRedirects(
     discard(response.data);
     retarget(hop, target);
     redirects.hasLeftOrigin ||= target.url.origin !== origin;
+    const { credentialHeaders } = redirects;
     if (!redirects.hasLeftOrigin) await redirects.reauthorize?.(hop);
     else if (!credentialHeaders) throw redirectRefused();
     else {
@@ -112,11 +113,7 @@ function changesToGet(status: number, method: string): boolean {
   return status === 303 ? upper !== 'GET' && upper !== 'HEAD' : (status === 301 || status === 302) && upper === 'POST';
 }
 
+/** A page's fetch gives a redirect that it hides the status 0. */
 function isRedirect(status: number): boolean {
-  return [301, 302, 303, 307, 308].includes(status);
-}
-
-/** In a page, fetch gives opaque responses the status 0. */
-function mayRedirect(status: number): boolean {
-  return status === 0 || isRedirect(status);
+  return [0, 301, 302, 303, 307, 308].includes(status);
 }

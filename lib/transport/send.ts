@@ -13,8 +13,6 @@ type Config = InternalAxiosRequestConfig;
 export interface Transmission extends Redirects {
   /** The call's own config: its response or error carries it. It is never written to. */
   readonly config: Config;
-  /** The snapshot that was judged, with the credentials. This is sent. */
-  readonly copy: Config;
   readonly adapter: ResolvedAdapter;
   readonly isRepeated: boolean;
   /** Set if the attempt has failed for that reason, whatever code its caller sees. */
@@ -22,8 +20,8 @@ export interface Transmission extends Redirects {
 }
 
 /** Sends one attempt. The adapter gets the copy with the credentials; the response or error gets the call's own config back. */
-export async function send(transmission: Transmission): Promise<AxiosResponse> {
-  const { config, copy, adapter } = transmission;
+export async function send(copy: Config, transmission: Transmission): Promise<AxiosResponse> {
+  const { config, adapter } = transmission;
   const { transport } = adapter;
   // Without it ECONNABORTED means a timeout and a browser's abort alike.
   if (transport === 'custom' || (copy.timeout && transport !== 'fetch'))
@@ -36,11 +34,11 @@ export async function send(transmission: Transmission): Promise<AxiosResponse> {
     if (transmission.hasLeftOrigin) markForeign(response);
     // An error that ends the stream later carries the copy.
     if (copy.responseType === 'stream') copy.headers = config.headers;
-    return withOwnConfig(response, transmission);
+    return withOwnConfig(response, copy, transmission);
   } catch (error) {
     const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
     if (response && transmission.hasLeftOrigin) markForeign(response);
-    throw errorWithOwnConfig(error, transmission);
+    throw errorWithOwnConfig(error, copy, transmission);
   }
 }
 
@@ -75,15 +73,15 @@ export function applyUrl(copy: Config, { origin, urlRead: url, urlGiven }: ReadU
   delete copy.params;
 }
 
-function withOwnConfig(response: AxiosResponse, transmission: Transmission): AxiosResponse {
-  replaceCopy(response, transmission);
+function withOwnConfig(response: AxiosResponse, copy: Config, transmission: Transmission): AxiosResponse {
+  replaceCopy(response, copy, transmission.config);
   if (transmission.adapter.transport !== 'xhr' && showsHeaders(response.request))
     hide(response, 'request', response.request);
   hideSockets(response);
   return response;
 }
 
-function replaceCopy(holder: object, { config, copy }: Transmission): void {
+function replaceCopy(holder: object, copy: Config, config: Config): void {
   // A frozen holder keeps the copy: then the copy loses the credentials.
   if (!Reflect.set(holder, 'config', config)) Object.assign(copy, config);
 }
@@ -93,16 +91,16 @@ function showsHeaders(request: unknown): boolean {
   return safeGet(request, 'getHeader') !== undefined || safeGet(request, 'headers') !== undefined;
 }
 
-function errorWithOwnConfig(error: unknown, transmission: Transmission): unknown {
+function errorWithOwnConfig(error: unknown, copy: Config, transmission: Transmission): unknown {
   const { config, adapter } = transmission;
   const chain = chainOf(error);
   // The fetch adapter may wrap its own errors, whose config is the copy.
   for (const at of chain) {
-    if (safeGet(at, 'config')) replaceCopy(at, transmission);
+    if (safeGet(at, 'config')) replaceCopy(at, copy, config);
     const request = ownValue(at, 'request');
     if (request !== undefined) hide(at, 'request', request);
     const response = safeGet(at, 'response');
-    if (response) withOwnConfig(response, transmission);
+    if (response) withOwnConfig(response, copy, transmission);
   }
   const [failure] = chain;
   if (!failure || safeGet(failure, 'code') !== 'ETIMEDOUT') return error;
