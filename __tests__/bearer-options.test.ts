@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { bearer, type BearerOptions, type BearerScheme, type TokenResponse } from '../lib/index.js';
 import { memoryStore, tokenStore } from '../lib/store.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import { recording } from './support/recording.js';
 import { times } from './support/series.js';
 import { Stage, TOKEN_PATH, underway, type StageBearerOptions } from './support/stage.js';

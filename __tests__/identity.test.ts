@@ -1,6 +1,6 @@
 import { bearer } from '../lib/schemes/bearer.js';
 import { exchangeOf, type BearerScheme } from '../lib/index.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import { tokenStore, type StoredSession, type TokenStore } from '../lib/store.js';
 import { frozenClock, recording, type Recording } from './support/recording.js';
 import { times } from './support/series.js';

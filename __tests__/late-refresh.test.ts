@@ -1,6 +1,6 @@
 import type { AxiosError } from 'axios';
 import type { RefreshContext, TokenResponse } from '../lib/index.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import { succeeded, times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, underway } from './support/stage.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';

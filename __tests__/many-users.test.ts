@@ -12,7 +12,7 @@ import {
   type BearerScheme,
   type Schemes,
 } from '../lib/index.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import { failureOf } from './support/answers.js';
 import { recording, type Sent as Recorded } from './support/recording.js';
 import { rounds } from './support/rounds.js';

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import axios from 'axios';
 import { attachAuth, bearer, type TokenResponse } from '../lib/index.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import { times } from './support/series.js';
 import { Stage, TOKEN_PATH } from './support/stage.js';
 import type { TokenEndpoint } from './support/token-endpoint.js';

@@ -9,7 +9,7 @@ import {
   type RefreshContext,
   type TokenResponse,
 } from '../lib/index.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import { tokenStore } from '../lib/store.js';
 import { startOidc, type Minted, type Oidc } from './support/oidc.js';
 

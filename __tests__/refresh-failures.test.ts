@@ -7,7 +7,7 @@ import {
   type TokenResponse,
   type Tokens,
 } from '../lib/index.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import type { StoredSession } from '../lib/store.js';
 import { succeeded, times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, underway } from './support/stage.js';

@@ -1,5 +1,5 @@
 import { type RefreshContext, type TokenResponse } from '../lib/index.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import type { TokenStore } from '../lib/store.js';
 import { succeeded, times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, unauthorized, underway } from './support/stage.js';

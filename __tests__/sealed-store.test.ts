@@ -16,7 +16,7 @@ import {
   type TokenStore,
 } from '../lib/store.js';
 import { tokensOf } from '../lib/session/tokens.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import { sealedPort } from '../lib/stores/sealed-port.js';
 import { webStorageStore } from '../lib/web.js';
 import { FakeClient, FakeRedis } from './support/redis-fake.js';

@@ -17,7 +17,7 @@ import {
   type BearerOptions,
   type RefreshContext,
 } from '../lib/index.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import { tokenStore } from '../lib/store.js';
 import { failureOf, hangUp, inTurn, servers, type Answer } from './support/answers.js';
 import { reply, serve, type Handler, type Recorder } from './support/serve.js';

@@ -1,5 +1,5 @@
 import { RefreshRejectedError, type BearerScheme, type RefreshContext, type TokenResponse } from '../lib/index.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import type { StoredSession, TokenStore } from '../lib/store.js';
 import { succeeded, times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, underway } from './support/stage.js';
@@ -478,41 +478,6 @@ describe('a stored value', () => {
     const scheme = new Stage().bearer({ store: { ...memoryPort(), load: () => stored }, refresh });
     await expect(scheme.refresh()).rejects.toThrow();
     expect(asked.map((tokens) => ({ ...(tokens as object) }))).toStrictEqual([{ accessToken: 'alice-a1' }]);
-  });
-});
-
-describe('memoryStore()', () => {
-  const session = (generation: number): StoredSession => ({ version: 1, generation, epoch: 0, tokens: null });
-
-  test('exclusive() runs one work at a time, also after one that failed', async () => {
-    const { exclusive } = memoryPort();
-    const seen: string[] = [];
-    const work = (name: string, error?: Error) => async (): Promise<string> => {
-      seen.push(`${name} begins`);
-      await Promise.resolve();
-      seen.push(`${name} ends`);
-      if (error) throw error;
-      return name;
-    };
-    const { signal } = new AbortController();
-    const [first, second] = [work('first', new Error('no')), work('second')].map((one) => exclusive!(one, { signal }));
-    await expect(first).rejects.toThrow('no');
-    await expect(second).resolves.toBe('second');
-    expect(seen).toEqual(['first begins', 'first ends', 'second begins', 'second ends']);
-  });
-
-  test('calls its listeners after a write, and not after a refused one', async () => {
-    const store = memoryPort();
-    const listener = jest.fn();
-    const unsubscribe = store.subscribe!(listener);
-    expect(await store.compareAndSet(7, session(1))).toBe(false);
-    expect(await store.load()).toBeUndefined();
-    expect(listener).not.toHaveBeenCalled();
-    expect(await store.compareAndSet(undefined, session(1))).toBe(true);
-    expect(listener).toHaveBeenCalledTimes(1);
-    unsubscribe();
-    expect(await store.compareAndSet(1, session(2))).toBe(true);
-    expect(listener).toHaveBeenCalledTimes(1);
   });
 });
 

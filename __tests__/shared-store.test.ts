@@ -1,5 +1,5 @@
 import { type TokenResponse } from '../lib/index.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import type { StoredSession, TokenStore } from '../lib/store.js';
 import { Stage, underway } from './support/stage.js';
 

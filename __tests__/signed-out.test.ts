@@ -1,5 +1,5 @@
 import type { TokenResponse } from '../lib/index.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import type { StoredSession, TokenStore } from '../lib/store.js';
 import { succeeded, times } from './support/series.js';
 import { reasonOf, Stage, TOKEN_PATH, underway, type Reply } from './support/stage.js';
@@ -335,14 +335,6 @@ describe('a lock that settles without having run its work', () => {
     stage.attach({ scheme: stage.bearer({ store: { ...memoryPort(), exclusive }, tokens: stage.tokens.issueDead() }) });
     expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
     expect(stage.eventsOf('store-degraded')).toEqual([]);
-  });
-
-  test('memoryStore() rejects for an aborted signal', async () => {
-    const work = jest.fn(() => Promise.resolve());
-    const controller = new AbortController();
-    controller.abort();
-    await expect(memoryPort().exclusive!(work, { signal: controller.signal })).rejects.toThrow(/abort/);
-    expect(work).not.toHaveBeenCalled();
   });
 });
 

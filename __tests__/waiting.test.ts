@@ -1,6 +1,6 @@
 import axios, { type AxiosRequestConfig } from 'axios';
 import { signed, type AuthHandle, type BearerScheme } from '../lib/index.js';
-import { memoryPort } from '../lib/stores/memory.js';
+import { memoryPort } from './support/memory-port.js';
 import type { TokenStore } from '../lib/store.js';
 import { expired, listeners, listenersOf, refreshing, scenes, throttled, type Scene } from './support/scenes.js';
 import { times } from './support/series.js';

@@ -1,4 +1,4 @@
-import { memoryPort } from '../../lib/stores/memory.js';
+import { memoryPort } from '../support/memory-port.js';
 import type { StoredSession, TokenStore } from '../../lib/store.js';
 import type { Dispatches } from './dispatches.js';
 

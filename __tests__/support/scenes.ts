@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import type { AxiosRequestConfig, AxiosResponse, CancelTokenSource } from 'axios';
 import { type AuthHandle, type AuthScheme, type BearerScheme } from '../../lib/index.js';
-import { memoryPort } from '../../lib/stores/memory.js';
+import { memoryPort } from './memory-port.js';
 import type { TokenStore } from '../../lib/store.js';
 import { Stage, tooMany } from './stage.js';
 
