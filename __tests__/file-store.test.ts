@@ -733,7 +733,7 @@ describe('the next process', () => {
   }
 
   test('ends with its program, even if it holds a lock, waits for another, and has subscribed', async () => {
-    const said = await program(`
+    const output = await program(`
       const stores = [filePort(process.argv[2]), filePort(process.argv[2])];
       const { signal } = new AbortController();
       for (const store of stores) store.subscribe(() => undefined);
@@ -741,17 +741,17 @@ describe('the next process', () => {
       for (const store of stores) store.exclusive(() => new Promise(() => console.log('in')), { signal });
       setTimeout(() => console.log('over'), 200);
     `);
-    expect(said.split('\n')).toEqual(['in', 'over']);
+    expect(output.split('\n')).toEqual(['in', 'over']);
   });
 
   test('does not end before its writes are made, including queued ones', async () => {
-    const said = await program(`
+    const output = await program(`
       const store = filePort(process.argv[2]);
       const write = (expected, generation) => store.compareAndSet(expected, { version: 1, generation, epoch: 0, tokens: null });
       write(undefined, 1).then(console.log);
       write(1, 2).then(console.log);
       write(2, 3).then(console.log);
     `);
-    expect(said.split('\n')).toEqual(['true', 'true', 'true']);
+    expect(output.split('\n')).toEqual(['true', 'true', 'true']);
   });
 });

@@ -187,7 +187,7 @@ describe('fallback to default credentials', () => {
   });
 
   test('if none is accepted, each is tried once and the last 401 settles the call', async () => {
-    const server = await api(basicAuthFor({ username: 'nobody', password: 'knows' }));
+    const server = await api(basicAuthFor({ username: 'unknown', password: 'wrong' }));
     const { error } = await settled(client(server.origin, { scheme: basic(three) }).get('/'));
     expect(error?.response?.status).toBe(401);
     expect(server.seen.map(userOf)).toEqual(['ada', 'admin', 'guest']);

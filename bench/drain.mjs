@@ -76,7 +76,7 @@ export async function drain({ isQuick }) {
     note:
       `${CALLS} calls at once, answers after 5 to 20 ms, in virtual time. A cell: how many were lost, or the time against the least that the limit ` +
       'allows. Below: what each call costs the server, on average over all. Defaults unless named; 10 retries: exponential, with jitter. ' +
-      'axios-rate-limit is told the limit beforehand; the others, ours too, are not. Sleep by hand never gives up: > 20× makes no headway.',
+      'axios-rate-limit knows the limit beforehand; the others, ours too, do not. Sleep by hand never gives up: > 20× makes no headway.',
     columns: ['', ...PACED],
     rows: [
       ...worlds.map((world) => [world, ...PACED.map((name) => shown(drains[world][name]))]),

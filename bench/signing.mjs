@@ -151,7 +151,7 @@ export async function signing({ isQuick }) {
   return {
     title: 'Signing',
     note:
-      'HMAC-SHA-256 over method, path, time and the hash of the body; the key is made once by everybody. Alone: µs of node:crypto by hand, ' +
+      'HMAC-SHA-256 over method, path, time and the hash of the body; each contender makes the key once. Alone: µs of node:crypto by hand, ' +
       'then quotients within a round, median (quartiles). Whole calls over an adapter that does nothing: µs above a bare call; last: ' +
       'hmac(), with all that comes with attachAuth(), against a call with node:crypto in an interceptor. Second table: one attempt of a ' +
       'standard, its nonce or key known, alone.',

@@ -66,7 +66,7 @@ function reader(data: unknown): (() => Promise<Uint8Array<ArrayBuffer>>) | undef
     case 'File':
       return async () => new Uint8Array(await (data as Blob).arrayBuffer());
     default:
-      // A plain object reaches an adapter only if transformRequest was removed: the adapter serializes it.
+      // A plain object reaches an adapter only if transformRequest was removed: the adapter decides how to send it.
       return undefined;
   }
 }

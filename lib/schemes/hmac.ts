@@ -29,9 +29,9 @@ export interface HmacOptions {
 const STALE_MS = 5_000;
 
 /**
- * Returns a scheme that signs method, path, query, time and body of every attempt with a shared secret (HMAC, RFC 2104). The time
- * is that of the server's clock, as far as its Date header has shown it. After a 401 the call is replayed only if the secret or
- * the known server time has changed.
+ * Returns a scheme that signs method, path, query, time and body of every attempt by HMAC (RFC 2104). The time is that of the
+ * server's clock, as far as its Date header has shown it. After a 401 the call is replayed only if the secret or the known server
+ * time has changed.
  *
  * @throws TypeError for wrong options. A call with a stream or multipart form rejects with ERR_AUTH_BODY_NOT_SIGNABLE, unsent.
  */

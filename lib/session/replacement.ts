@@ -37,7 +37,7 @@ export class Replacement {
     return this._state.tokens === tokens;
   }
 
-  /** The refresh token that was sent may be spent: its successor is kept, even if the access token cannot be used. */
+  /** The sent refresh token may be spent: its successor is kept, even if the access token cannot be used. */
   async keepRefreshToken(rotated: unknown): Promise<void> {
     const { tokens } = this._state;
     if (this.isOfOther || typeof rotated !== 'string' || !tokens || !this.tokens) return;
@@ -47,8 +47,7 @@ export class Replacement {
 
   /**
    * Ends the session whose refresh token was refused. `isTokenGood`: its access token can still be used, and so the session.
-   * Resolves with the stored state that was found instead: `moved`, or `newer`, a refresh token of another holder that may be
-   * sent.
+   * Resolves with the state that was found instead. `newer`: a refresh token of another holder that may be sent.
    */
   async end(change: 'refused' | 'refused-here', isTokenGood: boolean): Promise<'moved' | 'newer' | 'ended'> {
     const { _state: state } = this;

@@ -100,7 +100,7 @@ class MemoryHolder extends MemoryState {
     const { tokens, epoch } = stored;
     const isOther = epoch !== (this._seen?.epoch ?? 0);
     this._seen = stored;
-    // The end of a session that has ended here is no news.
+    // A session that has ended here ends once.
     if (!isOther && !tokens && this.status === 'expired') return;
     const change = isOther ? 'principal' : !tokens && this.tokens ? 'refused' : 'loaded';
     this._apply(change, tokens, Math.max(this.generation + 1, stored.generation));
