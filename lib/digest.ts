@@ -8,14 +8,14 @@ import { check } from './check.js';
 import { answer, clientNonce, md5, type Nonce, type Sent } from './digest/answer.js';
 import { AuthError } from './errors.js';
 import { bodyView } from './http/body.js';
-import { headersOf } from './http/response-headers.js';
+import { headerOf } from './http/response-headers.js';
 import { parseChallenges, type Challenge } from './http/www-authenticate.js';
 import type { MaybePromise } from './maybe-promise.js';
 import { safeGet, withoutPrototype } from './safe-read.js';
 import type { BasicCredentials } from './schemes/basic.js';
 import type { Bytes, Digest } from './schemes/hash.js';
 import { hasher } from './schemes/hasher.node.js';
-import type { AuthRequest, AuthScheme } from './schemes/scheme.js';
+import { LastSent, type AuthScheme } from './schemes/scheme.js';
 
 /** An algorithm of RFC 7616 §3.3. */
 export type DigestAlgorithm = 'SHA-512-256' | 'SHA-256' | 'SHA-512' | 'MD5';
@@ -34,12 +34,6 @@ export interface DigestOptions {
 
 /** Bounds the memory of a scheme whose URLs all begin differently. */
 const MOST_PLACES = 100;
-
-interface Call {
-  /** The nonce of this call's own challenge. */
-  own?: Nonce | undefined;
-  sent?: Sent | undefined;
-}
 
 /**
  * Returns a scheme that answers Digest challenges (RFC 7616). The first call to a protection space is sent twice. Later calls
@@ -69,22 +63,18 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   };
   const names = Object.keys(hashes) as DigestAlgorithm[];
   const { algorithms = names, qop = 'auth', legacy = true, mutual = false } = withoutPrototype(options);
-  if (typeof credentials !== 'function' && !pairOf(credentials))
-    throw new TypeError('digest() takes { username, password }, both strings, or a function that returns them');
+  const isGiven = typeof credentials === 'function' || pairOf(credentials) !== undefined;
+  check(isGiven, 'digest(): `credentials`', 'an object { username, password } or a function', credentials);
   const given: unknown = algorithms;
-  const isKnown = (name: unknown): boolean => names.includes(name as DigestAlgorithm);
-  const isList = Array.isArray(given) && given.length > 0 && given.every(isKnown);
+  const isList = Array.isArray(given) && given.length > 0 && given.every((name) => names.includes(name as never));
   check(isList, 'digest(): `algorithms`', `an array of ${names.join(', ')}`, algorithms);
   check(['auth', 'auth-int'].includes(qop), 'digest(): `qop`', 'auth or auth-int', qop);
-  for (const [option, got] of Object.entries({ legacy, mutual }))
-    check(typeof got === 'boolean', `digest(): \`${option}\``, 'a boolean', got);
+  check(typeof legacy === 'boolean', 'digest(): `legacy`', 'a boolean', legacy);
+  check(typeof mutual === 'boolean', 'digest(): `mutual`', 'a boolean', mutual);
 
-  const calls = new WeakMap<object, Call>();
-  const callOf = ({ exchange }: AuthRequest): Call => {
-    const call = calls.get(exchange) ?? {};
-    calls.set(exchange, call);
-    return call;
-  };
+  /** The nonce of a call's own challenge. */
+  const own = new LastSent<Nonce | undefined>();
+  const lastSent = new LastSent<Sent | undefined>();
   /** The nonce that was accepted last, by origin and by first part of the path: an origin may have several realms. */
   const accepted = new Map<string, Nonce>();
   const share = (url: URL, nonce: Nonce): void => {
@@ -106,17 +96,26 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
 
   /** Takes the best algorithm that the server offers and this runtime has; of those behind `refused`. */
   const choose = async (challenges: readonly Challenge[], refused?: Digest): Promise<Nonce | undefined> => {
-    const candidates = algorithms.flatMap((name) => hashes[name].map((hash) => ({ name, hash })));
-    for (const { name, hash } of candidates.slice(candidates.findIndex((each) => each.hash === refused) + 1)) {
+    for (const [name, hash] of algorithms.flatMap((name) => hashes[name].map((hash) => [name, hash] as const))) {
+      if (refused) {
+        if (hash === refused) refused = undefined;
+        continue;
+      }
+      try {
+        // WebCrypto has no SHA-512/256, and nothing at all on a page of plain http.
+        await hash(new Uint8Array());
+      } catch {
+        continue;
+      }
       for (const { scheme, params } of challenges) {
         const { algorithm = 'MD5', nonce, qop: list } = params;
-        const [, base, isSession] = /^(.*?)(-sess)?$/i.exec(algorithm) ?? [];
+        const [base, isSession] = algorithm.toUpperCase().split(/(?=-SESS$)/);
         const offers = list?.toLowerCase().split(/[\s,]+/);
         const chosen = offers && [qop, 'auth', 'auth-int'].find((each) => offers.includes(each));
-        if (scheme !== 'digest' || nonce === undefined || base?.toUpperCase() !== name) continue;
-        if (!(chosen ?? (legacy && !offers)) || !(await isAvailable(hash))) continue;
-        const session = isSession ? ([nonce, makeNonce()] as const) : undefined;
-        return { params, hash, qop: chosen, session, uses: 0, isAccepted: false };
+        if (scheme === 'digest' && nonce && base === name && (chosen ?? (legacy && !offers))) {
+          const session = isSession ? ([nonce, makeNonce()] as const) : undefined;
+          return { params, hash, qop: chosen, session, uses: 0, isAccepted: false };
+        }
       }
     }
     return undefined;
@@ -128,15 +127,12 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     // One without a nonce, one with a stale nonce, one with the other SHA-512-256.
     maxChallenges: 3,
     async authorize(request) {
-      const call = callOf(request);
-      const shared = placesOf(request.url).map((place) => accepted.get(place));
-      const nonce = [call.own, ...shared].find(Boolean);
+      const nonce = [own.of(request), ...placesOf(request.url).map((place) => accepted.get(place))].find(Boolean);
       const pair = nonce && (await current());
-      call.sent = pair && (await answer(request, nonce, pair, makeNonce()));
+      lastSent.keep(request, pair && (await answer(request, nonce, pair, makeNonce())));
     },
     async onChallenge({ request, challenges }) {
-      const call = callOf(request);
-      const { sent } = call;
+      const sent = lastSent.of(request);
       const pair = await current();
       if (!pair) return false;
       const isStale = challenges.some(({ params }) => params['stale']?.toLowerCase() === 'true');
@@ -144,16 +140,17 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       // A nonce that was accepted before has expired, whatever the server says.
       const refused = isSame && !isStale && !sent.nonce.isAccepted ? sent.nonce.hash : undefined;
       if (refused && refused !== sha512256[0]) return false;
-      call.own = await choose(challenges, refused);
-      return call.own !== undefined;
+      const nonce = await choose(challenges, refused);
+      own.keep(request, nonce);
+      return nonce !== undefined;
     },
     async onAnswer({ request, response, isRefusal, received }) {
-      const { sent } = callOf(request);
+      const sent = lastSent.of(request);
       if (!sent || isRefusal) return;
       const { nonce, prove } = sent;
       const { status } = response;
-      const lines = headersOf(response, 'authentication-info').map((line) => `Digest ${line}`);
-      const { nextnonce, rspauth, qop: protection = nonce.qop } = parseChallenges(lines)[0]?.params ?? {};
+      const info = `Digest ${headerOf(response, 'authentication-info') ?? ''}`;
+      const { nextnonce, rspauth, qop: protection = nonce.qop } = parseChallenges(info)[0]?.params ?? {};
       // A gateway answers 429 and 5xx without a look at the nonce.
       if (status < 500 && status !== 429) {
         nonce.isAccepted = true;
@@ -163,8 +160,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       if (nextnonce && nextnonce !== nonce.params['nonce'])
         share(request.url, { ...nonce, params: { ...nonce.params, nonce: nextnonce }, uses: 0, isAccepted: true });
       if (!mutual || (rspauth === undefined && (status < 200 || status > 299))) return;
-      const body = protection === 'auth-int' ? await bodyView(received).bytes() : new Uint8Array();
-      if (body && rspauth?.toLowerCase() === (await prove('', protection, body))) return;
+      if (rspauth && rspauth.toLowerCase() === (await prove('', protection, bodyView(received)))) return;
       throw new AuthError(
         'ERR_AUTH_RESPONSE_NOT_VERIFIED',
         'The response has no valid `rspauth`: the server does not know the password, the body was changed or cannot be read, ' +
@@ -177,15 +173,6 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
 /** Where a nonce may serve other calls, the narrower place first. */
 function placesOf({ origin, pathname }: URL): string[] {
   return [origin + pathname.slice(0, pathname.indexOf('/', 1) + 1), origin];
-}
-
-/** WebCrypto has no SHA-512/256, and nothing at all on a page of plain http. */
-async function isAvailable(hash: Digest): Promise<boolean> {
-  try {
-    return Boolean(await hash(new Uint8Array()));
-  } catch {
-    return false;
-  }
 }
 
 function pairOf(given: unknown): BasicCredentials | undefined {
