@@ -9,7 +9,7 @@ import { answer, clientNonce, md5, type Nonce, type Sent } from './digest/answer
 import { AuthError } from './errors.js';
 import { bodyView } from './http/body.js';
 import { headerOf } from './http/response-headers.js';
-import { parseChallenges, type Challenge } from './http/www-authenticate.js';
+import { parseChallenges } from './http/www-authenticate.js';
 import type { MaybePromise } from './maybe-promise.js';
 import { safeGet, withoutPrototype } from './safe-read.js';
 import type { BasicCredentials } from './schemes/basic.js';
@@ -51,36 +51,31 @@ export function digest(
 /** @internal */
 export function digest(credentials: unknown, options: DigestOptions | undefined, makeNonce: () => string): AuthScheme;
 export function digest(credentials: unknown, options: DigestOptions = {}, makeNonce = clientNonce): AuthScheme {
-  const sha512 = hasher('SHA-512');
   // RFC 7616 names SHA-512/256 (FIPS 180-4 §6.7), but the values of its example (§3.9.2) are the first half of SHA-512, and
   // servers use either (erratum 4897). The second is tried if the first is refused.
-  const sha512256 = [async (data: Bytes) => (await sha512(data)).slice(0, 32), hasher('SHA-512-256')];
-  const hashes: Record<DigestAlgorithm, Digest[]> = {
+  const sha512256 = [async (data: Bytes) => (await hasher('SHA-512')(data)).slice(0, 32), hasher('SHA-512-256')];
+  const hashes: Record<string, Digest[]> = withoutPrototype({
     'SHA-512-256': sha512256,
     'SHA-256': [hasher('SHA-256')],
-    'SHA-512': [sha512],
+    'SHA-512': [hasher('SHA-512')],
     MD5: [md5],
-  };
-  const names = Object.keys(hashes) as DigestAlgorithm[];
+  });
+  const names = Object.keys(hashes);
   const { algorithms = names, qop = 'auth', legacy = true, mutual = false } = withoutPrototype(options);
   const isGiven = typeof credentials === 'function' || pairOf(credentials) !== undefined;
   check(isGiven, 'digest(): `credentials`', 'an object { username, password } or a function', credentials);
   const given: unknown = algorithms;
-  const isList = Array.isArray(given) && given.length > 0 && given.every((name) => names.includes(name as never));
+  const isList = Array.isArray(given) && given.length > 0 && given.every((name) => (name as string) in hashes);
   check(isList, 'digest(): `algorithms`', `an array of ${names.join(', ')}`, algorithms);
   check(['auth', 'auth-int'].includes(qop), 'digest(): `qop`', 'auth or auth-int', qop);
   check(typeof legacy === 'boolean', 'digest(): `legacy`', 'a boolean', legacy);
   check(typeof mutual === 'boolean', 'digest(): `mutual`', 'a boolean', mutual);
 
   /** The nonce of a call's own challenge. */
-  const own = new LastSent<Nonce | undefined>();
+  const own = new LastSent<Nonce>();
   const lastSent = new LastSent<Sent | undefined>();
   /** The nonce that was accepted last, by origin and by first part of the path: an origin may have several realms. */
   const accepted = new Map<string, Nonce>();
-  const share = (url: URL, nonce: Nonce): void => {
-    if (accepted.size > MOST_PLACES) accepted.clear();
-    for (const place of placesOf(url)) accepted.set(place, nonce);
-  };
 
   const current = async (): Promise<BasicCredentials | undefined> => {
     const given: unknown = typeof credentials === 'function' ? await (credentials as () => unknown)() : credentials;
@@ -90,35 +85,8 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     if (pair && !/[\x00-\x1f\x7f]|\p{Surrogate}/u.test(pair.username + pair.password)) return pair;
     throw new AuthError(
       'ERR_AUTH_INVALID_CREDENTIAL',
-      'digest() takes { username, password }, both strings without control characters, such as a line break at the end.',
+      'digest() takes { username, password } without control characters. Look for a line break or a space at its end.',
     );
-  };
-
-  /** Takes the best algorithm that the server offers and this runtime has; of those behind `refused`. */
-  const choose = async (challenges: readonly Challenge[], refused?: Digest): Promise<Nonce | undefined> => {
-    for (const [name, hash] of algorithms.flatMap((name) => hashes[name].map((hash) => [name, hash] as const))) {
-      if (refused) {
-        if (hash === refused) refused = undefined;
-        continue;
-      }
-      try {
-        // WebCrypto has no SHA-512/256, and nothing at all on a page of plain http.
-        await hash(new Uint8Array());
-      } catch {
-        continue;
-      }
-      for (const { scheme, params } of challenges) {
-        const { algorithm = 'MD5', nonce, qop: list } = params;
-        const [base, isSession] = algorithm.toUpperCase().split(/(?=-SESS$)/);
-        const offers = list?.toLowerCase().split(/[\s,]+/);
-        const chosen = offers && [qop, 'auth', 'auth-int'].find((each) => offers.includes(each));
-        if (scheme === 'digest' && nonce && base === name && (chosen ?? (legacy && !offers))) {
-          const session = isSession ? ([nonce, makeNonce()] as const) : undefined;
-          return { params, hash, qop: chosen, session, uses: 0, isAccepted: false };
-        }
-      }
-    }
-    return undefined;
   };
 
   return {
@@ -138,11 +106,30 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       const isStale = challenges.some(({ params }) => params['stale']?.toLowerCase() === 'true');
       const isSame = sent?.username === pair.username && sent.password === pair.password;
       // A nonce that was accepted before has expired, whatever the server says.
-      const refused = isSame && !isStale && !sent.nonce.isAccepted ? sent.nonce.hash : undefined;
-      if (refused && refused !== sha512256[0]) return false;
-      const nonce = await choose(challenges, refused);
-      own.keep(request, nonce);
-      return nonce !== undefined;
+      const isRefused = isSame && !isStale && !sent.nonce.isAccepted;
+      if (isRefused && sent.nonce.hash !== sha512256[0]) return false;
+      // The best algorithm that the server offers and this runtime has.
+      const candidates = algorithms.flatMap((name) => hashes[name] ?? []);
+      for (const hash of candidates.slice(isRefused ? candidates.indexOf(sent.nonce.hash) + 1 : 0)) {
+        try {
+          // WebCrypto has no SHA-512/256, and nothing at all on a page of plain http.
+          await hash(new Uint8Array());
+        } catch {
+          continue;
+        }
+        for (const { scheme, params } of challenges) {
+          const { algorithm = 'MD5', nonce: value, qop: list } = params;
+          const [base = '', isSession] = algorithm.toUpperCase().split(/(?=-SESS$)/);
+          const offers = list?.toLowerCase().split(/[\s,]+/);
+          const chosen = [qop, 'auth', 'auth-int'].find((each) => offers?.includes(each));
+          if (scheme === 'digest' && value && hashes[base]?.includes(hash) && (chosen ?? (legacy && !offers))) {
+            const session = isSession ? ([value, makeNonce()] as const) : undefined;
+            own.keep(request, { params, value, hash, qop: chosen, session, uses: 0 });
+            return true;
+          }
+        }
+      }
+      return false;
     },
     async onAnswer({ request, response, isRefusal, received }) {
       const sent = lastSent.of(request);
@@ -152,19 +139,18 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       const info = `Digest ${headerOf(response, 'authentication-info') ?? ''}`;
       const { nextnonce, rspauth, qop: protection = nonce.qop } = parseChallenges(info)[0]?.params ?? {};
       // A gateway answers 429 and 5xx without a look at the nonce.
-      if (status < 500 && status !== 429) {
+      if (nextnonce || (status < 500 && status !== 429)) {
         nonce.isAccepted = true;
-        share(request.url, nonce);
         if (nonce.hash === sha512256[1]) sha512256.reverse();
+        const next = nextnonce && nextnonce !== nonce.value ? { ...nonce, value: nextnonce, uses: 0 } : nonce;
+        if (accepted.size > MOST_PLACES) accepted.clear();
+        for (const place of placesOf(request.url)) accepted.set(place, next);
       }
-      if (nextnonce && nextnonce !== nonce.params['nonce'])
-        share(request.url, { ...nonce, params: { ...nonce.params, nonce: nextnonce }, uses: 0, isAccepted: true });
       if (!mutual || (rspauth === undefined && (status < 200 || status > 299))) return;
       if (rspauth && rspauth.toLowerCase() === (await prove('', protection, bodyView(received)))) return;
       throw new AuthError(
         'ERR_AUTH_RESPONSE_NOT_VERIFIED',
-        'The response has no valid `rspauth`: the server does not know the password, the body was changed or cannot be read, ' +
-          'or CORS hides Authentication-Info.',
+        'No valid `rspauth`: the server does not know the password, the body was changed or is a stream, or CORS hides Authentication-Info.',
       );
     },
   };
@@ -176,6 +162,7 @@ function placesOf({ origin, pathname }: URL): string[] {
 }
 
 function pairOf(given: unknown): BasicCredentials | undefined {
-  const [username, password] = [safeGet(given, 'username'), safeGet(given, 'password')];
+  const username = safeGet(given, 'username');
+  const password = safeGet(given, 'password');
   return typeof username === 'string' && typeof password === 'string' ? { username, password } : undefined;
 }

@@ -2,19 +2,21 @@ import { systemClock } from '../clock.js';
 import type { RequestBody } from '../http/body.js';
 import type { Challenge } from '../http/www-authenticate.js';
 import type { BasicCredentials } from '../schemes/basic.js';
-import { toHex, utf8, type Bytes, type Digest } from '../schemes/hash.js';
+import { toHex, type Bytes, type Digest } from '../schemes/hash.js';
 import { notSignable } from '../schemes/not-signable.js';
 import type { AuthRequest } from '../schemes/scheme.js';
 
 /** A nonce of the server, with the challenge that it came in. */
 export interface Nonce {
   readonly params: Challenge['params'];
+  /** That of the challenge, or a `nextnonce` since. */
+  readonly value: string;
   readonly hash: Digest;
   readonly qop: string | undefined;
   /** A `-sess` algorithm hashes these into A1 until the next challenge (RFC 7616 §3.4.2). */
   readonly session: readonly [nonce: string, cnonce: string] | undefined;
   uses: number;
-  isAccepted: boolean;
+  isAccepted?: true;
 }
 
 export interface Sent extends BasicCredentials {
@@ -49,7 +51,7 @@ export async function answer(
       if (!bytes) return undefined;
       a2.push(toHex(await hash(bytes)));
     }
-    return hex(a1, params['nonce'], ...(protection ? [nc, cnonce, protection] : []), await hex(...a2));
+    return hex(a1, nonce.value, ...(protection ? [nc, cnonce, protection] : []), await hex(...a2));
   };
   const response = await prove(method, qop, body);
   if (!response) throw notSignable();
@@ -62,7 +64,7 @@ export async function answer(
     username: !isExtended && quoted(name),
     'username*': isExtended && `UTF-8''${extended(name)}`,
     realm: quoted(realm),
-    nonce: quoted(params['nonce']),
+    nonce: quoted(nonce.value),
     uri: quoted(uri),
     response: quoted(response),
     algorithm,
@@ -86,7 +88,7 @@ export function clientNonce(): string {
 
 /** Bytes as a string, as headers are read: a realm in UTF-8 has the same form. */
 function binary(text: string): string {
-  return String.fromCharCode(...utf8(text));
+  return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
 function bytesOf(binary: string): Bytes {
