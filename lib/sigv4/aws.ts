@@ -1,17 +1,19 @@
 import type { AxiosResponse } from 'axios';
 import { AuthError } from '../errors.js';
+import { tagOf } from '../http/body.js';
 import { headerOf } from '../http/response-headers.js';
 import type { MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
-import { toHex, utf8, type Bytes, type Digest } from '../schemes/hash.js';
-import { hasher, hmacSigner } from '../schemes/hasher.node.js';
+import { toHex, utf8, type Digest } from '../schemes/hash.js';
+import { hmacSigner } from '../schemes/hasher.node.js';
 import type { AuthRequest } from '../schemes/scheme.js';
+import { isBearerToken } from '../session/tokens.js';
 
 // The forms of https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 
-/** Adapters, browsers and proxies change these. */
+/** Adapters, browsers and proxies change these. The boundary of a form is made later. */
 const UNSIGNED =
-  /^(?:accept-encoding|authorization|cache-control|connection|content-length|expect|from|keep-alive|max-forwards|pragma|referer|te|trailer|transfer-encoding|upgrade|user-agent|x-amzn-trace-id|(?:proxy|sec)-.*)$/;
+  /^(?:accept-encoding|authorization|cache-control|connection|content-length|expect|from|keep-alive|max-forwards|pragma|referer|te|trailer|transfer-encoding|upgrade|user-agent|x-amzn-trace-id|(?:proxy|sec)-[^:]*):|^content-type:multipart(?!.*boundary=)/i;
 
 /** Percent-encodes all but the unreserved characters of RFC 3986 §2.3. */
 export function encode(text: string): string {
@@ -19,18 +21,11 @@ export function encode(text: string): string {
 }
 
 /** The same for a text that may be encoded in part: decoded and encoded, byte by byte. */
-function encodeOnce(text: string): string {
+export function encodeOnce(text: string): string {
   return text.replace(/%([\dA-Fa-f]{2})|[^\w.~-]/gu, (found, hex?: string) => {
     const char = hex ? String.fromCharCode(parseInt(hex, 16)) : found;
     return hex && !/[\w.~-]/.test(char) ? found.toUpperCase() : encode(char);
   });
-}
-
-/** `isTwice`: the path that is sent is encoded once more. Else it is decoded and encoded, which is S3's form. */
-export function canonicalPath(path: string, isNormalized: boolean, isTwice: boolean): string {
-  // The URL has resolved its dot segments.
-  const normal = isNormalized ? path.replace(/\/+/g, '/') : path;
-  return (isTwice ? encode(normal) : encodeOnce(normal)).replaceAll('%2F', '/');
 }
 
 /** Sorted by encoded name, then by encoded value. `left`: names in lower case that are not signed. */
@@ -39,61 +34,57 @@ export function canonicalQuery(search: string, left: readonly string[]): string 
     .slice(1)
     .split('&')
     .map((pair) => {
-      const [, name = '', value = ''] = /^([^=]*)=?(.*)$/.exec(pair) ?? [];
+      const [name = '', ...value] = pair.split('=');
       // A space sorts before whatever is left of a name.
-      return !pair || left.includes(name.toLowerCase()) ? '' : `${encodeOnce(name)} ${encodeOnce(value)}`;
+      return !pair || left.includes(name.toLowerCase()) ? '' : `${encodeOnce(name)} ${encodeOnce(value.join('='))}`;
     });
   return pairs.filter(Boolean).sort().join('&').replaceAll(' ', '=');
 }
 
-/** The headers to sign, sorted by name. `left`: names in lower case that are not signed. */
-export function canonicalHeaders({ headers, url }: AuthRequest, left: readonly string[]): [string, string][] {
+/** The lines of the headers to sign, and their names, sorted by name. `left`: names in lower case that are not signed. */
+export function canonicalHeaders(
+  { headers, url }: AuthRequest,
+  left: readonly string[],
+): [lines: string, names: string] {
   const all = new Map([['host', url.host]]);
   for (const [name, value] of Object.entries(headers.toJSON()) as [string, unknown][]) {
     const lines = [value].flat().map((line: unknown) => String(line).trim().replace(/\s+/g, ' '));
-    all.set(name.toLowerCase(), lines.join(','));
+    all.set(name.toLowerCase(), lines.join());
   }
-  // The boundary of a form is made later, and XMLHttpRequest writes a charset in upper case.
-  const changes = 'XMLHttpRequest' in globalThis ? /charset=|^multipart(?!.*boundary=)/i : /^multipart(?!.*boundary=)/;
-  if (changes.test(all.get('content-type') ?? '')) all.delete('content-type');
-  return [...all].filter(([name]) => !UNSIGNED.test(name) && !left.includes(name)).sort(([a], [b]) => (a < b ? -1 : 1));
+  const lineOf = (name: string): string => `${name}:${all.get(name) ?? ''}\n`;
+  const changes = 'XMLHttpRequest' in globalThis ? /^content-type:.*charset=/i : /^-/;
+  const isSigned = (name: string): boolean =>
+    !left.includes(name) && !UNSIGNED.test(lineOf(name)) && !changes.test(lineOf(name));
+  const names = [...all.keys()].filter(isSigned).sort();
+  return [names.map(lineOf).join(''), names.join(';')];
 }
 
 const AWS_HOST =
-  /(?:^|\.)([\w-]+?)(?:-fips)?(?:\.dualstack)?(?:[.-]([a-z]{2,4}(?:-[a-z]+)+-\d))?(?:\.vpce)?\.(?:amazonaws\.(?:com|eu)(?:\.cn)?|(?:api|on)\.aws)$/;
+  /(?:^|\.)(?!s3-accelerate)([\w-]+?)(?:-fips)?(?:\.dualstack)?(?:[.-]([a-z]{2,4}(?:-[a-z]+)+-\d))?(?:\.vpce|\.(es|aoss))?\.(?:amazonaws\.(?:com|eu)(?:\.cn)?|(?:api|on)\.aws)$/;
 
-/** Reads service and region from a host of AWS, such as `sqs.eu-west-1.amazonaws.com` or `bucket.s3.amazonaws.com`. */
-export function placeOf(host: string): { service?: string | undefined; region?: string | undefined } {
-  const [, service, region = 'us-east-1'] =
-    AWS_HOST.exec(host.replace(/([\w-]+)\.(es|aoss)(?=\.amazonaws)/, '$2.$1')) ?? [];
-  if (!service || service === 's3-accelerate') return {};
+/** Reads service and region from a host of AWS, such as `sqs.eu-west-1.amazonaws.com` or `search.eu-west-1.es.amazonaws.com`. */
+export function placeOf(host: string): [service?: string, region?: string] {
+  const [, name, region = 'us-east-1', service = name] = AWS_HOST.exec(host) ?? [];
   // Some services sign by a shorter name than their host has.
-  return { service: service.replace(/^email$/, 'ses').replace(/^(bedrock|lambda|appsync)-.*/, '$1'), region };
+  return service ? [service.replace(/^email$/, 'ses').replace(/^(bedrock|lambda|appsync)-.*/, '$1'), region] : [];
 }
 
 /** A process may sign for several regions and services, and for each of them anew every day. */
 const MOST_KEYS = 20;
 
-/** SHA-256, and HMAC with the key of a day, region and service, which is derived once. A closure: the keys are secret. */
-export function signer(): {
-  hash: (data: Bytes) => Promise<string>;
-  sign: (text: string, secret: string, scope: string) => Promise<string>;
-} {
+/** HMAC with the key of a day, region and service, which is derived once. A closure: the keys are secret. */
+export function signer(): (text: string, secret: string, scope: string) => Promise<string> {
   const keys = new Map<string, Digest>();
-  const digest = hasher('SHA-256');
-  return {
-    hash: async (data) => toHex(await digest(data)),
-    async sign(text, secret, scope) {
-      const id = `${scope} ${secret}`;
-      let sign = keys.get(id);
-      if (!sign) {
-        sign = await hmacSigner('SHA-256', utf8(`AWS4${secret}`));
-        for (const part of scope.split('/')) sign = await hmacSigner('SHA-256', await sign(utf8(part)));
-        if (keys.size >= MOST_KEYS) keys.clear();
-        keys.set(id, sign);
-      }
-      return toHex(await sign(utf8(text)));
-    },
+  return async (text, secret, scope) => {
+    const id = `${scope} ${secret}`;
+    let sign = keys.get(id);
+    if (!sign) {
+      sign = await hmacSigner('SHA-256', utf8(`AWS4${secret}`));
+      for (const part of scope.split('/')) sign = await hmacSigner('SHA-256', await sign(utf8(part)));
+      if (keys.size >= MOST_KEYS) keys.clear();
+      keys.set(id, sign);
+    }
+    return toHex(await sign(utf8(text)));
   };
 }
 
@@ -112,84 +103,60 @@ export interface AwsCredentials {
 /** Returns credentials, as the providers of `@aws-sdk` do. `forceRefresh`: the last ones were refused. */
 export type AwsCredentialProvider = (options?: { forceRefresh?: boolean }) => MaybePromise<AwsCredentials>;
 
-export interface CredentialSource {
-  /** A provider is asked once for all calls, and again before its credentials expire. */
-  current(now: number): Promise<AwsCredentials>;
-  /** Others than those that were refused, if there are any. A provider is forced to refresh, once for all calls. */
-  renewed(refused: AwsCredentials, now: number): Promise<AwsCredentials | undefined>;
-}
+/** Key id, secret and token, with a space behind each of the first two: none of them has one. */
+export type Keys = string;
 
 /** How long before they expire credentials are renewed at most, as @aws-sdk does it; else a tenth of their lifetime. */
 const MOST_AHEAD_MS = 5 * 60_000;
 
-export function credentialSource(given: AwsCredentials | AwsCredentialProvider): CredentialSource {
-  let known: AwsCredentials | undefined;
+/**
+ * Returns the function that finds the keys for an instant. A provider is asked once for all calls, and again before its
+ * credentials expire. If the known keys were `refused`, it is forced to refresh, once for all calls.
+ */
+export function keySource(
+  given: AwsCredentials | AwsCredentialProvider,
+): (now: number, refused?: Keys) => Promise<Keys> {
+  let known: Keys | undefined;
   let expiresAt = NaN;
   let renewAt = NaN;
-  const pending = new Map<boolean, Promise<AwsCredentials>>();
+  let asked: Promise<Keys> | undefined;
+  let forced: Promise<Keys> | undefined;
 
-  const ask = async (now: number, isForced: boolean): Promise<AwsCredentials> => {
+  const ask = async (now: number, ...options: { forceRefresh: boolean }[]): Promise<Keys> => {
     try {
-      const found = typeof given === 'object' ? given : await (isForced ? given({ forceRefresh: true }) : given());
-      known = checked(found);
+      const found = typeof given === 'object' ? given : await given(...options);
+      known = keysOf(found);
       expiresAt = Number(new Date(found.expiration ?? NaN));
       renewAt = expiresAt - Math.min(MOST_AHEAD_MS, (expiresAt - now) / 10);
     } catch (error) {
       // A renewal ahead of time may fail.
-      if (isForced || !known || !(now < expiresAt)) throw error;
+      if (options[0] || !known || !(now < expiresAt)) throw error;
     }
     return known;
   };
-  /** Calls that ask at the same time share the result, that of a forced refresh first. */
-  const askOnce = (now: number, isForced: boolean): Promise<AwsCredentials> => {
-    let asked = pending.get(true) ?? pending.get(isForced);
-    if (!asked) {
-      asked = ask(now, isForced).finally(() => pending.delete(isForced));
-      pending.set(isForced, asked);
-    }
-    return asked;
-  };
 
-  return {
-    current: async (now) => (known && now < renewAt && !pending.has(true) ? known : askOnce(now, false)),
-    renewed: async (refused, now) => {
-      const latest = known && !isSame(known, refused) ? known : await askOnce(now, true);
-      return isSame(latest, refused) ? undefined : latest;
-    },
+  return async (now, refused) => {
+    if (known && known === refused) forced ??= ask(now, { forceRefresh: true }).finally(() => (forced = undefined));
+    if (forced) return forced;
+    if (known && now < renewAt) return known;
+    return (asked ??= ask(now).finally(() => (asked = undefined)));
   };
 }
 
-const FIELDS = ['accessKeyId', 'secretAccessKey', 'sessionToken'] as const;
-
-function isSame(one: AwsCredentials, other: AwsCredentials): boolean {
-  return FIELDS.every((field) => one[field] === other[field]);
-}
-
-/** Whether they look like credentials; what they hold is checked when it is used. */
-export function hasShape(given: unknown): boolean {
-  return typeof safeGet(given, 'accessKeyId') === 'string' && typeof safeGet(given, 'secretAccessKey') === 'string';
-}
-
-/** A copy. @throws AuthError for what no credentials are; a blank at an end would only be refused by the server. */
-function checked(given: unknown): AwsCredentials {
-  const [accessKeyId, secretAccessKey, token] = FIELDS.map((field) => safeGet(given, field));
-  const sessionToken = token ?? undefined;
-  if (isText(accessKeyId) && isText(secretAccessKey) && (sessionToken === undefined || isText(sessionToken)))
-    return { accessKeyId, secretAccessKey, sessionToken };
+/** @throws AuthError for what no credentials are; a blank at an end would only be refused by the server. */
+function keysOf(given: unknown): Keys {
+  const [id, secret, token] = ['accessKeyId', 'secretAccessKey', 'sessionToken'].map((name) => safeGet(given, name));
+  if ([id, secret, token ?? 'none'].every(isBearerToken)) return [id, secret, token].join(' ');
   throw new AuthError(
     'ERR_AUTH_INVALID_CREDENTIAL',
-    'sigV4(): expected { accessKeyId, secretAccessKey, sessionToken? }, strings of visible ASCII. Look for a line break at the end of a secret.',
+    'sigV4() takes { accessKeyId, secretAccessKey, sessionToken? } of visible ASCII characters. Look for a line break or a space at its end.',
   );
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && /^[!-~]+$/.test(value);
 }
 
 /** The error code of a service, from its header, JSON or XML; empty if there is none, as for a HEAD or a stream. */
 export function codeOf(response: AxiosResponse): string {
   const data: unknown = response.data;
-  const text = typeof safeGet(data, 'byteLength') === 'number' ? new TextDecoder().decode(data as ArrayBuffer) : data;
+  const text = /8Array|Buffer/.test(tagOf(data)) ? new TextDecoder().decode(data as ArrayBuffer) : data;
   const code =
     headerOf(response, 'x-amzn-errortype') ??
     safeGet(data, '__type') ??
