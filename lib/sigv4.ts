@@ -84,7 +84,7 @@ export function sigV4(options: SigV4Options, clock: Clock): AuthScheme;
 export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthScheme {
   const given = withoutPrototype({ ...options });
   const { credentials, payload = 'signed', query = false, unsignedHeaders = [] } = given;
-  const expiresIn = query === true ? 3600 : query && query.expiresIn;
+  const expiresIn = query === true ? 3600 : query ? query.expiresIn : 0;
   const isName = (got: unknown): boolean => /^[\w-]+$/.test(String(got));
   const isBoolean = (got: unknown): boolean => [undefined, true, false].includes(got as undefined);
   const rules: [option: keyof SigV4Options, takes: string, isRight: boolean][] = [
@@ -100,7 +100,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
     [
       'query',
       'a boolean or { expiresIn }, 1 to 604800',
-      query === false || (Number.isInteger(expiresIn) && Number(expiresIn) > 0 && Number(expiresIn) <= 604_800),
+      query === false || (Number.isInteger(expiresIn) && expiresIn > 0 && expiresIn <= 604_800),
     ],
     ['doubleEncode', 'a boolean', isBoolean(given.doubleEncode)],
     ['normalizePath', 'a boolean', isBoolean(given.normalizePath)],
@@ -127,7 +127,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       const { url, headers, method, body, now } = request;
       if (/[?&]X-Amz-Signature=/i.test(url.search)) return;
       const keys = lastSent.of(request)?.renewed ?? (await keysFor(now));
-      const [accessKeyId = '', secret = '', token] = keys.split(' ');
+      const [accessKeyId = '', secret = '', token = ''] = keys.split(' ');
       const place = placeOf(url.hostname);
       const { service = place[0], region = place[1] } = given;
       if (!service || !region)
@@ -138,37 +138,34 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       let contentHash = headers.get('X-Amz-Content-Sha256');
       if (!contentHash) {
         const bytes = isUnsigned ? undefined : await body.bytes();
-        const isSecure = url.protocol === 'https:' || loopback.test(url.hostname);
-        if (!bytes && !isUnsigned && !(isS3 && isSecure)) throw notSignable();
+        const mayBeUnsigned = isS3 && (url.protocol === 'https:' || loopback.test(url.hostname));
+        if (!bytes && !isUnsigned && !mayBeUnsigned) throw notSignable();
         contentHash = bytes ? toHex(await hash(bytes)) : 'UNSIGNED-PAYLOAD';
       }
       const date = new Date(now).toISOString().replace(/[-:]|\.\d+/g, '');
       const scope = `${date.slice(0, 8)}/${region}/${service}/aws4_request`;
       const credential = `${accessKeyId}/${scope}`;
-      const dated = { 'X-Amz-Date': date, ...(token && { 'X-Amz-Security-Token': token }) };
       if (!expiresIn) {
-        headers.set(dated);
+        headers.set('X-Amz-Date', date);
+        if (token) headers.set('X-Amz-Security-Token', token);
         // S3 and OpenSearch Serverless require it, and others for an unsigned body.
         if (isS3 || service === 'aoss' || isUnsigned) headers.set('X-Amz-Content-Sha256', contentHash);
       }
       const [lines, names] = canonicalHeaders(request, left);
-      const parameters = expiresIn && {
-        'X-Amz-Algorithm': ALGORITHM,
-        'X-Amz-Credential': credential,
-        ...dated,
-        'X-Amz-Expires': expiresIn,
-        'X-Amz-SignedHeaders': names,
-      };
-      const added = Object.entries(parameters || {}).map(([name, value]) => `${name}=${encode(String(value))}`);
       // A plus means a space to some servers, and a plus to others.
-      const search = [url.search.slice(1).replaceAll('+', '%20'), ...added].filter(Boolean).join('&');
-      if (search) url.search = `?${search}`;
+      let search = url.search.slice(1).replaceAll('+', '%20');
+      if (expiresIn) {
+        search += `${search && '&'}X-Amz-Algorithm=${ALGORITHM}&X-Amz-Credential=${encode(credential)}&X-Amz-Date=${date}`;
+        if (token) search += `&X-Amz-Security-Token=${encode(token)}`;
+        search += `&X-Amz-Expires=${String(expiresIn)}&X-Amz-SignedHeaders=${encode(names)}`;
+      }
+      if (search) url.search = search;
       const normal = normalizePath ? url.pathname.replace(/\/+/g, '/') : url.pathname;
       // S3 decodes a path before it encodes it, others encode once more what is sent.
       const path = (doubleEncode ? encode(normal) : encodeOnce(normal)).replaceAll('%2F', '/');
       // A URL would resolve dot segments that were encoded.
       if (!doubleEncode && !/\/\.\.?(?:\/|$)/.test(path)) url.pathname = path;
-      const canonical = [method, path, canonicalQuery(url.search, left), lines, names, contentHash].join('\n');
+      const canonical = [method, path, canonicalQuery(search, left), lines, names, contentHash].join('\n');
       const text = [ALGORITHM, date, scope, toHex(await hash(utf8(canonical)))].join('\n');
       const signature = await sign(text, secret, scope);
       if (expiresIn) url.search += `&X-Amz-Signature=${signature}`;

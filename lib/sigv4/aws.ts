@@ -17,7 +17,7 @@ const UNSIGNED =
 
 /** Percent-encodes all but the unreserved characters of RFC 3986 §2.3. */
 export function encode(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+  return text.replace(/[^\w.~-]/gu, (char) => toHex(utf8(char)).toUpperCase().replace(/../g, '%$&'));
 }
 
 /** The same for a text that may be encoded in part: decoded and encoded, byte by byte. */
@@ -30,15 +30,12 @@ export function encodeOnce(text: string): string {
 
 /** Sorted by encoded name, then by encoded value. `left`: names in lower case that are not signed. */
 export function canonicalQuery(search: string, left: readonly string[]): string {
-  const pairs = search
-    .slice(1)
-    .split('&')
-    .map((pair) => {
-      const [name = '', ...value] = pair.split('=');
-      // A space sorts before whatever is left of a name.
-      return !pair || left.includes(name.toLowerCase()) ? '' : `${encodeOnce(name)} ${encodeOnce(value.join('='))}`;
-    });
-  return pairs.filter(Boolean).sort().join('&').replaceAll(' ', '=');
+  const pairs = search.split('&').flatMap((pair) => {
+    const [name = '', ...value] = pair.split('=');
+    // A space sorts before whatever is left of a name.
+    return !pair || left.includes(name.toLowerCase()) ? [] : `${encodeOnce(name)} ${encodeOnce(value.join('='))}`;
+  });
+  return pairs.sort().join('&').replaceAll(' ', '=');
 }
 
 /** The lines of the headers to sign, and their names, sorted by name. `left`: names in lower case that are not signed. */
@@ -52,9 +49,10 @@ export function canonicalHeaders(
     all.set(name.toLowerCase(), lines.join());
   }
   const lineOf = (name: string): string => `${name}:${all.get(name) ?? ''}\n`;
-  const changes = 'XMLHttpRequest' in globalThis ? /^content-type:.*charset=/i : /^-/;
+  // XMLHttpRequest writes a charset in upper case.
+  const isChanged = (line: string): boolean => 'XMLHttpRequest' in globalThis && /^content-type:.*charset=/i.test(line);
   const isSigned = (name: string): boolean =>
-    !left.includes(name) && !UNSIGNED.test(lineOf(name)) && !changes.test(lineOf(name));
+    !left.includes(name) && !UNSIGNED.test(lineOf(name)) && !isChanged(lineOf(name));
   const names = [...all.keys()].filter(isSigned).sort();
   return [names.map(lineOf).join(''), names.join(';')];
 }
@@ -116,7 +114,7 @@ const MOST_AHEAD_MS = 5 * 60_000;
 export function keySource(
   given: AwsCredentials | AwsCredentialProvider,
 ): (now: number, refused?: Keys) => Promise<Keys> {
-  let known: Keys | undefined;
+  let known = '';
   let expiresAt = NaN;
   let renewAt = NaN;
   let asked: Promise<Keys> | undefined;
@@ -130,15 +128,15 @@ export function keySource(
       renewAt = expiresAt - Math.min(MOST_AHEAD_MS, (expiresAt - now) / 10);
     } catch (error) {
       // A renewal ahead of time may fail.
-      if (options[0] || !known || !(now < expiresAt)) throw error;
+      if (options[0] || !(now < expiresAt)) throw error;
     }
     return known;
   };
 
   return async (now, refused) => {
-    if (known && known === refused) forced ??= ask(now, { forceRefresh: true }).finally(() => (forced = undefined));
+    if (known === refused) forced ??= ask(now, { forceRefresh: true }).finally(() => (forced = undefined));
     if (forced) return forced;
-    if (known && now < renewAt) return known;
+    if (now < renewAt) return known;
     return (asked ??= ask(now).finally(() => (asked = undefined)));
   };
 }
