@@ -32,9 +32,6 @@ export interface DigestOptions {
   mutual?: boolean | undefined;
 }
 
-/** Bounds the memory of a scheme whose URLs all begin differently. */
-const MOST_PLACES = 100;
-
 /**
  * Returns a scheme that answers Digest challenges (RFC 7616). The first call to a protection space is sent twice. Later calls
  * begin with the nonce that was accepted last. After a refusal a call uses the nonce of its own challenge.
@@ -95,7 +92,8 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     // One without a nonce, one with a stale nonce, one with the other SHA-512-256.
     maxChallenges: 3,
     async authorize(request) {
-      const nonce = [own.of(request), ...placesOf(request.url).map((place) => accepted.get(place))].find(Boolean);
+      const [place, origin] = placesOf(request.url);
+      const nonce = own.of(request) ?? accepted.get(place) ?? accepted.get(origin);
       const pair = nonce && (await current());
       lastSent.keep(request, pair && (await answer(request, nonce, pair, makeNonce())));
     },
@@ -122,7 +120,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
           const [base = '', isSession] = algorithm.toUpperCase().split(/(?=-SESS$)/);
           const offers = list?.toLowerCase().split(/[\s,]+/);
           const chosen = [qop, 'auth', 'auth-int'].find((each) => offers?.includes(each));
-          if (scheme === 'digest' && value && hashes[base]?.includes(hash) && (chosen ?? (legacy && !offers))) {
+          if (scheme === 'digest' && value && hashes[base]?.includes(hash) && (offers ? chosen : legacy)) {
             const session = isSession ? ([value, makeNonce()] as const) : undefined;
             own.keep(request, { params, value, hash, qop: chosen, session, uses: 0 });
             return true;
@@ -143,7 +141,8 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
         nonce.isAccepted = true;
         if (nonce.hash === sha512256[1]) sha512256.reverse();
         const next = nextnonce && nextnonce !== nonce.value ? { ...nonce, value: nextnonce, uses: 0 } : nonce;
-        if (accepted.size > MOST_PLACES) accepted.clear();
+        // Bounds the memory of a scheme whose URLs all begin differently.
+        if (accepted.size > 100) accepted.clear();
         for (const place of placesOf(request.url)) accepted.set(place, next);
       }
       if (!mutual || (rspauth === undefined && (status < 200 || status > 299))) return;
@@ -157,7 +156,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
 }
 
 /** Where a nonce may serve other calls, the narrower place first. */
-function placesOf({ origin, pathname }: URL): string[] {
+function placesOf({ origin, pathname }: URL): [string, string] {
   return [origin + pathname.slice(0, pathname.indexOf('/', 1) + 1), origin];
 }
 

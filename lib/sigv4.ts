@@ -86,31 +86,28 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
   const { credentials, payload = 'signed', query = false, unsignedHeaders = [] } = given;
   const expiresIn = query === true ? 3600 : query ? query.expiresIn : 0;
   const isName = (got: unknown): boolean => /^[\w-]+$/.test(String(got));
-  const isBoolean = (got: unknown): boolean => [undefined, true, false].includes(got as undefined);
-  const rules: [option: keyof SigV4Options, takes: string, isRight: boolean][] = [
-    [
-      'credentials',
-      'an object { accessKeyId, secretAccessKey, sessionToken? } or a function',
+  const rules: Record<keyof SigV4Options, [isRight: boolean, takes: string]> = {
+    credentials: [
       typeof credentials === 'function' ||
         ['accessKeyId', 'secretAccessKey'].every((name) => typeof safeGet(credentials as unknown, name) === 'string'),
+      'an object { accessKeyId, secretAccessKey, sessionToken? } or a function',
     ],
-    ['service', 'a name', isName(given.service)],
-    ['region', 'a name', isName(given.region)],
-    ['payload', 'signed or unsigned', ['signed', 'unsigned'].includes(payload)],
-    [
-      'query',
-      'a boolean or { expiresIn }, 1 to 604800',
+    service: [isName(given.service), 'a name'],
+    region: [isName(given.region), 'a name'],
+    payload: [['signed', 'unsigned'].includes(payload), 'signed or unsigned'],
+    query: [
       query === false || (Number.isInteger(expiresIn) && expiresIn > 0 && expiresIn <= 604_800),
+      'a boolean or { expiresIn }, 1 to 604800',
     ],
-    ['doubleEncode', 'a boolean', isBoolean(given.doubleEncode)],
-    ['normalizePath', 'a boolean', isBoolean(given.normalizePath)],
-    [
-      'unsignedHeaders',
-      'an array of header names',
+    doubleEncode: [[undefined, true, false].includes(given.doubleEncode), 'a boolean'],
+    normalizePath: [[undefined, true, false].includes(given.normalizePath), 'a boolean'],
+    unsignedHeaders: [
       Array.isArray(unsignedHeaders) && unsignedHeaders.every(isHeaderName),
+      'an array of header names',
     ],
-  ];
-  for (const [option, takes, isRight] of rules) check(isRight, `sigV4(): \`${option}\``, takes, given[option]);
+  };
+  for (const [option, [isRight, takes]] of Object.entries(rules))
+    check(isRight, `sigV4(): \`${option}\``, takes, safeGet(given, option));
 
   const left = unsignedHeaders.map((name) => name.toLowerCase());
   const keysFor = keySource(credentials);

@@ -30,12 +30,16 @@ export function encodeOnce(text: string): string {
 
 /** Sorted by encoded name, then by encoded value. `left`: names in lower case that are not signed. */
 export function canonicalQuery(search: string, left: readonly string[]): string {
-  const pairs = search.split('&').flatMap((pair) => {
-    const [name = '', ...value] = pair.split('=');
-    // A space sorts before whatever is left of a name.
-    return !pair || left.includes(name.toLowerCase()) ? [] : `${encodeOnce(name)} ${encodeOnce(value.join('='))}`;
-  });
-  return pairs.sort().join('&').replaceAll(' ', '=');
+  return search
+    .split('&')
+    .flatMap((pair) => {
+      const [name = '', ...value] = pair.split('=');
+      // A space sorts before whatever is left of a name.
+      return !pair || left.includes(name.toLowerCase()) ? [] : `${encodeOnce(name)} ${encodeOnce(value.join('='))}`;
+    })
+    .sort()
+    .join('&')
+    .replaceAll(' ', '=');
 }
 
 /** The lines of the headers to sign, and their names, sorted by name. `left`: names in lower case that are not signed. */
@@ -43,17 +47,17 @@ export function canonicalHeaders(
   { headers, url }: AuthRequest,
   left: readonly string[],
 ): [lines: string, names: string] {
-  const all = new Map([['host', url.host]]);
+  const all: Record<string, string> = { host: url.host };
   for (const [name, value] of Object.entries(headers.toJSON()) as [string, unknown][]) {
     const lines = [value].flat().map((line: unknown) => String(line).trim().replace(/\s+/g, ' '));
-    all.set(name.toLowerCase(), lines.join());
+    all[name.toLowerCase()] = lines.join();
   }
-  const lineOf = (name: string): string => `${name}:${all.get(name) ?? ''}\n`;
+  const lineOf = (name: string): string => `${name}:${all[name] ?? ''}\n`;
   // XMLHttpRequest writes a charset in upper case.
   const isChanged = (line: string): boolean => 'XMLHttpRequest' in globalThis && /^content-type:.*charset=/i.test(line);
   const isSigned = (name: string): boolean =>
     !left.includes(name) && !UNSIGNED.test(lineOf(name)) && !isChanged(lineOf(name));
-  const names = [...all.keys()].filter(isSigned).sort();
+  const names = Object.keys(all).filter(isSigned).sort();
   return [names.map(lineOf).join(''), names.join(';')];
 }
 
@@ -67,19 +71,17 @@ export function placeOf(host: string): [service?: string, region?: string] {
   return service ? [service.replace(/^email$/, 'ses').replace(/^(bedrock|lambda|appsync)-.*/, '$1'), region] : [];
 }
 
-/** A process may sign for several regions and services, and for each of them anew every day. */
-const MOST_KEYS = 20;
-
 /** HMAC with the key of a day, region and service, which is derived once. A closure: the keys are secret. */
 export function signer(): (text: string, secret: string, scope: string) => Promise<string> {
   const keys = new Map<string, Digest>();
   return async (text, secret, scope) => {
-    const id = `${scope} ${secret}`;
+    const id = scope + secret;
     let sign = keys.get(id);
     if (!sign) {
       sign = await hmacSigner('SHA-256', utf8(`AWS4${secret}`));
       for (const part of scope.split('/')) sign = await hmacSigner('SHA-256', await sign(utf8(part)));
-      if (keys.size >= MOST_KEYS) keys.clear();
+      // A process may sign for several regions and services, and for each of them anew every day.
+      if (keys.size >= 20) keys.clear();
       keys.set(id, sign);
     }
     return toHex(await sign(utf8(text)));
@@ -104,9 +106,6 @@ export type AwsCredentialProvider = (options?: { forceRefresh?: boolean }) => Ma
 /** Key id, secret and token, with a space behind each of the first two: none of them has one. */
 export type Keys = string;
 
-/** How long before they expire credentials are renewed at most, as @aws-sdk does it; else a tenth of their lifetime. */
-const MOST_AHEAD_MS = 5 * 60_000;
-
 /**
  * Returns the function that finds the keys for an instant. A provider is asked once for all calls, and again before its
  * credentials expire. If the known keys were `refused`, it is forced to refresh, once for all calls.
@@ -125,7 +124,8 @@ export function keySource(
       const found = typeof given === 'object' ? given : await given(...options);
       known = keysOf(found);
       expiresAt = Number(new Date(found.expiration ?? NaN));
-      renewAt = expiresAt - Math.min(MOST_AHEAD_MS, (expiresAt - now) / 10);
+      // 5 min ahead, as @aws-sdk does it, but at most a tenth of the lifetime.
+      renewAt = expiresAt - Math.min(300_000, (expiresAt - now) / 10);
     } catch (error) {
       // A renewal ahead of time may fail.
       if (options[0] || !(now < expiresAt)) throw error;
