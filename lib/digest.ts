@@ -59,8 +59,12 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   });
   const names = Object.keys(hashes);
   const { algorithms = names, qop = 'auth', legacy = true, mutual = false } = withoutPrototype(options);
-  const isGiven = typeof credentials === 'function' || pairOf(credentials) !== undefined;
-  check(isGiven, 'digest(): `credentials`', 'an object { username, password } or a function', credentials);
+  check(
+    typeof credentials === 'function' || pairOf(credentials) !== undefined,
+    'digest(): `credentials`',
+    'an object { username, password } or a function',
+    credentials,
+  );
   const given: unknown = algorithms;
   const isList = Array.isArray(given) && given.length > 0 && given.every((name) => (name as string) in hashes);
   check(isList, 'digest(): `algorithms`', `an array of ${names.join(', ')}`, algorithms);
@@ -82,7 +86,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     if (pair && !/[\x00-\x1f\x7f]|\p{Surrogate}/u.test(pair.username + pair.password)) return pair;
     throw new AuthError(
       'ERR_AUTH_INVALID_CREDENTIAL',
-      'digest() takes { username, password } without control characters. Look for a line break or a space at its end.',
+      'digest() takes { username, password } without control characters. Look for a line break at an end.',
     );
   };
 
@@ -109,21 +113,19 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       // The best algorithm that the server offers and this runtime has.
       const candidates = algorithms.flatMap((name) => hashes[name] ?? []);
       for (const hash of candidates.slice(isRefused ? candidates.indexOf(sent.nonce.hash) + 1 : 0)) {
-        try {
-          // WebCrypto has no SHA-512/256, and nothing at all on a page of plain http.
-          await hash(new Uint8Array());
-        } catch {
-          continue;
-        }
         for (const { scheme, params } of challenges) {
           const { algorithm = 'MD5', nonce: value, qop: list } = params;
           const [base = '', isSession] = algorithm.toUpperCase().split(/(?=-SESS$)/);
           const offers = list?.toLowerCase().split(/[\s,]+/);
           const chosen = [qop, 'auth', 'auth-int'].find((each) => offers?.includes(each));
-          if (scheme === 'digest' && value && hashes[base]?.includes(hash) && (offers ? chosen : legacy)) {
+          if (scheme !== 'digest' || !value || !hashes[base]?.includes(hash) || !(offers ? chosen : legacy)) continue;
+          try {
+            await hash(new Uint8Array());
             const session = isSession ? ([value, makeNonce()] as const) : undefined;
             own.keep(request, { params, value, hash, qop: chosen, session, uses: 0 });
             return true;
+          } catch {
+            // WebCrypto has no SHA-512/256, and nothing at all on a page of plain http.
           }
         }
       }
@@ -134,8 +136,8 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       if (!sent || isRefusal) return;
       const { nonce, prove } = sent;
       const { status } = response;
-      const info = `Digest ${headerOf(response, 'authentication-info') ?? ''}`;
-      const { nextnonce, rspauth, qop: protection = nonce.qop } = parseChallenges(info)[0]?.params ?? {};
+      const challenges = parseChallenges(`Digest ${headerOf(response, 'authentication-info') ?? ''}`);
+      const { nextnonce, rspauth, qop: protection = nonce.qop } = challenges[0]?.params ?? {};
       // A gateway answers 429 and 5xx without a look at the nonce.
       if (nextnonce || (status < 500 && status !== 429)) {
         nonce.isAccepted = true;

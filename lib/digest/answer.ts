@@ -40,7 +40,8 @@ export async function answer(
   const cnonce = session?.[1] ?? clientNonce;
   const nc = (++nonce.uses).toString(16).padStart(8, '0');
   const user = binary(pair.username);
-  const hex = async (...parts: unknown[]): Promise<string> => toHex(await hash(bytesOf(parts.join(':'))));
+  const hex = async (...parts: unknown[]): Promise<string> =>
+    toHex(await hash(Uint8Array.from(parts.join(':'), (char) => char.charCodeAt(0))));
 
   let a1 = await hex(user, realm, binary(pair.password));
   if (session) a1 = await hex(a1, ...session);
@@ -57,12 +58,13 @@ export async function answer(
   if (!response) throw notSignable();
 
   const isHashed = userhash?.toLowerCase() === 'true';
-  const name = isHashed ? await hex(user, realm) : pair.username;
   // Only ASCII stays the same in UTF-8.
-  const isExtended = !isHashed && user !== name;
+  const isExtended = !isHashed && user !== pair.username;
   const fields = Object.entries({
-    username: !isExtended && quoted(name),
-    'username*': isExtended && `UTF-8''${extended(name)}`,
+    username: !isExtended && quoted(isHashed ? await hex(user, realm) : user),
+    // RFC 8187 §3.2.1.
+    'username*':
+      isExtended && `UTF-8''${user.replace(/\W/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)}`,
     realm: quoted(realm),
     nonce: quoted(nonce.value),
     uri: quoted(uri),
@@ -91,18 +93,9 @@ function binary(text: string): string {
   return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
-function bytesOf(binary: string): Bytes {
-  return Uint8Array.from(binary, (char) => char.charCodeAt(0));
-}
-
 /** JSON and a quoted-string (RFC 9110 §5.6.4) are the same without control characters. */
 function quoted(text: string | undefined): string | undefined {
   return JSON.stringify(text);
-}
-
-/** RFC 8187 §3.2.1. */
-function extended(text: string): string {
-  return encodeURIComponent(text).replace(/['()*]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
 }
 
 /** MD5 (RFC 1321). WebCrypto has none, and node:crypto has none in FIPS mode. */

@@ -147,7 +147,7 @@ function keysOf(given: unknown): Keys {
   if ([id, secret, token ?? 'none'].every(isBearerToken)) return [id, secret, token].join(' ');
   throw new AuthError(
     'ERR_AUTH_INVALID_CREDENTIAL',
-    'sigV4() takes { accessKeyId, secretAccessKey, sessionToken? } of visible ASCII characters. Look for a line break or a space at its end.',
+    'sigV4() takes { accessKeyId, secretAccessKey, sessionToken? } of visible ASCII characters. Look for a line break or a space at an end.',
   );
 }
 
