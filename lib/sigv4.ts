@@ -150,7 +150,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       }
       const [lines, names] = canonicalHeaders(request, left);
       // A plus means a space to some servers, and a plus to others.
-      let search = url.search.slice(1).replaceAll('+', '%20');
+      let search = url.search.slice(1).replace(/\+/g, '%20');
       if (expiresIn) {
         search += `${search && '&'}X-Amz-Algorithm=${ALGORITHM}&X-Amz-Credential=${encode(credential)}&X-Amz-Date=${date}`;
         if (token) search += `&X-Amz-Security-Token=${encode(token)}`;
@@ -159,7 +159,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       if (search !== url.search.slice(1)) url.search = search;
       const normal = normalizePath ? url.pathname.replace(/\/+/g, '/') : url.pathname;
       // S3 decodes a path before it encodes it, others encode once more what is sent.
-      const path = (doubleEncode ? encode(normal) : encodeOnce(normal)).replaceAll('%2F', '/');
+      const path = (doubleEncode ? encode(normal) : encodeOnce(normal)).replace(/%2F/g, '/');
       // A URL would resolve dot segments that were encoded.
       if (!doubleEncode && !/\/\.\.?(?:\/|$)/.test(path)) url.pathname = path;
       const canonical = [method, path, canonicalQuery(search, left), lines, names, contentHash].join('\n');
@@ -189,8 +189,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       const isTime = code.startsWith('Request');
       if (Math.abs(request.now - sent.signedAt) > (isTime ? 5_000 : SKEW_MS)) return true;
       if (isTime || (!code && response.status === 403)) return false;
-      sent.renewed = await keysFor(request.now, sent.keys);
-      return sent.renewed !== sent.keys;
+      return (sent.renewed = await keysFor(request.now, sent.keys)) !== sent.keys;
     },
   };
 }

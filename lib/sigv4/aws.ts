@@ -39,7 +39,7 @@ export function canonicalQuery(search: string, left: readonly string[]): string 
     })
     .sort()
     .join('&')
-    .replaceAll(' ', '=');
+    .replace(/ /g, '=');
 }
 
 /** The lines of the headers to sign, and their names, sorted by name. `left`: names in lower case that are not signed. */
@@ -49,14 +49,16 @@ export function canonicalHeaders(
 ): [lines: string, names: string] {
   const all: Record<string, string> = { host: url.host };
   for (const [name, value] of Object.entries(headers.toJSON()) as [string, unknown][]) {
-    const lines = [value].flat().map((line: unknown) => String(line).trim().replace(/\s+/g, ' '));
-    all[name.toLowerCase()] = lines.join();
+    const lines = [value].flat();
+    all[name.toLowerCase()] = lines.map((line: unknown) => String(line).trim().replace(/\s+/g, ' ')).join();
   }
   const lineOf = (name: string): string => `${name}:${all[name] ?? ''}\n`;
-  // XMLHttpRequest writes a charset in upper case.
-  const isChanged = (line: string): boolean => 'XMLHttpRequest' in globalThis && /^content-type:.*charset=/i.test(line);
-  const isSigned = (name: string): boolean =>
-    !left.includes(name) && !UNSIGNED.test(lineOf(name)) && !isChanged(lineOf(name));
+  const isSigned = (name: string): boolean => {
+    const line = lineOf(name);
+    if (left.includes(name) || UNSIGNED.test(line)) return false;
+    // XMLHttpRequest writes a charset in upper case.
+    return !('XMLHttpRequest' in globalThis && /^content-type:.*charset=/i.test(line));
+  };
   const names = Object.keys(all).filter(isSigned).sort();
   return [names.map(lineOf).join(''), names.join(';')];
 }
@@ -122,7 +124,16 @@ export function keySource(
   const ask = async (now: number, ...options: { forceRefresh: boolean }[]): Promise<Keys> => {
     try {
       const found = typeof given === 'object' ? given : await given(...options);
-      known = keysOf(found);
+      const fields = ['accessKeyId', 'secretAccessKey', 'sessionToken'].map((name) => safeGet(found, name));
+      const [id, secret, token] = fields;
+      // A blank at an end would only be refused by the server.
+      if (![id, secret, token ?? 'none'].every(isBearerToken)) {
+        throw new AuthError(
+          'ERR_AUTH_INVALID_CREDENTIAL',
+          'sigV4() takes { accessKeyId, secretAccessKey, sessionToken? } of visible ASCII characters. Look for a line break or a space at an end.',
+        );
+      }
+      known = fields.join(' ');
       expiresAt = Number(new Date(found.expiration ?? NaN));
       // 5 min ahead, as @aws-sdk does it, but at most a tenth of the lifetime.
       renewAt = expiresAt - Math.min(300_000, (expiresAt - now) / 10);
@@ -139,16 +150,6 @@ export function keySource(
     if (now < renewAt) return known;
     return (asked ??= ask(now).finally(() => (asked = undefined)));
   };
-}
-
-/** @throws AuthError for what no credentials are; a blank at an end would only be refused by the server. */
-function keysOf(given: unknown): Keys {
-  const [id, secret, token] = ['accessKeyId', 'secretAccessKey', 'sessionToken'].map((name) => safeGet(given, name));
-  if ([id, secret, token ?? 'none'].every(isBearerToken)) return [id, secret, token].join(' ');
-  throw new AuthError(
-    'ERR_AUTH_INVALID_CREDENTIAL',
-    'sigV4() takes { accessKeyId, secretAccessKey, sessionToken? } of visible ASCII characters. Look for a line break or a space at an end.',
-  );
 }
 
 /** The error code of a service, from its header, JSON or XML; empty if there is none, as for a HEAD or a stream. */
