@@ -598,6 +598,8 @@ describe('credentials', () => {
     ],
     ['bytes', refusal({ data: Buffer.from('<Error><Code>InvalidAccessKeyId</Code></Error>') }), true],
     ['an ArrayBuffer', refusal({ data: new TextEncoder().encode('<Code>InvalidToken</Code>').buffer }), true],
+    ['JSON that looks like bytes', refusal({ data: { byteLength: 5, code: 'ExpiredToken' } }), true],
+    ['JSON that looks like bytes', refusal({ data: { byteLength: 5 } }), false],
     ['nothing', refusal({}), false],
     ['a stream', refusal({ data: Readable.from(['<Code>ExpiredToken</Code>']) }), false],
     ['a 401 without a code', refusal({ status: 401, data: 'x' }), true],

@@ -105,20 +105,24 @@ export function md5(data: Uint8Array): Bytes {
   const bytes = new Uint8Array(words.buffer);
   bytes.set(data);
   bytes[length] = 0x80;
+  // The length in bits.
   words.set([length << 3, length >>> 29], words.length - 2);
+  // The second word is the fourth inverted, the third the first.
   let state = Int32Array.of(0x67452301, ~0x10325476, ~0x67452301, 0x10325476);
   for (let block = 0; block < words.length; block += 16) {
     let [a = 0, b = 0, c = 0, d = 0] = state;
     for (let step = 0; step < 64; step++) {
-      const [mixed = 0, word = 0, ...shifts] =
+      // What is mixed, the word that is added, and by how many bits the sum is rotated.
+      const round =
         [
           [(b & c) | (~b & d), step, 7, 12, 17, 22],
           [(b & d) | (c & ~d), step * 5 + 1, 5, 9, 14, 20],
           [b ^ c ^ d, step * 3 + 5, 4, 11, 16, 23],
           [c ^ (b | ~d), step * 7, 6, 10, 15, 21],
         ][step >> 4] ?? [];
+      const [mixed = 0, word = 0] = round;
       const sum = a + mixed + ((Math.abs(Math.sin(step + 1)) * 2 ** 32) | 0) + (words[block + (word & 15)] ?? 0);
-      const shift = shifts[step & 3] ?? 0;
+      const shift = round[(step & 3) + 2] ?? 0;
       [a, d, c, b] = [d, c, b, (b + ((sum << shift) | (sum >>> (32 - shift)))) | 0];
     }
     state = state.map((value, index) => value + ([a, b, c, d][index] ?? 0));
