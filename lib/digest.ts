@@ -51,13 +51,13 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   // RFC 7616 names SHA-512/256 (FIPS 180-4 §6.7), but the values of its example (§3.9.2) are the first half of SHA-512, and
   // servers use either (erratum 4897). The second is tried if the first is refused.
   const sha512256 = [async (data: Bytes) => (await hasher('SHA-512')(data)).slice(0, 32), hasher('SHA-512-256')];
-  const hashes: Record<string, Digest[]> = withoutPrototype({
+  const hashes: Record<DigestAlgorithm, Digest[]> & Record<string, Digest[] | undefined> = withoutPrototype({
     'SHA-512-256': sha512256,
     'SHA-256': [hasher('SHA-256')],
     'SHA-512': [hasher('SHA-512')],
     MD5: [md5],
   });
-  const names = Object.keys(hashes);
+  const names = Object.keys(hashes) as DigestAlgorithm[];
   const { algorithms = names, qop = 'auth', legacy = true, mutual = false } = withoutPrototype(options);
   check(
     typeof credentials === 'function' || pairOf(credentials) !== undefined,
@@ -111,11 +111,11 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       const isRefused = isSame && !isStale && !sent.nonce.isAccepted;
       if (isRefused && sent.nonce.hash !== sha512256[0]) return false;
       // The best algorithm that the server offers and this runtime has.
-      const candidates = algorithms.flatMap((name) => hashes[name] ?? []);
+      const candidates = algorithms.flatMap((name) => hashes[name]);
       for (const hash of candidates.slice(isRefused ? candidates.indexOf(sent.nonce.hash) + 1 : 0)) {
         for (const { scheme, params } of challenges) {
           const { algorithm = 'MD5', nonce: value, qop: list } = params;
-          const [base = '', isSession] = algorithm.toUpperCase().split(/(?=-SESS$)/);
+          const [base, isSession] = algorithm.toUpperCase().split(/(?=-SESS$)/) as [string, string?];
           const offers = list?.toLowerCase().split(/[\s,]+/);
           const chosen = [qop, 'auth', 'auth-int'].find((each) => offers?.includes(each));
           if (scheme !== 'digest' || !value || !hashes[base]?.includes(hash) || !(offers ? chosen : legacy)) continue;
@@ -151,7 +151,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       if (rspauth && rspauth.toLowerCase() === (await prove('', protection, bodyView(received)))) return;
       throw new AuthError(
         'ERR_AUTH_RESPONSE_NOT_VERIFIED',
-        'No valid `rspauth`: the server does not know the password, the body was changed or is a stream, or CORS hides Authentication-Info.',
+        'No valid `rspauth`: a server without the password, a changed body, a stream, or CORS hides Authentication-Info.',
       );
     },
   };

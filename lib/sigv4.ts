@@ -124,7 +124,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       const { url, headers, method, body, now } = request;
       if (/[?&]X-Amz-Signature=/i.test(url.search)) return;
       const keys = lastSent.of(request)?.renewed ?? (await keysFor(now));
-      const [accessKeyId = '', secret = '', token = ''] = keys.split(' ');
+      const [accessKeyId, secret, token] = keys.split(' ') as [string, string, string];
       const place = placeOf(url.hostname);
       const { service = place[0], region = place[1] } = given;
       if (!service || !region)

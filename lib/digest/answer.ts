@@ -98,6 +98,7 @@ function quoted(text: string | undefined): string | undefined {
   return JSON.stringify(text);
 }
 
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- no index below is out of range */
 /** MD5 (RFC 1321). WebCrypto has none, and node:crypto has none in FIPS mode. */
 export function md5(data: Uint8Array): Bytes {
   const { length } = data;
@@ -110,22 +111,21 @@ export function md5(data: Uint8Array): Bytes {
   // The second word is the fourth inverted, the third the first.
   let state = Int32Array.of(0x67452301, ~0x10325476, ~0x67452301, 0x10325476);
   for (let block = 0; block < words.length; block += 16) {
-    let [a = 0, b = 0, c = 0, d = 0] = state;
+    let [a, b, c, d] = state as unknown as [number, number, number, number];
     for (let step = 0; step < 64; step++) {
       // What is mixed, the word that is added, and by how many bits the sum is rotated.
-      const round =
-        [
-          [(b & c) | (~b & d), step, 7, 12, 17, 22],
-          [(b & d) | (c & ~d), step * 5 + 1, 5, 9, 14, 20],
-          [b ^ c ^ d, step * 3 + 5, 4, 11, 16, 23],
-          [c ^ (b | ~d), step * 7, 6, 10, 15, 21],
-        ][step >> 4] ?? [];
-      const [mixed = 0, word = 0] = round;
-      const sum = a + mixed + ((Math.abs(Math.sin(step + 1)) * 2 ** 32) | 0) + (words[block + (word & 15)] ?? 0);
-      const shift = round[(step & 3) + 2] ?? 0;
+      const round = [
+        [(b & c) | (~b & d), step, 7, 12, 17, 22],
+        [(b & d) | (c & ~d), step * 5 + 1, 5, 9, 14, 20],
+        [b ^ c ^ d, step * 3 + 5, 4, 11, 16, 23],
+        [c ^ (b | ~d), step * 7, 6, 10, 15, 21],
+      ][step >> 4]!;
+      const word = words[block + (round[1]! & 15)]!;
+      const sum = a + round[0]! + word + ((Math.abs(Math.sin(step + 1)) * 2 ** 32) | 0);
+      const shift = round[(step & 3) + 2]!;
       [a, d, c, b] = [d, c, b, (b + ((sum << shift) | (sum >>> (32 - shift)))) | 0];
     }
-    state = state.map((value, index) => value + ([a, b, c, d][index] ?? 0));
+    state = state.map((value, index) => value + [a, b, c, d][index]!);
   }
   return new Uint8Array(state.buffer);
 }
