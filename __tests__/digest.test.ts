@@ -401,6 +401,9 @@ describe('bodies', () => {
     const call = api.post('/', Readable.from(['a', 'b']));
     if (qop === 'auth') expect((await call).status).toBe(200);
     else await expect(call).rejects.toMatchObject({ code: 'ERR_AUTH_BODY_NOT_SIGNABLE' });
+    // What is not sent does not count.
+    await api.get('/');
+    expect(server.credentials.at(-1)?.['nc']).toBe(qop === 'auth' ? '00000003' : '00000002');
   });
 });
 

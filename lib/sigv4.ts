@@ -156,7 +156,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
         if (token) search += `&X-Amz-Security-Token=${encode(token)}`;
         search += `&X-Amz-Expires=${String(expiresIn)}&X-Amz-SignedHeaders=${encode(names)}`;
       }
-      if (search !== url.search.slice(1)) url.search = search;
+      if (search !== url.search.slice(1)) url.search = `?${search}`;
       const normal = normalizePath ? url.pathname.replace(/\/+/g, '/') : url.pathname;
       // S3 decodes a path before it encodes it, others encode once more what is sent.
       const path = (doubleEncode ? encode(normal) : encodeOnce(normal)).replace(/%2F/g, '/');

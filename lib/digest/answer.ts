@@ -32,8 +32,14 @@ export async function answer(
   pair: BasicCredentials,
   clientNonce: string,
 ): Promise<Sent> {
-  const { params, qop, session, hash } = nonce;
-  const { realm, algorithm, userhash } = params;
+  const {
+    params: { realm, algorithm, opaque, userhash },
+    value,
+    qop,
+    session,
+    hash,
+  } = nonce;
+  if (qop === 'auth-int' && body.kind === 'opaque') throw notSignable();
   // An empty query is sent by some platforms and not by others.
   if (url.href.endsWith('?')) url.search = '';
   const uri = url.pathname + url.search;
@@ -52,10 +58,9 @@ export async function answer(
       if (!bytes) return undefined;
       a2.push(toHex(await hash(bytes)));
     }
-    return hex(a1, nonce.value, ...(protection ? [nc, cnonce, protection] : []), await hex(...a2));
+    return hex(a1, value, ...(protection ? [nc, cnonce, protection] : []), await hex(...a2));
   };
   const response = await prove(method, qop, body);
-  if (!response) throw notSignable();
 
   const isHashed = userhash?.toLowerCase() === 'true';
   // Only ASCII stays the same in UTF-8.
@@ -66,11 +71,11 @@ export async function answer(
     'username*':
       isExtended && `UTF-8''${user.replace(/\W/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)}`,
     realm: quoted(realm),
-    nonce: quoted(nonce.value),
+    nonce: quoted(value),
     uri: quoted(uri),
     response: quoted(response),
     algorithm,
-    opaque: quoted(params['opaque']),
+    opaque: quoted(opaque),
     qop,
     nc: qop && nc,
     cnonce: (qop ?? session) && quoted(cnonce),
@@ -120,8 +125,7 @@ export function md5(data: Uint8Array): Bytes {
         [b ^ c ^ d, step * 3 + 5, 4, 11, 16, 23],
         [c ^ (b | ~d), step * 7, 6, 10, 15, 21],
       ][step >> 4]!;
-      const word = words[block + (round[1]! & 15)]!;
-      const sum = a + round[0]! + word + ((Math.abs(Math.sin(step + 1)) * 2 ** 32) | 0);
+      const sum = a + round[0]! + words[block + (round[1]! & 15)]! + ((Math.abs(Math.sin(step + 1)) * 2 ** 32) | 0);
       const shift = round[(step & 3) + 2]!;
       [a, d, c, b] = [d, c, b, (b + ((sum << shift) | (sum >>> (32 - shift)))) | 0];
     }

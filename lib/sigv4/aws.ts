@@ -65,10 +65,11 @@ export function canonicalHeaders(
 /** Reads service and region from a host of AWS, such as `sqs.eu-west-1.amazonaws.com` or `search.eu-west-1.es.amazonaws.com`. */
 export function placeOf(host: string): [service?: string, region?: string] {
   const pattern =
-    /(?:^|\.)(?!s3-accelerate)([\w-]+?)(?:-fips)?(?:\.dualstack)?(?:[.-]([a-z]{2,4}(?:-[a-z]+)+-\d))?(?:\.vpce|\.(es|aoss))?\.(?:amazonaws\.(?:com|eu)(?:\.cn)?|(?:api|on)\.aws)$/;
+    /(?:^|\.)([\w-]+?)(?:-fips)?(?:\.dualstack)?(?:[.-]([a-z]{2,4}(?:-[a-z]+)+-\d))?(?:\.vpce|\.(es|aoss))?\.(?:amazonaws\.(?:com|eu)(?:\.cn)?|(?:api|on)\.aws)$/;
   const [, name, region = 'us-east-1', service = name] = pattern.exec(host) ?? [];
+  if (!service || service === 's3-accelerate') return [];
   // Some services sign by a shorter name than their host has.
-  return service ? [service.replace(/^email$/, 'ses').replace(/^(bedrock|lambda|appsync)-.*/, '$1'), region] : [];
+  return [service.replace(/^email$/, 'ses').replace(/^(bedrock|lambda|appsync)-.*/, '$1'), region];
 }
 
 /** HMAC with the key of a day, region and service, which is derived once. A closure: the keys are secret. */
