@@ -1,8 +1,9 @@
 import type { AxiosInstance, AxiosResponse } from 'axios';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { inspect } from 'node:util';
 import { digest, type DigestOptions } from '../lib/digest.js';
+import { md5 } from '../lib/digest/answer.js';
 import { parseChallenges } from '../lib/http/www-authenticate.js';
 import type { AuthScheme } from '../lib/schemes/scheme.js';
 import { serveDigest, type DigestServer, type DigestServerOptions } from './support/digest-server.js';
@@ -98,6 +99,29 @@ describe('the values of RFC 7616 §3.9', () => {
     const legacy = await answerTo(old, { ...given, pair: { username: 'Mufasa', password: 'CircleOfLife' } });
     expect(legacy).toContain('response="1949323746fe6a43ef61f9606e7febea"');
     expect(legacy).not.toMatch(/qop|nc=/);
+  });
+});
+
+describe('MD5', () => {
+  const hex = (data: Uint8Array): string => Buffer.from(md5(data)).toString('hex');
+
+  test.each([
+    ['', 'd41d8cd98f00b204e9800998ecf8427e'],
+    ['a', '0cc175b9c0f1b6a831c399e269772661'],
+    ['abc', '900150983cd24fb0d6963f7d28e17f72'],
+    ['message digest', 'f96b697d7cb7938d525a2f31aaf161d0'],
+    ['abcdefghijklmnopqrstuvwxyz', 'c3fcd3d76192e4007dfb496cca67e13b'],
+    ['ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789', 'd174ab98d277d9f5a5611c2c9f419d9f'],
+    ['1234567890'.repeat(8), '57edf4a22be3c955ac49da2e2107b67a'],
+  ])('of %j is that of RFC 1321 §A.5', (text, expected) => {
+    expect(hex(Buffer.from(text))).toBe(expected);
+  });
+
+  test('of 0 to 300 random bytes is that of node:crypto', () => {
+    for (let length = 0; length <= 300; length++) {
+      const data = randomBytes(length);
+      expect([data, hex(data)]).toEqual([data, createHash('md5').update(data).digest('hex')]);
+    }
   });
 });
 
@@ -380,6 +404,9 @@ describe('bodies', () => {
     const call = api.post('/', Readable.from(['a', 'b']));
     if (qop === 'auth') expect((await call).status).toBe(200);
     else await expect(call).rejects.toMatchObject({ code: 'ERR_AUTH_BODY_NOT_SIGNABLE' });
+    // What is not sent does not count.
+    await api.get('/');
+    expect(server.credentials.at(-1)?.['nc']).toBe(qop === 'auth' ? '00000003' : '00000002');
   });
 });
 

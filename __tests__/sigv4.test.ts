@@ -230,6 +230,7 @@ describe('against a verifier that reads the wire', () => {
     ['a path and a query', { url: '/a/b', params: { q: 'x', list: ['1', '2'], empty: '' } }],
     ['spaces, pluses and signs', { url: "/a b/c+d/e'(f)*!", params: { 'a b': 'c d+e', z: "*'()!~" } }],
     ['other scripts', { url: '/é/日本', params: { ключ: '€ 5 🔑' } }],
+    ['a query that begins with a question mark', { url: '/a??b=c' }],
     ['what is encoded already', { url: '/a%20b/c%2Bd/%E2%82%AC?x=%2F&y=a%20b' }],
     ['keys without a value, in the wrong order', { url: '/?b&a=&a-b=1&a=0&B=2' }],
     ['repeated slashes', { url: '/a//b///c/' }],
@@ -273,7 +274,7 @@ describe('against a verifier that reads the wire', () => {
 
   test('a canonical URL is not changed', async () => {
     for (const service of ['service', 's3']) {
-      for (const path of ['/', '/a', '/a/b?c', '/a%20b?c=%20d&e', '/?']) {
+      for (const path of ['/', '/a', '/a/b?c', '/a/b??c', '/a%20b?c=%20d&e', '/?']) {
         const request = authRequest({ url: `https://a.example.com${path}` });
         const { href } = request.url;
         await sigV4({ ...PLACE, service, credentials: CREDENTIALS }).authorize(request);
@@ -397,6 +398,7 @@ describe('service and region', () => {
     ['iam.amazonaws.com', 'us-east-1/iam'],
     ['x.execute-api.us-gov-west-1.amazonaws.com', 'us-gov-west-1/execute-api'],
     ['search-1.eu-west-1.es.amazonaws.com', 'eu-west-1/es'],
+    ['vpc-1.us-gov-west-1.es.amazonaws.com', 'us-gov-west-1/es'],
     ['x.us-east-1.aoss.amazonaws.com', 'us-east-1/aoss'],
     ['bedrock-runtime.us-east-1.amazonaws.com', 'us-east-1/bedrock'],
     ['email.us-east-1.amazonaws.com', 'us-east-1/ses'],
@@ -409,17 +411,20 @@ describe('service and region', () => {
     expect(authorizationOf(request)).toContain(`Credential=AKIDEXAMPLE/20150830/${scope}/aws4_request`);
   });
 
-  test.each(['minio.example.com', 'b.s3-accelerate.amazonaws.com', 'amazonaws.com', 'evil-amazonaws.com'])(
-    '%s needs the options',
-    async (host) => {
-      const request = authRequest({ url: `https://${host}/` });
-      await expect(sigV4({ credentials: CREDENTIALS }).authorize(request)).rejects.toThrow(
-        new TypeError(`sigV4(): \`service\` and \`region\` are required: the host ${host} does not contain them`),
-      );
-      await sigV4({ ...PLACE, credentials: CREDENTIALS }).authorize(request);
-      expect(authorizationOf(request)).toContain('us-east-1/service');
-    },
-  );
+  test.each([
+    'minio.example.com',
+    'b.s3-accelerate.amazonaws.com',
+    'b.s3-accelerate.dualstack.amazonaws.com',
+    'amazonaws.com',
+    'evil-amazonaws.com',
+  ])('%s needs the options', async (host) => {
+    const request = authRequest({ url: `https://${host}/` });
+    await expect(sigV4({ credentials: CREDENTIALS }).authorize(request)).rejects.toThrow(
+      new TypeError(`sigV4(): \`service\` and \`region\` are required: the host ${host} does not contain them`),
+    );
+    await sigV4({ ...PLACE, credentials: CREDENTIALS }).authorize(request);
+    expect(authorizationOf(request)).toContain('us-east-1/service');
+  });
 });
 
 describe('credentials', () => {
@@ -598,6 +603,8 @@ describe('credentials', () => {
     ],
     ['bytes', refusal({ data: Buffer.from('<Error><Code>InvalidAccessKeyId</Code></Error>') }), true],
     ['an ArrayBuffer', refusal({ data: new TextEncoder().encode('<Code>InvalidToken</Code>').buffer }), true],
+    ['JSON that looks like bytes', refusal({ data: { byteLength: 5, code: 'ExpiredToken' } }), true],
+    ['JSON that looks like bytes', refusal({ data: { byteLength: 5 } }), false],
     ['nothing', refusal({}), false],
     ['a stream', refusal({ data: Readable.from(['<Code>ExpiredToken</Code>']) }), false],
     ['a 401 without a code', refusal({ status: 401, data: 'x' }), true],

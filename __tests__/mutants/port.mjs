@@ -77,7 +77,7 @@ export const portMutants = [
     name: 'a header that only the signature of a redirect has is sent to another origin',
     row: 76,
     file: 'lib/call/attempt.ts',
-    from: 'credentialHeaders.push(...next.written);',
+    from: 'this._written = this._written.concat(next._written);',
     to: '',
     suites: ['interrupted'],
   },

@@ -68,7 +68,7 @@ export class Attempt implements Transmission {
     return this.request.origin;
   }
   get credentialHeaders(): readonly string[] {
-    return [...this._written, ...this.authorized.flatMap(({ credentialHeaders }) => credentialHeaders)];
+    return this._written.concat(this.authorized.flatMap(({ credentialHeaders }) => credentialHeaders));
   }
   get isRepeated(): boolean {
     return this.request.attempt > 1;
@@ -110,7 +110,7 @@ export class Attempt implements Transmission {
     for (const name of credentialHeaders) hop.headers.delete(name);
     const next = new Attempt(config, adapter, request.of(hop), authorized);
     await next.authorize();
-    this._written = [...this._written, ...next._written];
+    this._written = this._written.concat(next._written);
     applyUrl(hop, next.request, adapter.transport);
   }
 
@@ -155,8 +155,8 @@ export class Attempt implements Transmission {
     const twice = written.find((name) => this._written.includes(name));
     if (twice !== undefined)
       throw new TypeError(`attachAuth: two schemes wrote the header ${twice}. Remove one of them`);
-    this._written = this._written.length === 0 ? written : [...this._written, ...written];
+    this._written = this._written.concat(written);
     if (written.length === 0 && urlRead?.href === hrefBefore)
-      this._withoutCredential = [...this._withoutCredential, state];
+      this._withoutCredential = this._withoutCredential.concat(state);
   }
 }

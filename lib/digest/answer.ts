@@ -1,25 +1,28 @@
 import { systemClock } from '../clock.js';
+import type { RequestBody } from '../http/body.js';
 import type { Challenge } from '../http/www-authenticate.js';
 import type { BasicCredentials } from '../schemes/basic.js';
-import { toHex, utf8, type Bytes, type Digest } from '../schemes/hash.js';
+import { toHex, type Bytes, type Digest } from '../schemes/hash.js';
 import { notSignable } from '../schemes/not-signable.js';
 import type { AuthRequest } from '../schemes/scheme.js';
 
 /** A nonce of the server, with the challenge that it came in. */
 export interface Nonce {
   readonly params: Challenge['params'];
+  /** That of the challenge, or a `nextnonce` since. */
+  readonly value: string;
   readonly hash: Digest;
   readonly qop: string | undefined;
   /** A `-sess` algorithm hashes these into A1 until the next challenge (RFC 7616 §3.4.2). */
   readonly session: readonly [nonce: string, cnonce: string] | undefined;
   uses: number;
-  isAccepted: boolean;
+  isAccepted?: true;
 }
 
 export interface Sent extends BasicCredentials {
   readonly nonce: Nonce;
-  /** Computes `response` for a method, and `rspauth` for an empty one. */
-  readonly prove: (method: string, qop: string | undefined, body: Bytes) => Promise<string>;
+  /** Computes `response` for a method, and `rspauth` for an empty one. undefined: the body cannot be read. */
+  readonly prove: (method: string, qop: string | undefined, body: RequestBody) => Promise<string | undefined>;
 }
 
 /** Writes the Authorization header (RFC 7616 §3.4). */
@@ -29,43 +32,56 @@ export async function answer(
   pair: BasicCredentials,
   clientNonce: string,
 ): Promise<Sent> {
-  const { params, qop, session, hash } = nonce;
-  const { realm, algorithm, userhash } = params;
-  const content = qop === 'auth-int' ? await body.bytes() : new Uint8Array();
-  if (!content) throw notSignable();
+  const {
+    params: { realm, algorithm, opaque, userhash },
+    value,
+    qop,
+    session,
+    hash,
+  } = nonce;
+  if (qop === 'auth-int' && body.kind === 'opaque') throw notSignable();
   // An empty query is sent by some platforms and not by others.
   if (url.href.endsWith('?')) url.search = '';
   const uri = url.pathname + url.search;
   const cnonce = session?.[1] ?? clientNonce;
   const nc = (++nonce.uses).toString(16).padStart(8, '0');
   const user = binary(pair.username);
-  const hex = async (...parts: unknown[]): Promise<string> => toHex(await hash(bytesOf(parts.join(':'))));
+  const hex = async (...parts: unknown[]): Promise<string> =>
+    toHex(await hash(Uint8Array.from(parts.join(':'), (char) => char.charCodeAt(0))));
 
   let a1 = await hex(user, realm, binary(pair.password));
   if (session) a1 = await hex(a1, ...session);
-  const prove: Sent['prove'] = async (by, protection, bytes) => {
-    const a2 = await hex(by, uri, ...(protection === 'auth-int' ? [toHex(await hash(bytes))] : []));
-    return hex(a1, params['nonce'], ...(protection ? [nc, cnonce, protection] : []), a2);
+  const prove: Sent['prove'] = async (by, protection, content) => {
+    const a2 = [by, uri];
+    if (protection === 'auth-int') {
+      const bytes = await content.bytes();
+      if (!bytes) return undefined;
+      a2.push(toHex(await hash(bytes)));
+    }
+    return hex(a1, value, ...(protection ? [nc, cnonce, protection] : []), await hex(...a2));
   };
+  const response = await prove(method, qop, body);
 
   const isHashed = userhash?.toLowerCase() === 'true';
-  const name = isHashed ? await hex(user, realm) : pair.username;
   // Only ASCII stays the same in UTF-8.
-  const isExtended = !isHashed && user !== name;
+  const isExtended = !isHashed && user !== pair.username;
   const fields = Object.entries({
-    [isExtended ? 'username*' : 'username']: isExtended ? `UTF-8''${extended(name)}` : quoted(name),
+    username: !isExtended && quoted(isHashed ? await hex(user, realm) : user),
+    // RFC 8187 §3.2.1.
+    'username*':
+      isExtended && `UTF-8''${user.replace(/\W/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)}`,
     realm: quoted(realm),
-    nonce: quoted(params['nonce']),
+    nonce: quoted(value),
     uri: quoted(uri),
-    response: quoted(await prove(method, qop, content)),
+    response: quoted(response),
     algorithm,
-    opaque: quoted(params['opaque']),
+    opaque: quoted(opaque),
     qop,
     nc: qop && nc,
     cnonce: (qop ?? session) && quoted(cnonce),
-    userhash: isHashed || undefined,
+    userhash: isHashed,
   });
-  const written = fields.filter(([, value]) => value !== undefined).map((field) => field.join('='));
+  const written = fields.filter(([, value]) => value).map((field) => field.join('='));
   headers.set('Authorization', `Digest ${written.join(', ')}`);
   return { ...pair, nonce, prove };
 }
@@ -79,13 +95,7 @@ export function clientNonce(): string {
 
 /** Bytes as a string, as headers are read: a realm in UTF-8 has the same form. */
 function binary(text: string): string {
-  return String.fromCharCode(...utf8(text));
-}
-
-function bytesOf(binary: string): Bytes {
-  const bytes = new Uint8Array(binary.length);
-  for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
-  return bytes;
+  return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
 /** JSON and a quoted-string (RFC 9110 §5.6.4) are the same without control characters. */
@@ -93,37 +103,33 @@ function quoted(text: string | undefined): string | undefined {
   return JSON.stringify(text);
 }
 
-/** RFC 8187 §3.2.1. */
-function extended(text: string): string {
-  return encodeURIComponent(text).replace(/['()*]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
-}
-
-const SHIFTS = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21];
-
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- no index below is out of range */
 /** MD5 (RFC 1321). WebCrypto has none, and node:crypto has none in FIPS mode. */
 export function md5(data: Uint8Array): Bytes {
   const { length } = data;
-  const bytes = new Uint8Array(((length + 72) >> 6) << 6);
+  const words = new Int32Array(((length + 72) >> 6) << 4);
+  const bytes = new Uint8Array(words.buffer);
   bytes.set(data);
   bytes[length] = 0x80;
-  const view = new DataView(bytes.buffer);
-  view.setBigUint64(bytes.length - 8, BigInt(length * 8), true);
-  let state = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476];
-  for (let block = 0; block < bytes.length; block += 64) {
-    let [a = 0, b = 0, c = 0, d = 0] = state;
+  // The length in bits.
+  words.set([length << 3, length >>> 29], words.length - 2);
+  // The second word is the fourth inverted, the third the first.
+  let state = Int32Array.of(0x67452301, ~0x10325476, ~0x67452301, 0x10325476);
+  for (let block = 0; block < words.length; block += 16) {
+    let [a, b, c, d] = state as unknown as [number, number, number, number];
     for (let step = 0; step < 64; step++) {
-      const [mixed = 0, word = 0] = [
-        [(b & c) | (~b & d), step],
-        [(d & b) | (~d & c), step * 5 + 1],
-        [b ^ c ^ d, step * 3 + 5],
-        [c ^ (b | ~d), step * 7],
-      ][step >> 4] as number[];
-      const sine = Math.floor(Math.abs(Math.sin(step + 1)) * 2 ** 32);
-      const sum = (a + mixed + sine + view.getUint32(block + (word & 15) * 4, true)) | 0;
-      const shift = SHIFTS[((step >> 4) << 2) | (step & 3)] ?? 0;
+      // What is mixed, the word that is added, and by how many bits the sum is rotated.
+      const round = [
+        [(b & c) | (~b & d), step, 7, 12, 17, 22],
+        [(b & d) | (c & ~d), step * 5 + 1, 5, 9, 14, 20],
+        [b ^ c ^ d, step * 3 + 5, 4, 11, 16, 23],
+        [c ^ (b | ~d), step * 7, 6, 10, 15, 21],
+      ][step >> 4]!;
+      const sum = a + round[0]! + words[block + (round[1]! & 15)]! + ((Math.abs(Math.sin(step + 1)) * 2 ** 32) | 0);
+      const shift = round[(step & 3) + 2]!;
       [a, d, c, b] = [d, c, b, (b + ((sum << shift) | (sum >>> (32 - shift)))) | 0];
     }
-    state = [a, b, c, d].map((value, index) => (value + (state[index] ?? 0)) | 0);
+    state = state.map((value, index) => value + [a, b, c, d][index]!);
   }
-  return new Uint8Array(Int32Array.from(state).buffer);
+  return new Uint8Array(state.buffer);
 }

@@ -1,4 +1,4 @@
-import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { AuthError, chainOf, hide } from '../errors.js';
 import { ownValue, safeGet } from '../safe-read.js';
 import { isPage, type ResolvedAdapter, type Transport } from './adapter.js';
@@ -31,13 +31,10 @@ export async function send(copy: Config, transmission: Transmission): Promise<Ax
     copy.fetchOptions = { cache: 'reload', ...(copy.fetchOptions as object | undefined) };
   try {
     const response = await sendGuarded(copy, adapter, transmission);
-    if (transmission.hasLeftOrigin) markForeign(response);
     // An error that ends the stream later carries the copy.
     if (copy.responseType === 'stream') copy.headers = config.headers;
     return withOwnConfig(response, copy, transmission);
   } catch (error) {
-    const response = safeGet(error as Partial<AxiosError> | undefined, 'response');
-    if (response && transmission.hasLeftOrigin) markForeign(response);
     throw errorWithOwnConfig(error, copy, transmission);
   }
 }
@@ -75,6 +72,7 @@ export function applyUrl(copy: Config, { origin, urlRead: url, urlGiven }: ReadU
 
 function withOwnConfig(response: AxiosResponse, copy: Config, transmission: Transmission): AxiosResponse {
   replaceCopy(response, copy, transmission.config);
+  if (transmission.hasLeftOrigin) markForeign(response);
   if (transmission.adapter.transport !== 'xhr' && showsHeaders(response.request))
     hide(response, 'request', response.request);
   hideSockets(response);
