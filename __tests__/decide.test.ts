@@ -191,7 +191,7 @@ describe('other statuses', () => {
   test('those of the policy count, and 429 besides', () => {
     const own = { ...policy, statuses: new Set([425]) };
     expect(decide(answer(425), after(1), get, own, true, HALF)).toMatchObject(wait('status', 250));
-    expect(decide(answer(503, 1_000), after(0, 1), get, own, true, HALF)).toEqual(settled());
+    expect(decide(answer(503, 1_000), after(0, 1), get, own, true, HALF)).toEqual(settled(undefined, 1_000));
     expect(decide(answer(429), after(0, 1), get, own, true, HALF)).toMatchObject(wait('throttled', 375));
   });
 });

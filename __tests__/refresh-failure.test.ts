@@ -359,12 +359,13 @@ describe('Retry-After', () => {
     expect(classified(answered(503, '', { ...served, Age: '60' })).retryAfterMs).toBe(60_000);
   });
 
-  test('is ignored if it is not a string', () => {
+  test('is read if it is a number, as a mock may give it', () => {
     expect(classified({ response: { status: 429, headers: { 'retry-after': 7, date: null } } })).toEqual({
       kind: 'unavailable',
       mayBeSpent: false,
       code: 'status',
       status: 429,
+      retryAfterMs: 7_000,
     });
   });
 });

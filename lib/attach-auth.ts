@@ -59,8 +59,9 @@ export function attachAuth(
   const responseId = interceptors.response.use(fulfilled, rejected);
   const detach = (): void => {
     if (attached.isDetached) return;
-    interceptors.request.eject(requestId);
-    interceptors.response.eject(responseId);
+    // After clear() axios may have given the number to another handler.
+    if (detachOf(interceptors.request) === detach) interceptors.request.eject(requestId);
+    if (detachOf(interceptors.response) === detach) interceptors.response.eject(responseId);
     attached.detach();
   };
   for (const interceptor of [request, fulfilled]) hide(interceptor, ATTACHED, detach);
@@ -68,20 +69,23 @@ export function attachAuth(
 }
 
 /**
- * After `interceptors.request.clear()` or `response.clear()` half of an attachment may be left, which is detached.
+ * After `interceptors.request.clear()` or `response.clear()` half of an attachment may be left: it is detached.
  * @throws TypeError if both halves are there.
  */
 function detachRest({ request, response }: { request: Interceptors; response: Interceptors }): void {
-  const halves = [request, response].map((manager) => {
-    let detach: unknown;
-    manager.forEach(({ fulfilled }) => {
-      if (isObject(fulfilled)) detach ??= ownValue(fulfilled, ATTACHED);
-    });
-    return detach;
-  });
+  const halves = [detachOf(request), detachOf(response)];
   if (halves.every(Boolean))
     throw new TypeError('attachAuth: this instance is attached already; call detach() of its handle first');
   for (const detach of halves) if (typeof detach === 'function') (detach as () => void)();
+}
+
+/** Returns the `detach` of the attachment that one of these handlers belongs to. */
+function detachOf(manager: Interceptors): unknown {
+  let detach: unknown;
+  manager.forEach(({ fulfilled }) => {
+    if (isObject(fulfilled)) detach ??= ownValue(fulfilled, ATTACHED);
+  });
+  return detach;
 }
 
 function rethrow(error: unknown): never {

@@ -84,7 +84,6 @@ export class Attempt implements Transmission {
       this._keepWritten(state, before);
       return this.authorize(index + 1);
     };
-    state.singleFlight?.sent(this.request);
     const written = state.run(() => state.scheme?.authorize(this.request));
     return isPromise(written) ? written.then(next) : next();
   }
@@ -96,6 +95,7 @@ export class Attempt implements Transmission {
    */
   prepare(copy: Config, main: SchemeState): BareReason | undefined {
     this.request.sentConfig = this.config;
+    for (const { singleFlight } of this.authorized) singleFlight?.sent(this.request);
     applyUrl(copy, this.request, this.adapter.transport);
     if (this._bare) return this._bare;
     if (!this.authorized.includes(main)) return 'own-credentials';
@@ -109,7 +109,8 @@ export class Attempt implements Transmission {
     const { config, request, authorized, credentialHeaders, adapter } = this;
     for (const name of credentialHeaders) hop.headers.delete(name);
     const next = new Attempt(config, adapter, request.of(hop), authorized);
-    await next.authorize();
+    const authorizing = next.authorize();
+    if (authorizing) await request.waitFor(authorizing);
     this._written = this._written.concat(next._written);
     applyUrl(hop, next.request, adapter.transport);
   }

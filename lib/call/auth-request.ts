@@ -10,7 +10,7 @@ type Config = InternalAxiosRequestConfig;
 export interface RequestingCall {
   readonly instance: { readonly client: AxiosInstance; readonly resender: Axios };
   readonly principal: Principal;
-  readonly waits: { readonly signal: AbortSignal };
+  readonly waits: { readonly signal: AbortSignal; for(work: Promise<void>): Promise<void> };
   readonly exchange: object;
 }
 
@@ -40,6 +40,11 @@ export class CallRequest implements AuthRequest {
   /** The same attempt for the config of a redirect. */
   of(config: Config): CallRequest {
     return new CallRequest(config, this.attempt, this.origin, this._call);
+  }
+
+  /** Resolves with `work`, unless the call may not wait for it any longer. */
+  waitFor(work: Promise<void>): Promise<void> {
+    return this._call.waits.for(work);
   }
 
   get url(): URL {

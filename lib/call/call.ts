@@ -157,7 +157,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
       if (config[key] && typeof config[key] !== 'string') config[key] = String(config[key]);
     if (!this.isDone) {
       this.config ??= config;
-      if (this.isBodyRemade) this.config.data = config.data as unknown;
+      if (this.isBodyRemade) Object.assign(this.config, { data: config.data as unknown, headers: config.headers });
       return this.send(this.config);
     }
     // If a retry layer or a button sends the config of a settled call again, that is a new call.

@@ -75,9 +75,11 @@ export function challengesOf(response: AxiosResponse): Challenge[] {
 
 function outcomeOf(attempt: Attempt, isRefusal: boolean): Outcome {
   const { response, error, refusal, request } = attempt;
-  if (response) {
+  const isGood = response !== undefined && response.status < 400 && !isRefusal;
+  // axios puts the response on the error of a body that was cut.
+  if (response && !(isGood && safeGet(error, 'code') !== undefined)) {
     const { status } = response;
-    if (status < 400 && !isRefusal) return { kind: 'answer', status, isRefusal, retryAfterMs: undefined };
+    if (isGood) return { kind: 'answer', status, isRefusal, retryAfterMs: undefined };
     if (attempt.isForeign) return { kind: 'final' };
     const { retryAfterMs, isRounded } = refusal ?? {};
     return { kind: 'answer', status, isRefusal, retryAfterMs, isRounded };

@@ -9,6 +9,7 @@ import type { Attempt } from './attempt.js';
 import type { Call } from './call.js';
 import { challengesOf, type Answer } from './outcome.js';
 import { isBodyReplayable } from './resend.js';
+import { deadlinePassed } from './wait.js';
 
 /** Decides what follows the last attempt, and waits if it has to. Returns true if the call is ready to be sent again. */
 export async function nextStep(call: Call, attempt: Attempt, answer: Answer): Promise<boolean> {
@@ -76,6 +77,8 @@ function challengesLeft(call: Call, state: SchemeState): number {
 
 function settle(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer, reason?: SettleReason): false {
   call.reason = reason;
+  // Without a response, the call has no outcome of its own.
+  if (reason === 'deadline' && !attempt.response) throw deadlinePassed(call.policy.deadlineMs, attempt.error);
   if (reason === 'body-not-replayable') {
     // This call cannot be sent again, but later calls need a new token.
     for (const state of refusedBy) void (async () => challenge(call, state, attempt))().catch(() => undefined);
@@ -93,9 +96,9 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
     call.challenges ??= new Map();
     call.challenges.set(state, (call.challenges.get(state) ?? 0) + 1);
     const isWorthIt = challenge(call, state, attempt);
-    if (isPromise(isWorthIt)) discard(attempt.response?.data);
+    if (isPromise(isWorthIt)) discard(attempt.received);
     if (!(isPromise(isWorthIt) ? await waits.for(isWorthIt) : isWorthIt)) continue;
-    discard(attempt.response?.data);
+    discard(attempt.received);
     call.isRefreshed = true;
     instance.emit({ type: 'replay', ...about(call, attempt), attempt: call.attempts + 1 });
     return true;
@@ -137,7 +140,7 @@ async function wait(call: Call, attempt: Attempt, decision: Extract<Decision, { 
     call.reason = 'retry-budget';
     return false;
   }
-  discard(attempt.response?.data);
+  discard(attempt.received);
   const waiting = isQueued ? pass.acquire(attempt) : waits.sleep(delayMs);
   const sendsAgain = { ...about(call, attempt), attempt: call.attempts + 1 };
   instance.emit({ type: 'retry', ...sendsAgain, delayMs: Math.round(delayMs), reason });

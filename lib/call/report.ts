@@ -11,7 +11,7 @@ export interface ExchangeReport {
   readonly attempts: number;
   /** Whether the call was sent again with other credentials after a refusal. */
   readonly refreshed: boolean;
-  /** Ms spent waiting for a refresh, in the throttle's queue or for a backoff. */
+  /** Ms spent waiting for a refresh, in the throttle's queue or for a backoff. A wait counts when it has ended. */
   readonly waitedMs: number;
   /** Epoch ms before which the server does not want the call again, if it said so. */
   readonly retryAt?: number;

@@ -1,5 +1,6 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import type { AttachedInstance, InstanceThrottle } from '../attached-instance.js';
+import { alarm } from '../clock.js';
 import type { CallPolicy } from '../policy.js';
 import { isThrottling, isWithin } from '../retry/decide.js';
 import type { Permit, QueuedCall, ThrottleKeys } from '../throttle/throttle.js';
@@ -7,6 +8,9 @@ import { snapshot } from '../transport/copy.js';
 import type { Attempt } from './attempt.js';
 import type { CallRequest } from './auth-request.js';
 import type { Waits } from './wait.js';
+
+/** A response that was not classified for so long has been replaced by a handler of the app. Other calls wait for its permit. */
+const UNREPORTED_MS = 1_000;
 
 /** A call, as far as the throttle needs it. */
 export interface ThrottledCall {
@@ -95,7 +99,18 @@ export class ThrottlePass implements QueuedCall {
     attempt.mayBeLimited = true;
     // An earlier handler may swallow the response: then it is never classified, and other calls wait for the permit.
     const hasPredicate = this._call.instance.policy.isUnauthorized !== undefined || attempt.hasPredicate;
-    if (attempt.permit && !hasPredicate) this.report(attempt, true);
+    const { permit } = attempt;
+    if (!permit) return;
+    if (hasPredicate)
+      alarm(
+        this._call.instance.clock,
+        UNREPORTED_MS,
+        () => {
+          permit.release('ended');
+        },
+        'idle',
+      );
+    else this.report(attempt, true);
   }
 
   /** Reports whether a limit refused the attempt, once. */

@@ -22,7 +22,7 @@ export interface Reservation {
 
 /** The waits of one call. Each ends early on the caller's abort, the deadline, the end of the principal's session, and detach(). */
 export class Waits {
-  /** Ms spent waiting so far. */
+  /** Ms spent in waits that have ended. */
   waitedMs = 0;
   private readonly _beganAt: number;
   private readonly _beganWallAt: number;
@@ -95,6 +95,7 @@ export class Waits {
 /** One wait, until it is closed or ended. */
 class OpenWait implements Wait {
   private readonly _unwatch: Cancel | undefined;
+  private readonly _beganAt: number;
   private _isOpen = true;
 
   constructor(
@@ -104,7 +105,7 @@ class OpenWait implements Wait {
     private readonly _reservation: Reservation | undefined,
   ) {
     const { instance, config } = _call;
-    _waits.waitedMs -= instance.clock.monotonic();
+    this._beganAt = instance.clock.monotonic();
     instance.deadlines.add(this);
     const check = (): void => {
       this.check();
@@ -140,7 +141,7 @@ class OpenWait implements Wait {
     const { instance } = this._call;
     instance.deadlines.delete(this);
     this._unwatch?.();
-    this._waits.waitedMs += instance.clock.monotonic();
+    this._waits.waitedMs += instance.clock.monotonic() - this._beganAt;
     return true;
   }
 }
@@ -149,9 +150,10 @@ function detached(): AuthError {
   return new AuthError('ERR_AUTH_DETACHED', 'Not sent: the call was waiting when detach() was called.');
 }
 
-function deadlinePassed(deadlineMs: number): AuthError {
+export function deadlinePassed(deadlineMs: number, cause?: unknown): AuthError {
   return new AuthError(
     'ERR_AUTH_DEADLINE',
-    `Not sent: the call waited until its deadline (\`deadlineMs\`: ${String(deadlineMs)}) passed.`,
+    `Not sent (again): the deadline of the call (\`deadlineMs\`: ${String(deadlineMs)}) has passed, or would pass before.`,
+    cause,
   );
 }

@@ -55,9 +55,9 @@ export class RetryBudget {
   private _second(monotonicNow: number): RetryBudget['_seconds'][number] {
     const at = Math.floor(monotonicNow / 1000);
     const last = this._seconds.at(-1);
-    if (last && last.at >= at) return last;
+    if (last?.at === at) return last;
     const second = { at, calls: 0, retries: 0 };
-    this._seconds = this._seconds.filter((earlier) => earlier.at > at - WINDOW_S);
+    this._seconds = this._seconds.filter((earlier) => earlier.at > at - WINDOW_S && earlier.at < at);
     this._seconds.push(second);
     return second;
   }

@@ -113,7 +113,7 @@ export function decide(
   const decision = afterFailure(outcome, progress, call, policy, chance);
   const isFailure = outcome.kind !== 'answer' || outcome.status >= 400;
   const wish = isFailure ? call.shouldRetry?.(decision.kind === 'wait') : undefined;
-  if (wish === false) return decision.kind === 'wait' ? settled() : decision;
+  if (wish === false) return decision.kind === 'wait' ? settled(undefined, decision.retryAfterMs) : decision;
   if (wish !== true || decision.kind === 'wait') return decision;
   // The app may know that another send does no harm; the limits of attempts, time and body hold.
   return afterFailure(outcome, progress, call, policy, chance, true);
@@ -125,33 +125,39 @@ export function settled(reason?: SettleReason, retryAfterMs?: number): Extract<D
 }
 
 function afterRefusal(progress: Progress, call: Circumstances, policy: RetryPolicy): Decision {
-  const { attempts, canReauthorize, isReplay, maxChallenges, remainingMs } = progress;
-  const maxSends = policy.maxAttempts + policy.maxThrottledAttempts + maxChallenges;
-  if (attempts >= maxSends || (isReplay && !canReauthorize)) return settled('unauthorized-again');
+  const { canReauthorize, isReplay, remainingMs } = progress;
+  if (isUsedUp(progress, policy) || (isReplay && !canReauthorize)) return settled('unauthorized-again');
   if (!canReauthorize) return settled();
   if (!call.isReplayable) return settled('body-not-replayable');
   if (remainingMs <= 0) return settled('deadline');
   return { kind: 'reauthorize' };
 }
 
+/** The limits of refusals, errors and 429s together bound the sends of a call, however these alternate. */
+function isUsedUp({ attempts, maxChallenges }: Progress, policy: RetryPolicy): boolean {
+  return attempts >= policy.maxAttempts + policy.maxThrottledAttempts + maxChallenges;
+}
+
 function afterFailure(
   outcome: Exclude<Outcome, { kind: 'final' }>,
-  { errors, throttles, remainingMs }: Progress,
+  progress: Progress,
   { isIdempotent, isReplayable }: Circumstances,
   policy: RetryPolicy,
   chance: number,
   isWanted = false,
 ): Decision {
   const { status, retryAfterMs, isRounded } = outcome.kind === 'answer' ? outcome : NO_ANSWER;
-  const settle = (reason: SettleReason): Decision => settled(reason, retryAfterMs);
+  const { errors, throttles, remainingMs } = progress;
+  const settle = (reason?: SettleReason): Decision => settled(reason, retryAfterMs);
   // After a 429 the server did not act. After a 503 it may have.
   if (status !== 429 && !isWanted) {
-    if (status && !policy.statuses.has(status)) return settled();
+    if (status && !policy.statuses.has(status)) return settle();
     if (!isIdempotent) return settle('not-idempotent');
   }
   const isThrottled = isThrottling(status, retryAfterMs);
   const failures = isThrottled ? throttles : errors;
-  if (failures >= (isThrottled ? policy.maxThrottledAttempts : policy.maxAttempts)) return settle('attempts-exhausted');
+  const most = isThrottled ? policy.maxThrottledAttempts : policy.maxAttempts;
+  if (failures >= most || isUsedUp(progress, policy)) return settle('attempts-exhausted');
   if (!isReplayable) return settle('body-not-replayable');
   if (!isWithin(retryAfterMs ?? 0, policy.maxRetryAfterMs + (isRounded ? 1_000 : 0)))
     return settle('retry-after-too-long');
@@ -168,7 +174,7 @@ const NO_ANSWER = { status: 0, retryAfterMs: undefined, isRounded: undefined };
 
 /** Compares whole seconds, since an instant that was rounded up must not turn a minute into more than a minute. */
 export function isWithin(askedMs: number, longestMs: number): boolean {
-  return Math.floor(askedMs / 1000) * 1000 <= longestMs;
+  return askedMs <= longestMs || (longestMs >= 1_000 && Math.floor(askedMs / 1000) * 1000 <= longestMs);
 }
 
 /** Whether a response throttles: 429, and 503 with Retry-After. */

@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../maybe-promise.js';
 import { systemClock, type Clock } from '../clock.js';
-import { ownValue, withoutPrototype } from '../safe-read.js';
+import { check } from '../check.js';
+import { isObject, ownValue, withoutPrototype } from '../safe-read.js';
 import { isSessionStore } from '../session/store.js';
 import { readTokens, refreshTokenIn, tokensOf, type Tokens } from '../session/tokens.js';
 import { bearerFunction } from './bearer-function.js';
@@ -29,12 +30,7 @@ export function bearer(
 ): BearerScheme {
   if (typeof source === 'function') return bearerFunction(source);
   if (typeof source === 'string') return bearerSession(withoutPrototype({}), tokensOf(source), clock);
-  const given: unknown = source;
-  if (typeof given !== 'object' || given === null) {
-    throw new TypeError(
-      `bearer() takes a token, a function or options, but got ${given === null ? 'null' : typeof given}`,
-    );
-  }
+  check(isObject(source), 'bearer(): source', 'a token, a function or an object of options', source);
   const options = withoutPrototype(source);
   assertOptions(options);
   return bearerSession(options, readInitial(options, clock.now()), clock);
@@ -49,7 +45,7 @@ function readInitial({ tokens, refresh }: BearerOptions, now: number): Tokens | 
 }
 
 function assertOptions(options: BearerOptions): void {
-  const check = (name: keyof BearerOptions, isRight: (value: never) => boolean, takes: string): void => {
+  const checkOption = (name: keyof BearerOptions, isRight: (value: never) => boolean, takes: string): void => {
     const got: unknown = options[name];
     if (got === undefined || isRight(got as never)) return;
     throw new TypeError(
@@ -58,14 +54,14 @@ function assertOptions(options: BearerOptions): void {
   };
   const isText = (pattern: RegExp) => (value: unknown) => typeof value === 'string' && pattern.test(value);
   for (const name of ['refresh', 'revoke'] as const)
-    check(name, (value: unknown) => typeof value === 'function', 'a function');
-  check(
+    checkOption(name, (value: unknown) => typeof value === 'function', 'a function');
+  checkOption(
     'store',
     isSessionStore,
     'a store of webStorageStore(), fileStore(), redisStore(), memoryStore() or tokenStore()',
   );
-  check('refreshAheadMs', (ms: unknown) => typeof ms === 'number' && ms >= 0, 'a number of ms, 0 or more');
-  check('refreshTimeoutMs', (ms: unknown) => typeof ms === 'number' && ms > 0, 'a number of ms above 0');
-  check('header', isText(/^[\w-]+$/), 'the name of a header');
-  check('prefix', isText(/^[\x21-\x7e]*$/), "a word of visible ASCII characters, or ''");
+  checkOption('refreshAheadMs', (ms: unknown) => typeof ms === 'number' && ms >= 0, 'a number of ms, 0 or more');
+  checkOption('refreshTimeoutMs', (ms: unknown) => typeof ms === 'number' && ms > 0, 'a number of ms above 0');
+  checkOption('header', isText(/^[\w-]+$/), 'the name of a header');
+  checkOption('prefix', isText(/^[\x21-\x7e]*$/), "a word of visible ASCII characters, or ''");
 }

@@ -1,4 +1,5 @@
 import { chainOf } from '../errors.js';
+import { dateOf, headerOf } from '../http/response-headers.js';
 import { parseRetryAfter } from '../http/retry-after.js';
 import { parseChallenges } from '../http/www-authenticate.js';
 import { safeGet } from '../safe-read.js';
@@ -96,8 +97,7 @@ export function classify(failure: unknown, context: FailureContext): RefreshFail
   }
 
   const clientCode = codes.find((code) => /^[A-Z_]{1,40}$/.test(code));
-  const date = headerOf(response, 'age') === undefined ? headerOf(response, 'date') : undefined;
-  const retryAfterMs = parseRetryAfter(headerOf(response, 'retry-after'), { now, date });
+  const retryAfterMs = parseRetryAfter(headerOf(response, 'retry-after'), { now, date: dateOf(response) });
   return {
     kind: kind(),
     mayBeSpent,
@@ -153,12 +153,6 @@ function challengeCodeOf(response: unknown): string | undefined {
 function isHtml(response: unknown, unread: string | undefined): boolean {
   const text = [safeGet(response, 'data'), safeGet(response, 'body'), unread].find((body) => typeof body === 'string');
   return /^\s*text\/html/i.test(headerOf(response, 'content-type') ?? '') || /^\s*</.test(text ?? '');
-}
-
-function headerOf(response: unknown, name: string): string | undefined {
-  const headers = safeGet(response, 'headers') as { get?: (name: string) => unknown } | undefined;
-  const value = typeof safeGet(headers, 'get') === 'function' ? headers?.get?.(name) : safeGet(headers, name);
-  return typeof value === 'string' ? value : undefined;
 }
 
 function parsed(text: string): unknown {

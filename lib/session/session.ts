@@ -119,7 +119,8 @@ export class Session {
   answered({ request: endpoint, response, isRefusal }: SessionAnswer): void {
     const { generation } = this.state;
     const { sent, isReplay } = this._callOf(endpoint.exchange);
-    if (sent?.generation !== generation) return;
+    // A token that has expired meanwhile says nothing about the refresh that returned it.
+    if (sent?.generation !== generation || (isRefusal && this.state.remainingMs <= 0)) return;
     const pausedMs = this._breaker.record({ generation, status: response.status, isRefusal, isReplay, endpoint });
     if (pausedMs === undefined) return;
     const until = Math.round(this._clock.now() + pausedMs);

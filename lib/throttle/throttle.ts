@@ -13,7 +13,7 @@ const EVICT_EVERY_MS = 1_000;
 /** The closed limits of one principal, or of all instances that were given this throttle. */
 export class Throttle {
   private readonly _timeline: Timeline;
-  private readonly _queues = new Map<string, LimitQueue>();
+  private readonly _queues = new Map<string | undefined, LimitQueue>();
   private _evictAt = 0;
 
   constructor(clock: Clock) {
@@ -35,7 +35,7 @@ export class Throttle {
   }
 
   /** Returns undefined if the keys are not tracked. A narrower key that is closed for longer keeps its own queue. */
-  queueOf([key, shared = '']: ThrottleKeys): LimitQueue | undefined {
+  queueOf([key, shared]: ThrottleKeys): LimitQueue | undefined {
     const [own, wider] = [this._queues.get(key), this._queues.get(shared)];
     return own && wider && own.closedForMs <= wider.closedForMs ? wider : (own ?? wider);
   }
@@ -47,13 +47,14 @@ export class Throttle {
 
   /** The server refused a call of these keys. Returns the key that this closes. */
   refused(keys: ThrottleKeys, permit: Permit | undefined, refusal: Refusal, retry: RetryPolicy): string {
-    const [key, shared = ''] = keys;
+    const [key, shared] = keys;
     const isSame = ({ policy = refusal.policy }: LimitQueue): boolean => policy === (refusal.policy ?? policy);
     let wider = this._queues.get(shared);
-    const narrower = shared ? [...this._queues.values()].filter((q) => q.shared === shared && isSame(q)) : [];
+    const narrower = [...this._queues.values()].filter((q) => shared !== undefined && q.shared === shared && isSame(q));
     // A second key that is refused meanwhile, and by no limit of another name, shows that the limit is shared.
-    if (!wider && narrower.some((other) => other.key !== key && other.isContended)) wider = this._track(shared);
-    const queue = wider && isSame(wider) ? wider : (this._queues.get(key) ?? this._track(key, shared || undefined));
+    if (!wider && shared !== undefined && narrower.some((other) => other.key !== key && other.isContended))
+      wider = this._track(shared);
+    const queue = wider && isSame(wider) ? wider : (this._queues.get(key) ?? this._track(key, shared));
     queue.policy ??= refusal.policy;
     queue.refused(permit?.queue === queue ? permit.sentAt : undefined, refusal, retry);
     permit?.release('ended');

@@ -13,7 +13,10 @@ interface Subscribable {
 /** Returns the error of an aborted signal, a cancelled CancelToken or a failed body stream; undefined: none. */
 export function callerEnd(config: Config): unknown {
   if (config.signal?.aborted === true) return canceled(config);
-  return ownValue(config.cancelToken, 'reason') ?? bodyStream(config)?.errored ?? undefined;
+  const { errored, destroyed, readableDidRead } = bodyStream(config) ?? {};
+  // Of a body that was destroyed unread, nothing can be sent.
+  const failure = errored ?? (destroyed && readableDidRead === false ? canceled(config) : undefined);
+  return ownValue(config.cancelToken, 'reason') ?? failure;
 }
 
 /**
@@ -29,10 +32,12 @@ export function watchCaller(config: Config, check: () => void, fail: (error: Err
   signal?.addEventListener?.('abort', check);
   token?.subscribe(check);
   body?.on('error', fail);
+  body?.on('close', check);
   return () => {
     signal?.removeEventListener?.('abort', check);
     token?.unsubscribe(check);
     body?.off('error', fail);
+    body?.off('close', check);
   };
 }
 

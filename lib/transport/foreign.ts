@@ -50,8 +50,7 @@ export function redirectHidden(): AuthError {
 export function redirectRefused(): AuthError {
   return new AuthError(
     'ERR_AUTH_FOREIGN_ORIGIN',
-    'The server redirects to another origin. That origin must not get the body, which may hold a refresh token, so the redirect was ' +
-      'not followed. Call the final URL.',
+    'The redirect was not followed: it leads to another origin, which must not get a body with a refresh token. Call the final URL.',
   );
 }
 

@@ -13,8 +13,10 @@ type Config = InternalAxiosRequestConfig;
 /** A stream of Node as the body of a request. */
 export interface BodyStream {
   readonly errored?: Error | null;
-  on(event: 'error', listener: (error: Error) => void): void;
-  off(event: 'error', listener: (error: Error) => void): void;
+  readonly destroyed?: boolean;
+  readonly readableDidRead?: boolean;
+  on(event: 'error' | 'close', listener: (error: Error) => void): void;
+  off(event: 'error' | 'close', listener: (error: Error) => void): void;
 }
 
 /** Codes of errors that say that a connection failed. */
@@ -68,13 +70,22 @@ export function destroy(stream: unknown): void {
   destroy.call(stream);
 }
 
-/** A response stream leads to the request with its credentials. */
+/** A response stream leads to the request with its credentials, and so do the errors that end it later. */
 export function hideSockets({ data }: AxiosResponse): void {
   if (typeof safeGet(data, 'pipe') !== 'function') return;
-  for (const key of ['req', 'socket', 'client']) {
-    const value = ownValue(data, key);
-    if (value !== undefined) hide(data as object, key, value);
-  }
+  const hideIn = (holder: unknown, keys: string[]): void => {
+    for (const key of keys) {
+      const value = ownValue(holder, key);
+      if (value !== undefined) hide(holder as object, key, value);
+    }
+  };
+  hideIn(data, ['req', 'socket', 'client', 'responseUrl']);
+  const stream = data as { emit: (event: string, ...values: unknown[]) => boolean };
+  const { emit } = stream;
+  hide(stream, 'emit', (event: string, ...values: unknown[]) => {
+    if (event === 'error') hideIn(values[0], ['request']);
+    return emit.call(stream, event, ...values);
+  });
 }
 
 /** The http adapter sets the type of a Blob after a scheme has signed it. */

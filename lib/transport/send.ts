@@ -32,7 +32,7 @@ export async function send(copy: Config, transmission: Transmission): Promise<Ax
   try {
     const response = await sendGuarded(copy, adapter, transmission);
     // An error that ends the stream later carries the copy.
-    if (copy.responseType === 'stream') copy.headers = config.headers;
+    if (copy.responseType === 'stream') Object.assign(copy, config);
     return withOwnConfig(response, copy, transmission);
   } catch (error) {
     throw errorWithOwnConfig(error, copy, transmission);
