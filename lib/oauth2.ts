@@ -119,7 +119,7 @@ export function revocation(options: RevocationOptions): (context: RevokeContext)
     const refreshToken = ownValue(context.tokens, 'refreshToken') as string | undefined;
     let failed: AxiosResponse | undefined;
     for (const [hint, token] of Object.entries({ refresh_token: refreshToken, access_token: accessToken })) {
-      if (token === undefined) continue;
+      if (!token) continue;
       const form = new URLSearchParams({ ...given.parameters, token, token_type_hint: hint });
       const response = await post(context, form);
       // Servers whose access tokens are self-contained cannot revoke them (RFC 7009 §2.2.1).

@@ -24,6 +24,15 @@ const SENT = ['data', 'body', 'json', 'form', 'headers', 'auth', 'params', 'sear
  * @returns The same error, or a copy if it is frozen.
  */
 export function redactError(error: unknown, ...sent: unknown[]): unknown {
+  try {
+    return redact(error, sent);
+  } catch {
+    // A getter or a proxy that throws.
+    return new Error('The error could not be read');
+  }
+}
+
+function redact(error: unknown, sent: unknown[]): unknown {
   const chain = chainOf(error);
   const secrets = secretsIn([...sent, ...chain.flatMap(sentWith)]);
   const replaced = new Map<unknown, unknown>();
@@ -91,9 +100,10 @@ export function redactError(error: unknown, ...sent: unknown[]): unknown {
     const headers = isError && isObject(found) ? found : {};
     const isFetch = typeof safeGet(headers, 'entries') === 'function';
     const shown = isFetch ? Object.fromEntries((headers as unknown as Headers).entries()) : { ...headers };
-    const copy = redactData({ status, statusCode, statusText, headers: shown, ...(isError && { data, body }) }, '') as {
-      headers: object;
-    };
+    const copy = redactData({ status, statusCode, statusText, headers: shown }, '') as { headers: object };
+    // Each by itself, since one of them may be nothing that JSON can express.
+    if (isError)
+      Object.assign(copy, redactData({ data: redactData(data, 'data'), body: redactData(body, 'body') }, ''));
     // AxiosHeaders keep their methods.
     if (!isFetch) Object.setPrototypeOf(copy.headers, Object.getPrototypeOf(headers) as object);
     return copy;

@@ -45,7 +45,7 @@ export const portMutants = [
     name: 'a handler that swallows a 429 keeps the permit',
     row: 99,
     file: 'lib/call/throttle-pass.ts',
-    from: 'if (attempt.permit && !hasPredicate) this.report(attempt, true);',
+    from: 'else this.report(attempt, true);',
     to: '',
     suites: ['interrupted'],
   },

@@ -15,7 +15,7 @@ export interface RefreshContext {
   readonly reason: 'missing' | 'expiring' | 'rejected' | 'manual';
   /**
    * AuthRequest.client of the call that requested the refresh. It has the instance's defaults and no interceptors, so a refresh
-   * cannot wait for itself. It has no `timeout` and axios's own `validateStatus`, whatever the instance sets. Its errors contain
+   * cannot wait for itself. It has no `timeout`, no `maxContentLength` and axios's own `validateStatus`, whatever the instance sets. Its errors contain
    * no request body. In Node a redirect to another origin (RFC 9700 §4.12) fails with ERR_AUTH_FOREIGN_ORIGIN. For `manual` it is
    * that of the first instance attached, else a plain one.
    */

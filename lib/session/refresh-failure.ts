@@ -62,10 +62,23 @@ const UNUSABLE_2XX = /^OAUTH_(?:INVALID_RESPONSE|PARSE_ERROR|JWT_\w+)$/;
  * error or result, its `response` and its causes. This covers axios, fetch, ky, got, oauth4webapi and openid-client.
  */
 export function classify(failure: unknown, context: FailureContext): RefreshFailure {
+  try {
+    return read(failure, context);
+  } catch {
+    // A getter or a proxy that throws.
+    const { isResult = false } = context;
+    return { kind: 'unanswered', mayBeSpent: isResult, code: 'unknown', status: undefined, retryAfterMs: undefined };
+  }
+}
+
+function read(failure: unknown, context: FailureContext): RefreshFailure {
   const { reason, now, received, body, isResult = false } = context;
   const chain: readonly unknown[] = isResult ? [failure] : chainOf(failure);
   const codes = chain.map((each) => safeGet(each, 'code')).filter((code) => typeof code === 'string');
-  const transport = codes.find((code) => NETWORK_CODE.test(code) || GIVEN_UP.test(code));
+  // A cause says more: axios gives its ERR_NETWORK to a fetch that waited too long for the headers.
+  const transport =
+    codes.find((code) => GIVEN_UP.test(code) && !NETWORK_CODE.test(code)) ??
+    codes.find((code) => NETWORK_CODE.test(code));
   const holders = chain.flatMap((each) => [safeGet(each, 'response'), each, safeGet(each, 'cause')]);
   if (isResult) holders.unshift(received);
   // Without a cause of its own, an error speaks of the response that the client received.
@@ -115,7 +128,15 @@ export function readUnreadBody(failure: unknown): Promise<string | undefined> | 
   const response = chainOf(failure)
     .flatMap((each) => [safeGet(each, 'response'), each])
     .find((holder) => safeGet(holder, 'bodyUsed') === false && typeof safeGet(holder, 'text') === 'function');
-  return (response as Response | undefined)?.text().catch(() => undefined);
+  return response && textOf(response as Response);
+}
+
+async function textOf(response: Response): Promise<string | undefined> {
+  try {
+    return await response.text();
+  } catch {
+    return undefined;
+  }
 }
 
 /** `status` of axios and fetch, `statusCode` of got and node:http. Zero is no status: fetch sets it for opaque responses. */

@@ -26,7 +26,7 @@ export async function requestTokens(
   clients: ClientProvider,
   replaced: Tokens | null,
   controller: AbortController,
-  late: (tokens: Tokens) => void,
+  late: (tokens: Tokens) => unknown,
 ): Promise<Tokens | Failed> {
   const { signal } = controller;
   const before = replaced ?? undefined;
@@ -74,7 +74,8 @@ export async function requestTokens(
       if (problem) throw new TypeError(`\`refresh()\` returned an access token that ${problem}`);
       return tokens;
     } catch (error) {
-      return failed(answer, error, 'nonsense', true);
+      const unread = readUnreadBody(answer);
+      return failed(answer, error, 'nonsense', true, unread && (await unread));
     }
   }
 
@@ -84,7 +85,7 @@ export async function requestTokens(
       const error = new Error(`no answer within ${String(REQUEST_LIMIT_MS)} ms`);
       resolve(failed(error, error, 'timeout'));
       void asking.then((result) => {
-        if (!('failure' in result)) late(result);
+        if (!('failure' in result)) void late(result);
       });
       controller.abort();
     });

@@ -36,8 +36,7 @@ export class Refresh {
   /** The failure that it ended with, and how long no other refresh may start because of it. undefined: no pause. */
   failure: RefreshFailure | undefined = undefined;
   pauseMs: number | undefined = undefined;
-  /** Settles before the waiting calls do. */
-  readonly done: Promise<AuthError | undefined>;
+  readonly done: Promise<AuthError | undefined>; // settles before the waiting calls do
   private readonly _replaced: Replacement;
   private readonly _waits: RefreshWaits;
   private readonly _lockWait = new AbortController();
@@ -84,14 +83,15 @@ export class Refresh {
     try {
       await this._deps.state.exclusive(async () => {
         work = this._work();
-        await Promise.race([work, this.done]);
+        // A sign-out must be stored before another holder may send the refresh token.
+        await Promise.race([work, this.done.then(() => this._deps.state.writing())]);
       }, this._lockWait.signal);
     } catch (cause) {
-      if (this.state === 'queued')
-        this._end(errors.refreshFailed("the store's lock could not be acquired.", redactError(cause)), undefined, 0);
-      // A lock that is lost later does not undo the request.
-      await work;
+      const error = errors.refreshFailed("the store's lock could not be acquired.", redactError(cause));
+      if (this.state === 'queued') this._end(error, undefined, 0);
     }
+    // A lock that is lost, or that its store released early, does not undo the request.
+    if (!this._isDone()) await work;
     this._end();
   }
 
@@ -112,11 +112,11 @@ export class Refresh {
 
   /** Sends the request and stores the tokens that arrive, however late. */
   private async _send(): Promise<Failed | undefined> {
-    const { _deps: deps, _replaced: replaced } = this;
     this._moveTo('asking');
-    this._request = new AbortController();
-    const late = (tokens: Tokens): void => void this._store(tokens);
-    const result = await requestTokens(deps, this._reason, this._clients, replaced.tokens, this._request, late);
+    const { _deps: deps, _replaced: replaced, _reason: reason } = this;
+    const request = (this._request = new AbortController());
+    const late = this._store.bind(this);
+    const result = await requestTokens(deps, reason, this._clients, replaced.tokens, request, late);
     if (!('failure' in result)) return this._store(result);
     await replaced.keepRefreshToken(result.rotated);
     return result;

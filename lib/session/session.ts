@@ -2,13 +2,19 @@ import type { Clock } from '../clock.js';
 import type { AuthError } from '../errors.js';
 import { whenReady, type MaybePromise } from '../maybe-promise.js';
 import { CircuitBreaker, type Endpoint } from './circuit-breaker.js';
-import { noMemory, type SessionOptions } from './refresh-deps.js';
+import { noMemory, type RefreshDeps, type SessionOptions } from './refresh-deps.js';
 import { Refresher } from './refresher.js';
 import { revocation, type Revocation } from './revocation.js';
 import { SessionCall, type SentToken, type SessionAnswer, type SessionRequest } from './session-call.js';
 import { sessionChanged, sessionExpired } from './session-errors.js';
 import { MemoryState, type SessionChange, type SessionState, type SessionStateDeps } from './session-state.js';
-import { SessionObservers, type ClientProvider, type SessionInstance, type SessionSnapshot } from './snapshot.js';
+import {
+  SessionObservers,
+  snapshotOf,
+  type ClientProvider,
+  type SessionInstance,
+  type SessionSnapshot,
+} from './snapshot.js';
 import { stateIn, type SessionStore } from './store.js';
 import type { Tokens } from './tokens.js';
 
@@ -21,28 +27,22 @@ export class Session {
   private readonly _refresher: Refresher;
   private readonly _memory = noMemory();
   private _sent: SentToken | undefined = undefined;
-  /** Calls that did not begin here: a custom scheme passes its requests on. */
-  private readonly _foreignCalls = new WeakMap<object, SessionCall>();
+  private readonly _foreignCalls = new WeakMap<object, SessionCall>(); // a scheme of the app passes their requests on
 
   constructor(
     private readonly _options: SessionOptions,
     private readonly _clock: Clock,
   ) {
-    const { store, revoke, initial } = _options;
-    const clock = _clock;
+    const [clock, options, memory] = [_clock, _options, this._memory];
+    const { store, revoke, initial } = options;
     const breaker = (this._breaker = new CircuitBreaker(clock));
     const observers = (this._observers = new SessionObservers(() => this.state.follow()));
     this._revoke = revoke && revocation(revoke, clock, observers);
-    const emit = observers.emit.bind(observers);
-    const deps: SessionStateDeps = { clock, initial, emit, changed: this._changed.bind(this) };
-    const state = (this.state = store ? stateIn(store, deps) : new MemoryState(deps));
-    const memory = this._memory;
-    this._refresher = new Refresher(
-      { clock, options: _options, state, observers, breaker, memory, revoke: this._revoke },
-      () => {
-        this._publish();
-      },
-    );
+    const [emit, changed] = [observers.emit.bind(observers), this._changed.bind(this)];
+    const stateDeps: SessionStateDeps = { clock, initial, emit, changed };
+    const state = (this.state = store ? stateIn(store, stateDeps) : new MemoryState(stateDeps));
+    const deps: RefreshDeps = { clock, options, state, observers, breaker, memory, revoke: this._revoke };
+    this._refresher = new Refresher(deps, this._publish.bind(this, false));
     this._publish();
   }
 
@@ -82,17 +82,23 @@ export class Session {
     call.isReplay = true;
     this._assertPrincipal(call);
     const { status, tokens, generation } = this.state;
-    if (status === 'expired') throw refresher.end ?? sessionExpired();
+    // A newer generation may hold the same token, written again by another holder.
+    const hasOther = (): boolean => ![undefined, call.sent?.accessToken].includes(this.state.tokens?.accessToken);
+    if (hasOther()) return true;
     let refreshed: Promise<void> | undefined;
-    if (tokens) {
-      // A newer generation may hold the same token, written again by another holder.
-      if (call.sent?.accessToken !== tokens.accessToken) return true;
-      // A pause keeps a refresh from starting. One that is under way still returns the next token.
-      if (!refresher.isActive && (!this._options.refresh || this.isRefreshPaused(request))) return false;
+    // A pause keeps a refresh from starting. One that is under way still returns the next token.
+    if (tokens && (refresher.isActive || (this._options.refresh && !this.isRefreshPaused(request)))) {
       this._memory.refusedGeneration = generation;
       refreshed = refresher.refresh('rejected', request);
     } else if (status === 'signed-out') refreshed = refresher.askAgain(request);
-    return refreshed ? refreshed.then(() => this.challenged(request)) : false;
+    if (refreshed) return refreshed.then(() => this.challenged(request));
+    // No refresh reads the store, where another holder may have stored new tokens.
+    const reading = this.state.reload();
+    return whenReady(status === 'signed-out' ? undefined : reading, () => {
+      this._assertPrincipal(call);
+      if (this.state.status === 'expired') throw refresher.end ?? sessionExpired();
+      return hasOther();
+    });
   }
 
   /** Adds an instance, which is referenced weakly. Returns the observers of the session. */
@@ -105,7 +111,6 @@ export class Session {
     return this._observers.subscribe(listener);
   }
 
-  /** See {@link SessionObservers.followUntilCollected}. */
   followUntilCollected(owner: object): void {
     if (this.store) this._observers.followUntilCollected(owner);
   }
@@ -189,13 +194,7 @@ export class Session {
   }
 
   private _publish(isRefreshOver = false): void {
-    const { status, tokens, generation } = this.state;
-    const { refresh } = this._options;
-    this._observers.publish({
-      status: status !== 'empty' ? status : refresh ? 'unknown' : 'signed-out',
-      refreshing: this._refresher.isActive && !isRefreshOver,
-      expiresAt: tokens?.accessToken === '' ? undefined : tokens?.expiresAt,
-      generation,
-    });
+    const isRefreshing = this._refresher.isActive && !isRefreshOver;
+    this._observers.publish(snapshotOf(this.state, isRefreshing, this._options.refresh !== undefined));
   }
 }

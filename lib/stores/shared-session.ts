@@ -20,7 +20,7 @@ export class SharedState extends StoredState {
       this._apply(change, tokens, this.generation + 1);
     }
     await this._write(change, tokens);
-    return status === 'unknown' ? this._found : replaced;
+    return status === 'unknown' ? (this._found ?? this._initial ?? null) : replaced;
   }
 
   protected async _write(change: Written, tokens: Tokens | null): Promise<void> {

@@ -52,8 +52,15 @@ export class StoreGuard {
     };
     try {
       const stop: unknown = safeGet(this._store, 'subscribe')?.call(this._store, onChange);
-      if (typeof stop === 'function') return stop as () => void;
-      Promise.resolve(stop).catch(failed);
+      if (typeof stop !== 'function') Promise.resolve(stop).catch(failed);
+      else
+        return () => {
+          try {
+            (stop as () => void)();
+          } catch (error) {
+            failed(error);
+          }
+        };
     } catch (error) {
       failed(error);
     }

@@ -25,7 +25,7 @@ export abstract class StoredState extends MemoryState {
   protected _unwritten: 'initial' | 'updated' | 'principal' | undefined = undefined;
   protected _loading: Promise<void> | undefined = undefined;
   protected _writing: Promise<void> | undefined = undefined;
-  private readonly _initial: Tokens | undefined;
+  protected readonly _initial: Tokens | undefined;
   /** The access token before the current one. If it is stored again, the store was put back to an older state. */
   private _previous: string | undefined = undefined;
 
@@ -60,6 +60,10 @@ export abstract class StoredState extends MemoryState {
     const again = (): Promise<void> | undefined => (readingMs() > FRESH_MS ? read() : undefined);
     const reading = read();
     return reading ? reading.then(again) : again();
+  }
+
+  override writing(): Promise<void> | undefined {
+    return this._writing;
   }
 
   override exclusive(work: () => Promise<void>, signal: AbortSignal): Promise<void> {

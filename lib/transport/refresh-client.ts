@@ -18,36 +18,39 @@ export interface ReceivedLog {
 }
 
 /**
- * Returns the client of a refresh; a plain one without an instance. It ignores two defaults of the instance. `timeout` could
- * abort a refresh that the server has done. `validateStatus` could make an error response a result.
+ * Returns the client of a refresh; a plain one without an instance. It ignores defaults of the instance that could hide that the server
+ * has issued tokens: `timeout`, `maxContentLength` and `validateStatus`.
  */
 export function refreshClient(instance: AxiosInstance | undefined, log: ReceivedLog = {}): AxiosInstance {
   const client = axios.create({
     ...(instance?.defaults as Parameters<typeof axios.create>[0]),
     timeout: 0,
+    maxContentLength: -1,
     validateStatus: is2xx,
   });
   // A later request, for example for a profile, does not change that the server issued tokens. Metadata (RFC 8615) spends no token.
-  const receive = (response: AxiosResponse | undefined): void => {
+  const receive = (response: AxiosResponse | undefined, { url }: InternalAxiosRequestConfig): void => {
     const { received } = log;
-    const isMetadata = response?.config.url?.includes('.well-known');
+    const isMetadata = url?.includes('.well-known');
     if (response && !isMetadata && !(received && is2xx(received.status) && !isRead(received))) log.received = response;
   };
   client.interceptors.request.use((config) => {
     // An earlier fetch is not the token request.
     if (log.received && isRead(log.received)) delete log.received;
+    const { send } = resolveAdapter(config, config.adapter);
+    // Here, since a transformResponse that throws hides the response from interceptors.
+    config.adapter = async (final) => {
+      try {
+        const response = await send(final);
+        receive(response, final);
+        return response;
+      } catch (error) {
+        receive(safeGet(error, 'response') as AxiosResponse | undefined, final);
+        throw error;
+      }
+    };
     return config;
   });
-  client.interceptors.response.use(
-    (response) => {
-      receive(response);
-      return response;
-    },
-    (error: unknown) => {
-      receive(safeGet(error, 'response') as AxiosResponse | undefined);
-      throw error;
-    },
-  );
   return withRedactedErrors(client);
 }
 
