@@ -1,0 +1,229 @@
+import { PassThrough } from 'node:stream';
+import { inspect } from 'node:util';
+import axios, { type AxiosError, type AxiosInstance } from 'axios';
+import { attachAuth, bearer, exchangeOf, type AuthScheme } from '../lib/index.js';
+import { RetryBudgets } from '../lib/retry/budget.js';
+import { inTurn, servers } from './support/answers.js';
+import { reply } from './support/serve.js';
+import { Stage, underway } from './support/stage.js';
+
+const start = servers();
+
+// F86
+test.each([{}, { maxContentLength: 100 }])(
+  'an error that ends a response stream shows no credential (%j)',
+  async (options) => {
+    const server = await start((_seen, response) => {
+      response.writeHead(200);
+      response.write('x'.repeat(2_000));
+    });
+    const api = axios.create({ baseURL: server.origin, adapter: 'http' });
+    attachAuth(api, {
+      scheme: {
+        name: 'presigned',
+        credentialHeaders: ['X-Key'],
+        authorize({ url, headers }) {
+          url.searchParams.set('signature', 'canary-url');
+          headers.set('X-Key', 'canary-header');
+        },
+      },
+    });
+    const controller = new AbortController();
+    const { data } = await api.get<PassThrough>('/', { responseType: 'stream', signal: controller.signal, ...options });
+    const ended = new Promise((resolve) => data.on('error', resolve));
+    data.resume();
+    controller.abort();
+    const error = await ended;
+    expect(inspect(error, { depth: 10 }) + JSON.stringify(error)).not.toContain('canary');
+    expect(inspect(data, { depth: 0 })).not.toContain('canary-url');
+  },
+);
+
+// F109
+test('a request body that is destroyed unread while its call waits rejects the call', async () => {
+  const body = new PassThrough();
+  const stage = new Stage();
+  stage.attach({ scheme: bearer(() => new Promise<string>(() => undefined)) });
+  const call = underway(stage.api.post('/item', body));
+  await stage.clock.advance(10);
+  body.destroy();
+  await new Promise((resolve) => body.on('close', resolve));
+  expect(await stage.outcome(call)).toMatchObject({ code: 'ERR_CANCELED' });
+});
+
+// F57
+test.each(['deadline', 'abort', 'detach'] as const)('authorize() of a redirect obeys the %s', async (end) => {
+  const stage = new Stage();
+  let runs = 0;
+  const scheme: AuthScheme = {
+    name: 'slow',
+    async authorize({ headers }) {
+      if (++runs > 1) await new Promise(() => undefined);
+      headers.set('X-Key', 'canary');
+    },
+  };
+  stage.script('/old', { status: 302, headers: { location: 'https://api.example.com/new' } });
+  const controller = new AbortController();
+  const handle = stage.attach({ scheme, deadlineMs: 1_000 });
+  const call = underway(stage.api.get('/old', { signal: controller.signal, validateStatus: () => true }));
+  await stage.clock.advance(100);
+  expect(runs).toBe(2);
+  if (end === 'abort') controller.abort();
+  if (end === 'detach') handle.detach();
+  const code = { deadline: 'ERR_AUTH_DEADLINE', abort: 'ERR_CANCELED', detach: 'ERR_AUTH_DETACHED' }[end];
+  expect(await stage.outcome(call)).toMatchObject({ code });
+  expect(stage.clock.monotonic()).toBeLessThanOrEqual(1_000);
+});
+
+// F65
+test.each([401, 429])('after a %s no method of the app’s own data is called', async (status) => {
+  const called: string[] = [];
+  const model = {
+    cancel: () => called.push('cancel'),
+    destroy: () => called.push('destroy'),
+  };
+  const refresh = (): { accessToken: string } => ({ accessToken: stage.tokens.issue().access_token });
+  const { stage } = Stage.with({ defaults: { transformResponse: [() => model] }, bearer: { refresh } });
+  stage.script('/item', { status, headers: { 'retry-after': '1' } });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+  expect(called).toEqual([]);
+});
+
+test('a body that is cut is requested again, over http too', async () => {
+  const server = await start((seen, response) => {
+    if (server.seen.length > 1) return reply(response, 200, { url: seen.url });
+    response.writeHead(200, { 'content-length': '1000' });
+    response.write('part');
+    response.socket?.destroySoon();
+  });
+  const api = axios.create({ baseURL: server.origin, adapter: 'http' });
+  attachAuth(api, { scheme: bearer('canary'), retry: { baseDelayMs: 0 } });
+  expect((await api.get('/')).data).toEqual({ url: '/' });
+  expect(server.seen).toHaveLength(2);
+});
+
+// F116
+test('detach() of an attachment that clear() removed leaves later handlers alone', async () => {
+  const stage = new Stage();
+  const old = stage.attach({ scheme: bearer('old') });
+  for (const manager of [stage.api.interceptors.request, stage.api.interceptors.response]) {
+    manager.clear();
+    // axios 1.18 begins anew with its numbers.
+    (manager as unknown as { handlers: unknown[] }).handlers = [];
+  }
+  stage.attach({ scheme: bearer('new') });
+  old.detach();
+  await stage.outcome(stage.api.get('/open/page'));
+  expect(stage.sent.at(-1)).toMatchObject({ token: 'new' });
+});
+
+// F63
+test('a 429 that a handler of the app replaced holds up no other call', async () => {
+  const stage = new Stage();
+  stage.api.interceptors.response.use(undefined, (error: AxiosError) =>
+    error.config?.url === '/optional' ? { fallback: true } : Promise.reject(error),
+  );
+  stage.attach({
+    scheme: bearer('x'),
+    isUnauthorized: ({ status }) => status === 401,
+    throttle: { keyOf: () => 'one' },
+  });
+  stage.script('/open/a', { status: 429, headers: { 'retry-after': '1' } });
+  await stage.outcome(stage.api.get('/open/a'));
+  stage.always('/optional', 429);
+  for (let calls = 0; calls < 5; calls++) await stage.outcome(stage.api.get('/optional'));
+  await stage.clock.advance(1_500);
+  const from = stage.clock.monotonic();
+  await stage.outcome(stage.api.get('/open/a'));
+  expect(stage.clock.monotonic() - from).toBeLessThan(1_000);
+});
+
+test('the sends of a call are bounded, however its refusals, 429s and errors alternate', async () => {
+  const { stage } = Stage.with({});
+  const scheme: AuthScheme = {
+    name: 'X',
+    authorize: ({ headers }) => void headers.set('X-Key', '1'),
+    onChallenge: () => true,
+  };
+  const api = stage.instance();
+  stage.attach({ scheme, throttle: false, retry: { baseDelayMs: 1, maxDelayMs: 2 } }, api);
+  stage.script('/item', ...Array.from({ length: 10 }, (_, index) => (index % 2 ? 429 : 401)), 500, 500, 500, 500);
+  expect(await stage.outcome(api.get('/item'))).toMatchObject({ reason: 'attempts-exhausted' });
+  expect(stage.calls).toHaveLength(4 + 6 + 1);
+});
+
+test('a keyOf that returns an empty text closes no other key', async () => {
+  const stage = new Stage();
+  stage.attach({
+    scheme: bearer('x'),
+    throttle: { keyOf: ({ headers }) => String(headers.get('X-Tenant') ?? '') },
+  });
+  stage.always('/open/a', { status: 429, headers: { 'retry-after': '30' } });
+  void underway(stage.api.get('/open/a'));
+  await stage.clock.advance(100);
+  const from = stage.clock.monotonic();
+  await stage.outcome(stage.api.get('/open/b', { headers: { 'X-Tenant': 'acme' } }));
+  expect(stage.clock.monotonic() - from).toBeLessThan(100);
+});
+
+test('maxRetryAfterMs below a second holds for calls that come while the key is closed', async () => {
+  const stage = new Stage();
+  stage.attach({ scheme: bearer('x'), retry: { maxRetryAfterMs: 500 } });
+  stage.always('/open/a', { status: 429, headers: { 'retry-after': '1' } });
+  expect(await stage.outcome(stage.api.get('/open/a'))).toMatchObject({ reason: 'retry-after-too-long' });
+  expect(await stage.outcome(stage.api.get('/open/a'))).toMatchObject({ code: 'ERR_AUTH_THROTTLED' });
+});
+
+test('a body that is made anew is sent with the headers that transformRequest sets for it', async () => {
+  const server = await start(inTurn(503, 200));
+  const api: AxiosInstance = axios.create({ baseURL: server.origin });
+  attachAuth(api, { scheme: bearer('x'), retry: { baseDelayMs: 0 } });
+  let made = 0;
+  await api.put('/', undefined, {
+    transformRequest: (data: string, headers) => {
+      headers.set('X-Check', data);
+      return data;
+    },
+    attachAuth: { body: () => `body ${String(++made)}` },
+  });
+  expect(server.seen.map(({ headers, body }) => [String(body), headers['x-check']])).toEqual([
+    ['body 1', 'body 1'],
+    ['body 2', 'body 2'],
+  ]);
+});
+
+test('a retry budget outlives a clock that jumped back', () => {
+  const budget = new RetryBudgets().of('https://api.example.com', 0);
+  for (let retries = 0; retries < 10; retries++) expect(budget.take(1_000_000)).toBe(true);
+  expect(budget.take(1_000_000)).toBe(false);
+  expect(budget.take(5_000)).toBe(true);
+});
+
+test('retryAt is reported whenever the server said it', async () => {
+  const stage = new Stage();
+  stage.attach({ scheme: bearer('x'), retry: { shouldRetry: () => false } });
+  stage.always('/open/a', { status: 429, headers: { 'retry-after': '5' } });
+  const error = await stage.clock.until(stage.api.get('/open/a'));
+  expect(exchangeOf((error as PromiseRejectedResult).reason)?.retryAt).toBe(stage.clock.now() + 5_000);
+});
+
+test('a call that no response reached ends with ERR_AUTH_DEADLINE, and the cause, if the next attempt would be too late', async () => {
+  const stage = new Stage();
+  stage.attach({ scheme: bearer('x'), deadlineMs: 100, retry: { baseDelayMs: 60_000, maxDelayMs: 60_000 } });
+  stage.always('/open/a', { fault: 'reset' });
+  const settled = await stage.clock.until(stage.api.get('/open/a'));
+  expect((settled as PromiseRejectedResult).reason).toMatchObject({
+    code: 'ERR_AUTH_DEADLINE',
+    cause: { code: 'ECONNRESET' },
+  });
+});
+
+test('a running call reports no negative wait', async () => {
+  const { stage } = Stage.with({ tokens: (endpoint) => endpoint.issueDead() });
+  stage.refreshMs = 500;
+  const call = underway(stage.api.get('/item'));
+  await stage.clock.advance(200);
+  const seen = exchangeOf(stage.sent[0]!.config)?.waitedMs;
+  expect(seen).toBeGreaterThanOrEqual(0);
+  expect(await stage.outcome(call)).toMatchObject({ status: 200 });
+});
