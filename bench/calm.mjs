@@ -1,6 +1,6 @@
 // The cost of a plain call: an adapter that does nothing, and a valid token.
 import { availableParallelism } from 'node:os';
-import { BARE, contender, idle, OURS, token } from './contenders.mjs';
+import { BARE, contender, idle, OURS, OURS_ES2020, token } from './contenders.mjs';
 import { apart, interleave, median, quartiles, ratios, together } from './measure.mjs';
 
 const FLAGS = ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128'];
@@ -14,6 +14,7 @@ const CONTENDERS = [
   'axios-jwt',
   'retry-axios',
   OURS,
+  OURS_ES2020,
 ];
 
 const world = () => ({

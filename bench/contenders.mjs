@@ -2,12 +2,15 @@
 import axios from 'axios';
 import { attachAuth, bearer } from 'axios-attach-auth';
 import { createAuthRefresh } from 'axios-auth-refresh';
+import { build } from 'esbuild';
+import { fileURLToPath } from 'node:url';
 import { applyAuthTokenInterceptor, setAuthTokens } from 'axios-jwt';
 import axiosRateLimit from 'axios-rate-limit';
 import axiosRetry from 'axios-retry';
 import * as rax from 'retry-axios';
 
 export const OURS = 'axios-attach-auth';
+export const OURS_ES2020 = 'axios-attach-auth, built for es2020';
 export const BARE = 'bare axios';
 
 const create = (adapter) => axios.create({ baseURL: 'https://api.example.com', adapter });
@@ -58,6 +61,19 @@ async function jwt(api, { tokens, refresh }) {
   await setAuthTokens(tokens);
 }
 
+function ours({ attachAuth, bearer }) {
+  return (api, { tokens, refresh }) =>
+    attachAuth(api, { scheme: bearer({ tokens, refresh: ({ refreshToken }) => refresh(refreshToken) }) });
+}
+
+/** Returns the path of the package as an app that builds for an older target would bundle it. */
+async function builtFor(target) {
+  const outfile = fileURLToPath(new URL(`../node_modules/.cache/axios-attach-auth.${target}.mjs`, import.meta.url));
+  const entryPoints = [fileURLToPath(new URL('../dist/index.mjs', import.meta.url))];
+  await build({ entryPoints, outfile, target, bundle: true, format: 'esm', platform: 'node', packages: 'external' });
+  return outfile;
+}
+
 /** A world has an adapter, tokens, and a refresh function from a refresh token to new tokens. */
 const setUps = {
   [BARE]: () => undefined,
@@ -72,8 +88,8 @@ const setUps = {
   },
   'axios-jwt': jwt,
   'retry-axios': (api) => rax.attach(api),
-  [OURS]: (api, { tokens, refresh }) =>
-    attachAuth(api, { scheme: bearer({ tokens, refresh: ({ refreshToken }) => refresh(refreshToken) }) }),
+  [OURS]: ours({ attachAuth, bearer }),
+  [OURS_ES2020]: async (api, world) => ours(await import(await builtFor('es2020')))(api, world),
 };
 
 export async function contender(name, world) {

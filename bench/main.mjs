@@ -1,4 +1,4 @@
-// npm run bench [-- --only calm,storm,drain,signing,growth] [--quick] [--out FOLDER]
+// npm run bench [-- --only weight,calm,storm,drain,signing,growth] [--quick] [--out FOLDER]
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, release, totalmem, type } from 'node:os';
@@ -12,8 +12,9 @@ import { growth } from './growth.mjs';
 import { signing } from './signing.mjs';
 import { storm } from './storm.mjs';
 import { table } from './table.mjs';
+import { weight } from './weight.mjs';
 
-const SUBJECTS = { calm, storm, drain, signing, growth };
+const SUBJECTS = { weight, calm, storm, drain, signing, growth };
 const PACKAGES = ['axios', 'axios-auth-refresh', 'axios-jwt', 'axios-rate-limit', 'axios-retry', 'retry-axios'];
 const root = fileURLToPath(new URL('..', import.meta.url));
 
