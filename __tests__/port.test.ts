@@ -352,6 +352,19 @@ describe('isRefusal', () => {
     expect(stage.sent.filter(({ status }) => status === 429).length).toBeGreaterThan(6);
     expect(at).toBeLessThan(5_000);
   });
+
+  test('that throws at a 429 does not keep the next call from waiting as the server asked', async () => {
+    const stage = new Stage();
+    const isRefusal = ({ status }: { status: number }): boolean => {
+      if (status === 429) throw new Error('bad predicate');
+      return false;
+    };
+    stage.attach({ scheme: toy({ isRefusal }).scheme });
+    stage.always('/item', ({ at }) => (at < 900 ? tooMany(1) : 200));
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 429, waitedMs: 0 });
+    await stage.outcome(stage.api.get('/item'));
+    expect(stage.sent[1]!.at).toBeGreaterThanOrEqual(1_000);
+  });
 });
 
 describe('maxChallenges', () => {
