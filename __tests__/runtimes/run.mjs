@@ -40,30 +40,30 @@ for (const { name, run, close } of all.filter(
   ({ name }) => wanted.length === 0 || wanted.some((each) => name.includes(each)),
 )) {
   const from = performance.now();
-  const results = [];
+  const messages = [];
   try {
     for (const [variant, results] of await run({ ...servers, work, here })) {
       for (const { promise, result } of results) {
         count[result === 'kept' ? 'kept' : result.startsWith('skipped') ? 'skipped' : 'broken']++;
-        if (result !== 'kept') results.push(`${variant ? `${variant}: ` : ''}${promise}: ${result}`);
+        if (result !== 'kept') messages.push(`${variant ? `${variant}: ` : ''}${promise}: ${result}`);
       }
       if (results.length === 0) throw new Error('no results');
     }
   } catch (error) {
     const isSkipped = error instanceof NotInstalled && !isRequired;
     count[isSkipped ? 'skipped' : 'broken']++;
-    results.push(isSkipped ? `skipped: ${error.message}` : `BROKEN: ${lines(error)}`);
+    messages.push(isSkipped ? `skipped: ${error.message}` : `BROKEN: ${lines(error)}`);
   }
   await close?.();
   for (const error of unhandled.splice(0)) {
     count.broken++;
-    results.push(`BROKEN: a rejection was not handled: ${lines(error)}`);
+    messages.push(`BROKEN: a rejection was not handled: ${lines(error)}`);
   }
-  const isBroken = results.some((line) => line.includes('BROKEN'));
+  const isBroken = messages.some((line) => line.includes('BROKEN'));
   console.log(
     `${isBroken ? 'FAILED ' : 'ok     '} ${name.padEnd(32)} ${((performance.now() - from) / 1_000).toFixed(1).padStart(6)} s`,
   );
-  for (const line of results) console.log(`        ${line.replaceAll('\n', '\n          ')}`);
+  for (const line of messages) console.log(`        ${line.replaceAll('\n', '\n          ')}`);
 }
 await servers.close();
 console.log(`\n${count.kept} promises kept, ${count.broken} broken, ${count.skipped} skipped`);
