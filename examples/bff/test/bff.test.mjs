@@ -4,7 +4,7 @@ import { createClient } from 'redis';
 import { freePort, isRedisInstalled, startMachine, startRedis } from '../server/processes.mjs';
 import { startProvider } from '../server/provider.mjs';
 import { Browser } from '../support/browser.mjs';
-import { skip as noChromium, startChromium } from '../support/chromium.mjs';
+import { skip as noChromium, startChromium } from '../../support/chromium.mjs';
 
 const skip = isRedisInstalled() || process.env.REQUIRE_REAL ? false : 'redis-server is not installed';
 let redis, provider, machines;

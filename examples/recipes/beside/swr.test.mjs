@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import test, { after } from 'node:test';
-import { bundle, skip, startChromium } from '../support/chromium.mjs';
+import { skip, startChromium } from '../../support/chromium.mjs';
+import { bundle } from '../support/bundle.mjs';
 
 async function rig() {
   const script = await bundle('beside/swr-app.mjs');

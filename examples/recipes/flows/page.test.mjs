@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import test, { after } from 'node:test';
-import { bundle, skip, startChromium } from '../support/chromium.mjs';
+import { skip, startChromium } from '../../support/chromium.mjs';
+import { bundle } from '../support/bundle.mjs';
 import { startProvider } from '../support/provider.mjs';
 
 test('a page signs in by code with PKCE, and its session refreshes itself', { skip }, async () => {

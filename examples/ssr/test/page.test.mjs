@@ -4,7 +4,7 @@ import test, { after } from 'node:test';
 import { createServers } from '../server/auth.mjs';
 import { listen } from '../server/listen.mjs';
 import { createApp } from '../src/app.mjs';
-import { skip, startChromium } from '../support/chromium.mjs';
+import { skip, startChromium } from '../../support/chromium.mjs';
 
 test('a page, its reloads and two tabs at once stay signed in, and no script sees a token', { skip }, async () => {
   const { auth, api, counts } = createServers();
