@@ -153,7 +153,7 @@ function detached(): AuthError {
 export function deadlinePassed(deadlineMs: number, cause?: unknown): AuthError {
   return new AuthError(
     'ERR_AUTH_DEADLINE',
-    `Not sent (again): the deadline of the call (\`deadlineMs\`: ${String(deadlineMs)}) has passed, or would pass before.`,
+    `Not sent (again): the deadline (\`deadlineMs\`: ${String(deadlineMs)}) has passed, or would pass before the next attempt.`,
     cause,
   );
 }

@@ -172,7 +172,7 @@ function afterFailure(
 /** All fields are own ones, as those of `settled`. */
 const NO_ANSWER = { status: 0, retryAfterMs: undefined, isRounded: undefined };
 
-/** Compares whole seconds, since an instant that was rounded up must not turn a minute into more than a minute. */
+/** Compares whole seconds, since an instant that was rounded up must not turn a minute into more. A limit below a second is exact. */
 export function isWithin(askedMs: number, longestMs: number): boolean {
   return askedMs <= longestMs || (longestMs >= 1_000 && Math.floor(askedMs / 1000) * 1000 <= longestMs);
 }

@@ -68,7 +68,8 @@ class MemoryHolder extends MemoryState {
   override change(change: SessionChange, tokens: Tokens | null): Promise<Tokens | null> {
     if (change === 'not-signed-in' || change === 'refused-here') return super.change(change, tokens);
     const { stored } = this._memory;
-    const replaced = this.status === 'unknown' ? (stored ?? { tokens: this._initial ?? null }).tokens : this.tokens;
+    const first = stored ? stored.tokens : (this._initial ?? null);
+    const replaced = this.status === 'unknown' ? first : this.tokens;
     this.generation = Math.max(this.generation, stored?.generation ?? 0) + 1;
     this._store(tokens, (stored?.epoch ?? 0) + Number(change === 'principal'));
     this._apply(change, tokens, this.generation);

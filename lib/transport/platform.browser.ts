@@ -16,6 +16,6 @@ export const bodyStream: typeof inNode.bodyStream = () => undefined;
 export const isMadeOfValues: typeof inNode.isMadeOfValues = () => false;
 export const recordValues: typeof inNode.recordValues = () => undefined;
 export const destroy: typeof inNode.destroy = () => undefined;
-export const hideSockets: typeof inNode.hideSockets = () => undefined;
+export const guardStream: typeof inNode.guardStream = () => undefined;
 export const settleBlobType: typeof inNode.settleBlobType = () => undefined;
 export const hasSocketPath: typeof inNode.hasSocketPath = () => false;

@@ -71,7 +71,7 @@ export function destroy(stream: unknown): void {
 }
 
 /** A response stream leads to the request with its credentials, and so do the errors that end it later. */
-export function hideSockets({ data }: AxiosResponse): void {
+export function guardStream({ data }: AxiosResponse): void {
   if (typeof safeGet(data, 'pipe') !== 'function') return;
   const hideIn = (holder: unknown, keys: string[]): void => {
     for (const key of keys) {

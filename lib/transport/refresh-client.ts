@@ -9,7 +9,7 @@ import { sendGuarded } from './redirects.node.js';
 
 /** Returns a client with an instance's current defaults and without its interceptors: it bypasses throttle and session. */
 export function clientOf(instance: AxiosInstance): AxiosInstance {
-  return withRedactedErrors(axios.create(instance.defaults as Parameters<typeof axios.create>[0]));
+  return guarded(axios.create(instance.defaults as Parameters<typeof axios.create>[0]));
 }
 
 /** The response that a refresh received, in case `refresh()` throws later. */
@@ -29,7 +29,7 @@ export function refreshClient(instance: AxiosInstance | undefined, log: Received
     validateStatus: is2xx,
   });
   // A later request, for example for a profile, does not change that the server issued tokens. Metadata (RFC 8615) spends no token.
-  const receive = (response: AxiosResponse | undefined, { url }: InternalAxiosRequestConfig): void => {
+  const receive: Receive = (response, { url }) => {
     const { received } = log;
     const isMetadata = url?.includes('.well-known');
     if (response && !isMetadata && !(received && is2xx(received.status) && !isRead(received))) log.received = response;
@@ -37,21 +37,9 @@ export function refreshClient(instance: AxiosInstance | undefined, log: Received
   client.interceptors.request.use((config) => {
     // An earlier fetch is not the token request.
     if (log.received && isRead(log.received)) delete log.received;
-    const { send } = resolveAdapter(config, config.adapter);
-    // Here, since a transformResponse that throws hides the response from interceptors.
-    config.adapter = async (final) => {
-      try {
-        const response = await send(final);
-        receive(response, final);
-        return response;
-      } catch (error) {
-        receive(safeGet(error, 'response') as AxiosResponse | undefined, final);
-        throw error;
-      }
-    };
     return config;
   });
-  return withRedactedErrors(client);
+  return guarded(client, receive);
 }
 
 function isRead({ config }: AxiosResponse): boolean {
@@ -67,21 +55,33 @@ export function bareAxios(): Axios {
   return new Axios({});
 }
 
-/** A refresh carries the refresh token in its body, and its errors end in logs. */
-function withRedactedErrors(client: AxiosInstance): AxiosInstance {
-  client.interceptors.request.use(sameOriginOnly);
+/** Called with the response of each request, also if it is an error. */
+type Receive = (response: AxiosResponse | undefined, config: InternalAxiosRequestConfig) => void;
+
+/**
+ * A refresh carries the refresh token in its body: redirects to another origin are refused, since that would get the body, or issue
+ * tokens (RFC 9700 §4.12). Its errors end in logs: they are redacted.
+ */
+function guarded(client: AxiosInstance, receive: Receive = () => undefined): AxiosInstance {
+  client.interceptors.request.use((config) => {
+    const adapter = resolveAdapter(config, config.adapter);
+    config.adapter = async (final) => {
+      const { origin } = resolveUrl(fullUrl(final));
+      // Received here, since a transformResponse that throws hides a response from interceptors.
+      try {
+        const redirects = { origin, credentialHeaders: undefined, hasLeftOrigin: false };
+        const response = await sendGuarded(final, adapter, redirects);
+        receive(response, final);
+        return response;
+      } catch (error) {
+        receive(safeGet(error, 'response') as AxiosResponse | undefined, final);
+        throw error;
+      }
+    };
+    return config;
+  });
   client.interceptors.response.use(undefined, (error: unknown) =>
     Promise.reject(chainOf(error).find(isAuthError) ?? redactError(error)),
   );
   return client;
-}
-
-/** Refuses redirects to another origin: they would get the body, or issue tokens (RFC 9700 §4.12). */
-function sameOriginOnly(config: InternalAxiosRequestConfig): InternalAxiosRequestConfig {
-  const adapter = resolveAdapter(config, config.adapter);
-  config.adapter = (final) => {
-    const { origin } = resolveUrl(fullUrl(final));
-    return sendGuarded(final, adapter, { origin, credentialHeaders: undefined, hasLeftOrigin: false });
-  };
-  return config;
 }

@@ -4,7 +4,7 @@ import { ownValue, safeGet } from '../safe-read.js';
 import { isPage, type ResolvedAdapter, type Transport } from './adapter.js';
 import { markForeign, originOf, type Redirects } from './foreign.js';
 import { RELATIVE } from './origin.js';
-import { hideSockets } from './platform.node.js';
+import { guardStream } from './platform.node.js';
 import { sendGuarded } from './redirects.node.js';
 
 type Config = InternalAxiosRequestConfig;
@@ -75,7 +75,7 @@ function withOwnConfig(response: AxiosResponse, copy: Config, transmission: Tran
   if (transmission.hasLeftOrigin) markForeign(response);
   if (transmission.adapter.transport !== 'xhr' && showsHeaders(response.request))
     hide(response, 'request', response.request);
-  hideSockets(response);
+  guardStream(response);
   return response;
 }
 
