@@ -105,19 +105,11 @@ export class RefreshRejectedError extends Error {
   override readonly name = 'RefreshRejectedError' as const;
 }
 
-/** Without a prototype, since a polluted one could turn it into an accessor. One for all, since creating it is slow. */
-let descriptor: PropertyDescriptor | undefined;
-
 /** Sets a property that inspectors and serializers skip, whatever it was before. A frozen target is not changed. */
 export function hide(target: object, key: PropertyKey, value: unknown): void {
-  descriptor ??= Object.assign(Object.create(null) as object, {
-    writable: true,
-    configurable: true,
-    enumerable: false,
-  });
-  descriptor.value = value;
+  // A polluted prototype could turn the descriptor into an accessor.
+  const descriptor = { __proto__: null, value, writable: true, configurable: true, enumerable: false };
   Reflect.defineProperty(target, key, descriptor);
-  descriptor.value = undefined;
 }
 
 /** An error with its causes and gathered errors, up to a limit. */

@@ -68,7 +68,7 @@ export class Attempt implements Transmission {
     return this.request.origin;
   }
   get credentialHeaders(): readonly string[] {
-    return this._written.concat(this.authorized.flatMap(({ credentialHeaders }) => credentialHeaders));
+    return this._written.concat(...this.authorized.map(({ credentialHeaders }) => credentialHeaders));
   }
   get isRepeated(): boolean {
     return this.request.attempt > 1;

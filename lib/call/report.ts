@@ -1,7 +1,7 @@
 import { hide } from '../errors.js';
 import type { BareReason } from '../events.js';
 import type { SettleReason } from '../retry/decide.js';
-import { isObject, ownValue, safeGet } from '../safe-read.js';
+import { ownValue, safeGet } from '../safe-read.js';
 
 /** The report of a call, settled or still running. */
 export interface ExchangeReport {
@@ -75,9 +75,8 @@ export function exchangeOf(settled: unknown): ExchangeReport | undefined {
 }
 
 function ask(value: unknown, key: symbol | undefined): unknown {
-  const config = safeGet(value, 'config');
-  for (const holder of [value, safeGet(value, 'adapter'), config, safeGet(config, 'adapter')]) {
-    const answer = isObject(holder) ? ownValue(holder, CALL) : undefined;
+  for (const holder of [value, safeGet(value, 'config')]) {
+    const answer = ownValue(holder, CALL) ?? ownValue(safeGet(holder, 'adapter'), CALL);
     if (typeof answer === 'function') return (answer as (key?: symbol) => unknown)(key);
   }
   return undefined;
