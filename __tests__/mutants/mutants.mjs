@@ -139,7 +139,7 @@ export const mutants = [
     name: 'a 401 after a wait for the throttle counts as the second one',
     row: 167,
     file: 'lib/call/call.ts',
-    from: 'if (this.attempts > 0) this.challenges = undefined;',
+    from: 'if (this.attempts > 0) this.challenged = NONE;',
     to: '',
     suites: ['call-faults'],
   },

@@ -22,7 +22,7 @@ interface Before {
 }
 
 /** Most attempts need no array of their own. */
-const NONE: readonly never[] = [];
+export const NONE: readonly never[] = [];
 /** axios sets these on most calls. They are no credentials, so a scheme may replace them. */
 const NO_CREDENTIALS = ['accept', 'content-type'];
 

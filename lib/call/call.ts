@@ -11,7 +11,7 @@ import { resolveAdapter, settleContentType } from '../transport/adapter.js';
 import { snapshot } from '../transport/copy.js';
 import { send } from '../transport/send.js';
 import { guardTransforms } from '../transport/transform-guard.js';
-import { Attempt } from './attempt.js';
+import { Attempt, NONE } from './attempt.js';
 import { CallRequest, type RequestingCall } from './auth-request.js';
 import { chooseSchemes } from './choose-schemes.js';
 import { tagCall, type Reported } from './report.js';
@@ -36,8 +36,8 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   /** Failed attempts, counted against maxAttempts and maxThrottledAttempts. Refusals of credentials count in neither. */
   errors = 0;
   throttles = 0;
-  /** How many refusals each scheme has handled since the call last waited for the throttle. */
-  challenges: Map<SchemeState, number> | undefined = undefined;
+  /** The schemes that have handled a refusal, once for each, since the call last waited for the throttle. */
+  challenged: readonly SchemeState[] = NONE;
   /** Each send makes the body anew, so it is read from the config of that send. */
   isBodyRemade = false;
   isRefreshed = false;
@@ -195,6 +195,6 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   }
   /** The token may have expired meanwhile: the next refusal counts as the first one. */
   waitedForThrottle(): void {
-    if (this.attempts > 0) this.challenges = undefined;
+    if (this.attempts > 0) this.challenged = NONE;
   }
 }

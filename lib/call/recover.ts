@@ -12,13 +12,18 @@ import { isBodyReplayable } from './resend.js';
 import { deadlinePassed } from './wait.js';
 
 /** Decides what follows the last attempt, and waits if it has to. Returns true if the call is ready to be sent again. */
-export async function nextStep(call: Call, attempt: Attempt, answer: Answer): Promise<boolean> {
-  const { instance, waits } = call;
+export function nextStep(call: Call, attempt: Attempt, answer: Answer): MaybePromise<boolean> {
   const { notified } = answer;
+  if (!notified) return afterAnswer(call, attempt, answer);
   // A response that arrives after the deadline or after detach() is still the call's own: then nothing ends this wait.
-  if (notified) await (waits.end === undefined ? waits.for(notified) : notified);
+  const read = call.waits.end === undefined ? call.waits.for(notified) : notified;
+  return read.then(() => afterAnswer(call, attempt, answer));
+}
+
+/** The schemes have read the response. */
+function afterAnswer(call: Call, attempt: Attempt, answer: Answer): MaybePromise<boolean> {
   attempt.isDecided = true;
-  if (instance.isDetached || isSuccess(answer.outcome)) return false;
+  if (call.instance.isDetached || isSuccess(answer.outcome)) return false;
   const decision = decideOn(call, attempt, answer);
   switch (decision.kind) {
     case 'settle':
@@ -72,7 +77,7 @@ function finite(maxChallenges: number): number {
 }
 
 function challengesLeft(call: Call, state: SchemeState): number {
-  return state.maxChallenges - (call.challenges?.get(state) ?? 0);
+  return state.maxChallenges - call.challenged.filter((other) => other === state).length;
 }
 
 function settle(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer, reason?: SettleReason): false {
@@ -93,8 +98,7 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
   const { instance, waits } = call;
   for (const state of answer.refusedBy) {
     if (challengesLeft(call, state) <= 0) continue;
-    call.challenges ??= new Map();
-    call.challenges.set(state, (call.challenges.get(state) ?? 0) + 1);
+    call.challenged = call.challenged.concat(state);
     const isWorthIt = challenge(call, state, attempt);
     if (isPromise(isWorthIt)) discard(attempt.received);
     if (!(isPromise(isWorthIt) ? await waits.for(isWorthIt) : isWorthIt)) continue;
