@@ -1,9 +1,9 @@
 import fc from 'fast-check';
-import { DeadlineTimer, type Wait } from '../lib/call/deadline-timer.js';
+import { DeadlineTimer } from '../lib/call/deadline-timer.js';
 import { VirtualClock } from './support/virtual-clock.js';
 
 /** A wait that ends at its deadline. */
-class TestWait implements Wait {
+class TestWait {
   endedAt: number | undefined;
   checks = 0;
   readonly deadline: number;
@@ -14,22 +14,22 @@ class TestWait implements Wait {
     this.#timer = timer;
     this.#clock = clock;
     this.deadline = clock.monotonic() + waitsMs;
-    timer.add(this);
+    timer.add(this.check, this);
   }
 
   get remainingMs(): number {
     return this.deadline - this.#clock.monotonic();
   }
 
-  check(): void {
+  readonly check = (): void => {
     this.checks++;
     if (this.remainingMs > 0) return;
     this.endedAt = this.#clock.monotonic();
     this.end();
-  }
+  };
 
   end(): void {
-    this.#timer.delete(this);
+    this.#timer.delete(this.check);
   }
 }
 

@@ -50,12 +50,8 @@ export function emitter(
   return (body) => {
     if (instance.isDetached) return;
     const event = { at: now(), ...body };
-    queueMicrotask(() => {
-      try {
-        void Promise.resolve(listener(event)).catch(() => undefined);
-      } catch {
-        // See above.
-      }
-    });
+    Promise.resolve()
+      .then(() => listener(event))
+      .catch(() => undefined);
   };
 }

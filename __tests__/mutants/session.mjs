@@ -259,11 +259,11 @@ export const sessionMutants = [
     '',
   ),
   session(
-    'snapshot',
+    'session',
     ['signed-out'],
     134,
     'the status is signed-out before refresh() was asked',
-    "status !== 'empty' ? status : mayAsk ? 'unknown' : 'signed-out'",
+    "status !== 'empty' ? status : options.refresh ? 'unknown' : 'signed-out'",
     "status !== 'empty' ? status : 'signed-out'",
   ),
   session('tokens', ['tokens'], 135, 'an empty refresh token discards the new access token', " && value !== ''", ''),

@@ -1,9 +1,8 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import type { AttachedInstance } from '../attached-instance.js';
-import { alarm, type Cancel } from '../clock.js';
+import { alarm, stopwatch, type Cancel } from '../clock.js';
 import { AuthError } from '../errors.js';
 import { callerEnd, watchCaller } from '../transport/caller.js';
-import type { Wait } from './deadline-timer.js';
 
 /** A call, as far as its waits need it. */
 export interface WaitingCall {
@@ -24,22 +23,17 @@ export interface Reservation {
 export class Waits {
   /** Ms spent in waits that have ended. */
   waitedMs = 0;
-  private readonly _beganAt: number;
-  private readonly _beganWallAt: number;
+  /** The monotonic clock alone may stand still while the machine sleeps. */
+  private readonly _passedMs: () => number;
   private _controller: AbortController | undefined = undefined;
 
   constructor(private readonly _call: WaitingCall) {
-    const { clock } = _call.instance;
-    this._beganAt = clock.monotonic();
-    this._beganWallAt = clock.now();
+    this._passedMs = stopwatch(_call.instance.clock);
   }
 
   /** Ms until the deadline. */
   get remainingMs(): number {
-    const { instance, policy } = this._call;
-    const { clock } = instance;
-    // The monotonic clock may stand still while the machine sleeps.
-    return policy.deadlineMs - Math.max(clock.monotonic() - this._beganAt, clock.now() - this._beganWallAt);
+    return this._call.policy.deadlineMs - this._passedMs();
   }
 
   /** The error that ends the call, if it may not continue. */
@@ -58,16 +52,34 @@ export class Waits {
 
   /** Resolves with `work`, unless the wait ends first: then the reservation is cancelled. */
   for<T>(work: Promise<T>, reservation?: Reservation): Promise<T> {
+    const { instance, config } = this._call;
+    const { clock, deadlines } = instance;
+    const beganAt = clock.monotonic();
     return new Promise((resolve, reject) => {
-      const wait = new OpenWait(this._call, this, reject, reservation);
-      work.then(
-        (value) => {
-          if (wait.close()) resolve(value);
-        },
-        (error: unknown) => {
-          wait.end(error);
-        },
-      );
+      let unwatch: Cancel | undefined;
+      const close = (): boolean => {
+        if (!deadlines.delete(check)) return false;
+        unwatch?.();
+        this.waitedMs += clock.monotonic() - beganAt;
+        return true;
+      };
+      const fail = (error: unknown): void => {
+        if (!close()) return;
+        reservation?.cancel();
+        reject(error as Error);
+      };
+      const check = (): void => {
+        const { end } = this;
+        if (end === undefined) return;
+        this._controller?.abort(end);
+        fail(end);
+      };
+      deadlines.add(check, this);
+      unwatch = config && watchCaller(config, check, fail);
+      check();
+      work.then((value) => {
+        if (close()) resolve(value);
+      }, fail);
     });
   }
 
@@ -85,64 +97,6 @@ export class Waits {
     const { end } = this;
     if (end !== undefined) this._controller.abort(end);
     return this._controller.signal;
-  }
-
-  abort(end: unknown): void {
-    this._controller?.abort(end);
-  }
-}
-
-/** One wait, until it is closed or ended. */
-class OpenWait implements Wait {
-  private readonly _unwatch: Cancel | undefined;
-  private readonly _beganAt: number;
-  private _isOpen = true;
-
-  constructor(
-    private readonly _call: WaitingCall,
-    private readonly _waits: Waits,
-    private readonly _reject: (error: unknown) => void,
-    private readonly _reservation: Reservation | undefined,
-  ) {
-    const { instance, config } = _call;
-    this._beganAt = instance.clock.monotonic();
-    instance.deadlines.add(this);
-    const check = (): void => {
-      this.check();
-    };
-    const fail = (error: unknown): void => {
-      this.end(error);
-    };
-    this._unwatch = config && watchCaller(config, check, fail);
-    this.check();
-  }
-
-  get remainingMs(): number {
-    return this._waits.remainingMs;
-  }
-
-  check(): void {
-    const { end } = this._waits;
-    if (end === undefined) return;
-    this._waits.abort(end);
-    this.end(end);
-  }
-
-  end(error: unknown): void {
-    if (!this.close()) return;
-    this._reservation?.cancel();
-    this._reject(error);
-  }
-
-  /** Returns whether it was open. */
-  close(): boolean {
-    if (!this._isOpen) return false;
-    this._isOpen = false;
-    const { instance } = this._call;
-    instance.deadlines.delete(this);
-    this._unwatch?.();
-    this._waits.waitedMs += instance.clock.monotonic() - this._beganAt;
-    return true;
   }
 }
 

@@ -1,7 +1,7 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { withoutPrototype } from '../safe-read.js';
 import { assertHeader, isHeaderName } from '../http/header-values.js';
-import { LastSent, type AuthScheme } from './scheme.js';
+import type { AuthScheme } from './scheme.js';
 
 /**
  * Returns a scheme that sends an API key in a header.
@@ -23,7 +23,8 @@ export function apiKey(
     // The message does not repeat the value, which may be the key.
     throw new TypeError('apiKey(): `header` takes the name of a header (RFC 9110 §5.1)');
   }
-  const sent = new LastSent<string>();
+  /** By `exchange`: the value that was last sent for a call. */
+  const sent = new WeakMap<object, string>();
   const current = (): MaybePromise<string | null | undefined> => (typeof key === 'function' ? key() : key);
   return {
     name: header,
@@ -33,10 +34,10 @@ export function apiKey(
         if (value === null || value === undefined) return;
         assertHeader(header, value);
         request.headers.set(header, value);
-        sent.keep(request, value);
+        sent.set(request.exchange, value);
       }),
     onChallenge: ({ request }) =>
       typeof key === 'function' &&
-      whenReady(key(), (value) => value !== null && value !== undefined && value !== sent.of(request)),
+      whenReady(key(), (value) => value !== null && value !== undefined && value !== sent.get(request.exchange)),
   };
 }

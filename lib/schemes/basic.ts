@@ -1,7 +1,7 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { AuthError } from '../errors.js';
 import { safeGet } from '../safe-read.js';
-import { LastSent, type AuthScheme } from './scheme.js';
+import type { AuthScheme } from './scheme.js';
 
 /** A user-id and a password (RFC 7617 §2). Neither may contain control characters, nor the user-id a colon. */
 export interface BasicCredentials {
@@ -63,7 +63,8 @@ function inOrder(list: readonly BasicCredentials[]): AuthScheme {
 }
 
 function fromFunction(credentials: () => MaybePromise<BasicCredentials | null | undefined>): AuthScheme {
-  const sent = new LastSent<string>();
+  /** By `exchange`: the value that was last sent for a call. */
+  const sent = new WeakMap<object, string>();
   const header = (found: BasicCredentials | null | undefined): string | undefined => {
     if (found === null || found === undefined) return undefined;
     assertShape(found);
@@ -77,12 +78,12 @@ function fromFunction(credentials: () => MaybePromise<BasicCredentials | null | 
         const value = header(found);
         if (value === undefined) return;
         request.headers.set('Authorization', value);
-        sent.keep(request, value);
+        sent.set(request.exchange, value);
       }),
     onChallenge: ({ request }) =>
       whenReady(credentials(), (found) => {
         const value = header(found);
-        return value !== undefined && value !== sent.of(request);
+        return value !== undefined && value !== sent.get(request.exchange);
       }),
   };
 }

@@ -1,19 +1,18 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { Snapshots } from '../session/snapshot.js';
 import { headerValue, type BearerScheme } from './bearer-scheme.js';
-import { LastSent } from './scheme.js';
-
-type Token = string | null | undefined;
 
 /** A bearer whose token the app keeps. It has no session, only the last result of the function. */
-export function bearerFunction(source: () => MaybePromise<Token>): BearerScheme {
-  const sent = new LastSent<string>();
+export function bearerFunction(source: () => MaybePromise<string | null | undefined>): BearerScheme {
+  /** By `exchange`: the value that was last sent for a call. */
+  const sent = new WeakMap<object, string>();
   const snapshots = new Snapshots();
-  let last: Token;
-  const ask = (): MaybePromise<Token> =>
-    whenReady(source(), (token) => {
+  let last: string | undefined;
+  const ask = (): MaybePromise<string | undefined> =>
+    whenReady(source(), (found) => {
       const { current } = snapshots;
-      const status = token === null || token === undefined ? 'signed-out' : 'signed-in';
+      const token = found ?? undefined;
+      const status = token === undefined ? 'signed-out' : 'signed-in';
       if (status !== current.status || token !== last)
         snapshots.publish({ ...current, status, generation: current.generation + 1 });
       last = token;
@@ -30,12 +29,12 @@ export function bearerFunction(source: () => MaybePromise<Token>): BearerScheme 
     credentialHeaders: ['Authorization'],
     authorize: (request) =>
       whenReady(ask(), (token) => {
-        if (token === null || token === undefined) return;
+        if (token === undefined) return;
         request.headers.set('Authorization', headerValue('Bearer', token));
-        sent.keep(request, token);
+        sent.set(request.exchange, token);
       }),
     onChallenge: ({ request }) =>
-      whenReady(ask(), (token) => token !== null && token !== undefined && token !== sent.of(request)),
+      whenReady(ask(), (token) => token !== undefined && token !== sent.get(request.exchange)),
     signIn: () => needsSession('signIn()'),
     update: () => needsSession('update()'),
     signOut: () => needsSession('signOut()'),
@@ -43,7 +42,7 @@ export function bearerFunction(source: () => MaybePromise<Token>): BearerScheme 
       await ask();
     },
     async getAccessToken() {
-      return (await ask()) ?? undefined;
+      return ask();
     },
     getSnapshot: () => snapshots.current,
     subscribe: (listener) => snapshots.subscribe(listener),

@@ -39,7 +39,3 @@ export interface RefreshMemory {
   /** The refresh token that a 2xx without a usable token may have spent. */
   spent: string | undefined;
 }
-
-export function noMemory(): RefreshMemory {
-  return { isCalling: false, refusedGeneration: -1, dead: undefined, spent: undefined };
-}

@@ -4,6 +4,7 @@ import { parseRetryAfter } from '../http/retry-after.js';
 import { parseChallenges } from '../http/www-authenticate.js';
 import { safeGet } from '../safe-read.js';
 import { NETWORK_CODE } from '../transport/platform.node.js';
+import { is2xx } from '../transport/refresh-client.js';
 
 /**
  * What a failed refresh means. Only the first three end a session, or show that there is none.
@@ -144,10 +145,6 @@ function statusOf(holder: unknown): number | undefined {
   return [safeGet(holder, 'status'), safeGet(holder, 'statusCode')].find(
     (status): status is number => typeof status === 'number' && status >= 100,
   );
-}
-
-function is2xx(status: number | undefined): boolean {
-  return status !== undefined && status >= 200 && status < 300;
 }
 
 /** The `error` of an OAuth error document: in a response's body, or on an error that was made of it. */

@@ -2,61 +2,58 @@ import type { Clock } from '../clock.js';
 import type { AuthError } from '../errors.js';
 import { whenReady, type MaybePromise } from '../maybe-promise.js';
 import { CircuitBreaker, type Endpoint } from './circuit-breaker.js';
-import { noMemory, type RefreshDeps, type SessionOptions } from './refresh-deps.js';
+import type { RefreshDeps, SessionOptions } from './refresh-deps.js';
 import { Refresher } from './refresher.js';
-import { revocation, type Revocation } from './revocation.js';
-import { SessionCall, type SentToken, type SessionAnswer, type SessionRequest } from './session-call.js';
+import { revocation } from './revocation.js';
+import type { SentToken, SessionAnswer, SessionCall, SessionRequest } from './session-call.js';
 import { sessionChanged, sessionExpired } from './session-errors.js';
-import { MemoryState, type SessionChange, type SessionState, type SessionStateDeps } from './session-state.js';
-import {
-  SessionObservers,
-  snapshotOf,
-  type ClientProvider,
-  type SessionInstance,
-  type SessionSnapshot,
-} from './snapshot.js';
+import { MemoryState, type SessionChange, type SessionState } from './session-state.js';
+import { SessionObservers, type ClientProvider, type SessionInstance, type SessionSnapshot } from './snapshot.js';
 import { stateIn, type SessionStore } from './store.js';
 import type { Tokens } from './tokens.js';
 
 /** The tokens of one principal, and the calls that are sent with them. */
 export class Session {
   readonly state: SessionState;
-  private readonly _observers: SessionObservers;
-  private readonly _breaker: CircuitBreaker;
-  private readonly _revoke: Revocation | undefined;
+  private readonly _deps: RefreshDeps;
   private readonly _refresher: Refresher;
-  private readonly _memory = noMemory();
+  /** By the `exchange` of their requests, which apps can reach: it must not hold a token. */
+  private readonly _calls = new WeakMap<object, SessionCall>();
   private _sent: SentToken | undefined = undefined;
-  private readonly _foreignCalls = new WeakMap<object, SessionCall>(); // a scheme of the app passes their requests on
 
-  constructor(
-    private readonly _options: SessionOptions,
-    private readonly _clock: Clock,
-  ) {
-    const [clock, options, memory] = [_clock, _options, this._memory];
+  constructor(options: SessionOptions, clock: Clock) {
     const { store, revoke, initial } = options;
-    const breaker = (this._breaker = new CircuitBreaker(clock));
-    const observers = (this._observers = new SessionObservers(() => this.state.follow()));
-    this._revoke = revoke && revocation(revoke, clock, observers);
-    const [emit, changed] = [observers.emit.bind(observers), this._changed.bind(this)];
-    const stateDeps: SessionStateDeps = { clock, initial, emit, changed };
+    const observers = new SessionObservers(() => this.state.follow());
+    const stateDeps = { clock, initial, emit: observers.emit.bind(observers), changed: this._changed.bind(this) };
     const state = (this.state = store ? stateIn(store, stateDeps) : new MemoryState(stateDeps));
-    const deps: RefreshDeps = { clock, options, state, observers, breaker, memory, revoke: this._revoke };
-    this._refresher = new Refresher(deps, this._publish.bind(this, false));
+    this._deps = {
+      clock,
+      options,
+      state,
+      observers,
+      breaker: new CircuitBreaker(clock),
+      revoke: revoke && revocation(revoke, clock, observers),
+      memory: { isCalling: false, refusedGeneration: -1, dead: undefined, spent: undefined },
+    };
+    this._refresher = new Refresher(this._deps, this._publish.bind(this, false));
     this._publish();
   }
 
   /** The synchronous part of `refresh()` runs: a call that begins then must not wait for the refresh. */
   get isCallingRefresh(): boolean {
-    return this._memory.isCalling;
+    return this._deps.memory.isCalling;
   }
   get store(): SessionStore | undefined {
-    return this._options.store;
+    return this._deps.options.store;
   }
 
-  /** Creates `AuthRequest.exchange` for a new call, which notes the principal of the call. */
-  newExchange(): SessionCall {
-    return new SessionCall(this, this.state.principalVersion);
+  /** Called when a call begins, to note its principal. A scheme of the app may pass on the requests of other calls. */
+  sessionCallOf(exchange: object): SessionCall {
+    const known = this._calls.get(exchange);
+    if (known) return known;
+    const call: SessionCall = { principalVersion: this.state.principalVersion, sent: undefined, isReplay: false };
+    this._calls.set(exchange, call);
+    return call;
   }
 
   /** A promise to wait for before there is a token to send. undefined: none. Afterwards the call may have to wait again. */
@@ -69,7 +66,10 @@ export class Session {
 
   /** The token to send now, refreshed first if it has to be; undefined: the call is sent without credentials. */
   credential(request: SessionRequest): MaybePromise<SentToken | undefined> {
-    return whenReady(this._token(request.exchange, request), (sent) => (this._callOf(request.exchange).sent = sent));
+    return whenReady(
+      this._token(request.exchange, request),
+      (sent) => (this.sessionCallOf(request.exchange).sent = sent),
+    );
   }
 
   /**
@@ -78,24 +78,25 @@ export class Session {
    */
   challenged(request: SessionRequest): MaybePromise<boolean> {
     const { _refresher: refresher } = this;
-    const call = this._callOf(request.exchange);
+    const { exchange } = request;
+    const call = this.sessionCallOf(exchange);
     call.isReplay = true;
-    this._assertPrincipal(call);
+    this._assertPrincipal(exchange);
     const { status, tokens, generation } = this.state;
     // A newer generation may hold the same token, written again by another holder.
     const hasOther = (): boolean => ![undefined, call.sent?.accessToken].includes(this.state.tokens?.accessToken);
     if (hasOther()) return true;
     let refreshed: Promise<void> | undefined;
     // A pause keeps a refresh from starting. One that is under way still returns the next token.
-    if (tokens && (refresher.isActive || (this._options.refresh && !this.isRefreshPaused(request)))) {
-      this._memory.refusedGeneration = generation;
+    if (tokens && (refresher.isActive || (this._deps.options.refresh && !this.isRefreshPaused(request)))) {
+      this._deps.memory.refusedGeneration = generation;
       refreshed = refresher.refresh('rejected', request);
     } else if (status === 'signed-out') refreshed = refresher.askAgain(request);
     if (refreshed) return refreshed.then(() => this.challenged(request));
     // No refresh reads the store, where another holder may have stored new tokens.
     const reading = this.state.reload();
     return whenReady(status === 'signed-out' ? undefined : reading, () => {
-      this._assertPrincipal(call);
+      this._assertPrincipal(exchange);
       if (this.state.status === 'expired') throw refresher.end ?? sessionExpired();
       return hasOther();
     });
@@ -103,61 +104,61 @@ export class Session {
 
   /** Adds an instance, which is referenced weakly. Returns the observers of the session. */
   addInstance(instance: SessionInstance): SessionObservers {
-    this._observers.addInstance(instance);
-    return this._observers;
+    this._deps.observers.addInstance(instance);
+    return this._deps.observers;
   }
 
   subscribe(listener: () => void): () => void {
-    return this._observers.subscribe(listener);
+    return this._deps.observers.subscribe(listener);
   }
 
   followUntilCollected(owner: object): void {
-    if (this.store) this._observers.followUntilCollected(owner);
+    if (this.store) this._deps.observers.followUntilCollected(owner);
   }
 
   /** The circuit breaker keeps a 401 of this endpoint from causing a refresh. */
   isRefreshPaused(endpoint: Endpoint): boolean {
-    return this._breaker.isPaused(endpoint);
+    return this._deps.breaker.isPaused(endpoint);
   }
 
   /** The server has answered a token. Only the current one counts. */
   answered({ request: endpoint, response, isRefusal }: SessionAnswer): void {
     const { generation } = this.state;
-    const { sent, isReplay } = this._callOf(endpoint.exchange);
+    const { sent, isReplay } = this.sessionCallOf(endpoint.exchange);
     // A token that has expired meanwhile says nothing about the refresh that returned it.
     if (sent?.generation !== generation || (isRefusal && this.state.remainingMs <= 0)) return;
-    const pausedMs = this._breaker.record({ generation, status: response.status, isRefusal, isReplay, endpoint });
+    const pausedMs = this._deps.breaker.record({ generation, status: response.status, isRefusal, isReplay, endpoint });
     if (pausedMs === undefined) return;
-    const until = Math.round(this._clock.now() + pausedMs);
-    this._observers.emit({ type: 'refresh-paused', generation, until });
+    const until = Math.round(this._deps.clock.now() + pausedMs);
+    this._deps.observers.emit({ type: 'refresh-paused', generation, until });
   }
 
   /** A change by the app: in memory at once, and it takes precedence over a refresh in flight. */
   async change(change: 'updated' | 'principal', tokens: Tokens | null): Promise<void> {
     this._refresher.reset();
     const replaced = await this.state.change(change, tokens);
-    if (change === 'principal' && !tokens && replaced) void this._revoke?.(replaced);
+    if (change === 'principal' && !tokens && replaced) void this._deps.revoke?.(replaced);
   }
 
   /** Why the call must not be sent any more: its principal has signed out, or another one has signed in. */
   endOf(exchange: object): AuthError | undefined {
-    return this._callOf(exchange).principalVersion === this.state.principalVersion ? undefined : sessionChanged();
+    return this.sessionCallOf(exchange).principalVersion === this.state.principalVersion ? undefined : sessionChanged();
   }
 
   /** Refreshes regardless of the token's age, or joins the running refresh. */
   async refresh(): Promise<void> {
     await this.state.ready();
     this._refresher.reset();
-    await this._refresher.refresh('manual', this._observers.anyClient);
+    await this._refresher.refresh('manual', this._deps.observers.anyClient);
   }
 
   async token(): Promise<string | undefined> {
-    return (await this._token(undefined, this._observers.anyClient))?.accessToken;
+    return (await this._token(undefined, this._deps.observers.anyClient))?.accessToken;
   }
 
   snapshot(): SessionSnapshot {
     void this.state.ready();
-    return this._observers.current;
+    return this._deps.observers.current;
   }
 
   private _token(exchange: object | undefined, clients: ClientProvider): MaybePromise<SentToken | undefined> {
@@ -168,13 +169,6 @@ export class Session {
     return (this._sent ??= { accessToken: tokens.accessToken, generation, headerValue: undefined });
   }
 
-  private _callOf(exchange: object): SessionCall {
-    if (exchange instanceof SessionCall && exchange.isOf(this)) return exchange;
-    let call = this._foreignCalls.get(exchange);
-    if (!call) this._foreignCalls.set(exchange, (call = this.newExchange()));
-    return call;
-  }
-
   private _assertPrincipal(exchange: object): void {
     const end = this.endOf(exchange);
     if (end) throw end;
@@ -182,7 +176,7 @@ export class Session {
 
   private _changed(change: SessionChange | 'loaded'): void {
     const { generation, tokens } = this.state;
-    const { _observers: observers } = this;
+    const { observers } = this._deps;
     this._sent = undefined;
     this._refresher.stateChanged(change);
     if (change === 'principal') {
@@ -194,7 +188,13 @@ export class Session {
   }
 
   private _publish(isRefreshOver = false): void {
-    const isRefreshing = this._refresher.isActive && !isRefreshOver;
-    this._observers.publish(snapshotOf(this.state, isRefreshing, this._options.refresh !== undefined));
+    const { status, tokens, generation } = this.state;
+    const { observers, options } = this._deps;
+    observers.publish({
+      status: status !== 'empty' ? status : options.refresh ? 'unknown' : 'signed-out',
+      refreshing: this._refresher.isActive && !isRefreshOver,
+      expiresAt: tokens?.accessToken ? tokens.expiresAt : undefined,
+      generation,
+    });
   }
 }

@@ -1,6 +1,5 @@
 import type { AxiosInstance } from 'axios';
 import type { EventBody } from '../events.js';
-import type { SessionState } from './session-state.js';
 import { WeakList } from '../weak-list.js';
 
 /** The state of a session, as `getSnapshot()` returns it. The object stays the same until something in it changes. */
@@ -16,16 +15,6 @@ export interface SessionSnapshot {
   readonly expiresAt: number | undefined;
   /** Grows with every change of the tokens. */
   readonly generation: number;
-}
-
-export function snapshotOf(state: SessionState, refreshing: boolean, mayAsk: boolean): SessionSnapshot {
-  const { status, tokens, generation } = state;
-  return {
-    status: status !== 'empty' ? status : mayAsk ? 'unknown' : 'signed-out',
-    refreshing,
-    expiresAt: tokens?.accessToken === '' ? undefined : tokens?.expiresAt,
-    generation,
-  };
 }
 
 /** Creates a client when it is read. undefined: no instance is attached. */

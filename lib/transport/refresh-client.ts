@@ -46,8 +46,8 @@ function isRead({ config }: AxiosResponse): boolean {
   return /^(?:get|head)$/i.test(config.method ?? '');
 }
 
-function is2xx(status: number): boolean {
-  return status >= 200 && status < 300;
+export function is2xx(status: number | undefined): boolean {
+  return status !== undefined && status >= 200 && status < 300;
 }
 
 /** Returns an axios without interceptors and defaults, which sends a final config as it is. */
