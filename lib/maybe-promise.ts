@@ -2,7 +2,7 @@
 export type MaybePromise<T> = T | Promise<T>;
 
 /** Calls `then` at once with a value, later with a promise: a scheme that need not wait costs no microtask. */
-export function whenReady<T, R>(value: MaybePromise<T>, then: (value: T) => R): MaybePromise<R> {
+export function whenReady<T, R>(value: MaybePromise<T>, then: (value: T) => MaybePromise<R>): MaybePromise<R> {
   return isPromise(value) ? value.then(then) : then(value);
 }
 

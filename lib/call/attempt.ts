@@ -2,7 +2,7 @@ import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axio
 import type { BareReason } from '../events.js';
 import { assertHeader } from '../http/header-values.js';
 import { readRefusal, type Refusal } from '../http/refusal.js';
-import { isPromise, type MaybePromise } from '../maybe-promise.js';
+import { whenReady, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
 import type { Permit } from '../throttle/throttle.js';
@@ -80,12 +80,11 @@ export class Attempt implements Transmission {
     if (!state) return undefined;
     const { headers, urlRead } = this.request;
     const before: Before = { headers: Object.assign({}, headers), href: urlRead?.href };
-    const next = (): MaybePromise<void> => {
+    const written = state.run(() => state.scheme?.authorize(this.request));
+    return whenReady(written, () => {
       this._keepWritten(state, before);
       return this.authorize(index + 1);
-    };
-    const written = state.run(() => state.scheme?.authorize(this.request));
-    return isPromise(written) ? written.then(next) : next();
+    });
   }
 
   /**

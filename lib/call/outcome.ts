@@ -78,11 +78,9 @@ function outcomeOf(attempt: Attempt, isRefusal: boolean): Outcome {
   const isGood = response !== undefined && response.status < 400 && !isRefusal;
   // axios puts the response on the error of a body that was cut.
   if (response && !(isGood && safeGet(error, 'code') !== undefined)) {
-    const { status } = response;
-    if (isGood) return { kind: 'answer', status, isRefusal, retryAfterMs: undefined };
-    if (attempt.isForeign) return { kind: 'final' };
+    if (attempt.isForeign && !isGood) return { kind: 'final' };
     const { retryAfterMs, isRounded } = refusal ?? {};
-    return { kind: 'answer', status, isRefusal, retryAfterMs, isRounded };
+    return { kind: 'answer', status: response.status, isRefusal, retryAfterMs, isRounded };
   }
   // An opaque origin cannot be reached; do not retry.
   if (request.origin === 'null' || safeGet(error, 'isAxiosError') !== true) return { kind: 'final' };

@@ -56,7 +56,7 @@ export class Waits {
     const { clock, deadlines } = instance;
     const beganAt = clock.monotonic();
     return new Promise((resolve, reject) => {
-      let unwatch: Cancel | undefined;
+      let unwatch: Cancel | undefined = undefined;
       const close = (): boolean => {
         if (!deadlines.delete(check)) return false;
         unwatch?.();
@@ -66,7 +66,7 @@ export class Waits {
       const fail = (error: unknown): void => {
         if (!close()) return;
         reservation?.cancel();
-        reject(error as Error);
+        reject(error);
       };
       const check = (): void => {
         const { end } = this;

@@ -1,9 +1,9 @@
 import type { MaybePromise } from '../maybe-promise.js';
 import { systemClock, type Clock } from '../clock.js';
 import { check } from '../check.js';
-import { isObject, ownValue, withoutPrototype } from '../safe-read.js';
+import { isObject, withoutPrototype } from '../safe-read.js';
 import { isSessionStore } from '../session/store.js';
-import { readTokens, refreshTokenIn, tokensOf, type Tokens } from '../session/tokens.js';
+import { accessTokenIn, readTokens, refreshTokenIn, tokensOf, type Tokens } from '../session/tokens.js';
 import { bearerFunction } from './bearer-function.js';
 import type { BearerScheme } from './bearer-scheme.js';
 import { bearerSession, type BearerOptions } from './bearer-session.js';
@@ -39,7 +39,7 @@ export function bearer(
 function readInitial({ tokens, refresh }: BearerOptions, now: number): Tokens | undefined {
   if (tokens === undefined) return undefined;
   const refreshToken = refreshTokenIn(tokens);
-  const isAlone = ownValue(tokens, 'accessToken') === undefined && ownValue(tokens, 'access_token') === undefined;
+  const isAlone = accessTokenIn(tokens) === undefined;
   if (typeof refreshToken === 'string' && isAlone && refresh) return tokensOf('', refreshToken, 0);
   return readTokens(tokens, 'bearer(): `tokens`', now, 'earlier');
 }

@@ -1,6 +1,8 @@
 import type { Clock } from '../clock.js';
+import type { AuthError } from '../errors.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 import type { RefreshFunction, RevokeFunction } from './refresh-context.js';
+import type { RefreshFailure } from './refresh-failure.js';
 import type { Revocation } from './revocation.js';
 import type { SessionState } from './session-state.js';
 import type { SessionObservers } from './snapshot.js';
@@ -38,4 +40,13 @@ export interface RefreshMemory {
   dead: { readonly refreshToken: string; readonly status: number | undefined } | undefined;
   /** The refresh token that a 2xx without a usable token may have spent. */
   spent: string | undefined;
+}
+
+/** How a refresh ended. */
+export interface RefreshEnd {
+  /** undefined: the waiting calls may continue. */
+  readonly error: AuthError | undefined;
+  readonly failure: RefreshFailure | undefined;
+  /** How long no other refresh may start because of the failure. undefined: no pause. */
+  readonly pauseMs: number | undefined;
 }

@@ -129,15 +129,7 @@ export function readUnreadBody(failure: unknown): Promise<string | undefined> | 
   const response = chainOf(failure)
     .flatMap((each) => [safeGet(each, 'response'), each])
     .find((holder) => safeGet(holder, 'bodyUsed') === false && typeof safeGet(holder, 'text') === 'function');
-  return response && textOf(response as Response);
-}
-
-async function textOf(response: Response): Promise<string | undefined> {
-  try {
-    return await response.text();
-  } catch {
-    return undefined;
-  }
+  return response && (async () => (response as Response).text())().catch(() => undefined);
 }
 
 /** `status` of axios and fetch, `statusCode` of got and node:http. Zero is no status: fetch sets it for opaque responses. */

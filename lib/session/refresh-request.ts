@@ -31,7 +31,10 @@ export async function requestTokens(
   const { signal } = controller;
   const before = replaced ?? undefined;
   const log: ReceivedLog = {};
-  const failed = (value: unknown, cause: unknown, code?: string, isResult = false, body?: string): Failed => {
+  /** `code` replaces one that says nothing. `nonsense`: `refresh()` resolved with the value, which holds no tokens. */
+  const failed = async (value: unknown, cause: unknown, code?: 'nonsense' | 'timeout'): Promise<Failed> => {
+    const isResult = code === 'nonsense';
+    const body = await readUnreadBody(value);
     const { received } = log;
     const failure = classify(value, { reason, now: clock.now(), received, isResult, body });
     return {
@@ -65,8 +68,7 @@ export async function requestTokens(
       answer = await answer;
       if (answer === null) throw new RefreshRejectedError('`refresh()` returned null');
     } catch (error) {
-      const unread = readUnreadBody(error);
-      return failed(error, error, undefined, false, unread && (await unread));
+      return failed(error, error);
     }
     try {
       const tokens = readTokens(answer, 'refresh()', clock.now(), 'just now', before);
@@ -74,8 +76,7 @@ export async function requestTokens(
       if (problem) throw new TypeError(`\`refresh()\` returned an access token that ${problem}`);
       return tokens;
     } catch (error) {
-      const unread = readUnreadBody(answer);
-      return failed(answer, error, 'nonsense', true, unread && (await unread));
+      return failed(answer, error, 'nonsense');
     }
   }
 

@@ -3,7 +3,7 @@ import type { AuthError } from '../errors.js';
 import { redactError } from '../redact.js';
 import type { RefreshContext } from './refresh-context.js';
 import type { RefreshFailure } from './refresh-failure.js';
-import type { RefreshDeps } from './refresh-deps.js';
+import type { RefreshDeps, RefreshEnd } from './refresh-deps.js';
 import { requestTokens, type Failed } from './refresh-request.js';
 import { RefreshWaits } from './refresh-waits.js';
 import { Replacement } from './replacement.js';
@@ -33,15 +33,12 @@ import type { Tokens } from './tokens.js';
  */
 export class Refresh {
   state: 'queued' | 'locked' | 'asking' | 'storing' | 'done' = 'queued';
-  /** The failure that it ended with, and how long no other refresh may start because of it. undefined: no pause. */
-  failure: RefreshFailure | undefined = undefined;
-  pauseMs: number | undefined = undefined;
-  readonly done: Promise<AuthError | undefined>; // settles before the waiting calls do
+  readonly done: Promise<RefreshEnd>; // settles before the waiting calls do
   private readonly _replaced: Replacement;
   private readonly _waits: RefreshWaits;
-  private readonly _lockWait = new AbortController();
-  private _request: AbortController | undefined = undefined;
-  private _settle!: (error: AuthError | undefined) => void;
+  /** Of the wait for the lock, then of each request. */
+  private _controller = new AbortController();
+  private _settle!: (end: RefreshEnd) => void;
 
   constructor(
     private readonly _deps: RefreshDeps,
@@ -74,7 +71,7 @@ export class Refresh {
   }
 
   principalChanged(): void {
-    if (!this._deps.revoke) this._request?.abort();
+    if (!this._deps.revoke) this._controller.abort();
     this._end(errors.sessionChanged());
   }
 
@@ -85,7 +82,7 @@ export class Refresh {
         work = this._work();
         // A sign-out must be stored before another holder may send the refresh token.
         await Promise.race([work, this.done.then(() => this._deps.state.writing())]);
-      }, this._lockWait.signal);
+      }, this._controller.signal);
     } catch (cause) {
       const error = errors.refreshFailed("the store's lock could not be acquired.", redactError(cause));
       if (this.state === 'queued') this._end(error, undefined, 0);
@@ -114,7 +111,7 @@ export class Refresh {
   private async _send(): Promise<Failed | undefined> {
     this._moveTo('asking');
     const { _deps: deps, _replaced: replaced, _reason: reason } = this;
-    const request = (this._request = new AbortController());
+    const request = (this._controller = new AbortController());
     const late = this._store.bind(this);
     const result = await requestTokens(deps, reason, this._clients, replaced.tokens, request, late);
     if (!('failure' in result)) return this._store(result);
@@ -190,11 +187,9 @@ export class Refresh {
   }
 
   private _end(error?: AuthError, failure?: RefreshFailure, pauseMs?: number): void {
+    if (this.state === 'queued') this._controller.abort();
     if (!this._moveTo('done')) return;
-    this.failure = failure;
-    this.pauseMs = pauseMs;
-    this._lockWait.abort();
-    this._settle(error);
+    this._settle({ error, failure, pauseMs });
     this._waits.end(error);
   }
 }

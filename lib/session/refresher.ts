@@ -2,7 +2,7 @@ import type { AuthError } from '../errors.js';
 import { GrowingDelay } from './growing-delay.js';
 import { Refresh } from './refresh.js';
 import type { RefreshContext } from './refresh-context.js';
-import type { RefreshDeps } from './refresh-deps.js';
+import type { RefreshDeps, RefreshEnd } from './refresh-deps.js';
 import { refreshFailed } from './session-errors.js';
 import type { SessionChange } from './session-state.js';
 import type { ClientProvider } from './snapshot.js';
@@ -66,8 +66,8 @@ export class Refresher {
     if (!options.refresh) return Promise.reject(refreshFailed('bearer() has no `refresh`.'));
     if (this._failure && this._coolDown.remainingMs(clock.monotonic()) > 0) return this._sharedFailure(this._failure);
     const started = (this._current = new Refresh(this._deps, reason, clients));
-    void started.done.then((error) => {
-      if (this._current === started) this._done(started, error);
+    void started.done.then((end) => {
+      if (this._current === started) this._done(end);
     });
     this._changed();
     return started.wait();
@@ -112,7 +112,7 @@ export class Refresher {
     return this._checking;
   }
 
-  private _done({ failure, pauseMs }: Refresh, error: AuthError | undefined): void {
+  private _done({ error, failure, pauseMs }: RefreshEnd): void {
     const { clock, state } = this._deps;
     const now = clock.monotonic();
     this._current = undefined;

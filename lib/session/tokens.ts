@@ -62,7 +62,7 @@ export function readTokens(
   issued: Issued,
   previous?: Tokens | null,
 ): Tokens {
-  const accessToken = ownValue(answer, 'accessToken') ?? ownValue(answer, 'access_token');
+  const accessToken = accessTokenIn(answer);
   const refreshToken = refreshTokenIn(answer) ?? previous?.refreshToken;
   const wrong = (camel: string, snake: string, takes: string, got: string): TypeError =>
     new TypeError(`${from}: \`${camel}\` (or \`${snake}\`) must be a ${takes}string, but is ${got}`);
@@ -81,6 +81,10 @@ export function readTokens(
     refreshToken,
     isPast ? undefined : expiresAt && Math.min(expiresAt, now + HUNDRED_YEARS_MS),
   );
+}
+
+export function accessTokenIn(answer: unknown): unknown {
+  return ownValue(answer, 'accessToken') ?? ownValue(answer, 'access_token');
 }
 
 /** Empty and null ones count as none. */

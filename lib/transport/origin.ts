@@ -48,13 +48,14 @@ export class OriginRules {
     if (hasSocketPath(config) && this._policy.origins !== '*') return UNREACHABLE;
     // A relative URL behind a plain base cannot leave the base's authority: no URL needs to be parsed.
     const isBelow = config.allowAbsoluteUrls === false || !ABSOLUTE.test(url);
-    if (baseURL === undefined || !isBelow || hasSocketPath(config)) return this._judge(fullUrl(config));
+    if (baseURL === undefined || !isBelow || !PLAIN_BASE.test(baseURL)) return this._judge(fullUrl(config));
     const ownBase = this._defaultBase();
-    if (this._ofBase && baseURL === this._base && ownBase === this._ownBase) return this._ofBase;
-    if (!PLAIN_BASE.test(baseURL)) return this._judge(fullUrl(config));
-    this._base = baseURL;
-    this._ownBase = ownBase;
-    return (this._ofBase = this._judge(baseURL));
+    if (!this._ofBase || baseURL !== this._base || ownBase !== this._ownBase) {
+      this._base = baseURL;
+      this._ownBase = ownBase;
+      this._ofBase = this._judge(baseURL);
+    }
+    return this._ofBase;
   }
 
   private _judge(fullUrl: string): Destination {
