@@ -165,7 +165,7 @@ export const mutants = [
     name: 'a call that waited is sent with the token of another principal',
     row: 70,
     file: 'lib/session/session.ts',
-    from: 'return this.sessionCallOf(exchange).principalVersion === this.state.principalVersion ? undefined : sessionChanged();',
+    from: 'return this._callOf(exchange).principalVersion === this.state.principalVersion ? undefined : sessionChanged();',
     to: 'return undefined;',
     suites: ['identity'],
   },

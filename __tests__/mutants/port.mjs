@@ -13,8 +13,8 @@ export const portMutants = [
     name: 'a call waits for ever for an onAnswer that never settles',
     row: 59,
     file: 'lib/call/recover.ts',
-    from: 'await (waits.end === undefined ? waits.for(notified) : notified)',
-    to: 'await notified',
+    from: 'call.waits.end === undefined ? call.waits.for(notified) : notified',
+    to: 'notified',
     suites: ['port'],
   },
   {

@@ -26,7 +26,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   readonly adapter: AxiosAdapter = (config) => this._adapt(config);
   readonly waits: Waits;
   /** Identifies the call to its schemes: `AuthRequest.exchange`. */
-  readonly exchange: object = {};
+  readonly exchange: object;
   readonly pass: ThrottlePass;
   readonly number: number;
   /** The config that axios passed for the first attempt. */
@@ -62,7 +62,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     public values: unknown,
   ) {
     this.waits = new Waits(this);
-    principal.main.session?.sessionCallOf(this.exchange);
+    this.exchange = principal.main.session?.newExchange() ?? {};
     this.pass = new ThrottlePass(this, instance.throttleOf(principal));
     this.number = ++instance.calls;
     tagCall(this.adapter, this);

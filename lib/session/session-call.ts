@@ -9,13 +9,33 @@ export interface SentToken {
   headerValue: string | undefined;
 }
 
-/** One call as its session knows it. */
-export interface SessionCall {
-  /** Of the principal who is signed in when the call begins. */
-  readonly principalVersion: number;
-  sent: SentToken | undefined;
+/**
+ * One call as its session knows it: the `exchange` of its requests, which apps can reach. Its fields are private, since
+ * inspectors print the others.
+ */
+export class SessionCall {
+  readonly #session: object;
+  #sent: SentToken | undefined;
   /** It was refused before. */
-  isReplay: boolean;
+  isReplay = false;
+
+  constructor(
+    session: object,
+    /** Of the principal who is signed in when the call begins. */
+    readonly principalVersion: number,
+  ) {
+    this.#session = session;
+  }
+
+  isOf(session: object): boolean {
+    return this.#session === session;
+  }
+  get sent(): SentToken | undefined {
+    return this.#sent;
+  }
+  set sent(sent: SentToken | undefined) {
+    this.#sent = sent;
+  }
 }
 
 /** A request of a call, as its session needs it. */

@@ -5,7 +5,7 @@ import { CircuitBreaker, type Endpoint } from './circuit-breaker.js';
 import type { RefreshDeps, SessionOptions } from './refresh-deps.js';
 import { Refresher } from './refresher.js';
 import { revocation } from './revocation.js';
-import type { SentToken, SessionAnswer, SessionCall, SessionRequest } from './session-call.js';
+import { SessionCall, type SentToken, type SessionAnswer, type SessionRequest } from './session-call.js';
 import { sessionChanged, sessionExpired } from './session-errors.js';
 import { MemoryState, type SessionChange, type SessionState } from './session-state.js';
 import { SessionObservers, type ClientProvider, type SessionInstance, type SessionSnapshot } from './snapshot.js';
@@ -17,9 +17,8 @@ export class Session {
   readonly state: SessionState;
   private readonly _deps: RefreshDeps;
   private readonly _refresher: Refresher;
-  /** By the `exchange` of their requests, which apps can reach: it must not hold a token. */
-  private readonly _calls = new WeakMap<object, SessionCall>();
   private _sent: SentToken | undefined = undefined;
+  private readonly _foreignCalls = new WeakMap<object, SessionCall>(); // a scheme of the app passes their requests on
 
   constructor(options: SessionOptions, clock: Clock) {
     const { store, revoke, initial } = options;
@@ -47,13 +46,9 @@ export class Session {
     return this._deps.options.store;
   }
 
-  /** Called when a call begins, to note its principal. A scheme of the app may pass on the requests of other calls. */
-  sessionCallOf(exchange: object): SessionCall {
-    const known = this._calls.get(exchange);
-    if (known) return known;
-    const call: SessionCall = { principalVersion: this.state.principalVersion, sent: undefined, isReplay: false };
-    this._calls.set(exchange, call);
-    return call;
+  /** Creates `AuthRequest.exchange` for a new call, which notes the principal of the call. */
+  newExchange(): SessionCall {
+    return new SessionCall(this, this.state.principalVersion);
   }
 
   /** A promise to wait for before there is a token to send. undefined: none. Afterwards the call may have to wait again. */
@@ -66,10 +61,7 @@ export class Session {
 
   /** The token to send now, refreshed first if it has to be; undefined: the call is sent without credentials. */
   credential(request: SessionRequest): MaybePromise<SentToken | undefined> {
-    return whenReady(
-      this._token(request.exchange, request),
-      (sent) => (this.sessionCallOf(request.exchange).sent = sent),
-    );
+    return whenReady(this._token(request.exchange, request), (sent) => (this._callOf(request.exchange).sent = sent));
   }
 
   /**
@@ -79,7 +71,7 @@ export class Session {
   challenged(request: SessionRequest): MaybePromise<boolean> {
     const { _refresher: refresher } = this;
     const { exchange } = request;
-    const call = this.sessionCallOf(exchange);
+    const call = this._callOf(exchange);
     call.isReplay = true;
     this._assertPrincipal(exchange);
     const { status, tokens, generation } = this.state;
@@ -124,7 +116,7 @@ export class Session {
   /** The server has answered a token. Only the current one counts. */
   answered({ request: endpoint, response, isRefusal }: SessionAnswer): void {
     const { generation } = this.state;
-    const { sent, isReplay } = this.sessionCallOf(endpoint.exchange);
+    const { sent, isReplay } = this._callOf(endpoint.exchange);
     // A token that has expired meanwhile says nothing about the refresh that returned it.
     if (sent?.generation !== generation || (isRefusal && this.state.remainingMs <= 0)) return;
     const pausedMs = this._deps.breaker.record({ generation, status: response.status, isRefusal, isReplay, endpoint });
@@ -142,7 +134,7 @@ export class Session {
 
   /** Why the call must not be sent any more: its principal has signed out, or another one has signed in. */
   endOf(exchange: object): AuthError | undefined {
-    return this.sessionCallOf(exchange).principalVersion === this.state.principalVersion ? undefined : sessionChanged();
+    return this._callOf(exchange).principalVersion === this.state.principalVersion ? undefined : sessionChanged();
   }
 
   /** Refreshes regardless of the token's age, or joins the running refresh. */
@@ -167,6 +159,13 @@ export class Session {
     const { tokens, generation } = this.state;
     if (!tokens) return undefined;
     return (this._sent ??= { accessToken: tokens.accessToken, generation, headerValue: undefined });
+  }
+
+  private _callOf(exchange: object): SessionCall {
+    if (exchange instanceof SessionCall && exchange.isOf(this)) return exchange;
+    let call = this._foreignCalls.get(exchange);
+    if (!call) this._foreignCalls.set(exchange, (call = this.newExchange()));
+    return call;
   }
 
   private _assertPrincipal(exchange: object): void {
