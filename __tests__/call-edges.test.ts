@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { inspect } from 'node:util';
 import axios, { type AxiosError, type AxiosInstance } from 'axios';
-import { attachAuth, bearer, exchangeOf, type AuthScheme } from '../lib/index.js';
+import { attachAuth, bearer, exchangeOf, type AuthRequest, type AuthScheme } from '../lib/index.js';
 import { RetryBudgets } from '../lib/retry/budget.js';
 import { inTurn, servers } from './support/answers.js';
 import { reply } from './support/serve.js';
@@ -226,4 +226,32 @@ test('a running call reports no negative wait', async () => {
   const seen = exchangeOf(stage.sent[0]!.config)?.waitedMs;
   expect(seen).toBeGreaterThanOrEqual(0);
   expect(await stage.outcome(call)).toMatchObject({ status: 200 });
+});
+
+// F87
+test('a request that keyOf or a scheme prints or serializes shows no session', async () => {
+  const stage = new Stage();
+  const shown: string[] = [];
+  const print = (request: AuthRequest): void =>
+    void shown.push(inspect(request, { depth: 20 }), JSON.stringify(request));
+  const session = stage.bearer({ tokens: stage.tokens.issue() });
+  const printer: AuthScheme = {
+    name: 'printer',
+    authorize: print,
+    onAnswer: ({ request }) => {
+      print(request);
+    },
+  };
+  const keyOf = (request: AuthRequest): string => {
+    print(request);
+    return 'one';
+  };
+  stage.attach({ scheme: [printer, session], throttle: { keyOf } });
+  stage.script('/item', 429);
+  await stage.outcome(stage.api.get('/item'));
+  // Its own headers are the credential, which it may show once they are written.
+  expect(shown).toHaveLength(10);
+  expect(shown.map((text) => text.replaceAll('Bearer alice-a1', ''))).not.toContainEqual(
+    expect.stringContaining('alice-'),
+  );
 });

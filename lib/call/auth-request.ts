@@ -20,7 +20,6 @@ export class CallRequest implements AuthRequest {
   readonly headers: AxiosRequestHeaders;
   /** The snapshot that is sent. After that, the call's own config: adapters write to the snapshot when they follow redirects. */
   sentConfig: Config;
-  private readonly _call: RequestingCall;
   private _url: URL | undefined = undefined;
   private _urlGiven: string | undefined = undefined;
   private _body: RequestBody | undefined = undefined;
@@ -29,12 +28,12 @@ export class CallRequest implements AuthRequest {
     config: Config,
     readonly attempt: number,
     readonly origin: string,
-    call: RequestingCall,
+    /** A function, since inspectors print everything else, and the call leads to the session. */
+    private readonly _call: () => RequestingCall,
   ) {
     this.method = (config.method ?? 'get').toUpperCase();
     this.headers = config.headers;
     this.sentConfig = config;
-    this._call = call;
   }
 
   /** The same attempt for the config of a redirect. */
@@ -44,12 +43,12 @@ export class CallRequest implements AuthRequest {
 
   /** Resolves with `work`, unless the call may not wait for it any longer. */
   waitFor(work: Promise<void>): Promise<void> {
-    return this._call.waits.for(work);
+    return this._call().waits.for(work);
   }
 
   get url(): URL {
     if (!this._url) {
-      const url: string | undefined = this._call.instance.resender.getUri(this.sentConfig);
+      const url: string | undefined = this._call().instance.resender.getUri(this.sentConfig);
       this._url = resolveUrl(url || '');
       this._urlGiven = this._url.href;
     }
@@ -71,15 +70,15 @@ export class CallRequest implements AuthRequest {
     return (this._body ??= bodyView(this.sentConfig.data));
   }
   get signal(): AbortSignal {
-    return this._call.waits.signal;
+    return this._call().waits.signal;
   }
   get now(): number {
-    return this._call.principal.main.serverNow(this.origin);
+    return this._call().principal.main.serverNow(this.origin);
   }
   get client(): AxiosInstance {
-    return this._call.instance.client;
+    return this._call().instance.client;
   }
   get exchange(): object {
-    return this._call.exchange;
+    return this._call().exchange;
   }
 }

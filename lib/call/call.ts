@@ -191,7 +191,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     return this.isBound ? this.principal.main.session?.endOf(this.exchange) : undefined;
   }
   requestOf(copy: Config, origin: string): CallRequest {
-    return new CallRequest(copy, this.attempts + 1, origin, this);
+    return new CallRequest(copy, this.attempts + 1, origin, () => this);
   }
   /** The token may have expired meanwhile: the next refusal counts as the first one. */
   waitedForThrottle(): void {
