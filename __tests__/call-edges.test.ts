@@ -10,34 +10,37 @@ import { Stage, underway } from './support/stage.js';
 const start = servers();
 
 // F86
-test.each([{}, { maxContentLength: 100 }])(
-  'an error that ends a response stream shows no credential (%j)',
-  async (options) => {
-    const server = await start((_seen, response) => {
-      response.writeHead(200);
-      response.write('x'.repeat(2_000));
-    });
-    const api = axios.create({ baseURL: server.origin, adapter: 'http' });
-    attachAuth(api, {
-      scheme: {
-        name: 'presigned',
-        credentialHeaders: ['X-Key'],
-        authorize({ url, headers }) {
-          url.searchParams.set('signature', 'canary-url');
-          headers.set('X-Key', 'canary-header');
-        },
+test.each([
+  ['http', {}],
+  ['http', { maxContentLength: 100 }],
+  ['fetch', {}],
+  ['fetch', { maxContentLength: 100 }],
+] as const)('an error that ends a response stream over %s shows no credential (%j)', async (adapter, options) => {
+  const server = await start((_seen, response) => {
+    response.writeHead(200);
+    response.write('x'.repeat(2_000));
+  });
+  const api = axios.create({ baseURL: server.origin, adapter });
+  attachAuth(api, {
+    scheme: {
+      name: 'presigned',
+      credentialHeaders: ['X-Key'],
+      authorize({ url, headers }) {
+        url.searchParams.set('signature', 'canary-url');
+        headers.set('X-Key', 'canary-header');
       },
-    });
-    const controller = new AbortController();
-    const { data } = await api.get<PassThrough>('/', { responseType: 'stream', signal: controller.signal, ...options });
-    const ended = new Promise((resolve) => data.on('error', resolve));
-    data.resume();
-    controller.abort();
-    const error = await ended;
-    expect(inspect(error, { depth: 10 }) + JSON.stringify(error)).not.toContain('canary');
-    expect(inspect(data, { depth: 0 })).not.toContain('canary-url');
-  },
-);
+    },
+  });
+  const controller = new AbortController();
+  const { data } = await api.get<PassThrough>('/', { responseType: 'stream', signal: controller.signal, ...options });
+  const read = async (): Promise<void> => {
+    for await (const chunk of data) if (chunk) controller.abort();
+  };
+  const error: unknown = await read().catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(Error);
+  expect(inspect(error, { depth: 10 }) + JSON.stringify(error)).not.toContain('canary');
+  expect(inspect(data, { depth: 0 })).not.toContain('canary-url');
+});
 
 // F109
 test('a request body that is destroyed unread while its call waits rejects the call', async () => {

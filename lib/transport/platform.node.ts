@@ -2,7 +2,7 @@ import type { AxiosRequestTransformer, AxiosResponse, InternalAxiosRequestConfig
 import { alarm, type Clock } from '../clock.js';
 import { hide } from '../errors.js';
 import { bodyKind, isPlainData, tagOf } from '../http/body.js';
-import { ownValue, safeGet } from '../safe-read.js';
+import { isObject, ownValue, safeGet } from '../safe-read.js';
 
 /*
  * Features of Node only: its streams, sockets, processes. Bun, Deno and workers load this file, too. See platform.browser.ts.
@@ -71,7 +71,10 @@ export function destroy(stream: unknown): void {
 }
 
 /** A response stream leads to the request with its credentials, and so do the errors that end it later. */
-export function guardStream({ data }: AxiosResponse): void {
+export function guardStream({ data, request }: AxiosResponse): void {
+  // An error that ends a stream of fetch has the Request, which keeps its headers in private fields.
+  if (typeof safeGet(data, 'getReader') === 'function' && isObject(request))
+    hide(request, Symbol.for('nodejs.util.inspect.custom'), () => 'Request');
   if (typeof safeGet(data, 'pipe') !== 'function') return;
   const hideIn = (holder: unknown, keys: string[]): void => {
     for (const key of keys) {
