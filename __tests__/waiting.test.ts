@@ -302,6 +302,33 @@ describe('the signal of an AuthRequest', () => {
     expect(stage.sent).toEqual([]);
   });
 
+  test.each<[string, (ending: { controller: AbortController; handle: AuthHandle; stage: Stage }) => unknown]>([
+    ['its caller', ({ controller }) => controller.abort()],
+    ['detach()', ({ handle }) => handle.detach()],
+    ['the deadline', ({ stage }) => stage.clock.advance(5_000)],
+  ])('aborts with %s while the request is on the wire, and leaves nothing behind', async (_, end) => {
+    const stage = new Stage();
+    const seen: AbortSignal[] = [];
+    const scheme = signed(({ signal }) => {
+      seen.push(signal);
+      return {};
+    });
+    const handle = stage.attach({ scheme, deadlineMs: 5_000 });
+    const controller = new AbortController();
+    stage.always('/open/slow', { afterMs: 10_000 });
+    const first = stage.api.get('/open/fast');
+    await stage.settled([first]);
+    expect(stage.clock.pending).toBe(0);
+    const call = underway(stage.api.get('/open/slow', { signal: controller.signal }));
+    await stage.clock.advance(100);
+    expect(seen.map(({ aborted }) => aborted)).toEqual([false, false]);
+    await end({ controller, handle, stage });
+    await stage.clock.settle();
+    expect(seen.map(({ aborted }) => aborted)).toEqual([false, true]);
+    expect(await stage.outcome(call)).toMatchObject({ attempts: 1, waitedMs: 0 });
+    expect(stage.clock.pending).toBe(0);
+  });
+
   test('has aborted already if the scheme reads it after the deadline', async () => {
     const stage = new Stage();
     const reasons: unknown[] = [];

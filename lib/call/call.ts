@@ -86,12 +86,14 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
         }
         const copy = attempt.request.sentConfig;
         this._begin(attempt, copy);
+        const unwatch = this.waits.watch();
         try {
           return (attempt.response = await send(copy, attempt));
         } catch (error) {
           attempt.failed(error);
           throw error;
         } finally {
+          unwatch?.();
           this._onWire = undefined;
           if (attempt.response) this._read(attempt, attempt.response);
         }
@@ -127,13 +129,12 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
 
   /** An attempt whose headers are written is about to be sent. */
   private _begin(attempt: Attempt, copy: Config): void {
-    const { instance, principal } = this;
-    this.bare = attempt.prepare(copy, principal.main);
+    this.bare = attempt.prepare(copy, this.principal.main);
     // exchangeOf() finds the call of the copy by this adapter. If the copy is sent through it, _adapt() calls the real one.
     copy.adapter = this.adapter;
     this._onWire = copy;
     this.last = attempt;
-    if (++this.attempts === 1) instance.countCall(attempt.origin);
+    if (++this.attempts === 1) this.instance.countCall(attempt.origin);
   }
 
   /** Reads the clock and the limits of a response. */

@@ -52,34 +52,20 @@ export class Waits {
 
   /** Resolves with `work`, unless the wait ends first: then the reservation is cancelled. */
   for<T>(work: Promise<T>, reservation?: Reservation): Promise<T> {
-    const { instance, config } = this._call;
-    const { clock, deadlines } = instance;
-    const beganAt = clock.monotonic();
     return new Promise((resolve, reject) => {
-      let unwatch: Cancel | undefined = undefined;
-      const close = (): boolean => {
-        if (!deadlines.delete(check)) return false;
-        unwatch?.();
-        this.waitedMs += clock.monotonic() - beganAt;
-        return true;
-      };
       const fail = (error: unknown): void => {
-        if (!close()) return;
         reservation?.cancel();
         reject(error);
       };
-      const check = (): void => {
-        const { end } = this;
-        if (end === undefined) return;
-        this._controller?.abort(end);
-        fail(end);
-      };
-      deadlines.add(check, this);
-      unwatch = config && watchCaller(config, check, fail);
-      check();
-      work.then((value) => {
-        if (close()) resolve(value);
-      }, fail);
+      const close = this._open(fail);
+      work.then(
+        (value) => {
+          if (close()) resolve(value);
+        },
+        (error: unknown) => {
+          if (close()) fail(error);
+        },
+      );
     });
   }
 
@@ -97,6 +83,41 @@ export class Waits {
     const { end } = this;
     if (end !== undefined) this._controller.abort(end);
     return this._controller.signal;
+  }
+
+  /** Lets the signal abort while a request is on the wire, until the result is called. undefined: no scheme has read it. */
+  watch(): (() => boolean) | undefined {
+    return this._controller && this._open();
+  }
+
+  /**
+   * Opens a wait. `fail` is called with the error that ends it early; without it nothing waits, and the time does not count.
+   * Returns the function that closes it, and returns whether it was open.
+   */
+  private _open(fail?: (error: unknown) => void): () => boolean {
+    const { instance, config } = this._call;
+    const { clock, deadlines } = instance;
+    const beganAt = clock.monotonic();
+    let unwatch: Cancel | undefined = undefined;
+    const close = (): boolean => {
+      if (!deadlines.delete(check)) return false;
+      unwatch?.();
+      if (fail) this.waitedMs += clock.monotonic() - beganAt;
+      return true;
+    };
+    const end = (error: unknown): void => {
+      if (close()) fail?.(error);
+    };
+    const check = (): void => {
+      const { end: why } = this;
+      if (why === undefined) return;
+      this._controller?.abort(why);
+      end(why);
+    };
+    deadlines.add(check, this);
+    unwatch = config && watchCaller(config, check, end);
+    check();
+    return close;
   }
 }
 
