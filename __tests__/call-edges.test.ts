@@ -5,7 +5,7 @@ import { attachAuth, bearer, exchangeOf, type AuthRequest, type AuthScheme } fro
 import { RetryBudgets } from '../lib/retry/budget.js';
 import { inTurn, servers } from './support/answers.js';
 import { reply } from './support/serve.js';
-import { Stage, underway } from './support/stage.js';
+import { reasonOf, Stage, underway } from './support/stage.js';
 
 const start = servers();
 
@@ -258,3 +258,24 @@ test('a request that keyOf or a scheme prints or serializes shows no session', a
     expect.stringContaining('alice-'),
   );
 });
+
+// F108
+test.each(['broken', undefined])(
+  'a transformResponse that throws %p hides no refusal, and no response',
+  async (thrown) => {
+    const transformResponse = (data: unknown, _headers: unknown, status?: number): unknown => {
+      if (status !== 200) throw thrown; // eslint-disable-line @typescript-eslint/only-throw-error -- any value can be thrown
+      return data;
+    };
+    const { stage } = Stage.with({ bearer: { refresh: () => stage.tokens.issue() } });
+    stage.script('/item', 401);
+    expect(await stage.outcome(stage.api.get('/item', { transformResponse }))).toMatchObject({
+      status: 200,
+      attempts: 2,
+    });
+    stage.always('/item', 404);
+    const error = reasonOf(await stage.clock.until(stage.api.get('/item', { transformResponse })));
+    expect(error).toMatchObject({ message: String(thrown), response: { status: 404 } });
+    expect(exchangeOf(error)).toMatchObject({ attempts: 1 });
+  },
+);

@@ -92,12 +92,16 @@ export class AttachedInstance implements SessionInstance {
     return this._budgets.of(origin, now).take(now);
   }
 
-  /** Records the call of an error that has no config. If open calls share the error object, it leads to none of them. */
-  recordError(error: unknown, call: OpenCall): void {
-    if (!isObject(error)) return;
+  /**
+   * Records the call of an error that has no config. If open calls share the error object, it leads to none of them.
+   * @returns The error. A thrown value that is no object cannot be recorded, so that an Error replaces it.
+   */
+  recordError(thrown: unknown, call: OpenCall): unknown {
+    const error = isObject(thrown) ? thrown : new Error(String(thrown));
     const other = this._callsOfErrors.get(error);
     const isShared = other === null || (other && other !== call && !other.isDone);
     this._callsOfErrors.set(error, isShared ? null : call);
+    return error;
   }
   callOf(error: unknown): OpenCall | undefined {
     return isObject(error) ? (this._callsOfErrors.get(error) ?? undefined) : undefined;

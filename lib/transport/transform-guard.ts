@@ -3,10 +3,10 @@ import axios, { type AxiosResponseTransformer, type InternalAxiosRequestConfig }
 type Config = InternalAxiosRequestConfig;
 
 /**
- * Reports an error that transformResponse throws, since it may have no config to find its call by. The guard is in the config
- * only from the response until the transforms run.
+ * Reports an error that transformResponse throws, since it may have no config to find its call by, and throws what `failed` returns.
+ * The guard is in the config only from the response until the transforms run.
  */
-export function guardTransforms(config: Config, failed: (error: unknown) => void): void {
+export function guardTransforms(config: Config, failed: (error: unknown) => unknown): void {
   const transforms = config.transformResponse;
   if (!transforms || isDefault(transforms)) return;
   config.transformResponse = function (this: Config, received: unknown, headers, status) {
@@ -16,8 +16,7 @@ export function guardTransforms(config: Config, failed: (error: unknown) => void
       for (const transform of [transforms].flat()) data = transform.call(this, data, headers, status);
       return data;
     } catch (error) {
-      failed(error);
-      throw error;
+      throw failed(error);
     }
   };
 }
