@@ -455,6 +455,15 @@ describe('a refused response that streams', () => {
     expect(await stage.outcome(stage.api.get('/item', { responseType: 'stream' }))).toMatchObject({ status: 404 });
     expect(data.endedAt).toBeUndefined();
   });
+
+  test('is not destroyed if an async onChallenge decides at once against a replay', async () => {
+    const stage = new Stage();
+    stage.attach({ scheme: { name: 'X', authorize: () => undefined, onChallenge: () => Promise.resolve(false) } });
+    const data = new Body(stage);
+    stage.script('/item', { status: 401, data });
+    expect(await stage.outcome(stage.api.get('/item', { responseType: 'stream' }))).toMatchObject({ status: 401 });
+    expect(data.endedAt).toBeUndefined();
+  });
 });
 
 // F15 F86
