@@ -5,7 +5,7 @@ import { attachAuth, bearer, exchangeOf, type AuthRequest, type AuthScheme } fro
 import { RetryBudgets } from '../lib/retry/budget.js';
 import { inTurn, servers } from './support/answers.js';
 import { reply } from './support/serve.js';
-import { reasonOf, Stage, underway } from './support/stage.js';
+import { reasonOf, Stage, tooMany, underway } from './support/stage.js';
 
 const start = servers();
 
@@ -208,6 +208,17 @@ test('retryAt is reported whenever the server said it', async () => {
   stage.always('/open/a', { status: 429, headers: { 'retry-after': '5' } });
   const error = await stage.clock.until(stage.api.get('/open/a'));
   expect(exchangeOf((error as PromiseRejectedResult).reason)?.retryAt).toBe(stage.clock.now() + 5_000);
+});
+
+test('retryAt is not reported once the server has accepted the call, or has failed otherwise', async () => {
+  const stage = new Stage();
+  stage.attach({ scheme: bearer('x') });
+  stage.script('/open/a', tooMany(2));
+  const outcome = await stage.outcome(stage.api.get('/open/a'));
+  expect(outcome).toMatchObject({ status: 200, attempts: 2 });
+  expect(outcome).not.toHaveProperty('retryAt');
+  stage.script('/open/b', tooMany(2), 404);
+  expect(await stage.outcome(stage.api.get('/open/b'))).not.toHaveProperty('retryAt');
 });
 
 test('a call that no response reached ends with ERR_AUTH_DEADLINE, and the cause, if the next attempt would be too late', async () => {

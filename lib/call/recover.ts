@@ -23,6 +23,7 @@ export function nextStep(call: Call, attempt: Attempt, answer: Answer): MaybePro
 /** The schemes have read the response. */
 function afterAnswer(call: Call, attempt: Attempt, answer: Answer): MaybePromise<boolean> {
   attempt.isDecided = true;
+  call.noteRetryAt(undefined);
   if (call.instance.isDetached || isSuccess(answer.outcome)) return false;
   const decision = decideOn(call, attempt, answer);
   switch (decision.kind) {
@@ -109,7 +110,6 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
     return true;
   }
   const isPaused = answer.refusedBy.some(({ session }) => session?.isRefreshPaused(attempt.request));
-  call.noteRetryAt(undefined);
   return settle(call, attempt, answer, isPaused ? 'refresh-breaker' : undefined);
 }
 
