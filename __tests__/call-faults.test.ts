@@ -1,5 +1,11 @@
 import { PassThrough, Readable } from 'node:stream';
-import axios, { AxiosError, type AxiosAdapter, type AxiosRequestConfig, type InternalAxiosRequestConfig } from 'axios';
+import axios, {
+  AxiosError,
+  type AxiosAdapter,
+  type AxiosRequestConfig,
+  type AxiosResponse,
+  type InternalAxiosRequestConfig,
+} from 'axios';
 import { apiKey, attachAuth, basic, bearer, exchangeOf, hmac, signed, type AuthScheme } from '../lib/index.js';
 import { failureOf, inTurn, onlyFor, servers } from './support/answers.js';
 import { recording } from './support/recording.js';
@@ -312,7 +318,27 @@ describe('attaching', () => {
     handle.detach();
     const again = await api.request(config);
     expect(again.status).toBe(200);
+    expect(exchangeOf(again)).toBeUndefined();
     expect(sent.map(({ headers }) => headers['authorization'])).toEqual(['Bearer token', undefined]);
+  });
+
+  test('after detach() the config of a call that an earlier handler has ended is such a new call, too', async () => {
+    const { api, sent, handle: first } = recording(bearer('first'));
+    first.detach();
+    const configs: InternalAxiosRequestConfig[] = [];
+    const swallow = ({ config }: AxiosResponse): AxiosResponse => {
+      configs.push(config);
+      return { data: 'from the handler' } as AxiosResponse;
+    };
+    const id = api.interceptors.response.use(swallow);
+    const handle = attachAuth(api, { scheme: bearer('second') });
+    await api.get('/item');
+    api.interceptors.response.eject(id);
+    handle.detach();
+    const again = await api.request(configs[0] ?? {});
+    expect(again.status).toBe(200);
+    expect(exchangeOf(again)).toBeUndefined();
+    expect(sent.map(({ headers }) => headers['authorization'])).toEqual(['Bearer second', undefined]);
   });
 });
 

@@ -150,6 +150,10 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
 
   private _adapt(config: Config): Promise<AxiosResponse> {
     if (config === this._onWire && this.last) return this.last.adapter.send(config);
+    const { instance, policy, adapters, values } = this;
+    // The config of an earlier send is sent again after detach().
+    if (instance.isDetached && this.config && !this.recovering)
+      return resolveAdapter(config, (config.adapter = adapters)).send(config);
     this._dispatched = config;
     // A layer of the app may have wrapped our adapter: then only the config leads to the call.
     if (config.adapter !== this.adapter) tagCall(config, this);
@@ -162,8 +166,6 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
       return this.send(this.config);
     }
     // If a retry layer or a button sends the config of a settled call again, that is a new call.
-    const { instance, policy, adapters, values } = this;
-    if (instance.isDetached) return resolveAdapter(config, adapters).send(config);
     const next = new Call(instance, policy, instance.principal(policy.schemes), adapters, values);
     config.adapter = next.adapter;
     return next.adapter(config);

@@ -102,7 +102,8 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
     call.challenged = call.challenged.concat(state);
     const isWorthIt = challenge(call, state, attempt);
     // If the scheme does not decide at once, it may need the socket of a response that streams.
-    if (isPromise(isWorthIt) && (await Promise.race([isWorthIt, undefined])) === undefined) discard(attempt.received);
+    if (isPromise(isWorthIt) && (await Promise.race([isWorthIt, Promise.resolve()])) === undefined)
+      discard(attempt.received);
     if (!(isPromise(isWorthIt) ? await waits.for(isWorthIt) : isWorthIt)) continue;
     discard(attempt.received);
     call.isRefreshed = true;
