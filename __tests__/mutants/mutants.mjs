@@ -315,8 +315,8 @@ export const mutants = [
     name: 'a transformResponse that throws on a 401 loses the call',
     row: 108,
     file: 'lib/call/call.ts',
-    from: 'instance.recordError(error, this);\n      });',
-    to: '});',
+    from: '(error) => instance.recordError(error, this)',
+    to: '(error) => error',
     suites: ['call-faults'],
   },
   {
@@ -395,8 +395,8 @@ export const mutants = [
     name: 'the config of an earlier call is rejected after detach()',
     row: 117,
     file: 'lib/call/call.ts',
-    from: 'if (instance.isDetached) return resolveAdapter(config, adapters).send(config);',
-    to: '',
+    from: 'if (instance.isDetached && this.config && !this.recovering)',
+    to: 'if (false)',
     suites: ['call-faults'],
   },
   {
@@ -479,8 +479,8 @@ export const mutants = [
     name: 'a signal that was aborted before the wait is not seen',
     row: 58,
     file: 'lib/call/wait.ts',
-    from: 'watchCaller(config, check, fail);\n      check();',
-    to: 'watchCaller(config, check, fail);',
+    from: 'watchCaller(config, check, end);\n    check();',
+    to: 'watchCaller(config, check, end);',
     suites: ['waiting'],
   },
   {

@@ -140,10 +140,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   /** Reads the clock and the limits of a response. */
   private _read(attempt: Attempt, response: AxiosResponse): void {
     const { instance, principal, pass, _dispatched: config } = this;
-    if (config)
-      guardTransforms(config, (error) => {
-        instance.recordError(error, this);
-      });
+    if (config) guardTransforms(config, (error) => instance.recordError(error, this));
     attempt.read(response, principal.main, instance.clock.now());
     pass.answered(attempt, response.status);
   }
@@ -153,7 +150,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     const { instance, policy, adapters, values } = this;
     // The config of an earlier send is sent again after detach().
     if (instance.isDetached && this.config && !this.recovering)
-      return resolveAdapter(config, (config.adapter = adapters)).send(config);
+      return resolveAdapter(config, (config.adapter = adapters as AxiosAdapter)).send(config);
     this._dispatched = config;
     // A layer of the app may have wrapped our adapter: then only the config leads to the call.
     if (config.adapter !== this.adapter) tagCall(config, this);
