@@ -326,7 +326,7 @@ describe('scheme as a function', () => {
 
   test('that returns several schemes, or another one for the next call', async () => {
     let schemes: Schemes = [apiKey('a', { header: 'X-A' }), apiKey('b', { header: 'X-B' })];
-    const { api, sent } = recording((() => schemes) as never);
+    const { api, sent } = recording(() => schemes);
     await api.get('/item');
     schemes = bearer('c');
     await api.get('/item');
@@ -355,6 +355,17 @@ describe('scheme as a function', () => {
     expect(error.message).not.toContain('canary');
     expect(sent).toEqual([]);
   });
+});
+
+test("a log-in with credentials: 'omit' does not call scheme(), which may throw if nobody is signed in", async () => {
+  const scheme = jest.fn((): AuthScheme => {
+    throw new Error('nobody is signed in');
+  });
+  const { api, sent } = recording(scheme);
+  const answer = await api.post('/login', {}, { attachAuth: { credentials: 'omit' } });
+  expect(sent.map(({ headers }: Recorded) => headers['authorization'])).toEqual([undefined]);
+  expect(exchangeOf(answer)).toMatchObject({ attempts: 1, bare: 'omitted' });
+  expect(scheme).not.toHaveBeenCalled();
 });
 
 describe('attachAuth: { scheme } of one call', () => {

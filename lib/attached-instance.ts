@@ -7,7 +7,7 @@ import type { ThrottlePolicy } from './create-throttle.js';
 import type { Clock } from './clock.js';
 import { emitter, type Emit } from './events.js';
 import { isObject, ownValue } from './safe-read.js';
-import type { Policy } from './policy.js';
+import type { CallPolicy, Policy } from './policy.js';
 import { RetryBudgets } from './retry/budget.js';
 import type { SessionInstance, SessionObservers } from './session/snapshot.js';
 import { A_SCHEME, principalOf, SchemeState, type Principal } from './schemes/scheme-state.js';
@@ -108,13 +108,15 @@ export class AttachedInstance implements SessionInstance {
   }
 
   /**
-   * Returns the schemes of a call. `schemes`: the call's own.
+   * Returns the schemes of a call.
    * @throws the error of the app's function; TypeError for a value that is not a scheme.
    */
-  principal(schemes: (() => unknown) | undefined): Principal {
+  principal({ schemes, credentials }: CallPolicy): Principal {
     if (this._principal && !schemes) return this._principal;
     const provider = schemes ?? (this.policy.scheme as () => unknown);
-    const principal = principalOf(provider(), this._anonymous, this.clock);
+    // A function that finds nobody signed in may throw, and a log-in must not fail for that.
+    const given = credentials === 'omit' ? null : provider();
+    const principal = principalOf(given, this._anonymous, this.clock);
     this._observe(principal);
     return principal;
   }

@@ -1,7 +1,7 @@
 import axios, { AxiosHeaders, type AxiosInstance, type InternalAxiosRequestConfig } from 'axios';
 import { attachAuth } from '../../lib/attach-auth.js';
 import type { Clock } from '../../lib/clock.js';
-import type { AttachAuthOptions, AuthHandle, AuthScheme } from '../../lib/index.js';
+import type { AttachAuthOptions, AuthHandle } from '../../lib/index.js';
 
 /** One attempt as the adapter got it, with header names in lower case. */
 export interface Sent {
@@ -31,7 +31,7 @@ export interface Recording {
  * repeated. Every status resolves.
  */
 export function recording(
-  scheme: AuthScheme,
+  scheme: AttachAuthOptions['scheme'],
   answers: readonly Answer[] | ((sent: Sent) => Answer) = [200],
   { clock = frozenClock(0), ...options }: Partial<AttachAuthOptions> & { clock?: Clock } = {},
 ): Recording {

@@ -163,7 +163,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
       return this.send(this.config);
     }
     // If a retry layer or a button sends the config of a settled call again, that is a new call.
-    const next = new Call(instance, policy, instance.principal(policy.schemes), adapters, values);
+    const next = new Call(instance, policy, instance.principal(policy), adapters, values);
     config.adapter = next.adapter;
     return next.adapter(config);
   }

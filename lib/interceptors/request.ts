@@ -22,7 +22,7 @@ export function requestInterceptor(instance: AttachedInstance) {
     const options = Object.hasOwn(config, 'attachAuth') ? config.attachAuth : undefined;
     if (options === false) return bypass();
     const policy = resolveCall(options, instance.policy);
-    const principal = instance.principal(policy.schemes);
+    const principal = instance.principal(policy);
     const { main, schemes } = principal;
     if (main.session?.isCallingRefresh || schemes.some(({ isRunning }) => isRunning)) return bypass();
     if (policy.body) config.data = policy.body();
