@@ -1,10 +1,12 @@
 import { createHash, createHmac } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { AxiosHeaders } from 'axios';
 import FormDataPackage from 'form-data';
 import {
   apiKey,
   basic,
   bearer,
+  exchangeOf,
   hmac,
   isAuthError,
   signed,
@@ -338,6 +340,8 @@ describe('apiKey()', () => {
     [['k', { header: 'X Key' }]],
     [['k', { header: 'X:\r\nKey' }]],
     [['k', { header: 7 }]],
+    [['k', 'X-Key']],
+    [['k', null]],
   ])('throws a TypeError for %j', (args) => {
     expect(() => apiKey(...(args as Parameters<typeof apiKey>))).toThrow(TypeError);
     expect(() => apiKey(...(args as Parameters<typeof apiKey>))).toThrow(/^apiKey\(\)/);
@@ -383,8 +387,43 @@ describe('signed()', () => {
   });
 
   test.each([[undefined], ['sign'], [{}]])('throws a TypeError for %j', (sign) => {
-    expect(() => signed(sign as never)).toThrow(/^signed\(\) takes a function/);
+    expect(() => signed(sign as never)).toThrow(/^signed\(\): `sign` takes a function/);
   });
+
+  test.each<[unknown, string]>([
+    ['Acme', 'options'],
+    [null, 'options'],
+    [{ name: 7 }, 'name'],
+    [{ credentialHeaders: 'X-Acme' }, 'credentialHeaders'],
+  ])('throws a TypeError for the options %j', (options, named) => {
+    expect(() => signed(() => ({}), options as never)).toThrow(TypeError);
+    expect(() => signed(() => ({}), options as never)).toThrow(`signed(): \`${named}\` takes `);
+  });
+
+  test.each([
+    ['Headers', new Headers({ 'X-Signature': 's' })],
+    ['a Map', new Map([['X-Signature', 's']])],
+    ['AxiosHeaders', new AxiosHeaders({ 'X-Signature': 's' })],
+    ['pairs', [['X-Signature', 's']]],
+  ])('writes the headers of %s', async (_, headers) => {
+    const { api, sent } = recording(signed(() => headers as never));
+    await api.get('/');
+    expect(each(sent, 'x-signature')).toEqual(['s']);
+  });
+
+  test.each([undefined, null, 'SECRET', 7])(
+    'rejects the call with advice if the function returns %j',
+    async (given) => {
+      const { api, sent } = recording(signed(() => given as never));
+      const error = await api.get('/').catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(TypeError);
+      expect((error as Error).message).toMatch(
+        /^signed\(\): the result of `sign` takes an object of headers, but got /,
+      );
+      expect((error as Error).message).not.toContain('SECRET');
+      expect(sent).toHaveLength(0);
+    },
+  );
 });
 
 describe('hmac()', () => {
@@ -537,11 +576,44 @@ describe('hmac()', () => {
     jest.restoreAllMocks();
   });
 
-  test.each([[7], [null], [undefined], [{}]])(
+  test.each([[7], [{}], [''], [new Uint8Array(0)]])(
     'rejects with ERR_AUTH_INVALID_CREDENTIAL if secret() returns %j',
     async (value) => {
       const { api, sent } = sign({ secret: () => value as never });
       await expect(api.get('/')).rejects.toMatchObject({ code: 'ERR_AUTH_INVALID_CREDENTIAL' });
+      expect(sent).toHaveLength(0);
+    },
+  );
+
+  test.each(['', new Uint8Array(0)])('rejects the call unsent if the secret is empty', async (secret) => {
+    const { api, sent } = sign({ secret });
+    await expect(api.get('/')).rejects.toMatchObject({ code: 'ERR_AUTH_INVALID_CREDENTIAL' });
+    expect(sent).toHaveLength(0);
+  });
+
+  test.each([null, undefined])('sends the call without a signature if secret() returns %p', async (nothing) => {
+    const { api, sent } = sign({ secret: inTurn(nothing) }, [401]);
+    const response = await api.get('/');
+    expect(exchangeOf(response)?.bare).toBe('none-given');
+    expect(each(sent, 'x-signature')).toEqual([undefined]);
+  });
+
+  // F114
+  test('replays a call that had no secret once there is one, and settles with the 401 if there is none any more', async () => {
+    const { api, sent } = sign({ secret: inTurn(null, 'new', 'new', 'new', null) }, ({ headers }) =>
+      sent.length > 2 || headers['x-signature'] === undefined ? 401 : 200,
+    );
+    expect((await api.get('/')).status).toBe(200);
+    expect((await api.get('/')).status).toBe(401);
+    const signature = expected('GET', '/', '', 'sha256', 'new').toString('hex');
+    expect(each(sent, 'x-signature')).toEqual([undefined, signature, signature]);
+  });
+
+  test.each([undefined, Promise.resolve('text'), 7])(
+    'rejects the call unsent with advice if stringToSign() returns %p',
+    async (text) => {
+      const { api, sent } = sign({ stringToSign: () => text as never });
+      await expect(api.get('/')).rejects.toThrow('hmac(): `stringToSign` takes a function that returns a string');
       expect(sent).toHaveLength(0);
     },
   );
@@ -577,7 +649,11 @@ describe('hmac()', () => {
     [{ secret: undefined }, 'secret'],
     [{ hash: 'MD5' }, 'hash'],
     [{ encoding: 'base32' }, 'encoding'],
-  ])('throws a TypeError for %j', (options, named) => {
+    [{ hash: Symbol('SHA-256') }, 'hash'],
+    [{ stringToSign: 'text' }, 'stringToSign'],
+    [{ headers: 'X-Key' }, 'headers'],
+    [{ headers: { signature: 'X Key' } }, 'headers.signature'],
+  ])('throws a TypeError for %p', (options, named) => {
     const make = (): AuthScheme => hmac({ keyId: KEY, secret: SECRET, ...options } as never);
     expect(make).toThrow(TypeError);
     expect(make).toThrow(new RegExp(`^hmac\\(\\): \`${named}\` takes `));
@@ -658,6 +734,15 @@ describe('a credential that is not a valid header value rejects the call unsent,
     expect(sent).toHaveLength(0);
   });
 
+  test.each([
+    ['an empty API key', apiKey('')],
+    ['an empty API key of a function', apiKey(() => Promise.resolve(''))],
+  ])('rejects %s', async (_, scheme) => {
+    const { api, sent } = recording(scheme);
+    await expect(api.get('/')).rejects.toMatchObject({ code: 'ERR_AUTH_INVALID_CREDENTIAL' });
+    expect(sent).toHaveLength(0);
+  });
+
   test('rejects an empty bearer token', async () => {
     const { api } = recording(bearer(''));
     await expect(api.get('/')).rejects.toMatchObject({ code: 'ERR_AUTH_INVALID_CREDENTIAL' });
@@ -692,8 +777,6 @@ test.each([
 
 test('a signed() function that returns undefined for a header rejects the call with advice', async () => {
   const { api, sent } = recording(signed(() => ({ 'X-Proof': undefined as never })));
-  await expect(api.get('/')).rejects.toThrow(
-    'signed(): the function returned undefined for the header X-Proof. Return a string.',
-  );
+  await expect(api.get('/')).rejects.toThrow('signed(): the header `X-Proof` takes a string, but got undefined');
   expect(sent).toEqual([]);
 });

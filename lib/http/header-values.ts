@@ -13,8 +13,8 @@ export function assertHeader(name: string, value: unknown): void {
   if (isName && (Array.isArray(value) ? value.every(isFieldValue) : isFieldValue(value))) return;
   throw new AuthError(
     'ERR_AUTH_INVALID_CREDENTIAL',
-    `The credential for the header ${isName ? name : '(invalid name)'} contains a character that a header may not carry, or white ` +
-      'space at an end (RFC 9110 §5.5). Look for a line break or a space at the end of a secret that was read from a file.',
+    `The credential for the header ${isName ? name : '(invalid name)'} is empty, or contains a character that a header may not ` +
+      'carry, or white space at an end (RFC 9110 §5.5). Look for a line break or a space at the end of a secret that was read from a file.',
   );
 }
 

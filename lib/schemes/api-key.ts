@@ -1,6 +1,7 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
-import { withoutPrototype } from '../safe-read.js';
-import { assertHeader, isHeaderName } from '../http/header-values.js';
+import { check } from '../check.js';
+import { isObject, withoutPrototype } from '../safe-read.js';
+import { isHeaderName } from '../http/header-values.js';
 import type { AuthScheme } from './scheme.js';
 
 /**
@@ -9,20 +10,18 @@ import type { AuthScheme } from './scheme.js';
  * @param key The key, or a function for keys that rotate. A function is called at every attempt and once more after a 401. The
  *   call is replayed if the key has changed. null or undefined: the call is sent without a key.
  * @param options `header`: the name of the header. Default `X-API-Key`.
- * @throws TypeError for other values. A key with characters that a header may not carry rejects the call with
+ * @throws TypeError for other values. A key that is empty or has characters that a header may not carry rejects the call with
  *   ERR_AUTH_INVALID_CREDENTIAL.
  */
 export function apiKey(
   key: string | (() => MaybePromise<string | null | undefined>),
   options: { header?: string | undefined } = {},
 ): AuthScheme {
+  check(isObject(options), 'apiKey(): options', 'an object', options);
   const { header = 'X-API-Key' } = withoutPrototype(options);
-  if (typeof key !== 'string' && typeof key !== 'function')
-    throw new TypeError(`apiKey() takes a string or a function, but got ${typeof key}`);
-  if (!isHeaderName(header)) {
-    // The message does not repeat the value, which may be the key.
-    throw new TypeError('apiKey(): `header` takes the name of a header (RFC 9110 §5.1)');
-  }
+  // The messages do not repeat the values: either may be the key.
+  check(typeof key === 'string' || typeof key === 'function', 'apiKey(): key', 'a string or a function', typeof key);
+  check(isHeaderName(header), 'apiKey(): header', 'the name of a header', typeof header);
   /** By `exchange`: the value that was last sent for a call. */
   const sent = new WeakMap<object, string>();
   const current = (): MaybePromise<string | null | undefined> => (typeof key === 'function' ? key() : key);
@@ -32,8 +31,8 @@ export function apiKey(
     authorize: (request) =>
       whenReady(current(), (value) => {
         if (value === null || value === undefined) return;
-        assertHeader(header, value);
-        request.headers.set(header, value);
+        // An object is refused: axios would send an empty header.
+        request.headers.set(header, value || ({} as never));
         sent.set(request.exchange, value);
       }),
     onChallenge: ({ request }) =>

@@ -65,26 +65,23 @@ function inOrder(list: readonly BasicCredentials[]): AuthScheme {
 function fromFunction(credentials: () => MaybePromise<BasicCredentials | null | undefined>): AuthScheme {
   /** By `exchange`: the value that was last sent for a call. */
   const sent = new WeakMap<object, string>();
-  const header = (found: BasicCredentials | null | undefined): string | undefined => {
-    if (found === null || found === undefined) return undefined;
-    assertShape(found);
-    return encode(found);
-  };
+  const ask = (): MaybePromise<string | undefined> =>
+    whenReady(credentials(), (found) => {
+      if (found === null || found === undefined) return undefined;
+      assertShape(found);
+      return encode(found);
+    });
   return {
     name: 'Basic',
     credentialHeaders: ['Authorization'],
     authorize: (request) =>
-      whenReady(credentials(), (found) => {
-        const value = header(found);
+      whenReady(ask(), (value) => {
         if (value === undefined) return;
         request.headers.set('Authorization', value);
         sent.set(request.exchange, value);
       }),
     onChallenge: ({ request }) =>
-      whenReady(credentials(), (found) => {
-        const value = header(found);
-        return value !== undefined && value !== sent.get(request.exchange);
-      }),
+      whenReady(ask(), (value) => value !== undefined && value !== sent.get(request.exchange)),
   };
 }
 

@@ -1,7 +1,8 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { AuthError } from '../errors.js';
-import { withoutPrototype } from '../safe-read.js';
-import { assertHeader, isHeaderName } from '../http/header-values.js';
+import { check } from '../check.js';
+import { isObject, withoutPrototype } from '../safe-read.js';
+import { isHeaderName } from '../http/header-values.js';
 import { toBase64, toHex, utf8, type Bytes, type Digest, type Hash } from './hash.js';
 import { hasher, hmacSigner } from './hasher.node.js';
 import { notSignable } from './not-signable.js';
@@ -11,8 +12,11 @@ import { type AuthRequest, type AuthScheme } from './scheme.js';
 export interface HmacOptions {
   /** The id of the secret, sent unchanged. */
   keyId: string;
-  /** The shared secret. A string is encoded as UTF-8. A function is called at every attempt, and once more after a 401. */
-  secret: string | Uint8Array | (() => MaybePromise<string | Uint8Array>);
+  /**
+   * The shared secret, not empty. A string is encoded as UTF-8. A function is called at every attempt, and once more after a 401. null or
+   * undefined: the call is sent without a signature.
+   */
+  secret: string | Uint8Array | (() => MaybePromise<string | Uint8Array | null | undefined>);
   /** The hash of the HMAC and of the body: SHA-256, SHA-384 or SHA-512. @default 'SHA-256' */
   hash?: Hash | undefined;
   /** The encoding of the signature. @default 'hex' */
@@ -25,6 +29,8 @@ export interface HmacOptions {
     | undefined;
 }
 
+type Secret = string | Uint8Array;
+
 /** If the server's time differs by more from the signed time, the server may have refused the timestamp. */
 const STALE_MS = 5_000;
 
@@ -36,8 +42,7 @@ const STALE_MS = 5_000;
  * @throws TypeError for wrong options. A call with a stream or multipart form rejects with ERR_AUTH_BODY_NOT_SIGNABLE, unsent.
  */
 export function hmac(options: HmacOptions): AuthScheme {
-  const given: unknown = options;
-  if (typeof given !== 'object' || given === null) throw new TypeError('hmac() takes { keyId, secret }');
+  check(isObject(options), 'hmac(): options', 'an object', options);
   const {
     keyId,
     secret,
@@ -46,19 +51,27 @@ export function hmac(options: HmacOptions): AuthScheme {
     headers = {},
     stringToSign = defaultStringToSign,
   } = withoutPrototype(options);
+  check(typeof keyId === 'string' && keyId !== '', 'hmac(): keyId', 'a non-empty string', keyId);
+  const isSecret = typeof secret === 'string' || typeof secret === 'function' || ArrayBuffer.isView(secret);
+  check(isSecret, 'hmac(): secret', 'a string, bytes or a function', typeof secret);
+  check(['SHA-256', 'SHA-384', 'SHA-512'].includes(hash), 'hmac(): hash', 'SHA-256, SHA-384 or SHA-512', hash);
+  check(['hex', 'base64'].includes(encoding), 'hmac(): encoding', 'hex or base64', encoding);
+  check(typeof stringToSign === 'function', 'hmac(): stringToSign', 'a function', stringToSign);
+  check(isObject(headers), 'hmac(): headers', 'an object', headers);
   const named = withoutPrototype(headers);
   const names = {
     keyId: named.keyId ?? 'X-API-Key',
     timestamp: named.timestamp ?? 'X-Timestamp',
     signature: named.signature ?? 'X-Signature',
   };
-  assertOptions({ keyId, secret, hash, encoding, headers: names, stringToSign });
+  for (const [key, name] of Object.entries(names))
+    check(isHeaderName(name), `hmac(): headers.${key}`, 'the name of a header', name);
   const digest = hasher(hash);
   const write = encoding === 'hex' ? toHex : toBase64;
-  const sent = new WeakMap<object, { secret: string | Uint8Array; signedAt: number }>();
-  let known: { secret: string | Uint8Array; sign: MaybePromise<Digest> } | undefined;
+  const sent = new WeakMap<object, { secret: Secret; signedAt: number }>();
+  let known: { secret: Secret; sign: MaybePromise<Digest> } | undefined;
 
-  const signerFor = (value: string | Uint8Array): MaybePromise<Digest> => {
+  const signerFor = (value: Secret): MaybePromise<Digest> => {
     if (!known || !isSame(known.secret, value))
       known = { secret: snapshot(value), sign: hmacSigner(hash, bytesOf(value)) };
     return known.sign;
@@ -69,16 +82,17 @@ export function hmac(options: HmacOptions): AuthScheme {
     credentialHeaders: Object.values(names),
     async authorize(request) {
       const value = typeof secret === 'function' ? await secret() : secret;
+      if (value === null || value === undefined) return;
       const body = await request.body.bytes();
       if (!body) throw notSignable();
       const signedAt = request.now;
       const timestamp = String(Math.floor(signedAt / 1000));
       const bodyHash = toHex(await digest(body));
       const path = request.url.pathname + request.url.search;
-      const text = stringToSign({ method: request.method, path, timestamp, bodyHash, request });
+      const text: unknown = stringToSign({ method: request.method, path, timestamp, bodyHash, request });
+      check(typeof text === 'string', 'hmac(): stringToSign', 'a function that returns a string', text);
       const sign = await signerFor(value);
       const signature = await sign(utf8(text));
-      assertHeader(names.keyId, keyId);
       request.headers.set(names.keyId, keyId);
       request.headers.set(names.timestamp, timestamp);
       request.headers.set(names.signature, write(signature));
@@ -86,9 +100,14 @@ export function hmac(options: HmacOptions): AuthScheme {
     },
     onChallenge({ request }) {
       const before = sent.get(request.exchange);
-      if (!before) return false;
-      if (Math.abs(request.now - before.signedAt) > STALE_MS) return true;
-      return typeof secret === 'function' && whenReady(secret(), (value) => !isSame(before.secret, value));
+      if (before && Math.abs(request.now - before.signedAt) > STALE_MS) return true;
+      return (
+        typeof secret === 'function' &&
+        whenReady(
+          secret(),
+          (value) => value !== null && value !== undefined && !(before && isSame(before.secret, value)),
+        )
+      );
     },
   };
 }
@@ -97,44 +116,22 @@ function defaultStringToSign(parts: { method: string; path: string; timestamp: s
   return `${parts.method}\n${parts.path}\n${parts.timestamp}\n${parts.bodyHash}`;
 }
 
-function assertOptions(options: { [K in keyof HmacOptions]-?: NonNullable<HmacOptions[K]> }): void {
-  const { keyId, secret, hash, encoding, stringToSign, headers } = options;
-  if (typeof keyId !== 'string' || keyId === '')
-    throw new TypeError(`hmac(): \`keyId\` takes a non-empty string, but got ${typeof keyId}`);
-  if (typeof secret !== 'string' && typeof secret !== 'function' && !ArrayBuffer.isView(secret)) {
-    throw new TypeError(`hmac(): \`secret\` takes a string, bytes or a function, but got ${typeof secret}`);
-  }
-  if (!['SHA-256', 'SHA-384', 'SHA-512'].includes(hash)) {
-    throw new TypeError(`hmac(): \`hash\` takes SHA-256, SHA-384 or SHA-512, but got ${hash}`);
-  }
-  if (!['hex', 'base64'].includes(encoding)) {
-    throw new TypeError(`hmac(): \`encoding\` takes hex or base64, but got ${encoding}`);
-  }
-  if (typeof stringToSign !== 'function') {
-    throw new TypeError(`hmac(): \`stringToSign\` takes a function, but got ${typeof stringToSign}`);
-  }
-  for (const [key, name] of Object.entries(headers)) {
-    if (!isHeaderName(name))
-      throw new TypeError(`hmac(): \`headers.${key}\` takes the name of a header, but got ${String(name)}`);
-  }
-}
-
 function bytesOf(secret: unknown): Bytes {
-  if (typeof secret === 'string') return utf8(secret);
-  if (ArrayBuffer.isView(secret))
+  if (typeof secret === 'string' && secret !== '') return utf8(secret);
+  if (ArrayBuffer.isView(secret) && secret.byteLength > 0)
     return new Uint8Array(secret.buffer as ArrayBuffer, secret.byteOffset, secret.byteLength).slice();
   throw new AuthError(
     'ERR_AUTH_INVALID_CREDENTIAL',
-    `hmac(): \`secret()\` returned ${typeof secret}. Return a string or bytes.`,
+    `hmac(): \`secret\` takes a non-empty string or bytes, but got ${typeof secret}`,
   );
 }
 
 /** Copies bytes, since the app may overwrite them. */
-function snapshot(secret: string | Uint8Array): string | Uint8Array {
+function snapshot(secret: Secret): Secret {
   return typeof secret === 'string' ? secret : bytesOf(secret);
 }
 
-function isSame(one: string | Uint8Array, other: string | Uint8Array): boolean {
+function isSame(one: Secret, other: Secret): boolean {
   if (typeof one === 'string' || typeof other === 'string') return one === other;
   return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }

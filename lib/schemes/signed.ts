@@ -1,5 +1,6 @@
 import type { MaybePromise } from '../maybe-promise.js';
-import { withoutPrototype } from '../safe-read.js';
+import { check } from '../check.js';
+import { isObject, withoutPrototype } from '../safe-read.js';
 import type { AuthRequest, AuthScheme } from './scheme.js';
 
 /**
@@ -16,27 +17,31 @@ export function signed(
   sign: (request: AuthRequest) => MaybePromise<Record<string, string>>,
   options: { name?: string | undefined; credentialHeaders?: readonly string[] | undefined } = {},
 ): AuthScheme {
-  if (typeof sign !== 'function')
-    throw new TypeError(`signed() takes a function that returns headers, but got ${typeof sign}`);
+  check(typeof sign === 'function', 'signed(): sign', 'a function that returns headers', sign);
+  check(isObject(options), 'signed(): options', 'an object', options);
   const { name = 'Signed', credentialHeaders } = withoutPrototype(options);
-  if (credentialHeaders !== undefined && !Array.isArray(credentialHeaders)) {
-    throw new TypeError('signed(): `credentialHeaders` takes an array of names');
-  }
+  check(typeof name === 'string', 'signed(): name', 'a string', name);
+  check(
+    credentialHeaders === undefined || Array.isArray(credentialHeaders),
+    'signed(): credentialHeaders',
+    'an array of names',
+    credentialHeaders,
+  );
   return {
     name,
     credentialHeaders,
     async authorize(request) {
       const headers: unknown = await sign(request);
-      if (typeof headers !== 'object' || headers === null) {
-        throw new TypeError(
-          `signed(): the function returned ${headers === null ? 'null' : typeof headers}. Return an object of headers.`,
+      check(isObject(headers), 'signed(): the result of sign', 'an object of headers', headers);
+      // Headers and Map have entries, and no properties.
+      const entries = Symbol.iterator in headers ? (headers as Map<string, unknown>) : Object.entries(headers);
+      for (const [name, value] of entries as Iterable<[string, unknown]>) {
+        check(
+          typeof value === 'string' || typeof value === 'number',
+          `signed(): the header ${name}`,
+          'a string',
+          value,
         );
-      }
-      for (const [name, value] of Object.entries(headers as Record<string, unknown>)) {
-        if (typeof value !== 'string' && typeof value !== 'number')
-          throw new TypeError(
-            `signed(): the function returned ${typeof value} for the header ${name}. Return a string.`,
-          );
         request.headers.set(name, value);
       }
     },
