@@ -227,6 +227,7 @@ describe('bearer() of a string', () => {
     [null, ''],
     [undefined, ''],
     [7, ''],
+    [Promise.resolve('token'), ': `source`'],
     [{ tokens: {} }, ': `tokens`'],
     [{ refresh: 'x' }, ': `refresh`'],
     [{ store: {} }, ': `store`'],

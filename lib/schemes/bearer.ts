@@ -1,4 +1,4 @@
-import type { MaybePromise } from '../maybe-promise.js';
+import { isPromise, type MaybePromise } from '../maybe-promise.js';
 import { systemClock, type Clock } from '../clock.js';
 import { check } from '../check.js';
 import { isObject, withoutPrototype } from '../safe-read.js';
@@ -30,7 +30,8 @@ export function bearer(
 ): BearerScheme {
   if (typeof source === 'function') return bearerFunction(source);
   if (typeof source === 'string') return bearerSession(withoutPrototype({}), tokensOf(source), clock);
-  check(isObject(source), 'bearer(): source', 'a token, a function or an object of options', source);
+  const isOptions = isObject(source) && !isPromise(source as unknown);
+  check(isOptions, 'bearer(): source', 'a token, a function or an object of options, no promise', source);
   const options = withoutPrototype(source);
   assertOptions(options);
   return bearerSession(options, readInitial(options, clock.now()), clock);
