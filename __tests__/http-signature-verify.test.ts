@@ -162,6 +162,14 @@ test('requiredComponents must be covered', async () => {
   expect(await rejection({ requiredComponents: ['@status;req'] })).toContain('does not cover "@status";req');
 });
 
+test('the order of the parameters of a component does not distinguish it (RFC 9421 §2)', async () => {
+  const fields = ['"@query-param";req;name="q"'];
+  answer = { sign: { fields } };
+  expect(await rejection({ requiredComponents: ['@query-param;name="q";req'] })).toBeUndefined();
+  answer = { sign: { fields: [...fields, '"@query-param";name="q";req'] } };
+  expect(await rejection()).toContain('twice');
+});
+
 describe('age', () => {
   const ago = (seconds: number): Date => new Date(Date.now() - seconds * 1000);
 

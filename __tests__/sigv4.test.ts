@@ -595,6 +595,9 @@ describe('credentials', () => {
       true,
     ],
     ['JSON that is parsed', refusal({ data: { code: 'InvalidClientTokenId' } }), true],
+    // IAM, STS and SNS answer so if the call accepts JSON, as calls of axios do.
+    ['JSON of a query service', refusal({ data: { Error: { Code: 'ExpiredToken', Type: 'Sender' } } }), true],
+    ['JSON of a query service', refusal({ data: { Error: { Code: 'AccessDenied', Type: 'Sender' } } }), false],
     ['JSON that is text', refusal({ data: '{"message":"…","__type" : "ExpiredTokenException"}' }), true],
     [
       'XML',
@@ -734,6 +737,14 @@ describe('presigned', () => {
     expect(Object.keys(request.headers)).toEqual([]);
   });
 
+  test.each(['service', 's3'])('an unsigned body is declared as such, unless %s takes it so', async (service) => {
+    const server = await start({ service });
+    await client(server, { service, query: true, payload: 'unsigned' }).post('/', { a: 1 });
+    expect(server.verdicts).toEqual([undefined]);
+    const declared = server.seen[0]?.headers['x-amz-content-sha256'];
+    expect(declared).toBe(service === 's3' ? undefined : 'UNSIGNED-PAYLOAD');
+  });
+
   test('a call whose URL is presigned already is not signed', async () => {
     for (const query of [true, false]) {
       const url = 'https://a.test/x?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=abc';
@@ -786,6 +797,17 @@ describe('options', () => {
     await sigV4({ ...PLACE, credentials: CREDENTIALS, unsignedHeaders: ['X-Proxy'] }).authorize(request);
     expect(authorizationOf(request)).toContain('SignedHeaders=accept;host;x-amz-date,');
   });
+
+  test.each([false, true])(
+    'unsignedHeaders excludes no parameter of the query, but the session token (presigned: %s)',
+    async (query) => {
+      const credentials = { ...KEY, sessionToken: 'token/+=' };
+      const server = await start({ keys: { AKIDEXAMPLE: { ...KEYS.AKIDEXAMPLE, token: credentials.sessionToken } } });
+      const api = client(server, { credentials, query, unsignedHeaders: ['Accept', 'Version'] });
+      await api.get('/', { params: { version: 1, Accept: 'x' } });
+      expect(server.verdicts).toEqual([undefined]);
+    },
+  );
 
   test('without node:crypto WebCrypto signs the same', async () => {
     const scheme = sigV4({ ...PLACE, credentials: CREDENTIALS });

@@ -9,7 +9,16 @@ import { check } from './check.js';
 import { systemClock } from './clock.js';
 import type { CryptoKey } from './crypto-key.js';
 import { AuthError } from './errors.js';
-import { ALGORITHMS, assert, componentOf, keyFor, keySource, sign, signatureBase } from './http-signature/message.js';
+import {
+  ALGORITHMS,
+  assert,
+  componentOf,
+  inOrder,
+  keyFor,
+  keySource,
+  sign,
+  signatureBase,
+} from './http-signature/message.js';
 import { structuredHeaders, withParameters, type SignatureParameters } from './http-signature/message.js';
 import type { Component, SignatureAlgorithm, VerifyOptions } from './http-signature/message.js';
 import { bodyView } from './http/body.js';
@@ -148,7 +157,7 @@ function verifier(options: VerifyOptions): (answer: AuthAnswer) => Promise<void>
   const types = [typeof given.keyLookup, Array.isArray(requiredComponents), typeof maxAge, typeof (digest ?? false)];
   const isRight = types.join() === 'function,true,number,boolean';
   check(isRight, 'httpSignature(): verify', '{ keyLookup, requiredComponents?, maxAge?, digest? }', options);
-  const required = requiredComponents.map((id) => id.replace(/^[^";]+/, (name) => `"${name.toLowerCase()}"`));
+  const required = requiredComponents.map((id) => inOrder(id.replace(/^[^";]+/, (name) => `"${name.toLowerCase()}"`)));
 
   return async ({ request, response, isRefusal, received }) => {
     const { status } = response;
@@ -169,7 +178,7 @@ function verifier(options: VerifyOptions): (answer: AuthAnswer) => Promise<void>
         assert(now - created <= maxAge, 'its signature is too old');
         assert(now <= expires, 'its signature has expired');
         const components = list[0].map(([name, params]) => componentOf({ name, params: Object.fromEntries(params) }));
-        const covered = components.map(({ id }) => id);
+        const covered = components.map(({ id }) => inOrder(id));
         for (const id of required) assert(covered.includes(id), `its signature does not cover ${id}`);
         const base = await signatureBase(components, serializeList([list]), message);
         const signature = dictionary('signature').get(label)?.[0] as ArrayBuffer;

@@ -147,9 +147,9 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       if (!expiresIn) {
         headers.set('X-Amz-Date', date);
         if (token) headers.set('X-Amz-Security-Token', token);
-        // S3 and OpenSearch Serverless require it, and others for an unsigned body.
-        if (isS3 || service === 'aoss' || isUnsigned) headers.set('X-Amz-Content-Sha256', contentHash);
       }
+      // S3 and OpenSearch Serverless require it, and others for an unsigned body. A presigned body to S3 is always unsigned.
+      if (isS3 ? !expiresIn : isUnsigned || service === 'aoss') headers.set('X-Amz-Content-Sha256', contentHash);
       const [lines, names] = canonicalHeaders(request, left);
       // A plus means a space to some servers, and a plus to others.
       let search = url.search.slice(1).replace(/\+/g, '%20');

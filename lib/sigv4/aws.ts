@@ -24,14 +24,15 @@ export function encodeOnce(text: string): string {
   });
 }
 
-/** Sorted by encoded name, then by encoded value. `left`: names in lower case that are not signed. */
+/** Sorted by encoded name, then by encoded value. `left`: names in lower case of parameters of AWS that are not signed. */
 export function canonicalQuery(search: string, left: readonly string[]): string {
   return search
     .split('&')
     .flatMap((pair) => {
       const [name, ...value] = pair.split('=') as [string, ...string[]];
       // A space sorts before whatever is left of a name.
-      return !pair || left.includes(name.toLowerCase()) ? [] : `${encodeOnce(name)} ${encodeOnce(value.join('='))}`;
+      const isLeft = name.startsWith('X-Amz-') && left.includes(name.toLowerCase());
+      return !pair || isLeft ? [] : `${encodeOnce(name)} ${encodeOnce(value.join('='))}`;
     })
     .sort()
     .join('&')
@@ -159,6 +160,7 @@ export function codeOf(response: AxiosResponse): string {
     headerOf(response, 'x-amzn-errortype') ??
     safeGet(data, '__type') ??
     safeGet(data, 'code') ??
+    safeGet(safeGet(data, 'Error'), 'Code') ??
     /(?<=<Code>|"(?:__type|[cC]ode)"\s*:\s*")[^<"]*/.exec(typeof text === 'string' ? text : '')?.[0];
   // Such as `com.amazon.coral.service#UnrecognizedClientException` or `ExpiredTokenException:http://…`.
   return typeof code === 'string' ? code.replace(/^.*#|:.*$/g, '') : '';
