@@ -5,7 +5,7 @@
  */
 
 import { check } from './check.js';
-import { answer, clientNonce, md5, type Nonce, type Sent } from './digest/answer.js';
+import { answer, clientNonce, md5, type Nonce, type Pair, type Sent } from './digest/answer.js';
 import { AuthError } from './errors.js';
 import { bodyView } from './http/body.js';
 import { headerOf } from './http/response-headers.js';
@@ -65,8 +65,8 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     'an object { username, password } or a function',
     credentials,
   );
-  const given: unknown = algorithms;
-  const isList = Array.isArray(given) && given.length > 0 && given.every((name) => (name as string) in hashes);
+  const given: readonly DigestAlgorithm[] = Array.isArray(algorithms) ? algorithms : [];
+  const isList = given.length > 0 && given.every((name) => names.includes(name));
   check(isList, 'digest(): algorithms', `an array of ${names.join(', ')}`, algorithms);
   check(['auth', 'auth-int'].includes(qop), 'digest(): qop', 'auth or auth-int', qop);
   check(typeof legacy === 'boolean', 'digest(): legacy', 'a boolean', legacy);
@@ -78,15 +78,14 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   /** The nonce that was accepted last, by origin and by first part of the path: an origin may have several realms. */
   const accepted = new Map<string, Nonce>();
 
-  const current = async (): Promise<BasicCredentials | undefined> => {
+  const current = async (): Promise<Pair | undefined> => {
     const given: unknown = typeof credentials === 'function' ? await (credentials as () => unknown)() : credentials;
     if (given === null || given === undefined) return undefined;
     const pair = pairOf(given);
-    // eslint-disable-next-line no-control-regex -- no quoted-string may hold them, nor half a surrogate pair
-    if (pair && !/[\x00-\x1f\x7f]|\p{Surrogate}/u.test(pair.username + pair.password)) return pair;
+    if (pair && /^[^\p{Cc}\p{Cs}]*\n[^\p{Cc}\p{Cs}]*$/u.test(pair)) return pair;
     throw new AuthError(
       'ERR_AUTH_INVALID_CREDENTIAL',
-      'digest() takes { username, password } without control characters. Look for a line break at an end.',
+      'digest() takes { username, password } without control characters. Look for a line break.',
     );
   };
 
@@ -99,14 +98,14 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       const [place, origin] = protectionSpacesOf(request.url);
       const nonce = own.of(request) ?? accepted.get(place) ?? accepted.get(origin);
       const pair = nonce && (await current());
-      lastSent.keep(request, pair && (await answer(request, nonce, pair, makeNonce())));
+      lastSent.keep(request, pair ? await answer(request, nonce, pair, makeNonce()) : undefined);
     },
     async onChallenge({ request, challenges }) {
       const sent = lastSent.of(request);
       const pair = await current();
       if (!pair) return false;
       const isStale = challenges.some(({ params }) => params['stale']?.toLowerCase() === 'true');
-      const isSame = sent?.username === pair.username && sent.password === pair.password;
+      const isSame = sent?.pair === pair;
       // A nonce that was accepted before has expired, even without stale=true.
       const isRefused = isSame && !isStale && !sent.nonce.isAccepted;
       if (isRefused && sent.nonce.hash !== sha512256[0]) return false;
@@ -115,14 +114,14 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       for (const hash of candidates.slice(isRefused ? candidates.indexOf(sent.nonce.hash) + 1 : 0)) {
         for (const { scheme, params } of challenges) {
           const { algorithm = 'MD5', nonce: value, qop: list } = params;
-          const [base, isSession] = algorithm.toUpperCase().split(/(?=-SESS$)/) as [string, string?];
+          const [base, isSession] = algorithm.toUpperCase().split('-SESS') as [string, string?];
           const offers = list?.toLowerCase().split(/[\s,]+/);
           const chosen = [qop, 'auth', 'auth-int'].find((each) => offers?.includes(each));
           if (scheme !== 'digest' || !value || !hashes[base]?.includes(hash) || !(offers ? chosen : legacy)) continue;
           try {
             await hash(new Uint8Array());
-            const session = isSession ? ([value, makeNonce()] as const) : undefined;
-            own.keep(request, { params, value, hash, qop: chosen, session, uses: 0 });
+            const session = isSession === '' && ([value, makeNonce()] as const);
+            own.keep(request, { ...params, nonce: value, hash, qop: chosen, session, uses: 0 });
             return true;
           } catch {
             // WebCrypto has no SHA-512/256, and nothing at all on a page of plain http.
@@ -142,17 +141,17 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       if (nextnonce || (status < 500 && status !== 429)) {
         nonce.isAccepted = true;
         if (nonce.hash === sha512256[1]) sha512256.reverse();
-        const next = nextnonce && nextnonce !== nonce.value ? { ...nonce, value: nextnonce, uses: 0 } : nonce;
+        const next = nextnonce && nextnonce !== nonce.nonce ? { ...nonce, nonce: nextnonce, uses: 0 } : nonce;
         // Bounds the memory of a scheme whose URLs all begin differently.
         if (accepted.size > 100) accepted.clear();
         for (const space of protectionSpacesOf(request.url)) accepted.set(space, next);
       }
-      if (!mutual || (rspauth === undefined && (status < 200 || status > 299))) return;
-      if (rspauth && rspauth.toLowerCase() === (await prove('', protection, bodyView(received)))) return;
-      throw new AuthError(
-        'ERR_AUTH_RESPONSE_NOT_VERIFIED',
-        'No valid `rspauth`: a server without the password, a changed body, a stream, or CORS hides Authentication-Info.',
-      );
+      const isProof = mutual && (rspauth !== undefined || (status >= 200 && status < 300));
+      if (isProof && rspauth?.toLowerCase() !== (await prove('', protection, bodyView(received))))
+        throw new AuthError(
+          'ERR_AUTH_RESPONSE_NOT_VERIFIED',
+          'No valid `rspauth`: a wrong server, a changed body, a stream, or CORS hides Authentication-Info.',
+        );
     },
   };
 }
@@ -162,8 +161,8 @@ function protectionSpacesOf({ origin, pathname }: URL): [string, string] {
   return [origin + pathname.slice(0, pathname.indexOf('/', 1) + 1), origin];
 }
 
-function pairOf(given: unknown): BasicCredentials | undefined {
+function pairOf(given: unknown): Pair | undefined {
   const username = safeGet(given, 'username');
   const password = safeGet(given, 'password');
-  return typeof username === 'string' && typeof password === 'string' ? { username, password } : undefined;
+  return typeof username === 'string' && typeof password === 'string' ? username + '\n' + password : undefined;
 }

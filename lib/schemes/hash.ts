@@ -7,7 +7,7 @@ export type Digest = (data: Bytes) => MaybePromise<Bytes>;
 
 export function toHex(bytes: Uint8Array): string {
   let hex = '';
-  for (const byte of bytes) hex += (byte + 256).toString(16).slice(1);
+  for (const byte of bytes) hex += byte.toString(16).padStart(2, '0');
   return hex;
 }
 
