@@ -301,6 +301,16 @@ describe('in a browser', () => {
       expect(session.asked).toBe(2);
     });
 
+    test.each(['unmounts', 'gets an event'])('no timer is left when the component %s', async (what) => {
+      const session = new FakeSession(UNKNOWN);
+      session.answer = session.fail;
+      await root.render(recorder(session).element);
+      expect(jest.getTimerCount()).toBe(1);
+      if (what === 'unmounts') await root.render(null);
+      else await root.act(() => root.page.dispatchEvent(new Event('online')));
+      expect(jest.getTimerCount()).toBe(what === 'unmounts' ? 0 : 1);
+    });
+
     test('the last component that unmounts ends the pause, and the next one probes at once', async () => {
       const session = new FakeSession(UNKNOWN);
       session.answer = session.fail;

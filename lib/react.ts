@@ -8,7 +8,7 @@
 
 import { useMemo, useSyncExternalStore, type ReactNode } from 'react';
 import { hasBrand } from './auth-error-brand.js';
-import { systemClock } from './clock.js';
+import { systemClock, type Cancel } from './clock.js';
 import { exchangeOf } from './call/report.js';
 import type { BearerScheme } from './schemes/bearer-scheme.js';
 import type { SessionSnapshot } from './session/snapshot.js';
@@ -138,11 +138,13 @@ function withProbe(session: Session): Subscribe {
         // Offline, or the server is out of order.
       }
       if (!isWanted()) break;
+      let cancel!: Cancel;
       const event = await new Promise<Event | undefined>((resolve) => {
         wake = resolve;
-        systemClock.after(delayMs * (1 - systemClock.random() / 4), wake);
+        cancel = systemClock.after(delayMs * (1 - systemClock.random() / 4), wake);
         onPageEvents('addEventListener', wake);
       });
+      cancel();
       onPageEvents('removeEventListener', wake);
       delayMs = event ? FIRST_RETRY_MS : Math.min(delayMs * 2, LONGEST_RETRY_MS);
     }
