@@ -231,3 +231,43 @@ test('a token that has expired while its call waited does not pause refreshes', 
   const paused: AuthEvent[] = stage.events.filter(({ type }) => type === 'refresh-paused');
   expect(paused).toEqual([]);
 });
+
+describe('a listener of subscribe()', () => {
+  test('is not called after it has unsubscribed, though the change was made before', async () => {
+    const stage = new Stage();
+    const scheme = stage.bearer({ tokens: { accessToken: 'canary-a0' } });
+    const [gone, other] = [jest.fn(), jest.fn()];
+    scheme.subscribe(() => {
+      stop();
+    });
+    const stop = scheme.subscribe(gone);
+    scheme.subscribe(other);
+    await scheme.signOut();
+    await stage.clock.settle();
+    expect([gone.mock.calls.length, other.mock.calls.length]).toEqual([0, 1]);
+  });
+
+  test.each<[where: string, store: () => ReturnType<typeof memoryStore>]>([
+    ['a memoryStore()', memoryStore],
+    ['a port', () => tokenStore(memoryPort())],
+  ])('is called twice for a refresh that another holder of %s makes while this one waits', async (_, make) => {
+    const stage = new Stage();
+    const store = make();
+    const tokens = stage.tokens.issueDead();
+    const [first, second] = [1, 2].map(() => {
+      const scheme = stage.bearer({ store, tokens });
+      const api = stage.instance();
+      stage.attach({ scheme }, api);
+      return { scheme, api };
+    });
+    await stage.outcome(second!.api.get('/open/first'));
+    const seen: boolean[] = [];
+    second!.scheme.subscribe(() => {
+      seen.push(second!.scheme.getSnapshot().refreshing);
+    });
+    await stage.outcomes([first!.api.get('/item'), second!.api.get('/item')]);
+    await stage.clock.settle();
+    expect(seen).toEqual([true, false]);
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+});

@@ -39,6 +39,11 @@ export class Refresher {
     return this._current !== undefined;
   }
 
+  /** False once its result is stored: that is one change for the listeners, though the refresh is over only when its lock is released. */
+  get isRefreshing(): boolean {
+    return /queued|locked|asking/.test(String(this._current?.state));
+  }
+
   /** Starts or joins the refresh that the tokens need. Returns a promise if a call must wait for it. */
   refreshIfDue(clients: ClientProvider): Promise<void> | undefined {
     const { options, state, breaker, memory } = this._deps;

@@ -34,7 +34,7 @@ export class Session {
       revoke: revoke && revocation(revoke, clock, observers),
       memory: { isCalling: false, refusedGeneration: -1, dead: undefined, spent: undefined },
     };
-    this._refresher = new Refresher(this._deps, this._publish.bind(this, false));
+    this._refresher = new Refresher(this._deps, this._publish.bind(this));
     this._publish();
   }
 
@@ -182,16 +182,15 @@ export class Session {
       observers.principalChanged();
       observers.emit({ type: tokens ? 'signed-in' : 'signed-out', generation });
     } else if (change.startsWith('refused')) observers.emit({ type: 'session-expired', generation });
-    // One change for the listeners, though the refresh is over only when its lock is released.
-    this._publish(/^(?:refreshed|refused.*|not-signed-in)$/.test(change));
+    this._publish();
   }
 
-  private _publish(isRefreshOver = false): void {
+  private _publish(): void {
     const { status, tokens, generation } = this.state;
     const { observers, options } = this._deps;
     observers.publish({
       status: status !== 'empty' ? status : options.refresh ? 'unknown' : 'signed-out',
-      refreshing: this._refresher.isActive && !isRefreshOver,
+      refreshing: this._refresher.isRefreshing,
       expiresAt: tokens?.accessToken ? tokens.expiresAt : undefined,
       generation,
     });

@@ -43,8 +43,8 @@ export class Snapshots {
   }
 
   subscribe(listener: () => unknown): () => void {
-    // The same function may subscribe twice, and each subscription ends by itself.
-    const entry = (): unknown => listener();
+    // The same function may subscribe twice, and each subscription ends by itself, also one that has been notified already.
+    const entry = (): unknown => this._listeners.has(entry) && listener();
     this._listeners.add(entry);
     return () => {
       this._listeners.delete(entry);
