@@ -416,8 +416,8 @@ export const sessionMutants = [
     ['observers'],
     164,
     'the end of a session calls its listeners twice',
-    'this._publish(/^(?:refreshed|refused.*|not-signed-in)$/.test(change));',
-    'this._publish();',
+    'refreshing: this._refresher.isRefreshing,',
+    'refreshing: this._refresher.isActive,',
   ),
 
   // Several holders of one store
