@@ -675,7 +675,7 @@ export const mutants = [
     name: 'the loser of a race wipes the tokens of the winner',
     row: 39,
     file: 'lib/stores/shared-session.ts',
-    from: "else if (change === 'refreshed' && !stored.tokens && stored.epoch === this._epoch) return false;",
+    from: "else if (change === 'refreshed' && !stored.tokens && epoch === this._epoch) return false;",
     to: '',
     suites: ['shared-store'],
   },

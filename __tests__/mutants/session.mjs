@@ -364,8 +364,8 @@ export const sessionMutants = [
     ['identity'],
     72,
     'a call on its way is sent again with the token of the one who signed in at another tab',
-    'if (isOther) this.principalVersion++;',
-    '',
+    'this._take(tokens, generation, isOther);',
+    'this._take(tokens, generation, false);',
   ),
   session(
     'refresh',
@@ -458,7 +458,7 @@ export const sessionMutants = [
     ['shared-store'],
     39,
     'the loser of a race wipes what the winner has',
-    "change === 'refreshed' && !stored.tokens && stored.epoch === this._epoch",
+    "change === 'refreshed' && !stored.tokens && epoch === this._epoch",
     'false',
   ),
   stores(
@@ -466,7 +466,7 @@ export const sessionMutants = [
     ['holders/holders'],
     40,
     'two holders share an epoch after signing in at once',
-    'this._epoch = Math.max(this._epoch, stored.epoch + 1);',
+    'this._epoch = Math.max(this._epoch, epoch + 1);',
     '',
   ),
   stores(
@@ -482,7 +482,7 @@ export const sessionMutants = [
     ['signed-out'],
     142,
     'a lock that skips its work counts as one that was acquired',
-    "if (!isRun()) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });",
+    "if (!isRun) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });",
     '',
   ),
   stores(
@@ -498,8 +498,8 @@ export const sessionMutants = [
     ['signed-out'],
     165,
     'the generation begins anew after the session was deleted from its store',
-    "this._set('empty', null, this.generation + 1);",
-    "this._set('empty', null, 0);",
+    "this._set(null, this.generation + 1, 'empty');",
+    "this._set(null, 0, 'empty');",
   ),
   stores(
     'stored-state',

@@ -35,7 +35,8 @@ export class SharedState extends StoredState {
     const isOutdated = (): boolean =>
       principalVersion !== this.principalVersion || (!isResult(change) && tokens !== this.tokens);
     await this._loading;
-    for (let tries = 0; tries < WRITE_TRIES && !isOutdated(); tries++) {
+    for (let tries = 0; tries < WRITE_TRIES; tries++) {
+      if (isOutdated()) return;
       const generation = Math.max(this.generation + Number(isResult(change)), (this._inStore ?? 0) + 1);
       const next: StoredSession = { version: 1, generation, epoch: this._epoch, tokens };
       const isWritten = await this._guard.compareAndSet(this._inStore, next);
@@ -50,7 +51,6 @@ export class SharedState extends StoredState {
       if (isOutdated()) return;
       if (stored !== FAILED && this._givesWay(stored, change, tokens)) return;
     }
-    if (isOutdated()) return;
     // A store that refuses every write and shows nothing newer is broken.
     this._guard.degrade('write', { name: 'every attempt was refused' });
     this._done(change, tokens, this.generation + 1, false);
@@ -62,7 +62,7 @@ export class SharedState extends StoredState {
     else if (!this._unwritten || (isResult(change) && this._unwritten === 'initial')) this._unwritten = 'updated';
     if (isResult(change)) this._apply(change, tokens, generation);
     else if (generation !== this.generation) {
-      this._set(this.status, tokens, generation);
+      this._set(tokens, generation, this.status);
       this._deps.changed('loaded');
     }
   }
@@ -70,30 +70,27 @@ export class SharedState extends StoredState {
   /** Returns whether a refused write is dropped in favour of the stored session. */
   private _givesWay(stored: StoredSession | undefined, change: Written, tokens: Tokens | null): boolean {
     if (!stored) return this._adopted >= 0 && change !== 'principal' && this._vanish();
-    if (this._hasArrived(stored)) {
+    const { generation, epoch } = stored;
+    const accessToken = stored.tokens?.accessToken;
+    const written = this._unanswered;
+    // A write that was not answered has arrived.
+    if (generation === written?.generation && epoch === this._epoch && accessToken === written.tokens?.accessToken) {
       this._unwritten = undefined;
-      this._adopted = stored.generation;
-      return stored.tokens?.accessToken === tokens?.accessToken;
+      this._adopted = generation;
+      return accessToken === tokens?.accessToken;
     }
     if (this._unwritten === 'principal') {
-      this._epoch = Math.max(this._epoch, stored.epoch + 1);
+      this._epoch = Math.max(this._epoch, epoch + 1);
       return false;
     }
-    if (this._unwritten === 'initial' || (change === 'updated' && stored.epoch > this._epoch)) {
+    if (this._unwritten === 'initial' || (change === 'updated' && epoch > this._epoch)) {
       // The generation in memory is that of an unwritten change, and may be the stored one by chance.
       this._adopted = -1;
     } else if (change === 'updated') return false;
     // Another holder was refused at the same time and stored the end of the session. The new tokens are newer.
-    else if (change === 'refreshed' && !stored.tokens && stored.epoch === this._epoch) return false;
+    else if (change === 'refreshed' && !stored.tokens && epoch === this._epoch) return false;
     this._unwritten = undefined;
     return this._adopt(stored);
-  }
-
-  private _hasArrived({ generation, epoch, tokens }: StoredSession): boolean {
-    const written = this._unanswered;
-    return (
-      generation === written?.generation && epoch === this._epoch && tokens?.accessToken === written.tokens?.accessToken
-    );
   }
 }
 

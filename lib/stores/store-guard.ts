@@ -1,6 +1,6 @@
 import { alarm, type Clock } from '../clock.js';
 import type { Emit } from '../events.js';
-import { isPromise, type MaybePromise } from '../maybe-promise.js';
+import { isPromise, whenReady, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 import { NOT_OPENED, readStored, type StoredSession, type TokenStore } from './token-store.js';
 
@@ -28,17 +28,18 @@ export class StoreGuard {
 
   /** undefined: nothing is stored. Synchronous if the store is. */
   load(): MaybePromise<StoredSession | undefined | Failed> {
-    const read = (value: StoredSession | undefined | Failed): StoredSession | undefined | Failed => {
-      if (value === undefined || value === FAILED) return value;
-      const stored = readStored(value);
-      if (stored) return stored;
-      if (value === NOT_OPENED)
-        this.degrade('load', { name: 'no key opens the stored session' }, 'it counts as no session');
-      else this.degrade('load', { name: 'not a session of version 1' });
-      return undefined;
-    };
-    const found = this._ask('load', () => this._store.load());
-    return isPromise(found) ? found.then(read) : read(found);
+    return whenReady(
+      this._ask('load', () => this._store.load()),
+      (value) => {
+        if (value === undefined || value === FAILED) return value;
+        const stored = readStored(value);
+        if (stored) return stored;
+        if (value === NOT_OPENED)
+          this.degrade('load', { name: 'no key opens the stored session' }, 'it counts as no session');
+        else this.degrade('load', { name: 'not a session of version 1' });
+        return undefined;
+      },
+    );
   }
 
   compareAndSet(expected: number | undefined, next: StoredSession): MaybePromise<boolean | Failed> {
@@ -50,34 +51,37 @@ export class StoreGuard {
     const failed = (error: unknown): void => {
       this.degrade('subscribe', error);
     };
-    try {
-      const stop: unknown = safeGet(this._store, 'subscribe')?.call(this._store, onChange);
-      if (typeof stop !== 'function') Promise.resolve(stop).catch(failed);
-      else
-        return () => {
-          try {
-            (stop as () => void)();
-          } catch (error) {
-            failed(error);
-          }
-        };
-    } catch (error) {
-      failed(error);
+    const attempt = (work: () => unknown): unknown => {
+      try {
+        return work();
+      } catch (error) {
+        failed(error);
+        return undefined;
+      }
+    };
+    const stop = attempt(() => safeGet(this._store, 'subscribe')?.call(this._store, onChange));
+    if (typeof stop === 'function') {
+      return () => {
+        attempt(stop as () => unknown);
+      };
     }
+    Promise.resolve(stop).catch(failed);
     return undefined;
   }
 
   async exclusive(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const lock = safeGet(this._store, 'exclusive');
     if (!lock) return work();
-    let running: Promise<void> | undefined;
-    // A function, since a value that was false before an await may be true after it.
-    const isRun = (): boolean => running !== undefined;
+    let isRun = false as boolean;
+    const run = (): Promise<void> => {
+      isRun = true;
+      return work();
+    };
     try {
-      await lock.call(this._store, () => (running = work()), { signal });
-      if (!isRun()) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });
+      await lock.call(this._store, run, { signal });
+      if (!isRun) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });
     } catch (error) {
-      if (!isRun() && !signal.aborted) this.degrade('lock', error, 'no refresh without the lock');
+      if (!isRun && !signal.aborted) this.degrade('lock', error, 'no refresh without the lock');
       throw error;
     }
   }

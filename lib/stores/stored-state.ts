@@ -1,7 +1,8 @@
 import { stopwatch } from '../clock.js';
-import { isPromise, type MaybePromise } from '../maybe-promise.js';
-import { MemoryState, type SessionChange, type SessionStateDeps } from '../session/session-state.js';
+import { whenReady, type MaybePromise } from '../maybe-promise.js';
+import type { SessionChange, SessionStateDeps } from '../session/session-state.js';
 import type { Tokens } from '../session/tokens.js';
+import { HolderState } from './holder-state.js';
 import { FAILED, StoreGuard, type Failed } from './store-guard.js';
 import type { StoredSession, TokenStore } from './token-store.js';
 
@@ -12,7 +13,7 @@ const FRESH_MS = 500;
 export type Written = Exclude<SessionChange, 'not-signed-in' | 'refused-here'> | 'initial';
 
 /** What one holder reads of a stored session. SharedState writes it. */
-export abstract class StoredState extends MemoryState {
+export abstract class StoredState extends HolderState {
   protected readonly _guard: StoreGuard;
   protected _epoch = 0;
   /** The generation that was last seen in the store: a write expects to replace it. */
@@ -25,24 +26,21 @@ export abstract class StoredState extends MemoryState {
   protected _unwritten: 'initial' | 'updated' | 'principal' | undefined = undefined;
   protected _loading: Promise<void> | undefined = undefined;
   protected _writing: Promise<void> | undefined = undefined;
-  protected readonly _initial: Tokens | undefined;
   /** The access token before the current one. If it is stored again, the store was put back to an older state. */
   private _previous: string | undefined = undefined;
 
   constructor(port: TokenStore, deps: SessionStateDeps) {
-    super({ ...deps, initial: undefined });
+    super(deps);
     this._guard = new StoreGuard(port, deps.clock, deps.emit);
-    this._initial = deps.initial;
-    this.status = 'unknown';
   }
 
   protected abstract _write(change: Written, tokens: Tokens | null): Promise<void>;
 
   override ready(): Promise<void> | undefined {
     if (this.status === 'unknown' && !this._loading) {
-      this._loading = this._read((stored) => {
+      this._loading = whenReady(this._load(), (stored): undefined => {
         this._loading = undefined;
-        this._open(stored === FAILED ? undefined : stored);
+        this._loaded(stored === FAILED ? undefined : stored);
       });
     } else if (this._guard.takeRetry()) void this.reload();
     return this._loading;
@@ -53,13 +51,11 @@ export abstract class StoredState extends MemoryState {
     if (busy) return busy;
     if (this._unwritten) return this._write(this._unwritten, this.tokens);
     const readingMs = stopwatch(this._deps.clock);
-    const read = (): Promise<void> | undefined =>
-      this._read((stored) => {
+    const read = (): Promise<undefined> | undefined =>
+      whenReady(this._load(), (stored): undefined => {
         if (stored !== FAILED) this._adopt(stored);
       });
-    const again = (): Promise<void> | undefined => (readingMs() > FRESH_MS ? read() : undefined);
-    const reading = read();
-    return reading ? reading.then(again) : again();
+    return whenReady(read(), () => (readingMs() > FRESH_MS ? read() : undefined));
   }
 
   override writing(): Promise<void> | undefined {
@@ -76,24 +72,20 @@ export abstract class StoredState extends MemoryState {
     });
   }
 
-  protected override _set(...[status, tokens, generation]: Parameters<MemoryState['_set']>): void {
-    if (tokens !== this.tokens) this._previous = this.tokens?.accessToken;
-    super._set(status, tokens, generation);
+  protected override _set(...given: Parameters<HolderState['_set']>): void {
+    if (given[0] !== this.tokens) this._previous = this.tokens?.accessToken;
+    super._set(...given);
   }
 
-  private _open(stored: StoredSession | undefined): void {
+  private _loaded(stored: StoredSession | undefined): void {
     // signIn() or signOut() ran before the first read ended. Its write reads the stored session itself.
     if (this.status !== 'unknown') return;
-    const initial = this._initial;
-    if (stored) this._take(stored);
-    else if (!initial) this.status = 'empty';
-    else {
-      this._set('signed-in', initial, 1);
-      // A refresh token alone is no session yet: the first refresh makes it one.
-      if (initial.accessToken) {
-        this._unwritten = 'initial';
-        void this._write('initial', initial);
-      }
+    this._open(stored);
+    if (stored) this._reflect(stored);
+    // A refresh token alone is no session yet: the first refresh makes it one.
+    else if (this.tokens?.accessToken) {
+      this._unwritten = 'initial';
+      void this._write('initial', this.tokens);
     }
     this._deps.changed('loaded');
   }
@@ -111,19 +103,14 @@ export abstract class StoredState extends MemoryState {
       (this._previous === undefined || accessToken !== this._previous);
     if (generation <= this._adopted && !isAnew) return false;
     const isOther = isAnew || epoch !== this._epoch;
-    const hadTokens = this.tokens !== null;
-    if (isOther) this.principalVersion++;
-    const isEnd = !isOther && !tokens && (hadTokens || this.status === 'expired');
-    this._take(stored, isEnd);
-    this._deps.changed(isOther ? 'principal' : isEnd && hadTokens ? 'refused' : 'loaded');
+    this._reflect(stored);
+    this._take(tokens, generation, isOther);
     return true;
   }
 
-  private _take({ tokens, generation, epoch }: StoredSession, isEnd = false): void {
-    const least = this.status === 'unknown' ? 0 : this.generation + 1;
+  private _reflect({ generation, epoch }: StoredSession): void {
     this._epoch = epoch;
     this._adopted = generation;
-    this._set(tokens ? 'signed-in' : isEnd ? 'expired' : 'signed-out', tokens, Math.max(generation, least));
   }
 
   /** The stored session has vanished. It counts as never stored, and the generation continues above the last one. */
@@ -135,27 +122,17 @@ export abstract class StoredState extends MemoryState {
       this.principalVersion++;
       this._epoch++;
     }
-    this._set('empty', null, this.generation + 1);
+    this._set(null, this.generation + 1, 'empty');
     this._deps.changed(hadTokens ? 'principal' : 'loaded');
     return true;
   }
 
   protected _load(): MaybePromise<StoredSession | undefined | Failed> {
-    const seen = (stored: StoredSession | undefined | Failed): StoredSession | undefined | Failed => {
+    return whenReady(this._guard.load(), (stored) => {
       if (stored === FAILED) return stored;
       this._inStore = stored?.generation;
       this._found = stored?.tokens ?? null;
       return stored;
-    };
-    const found = this._guard.load();
-    return isPromise(found) ? found.then(seen) : seen(found);
-  }
-
-  /** Calls `then` with the stored session, synchronously if the store is synchronous. */
-  private _read(then: (stored: StoredSession | undefined | Failed) => void): Promise<void> | undefined {
-    const found = this._load();
-    if (isPromise(found)) return found.then(then);
-    then(found);
-    return undefined;
+    });
   }
 }
