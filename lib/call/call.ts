@@ -180,11 +180,11 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   }
 
   /** Returns an AuthError with the call's config and last response. Other errors are returned as they are. */
-  inContext(error: unknown): unknown {
-    if (!isAuthError(error) || safeGet(error, 'config')) return error;
+  inContext(error: unknown, response?: AxiosResponse): unknown {
+    if (!isAuthError(error) || safeGet(error, response ? 'response' : 'config')) return error;
     // A refresh that failed may know when the token endpoint wants the next one.
     this.retryAt = error.retryAt ?? this.retryAt;
-    return error.about(this.config, this.last?.response);
+    return error.about(safeGet(error, 'config') ?? this.config, response);
   }
 
   get principalEnd(): AuthError | undefined {
