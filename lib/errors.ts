@@ -1,6 +1,6 @@
 import { AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
 import { BRAND, hasBrand } from './auth-error-brand.js';
-import { safeGet } from './safe-read.js';
+import { ownValue, safeGet } from './safe-read.js';
 
 /*
  * Error
@@ -71,7 +71,7 @@ export class AuthError extends AxiosError {
    * @internal
    */
   about(config: InternalAxiosRequestConfig | undefined, response: AxiosResponse | undefined): AuthError {
-    const error = new AuthError(this.code, this.message, safeGet(this, 'cause'), config, response);
+    const error = new AuthError(this.code, this.message, ownValue(this, 'cause'), config, response);
     if (this.retryAt !== undefined) error.retryAt = this.retryAt;
     return error;
   }

@@ -68,7 +68,7 @@ async function discover(
   if (response.status === 404 && !kind) response = await get(oauth2);
   if (response.status === 429 || response.status >= 500 || (isSuccess(response) && isPage(response)))
     throw responseError(`${issuer} sent no metadata`, response);
-  const metadata = isSuccess(response) ? documentOf(response) : undefined;
+  const metadata = documentOf(response);
   const named: unknown = ownValue(metadata, 'issuer') ?? 'none';
   if (named === issuer) return metadata as unknown as AuthorizationServer;
   const { status } = response;
@@ -110,9 +110,9 @@ async function send(client: AxiosInstance, config: AxiosRequestConfig, headers?:
       transformResponse: [],
     });
   } catch (error) {
-    // Without the request, which holds the form.
-    const { code, message } = error as AxiosError;
-    throw Object.assign(new Error(message), { code });
+    // Without the request, which holds the form. Of a fetch the cause alone says what happened.
+    const { code, message, cause } = error as AxiosError;
+    throw Object.assign(new Error(message, { cause }), { code });
   }
 }
 
