@@ -65,7 +65,10 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     'an object { username, password } or a function',
     credentials,
   );
-  const isList = Array.isArray(algorithms) && algorithms.length > 0 && algorithms.every((name) => names.includes(name));
+  const isList =
+    Array.isArray(algorithms) &&
+    algorithms.length > 0 &&
+    algorithms.every((name: unknown) => names.includes(name as DigestAlgorithm));
   check(isList, 'digest(): algorithms', `an array of ${names.join(', ')}`, algorithms);
   check(['auth', 'auth-int'].includes(qop), 'digest(): qop', 'auth or auth-int', qop);
   check(typeof legacy === 'boolean', 'digest(): legacy', 'a boolean', legacy);
