@@ -103,7 +103,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
       if (!safeGet(failure, 'config')) this.instance.recordError(failure, this);
       throw failure;
     } finally {
-      this.pass.release('ended');
+      this.pass.release();
     }
   }
 
