@@ -1,6 +1,6 @@
 import { AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
 import { BRAND, hasBrand } from './auth-error-brand.js';
-import { ownValue, safeGet } from './safe-read.js';
+import { safeGet } from './safe-read.js';
 
 /*
  * Error
@@ -64,16 +64,6 @@ export class AuthError extends AxiosError {
     this.name = 'AuthError';
     hide(this, BRAND, true);
     if (cause !== undefined) hide(this, 'cause', cause);
-  }
-
-  /**
-   * One failure may reject many calls. Each gets its own error, with its own config and response.
-   * @internal
-   */
-  about(config: InternalAxiosRequestConfig | undefined, response: AxiosResponse | undefined): AuthError {
-    const error = new AuthError(this.code, this.message, ownValue(this, 'cause'), config, response);
-    if (this.retryAt !== undefined) error.retryAt = this.retryAt;
-    return error;
   }
 }
 
