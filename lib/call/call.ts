@@ -26,9 +26,9 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   readonly adapter: AxiosAdapter = (config) => this._adapt(config);
   readonly waits = new Waits(this);
   /** Identifies the call to its schemes: `AuthRequest.exchange`. */
-  readonly exchange: object;
-  readonly pass: ThrottlePass;
-  readonly number: number;
+  readonly exchange: object = this.principal.main.session?.newExchange() ?? {};
+  readonly pass = new ThrottlePass(this, this.instance.throttleOf(this.principal));
+  readonly number = ++this.instance.calls;
   /** The config that axios passed for the first attempt. */
   config: Config | undefined = undefined;
   last: Attempt | undefined = undefined;
@@ -61,9 +61,6 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     /** `data` before transformRequest. */
     public values: unknown,
   ) {
-    this.exchange = principal.main.session?.newExchange() ?? {};
-    this.pass = new ThrottlePass(this, instance.throttleOf(principal));
-    this.number = ++instance.calls;
     tagCall(this.adapter, this);
   }
 
