@@ -258,7 +258,15 @@ describe('an endpoint over plain http', () => {
     ['revocationEndpoint', (url) => revocation({ revocationEndpoint: url, clientId: 'app' })],
   ];
   test.each(makers)('is refused for %s, unless it is on loopback', (option, make) => {
-    for (const host of ['as.example', '127.0.0.1.evil.example', 'localhost.evil.example', '10.0.0.1', '[::2]']) {
+    const hosts = [
+      'as.example',
+      '127.0.0.1.evil.example',
+      'localhost.evil.example',
+      '10.0.0.1',
+      '[::2]',
+      'm\u00fcller.example',
+    ];
+    for (const host of hosts) {
       let thrown: unknown;
       try {
         make(`http://${host}/path`);
@@ -279,6 +287,21 @@ describe('an endpoint over plain http', () => {
     await expect(grant(contextOf())).rejects.toMatchObject({ code: 'ERR_AUTH_INSECURE' });
   });
 });
+
+test('an endpoint may have a name that is not ASCII', async () => {
+  const client = axios.create();
+  new MockAdapter(client).onPost('https://m\u00fcller.example/token').reply(200, { access_token: 'fresh' });
+  const grant = refreshTokenGrant({ tokenEndpoint: 'https://m\u00fcller.example/token', clientId: 'app' });
+  expect(await grant(contextOf(client))).toEqual({ access_token: 'fresh' });
+});
+
+// A parser reads the backslash as a slash: the host is evil.
+test.each(['http://evil\\.localhost/', 'http://evil:1@localhost/', 'http://evil/.localhost', 'http://evil?.localhost'])(
+  'an endpoint that only looks like loopback is refused: %s',
+  (url) => {
+    expect(() => refreshTokenGrant({ tokenEndpoint: url, clientId: 'app' })).toThrow('tokenEndpoint');
+  },
+);
 
 describe('wrong options are a TypeError at once:', () => {
   const url = 'https://as.test/token';

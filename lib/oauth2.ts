@@ -126,7 +126,7 @@ export function revocation(options: RevocationOptions): (context: RevokeContext)
         const response = await post(context, form);
         // Servers whose access tokens are self-contained cannot revoke them (RFC 7009 §2.2.1). Others have revoked them with the
         // refresh token, and know them no longer.
-        if (!isSuccess(response) && !/^(?:unsupported_token_type|invalid_token)$/.test(errorCode(response) ?? ''))
+        if (!isSuccess(response) && !/^(unsupported_token_type|invalid_token)$/.test(errorCode(response) ?? ''))
           throw responseError('revocation(): the token was not revoked', response);
       } catch (error) {
         failed ??= error;
@@ -160,7 +160,7 @@ function grant<T extends GrantOptions, F extends Form | null>(
       : typeof token !== 'string'
         ? 'sent no access_token'
         : // A token that is bound to a key. Other names vary, and mean Bearer.
-          (dpop ? type !== 'dpop' : /^(?:dpop|mac|pop)$/.test(type)) && 'sent a token_type that does not fit `dpop`';
+          (dpop ? type !== 'dpop' : /^(dpop|mac|pop)$/.test(type)) && 'sent a token_type that does not fit `dpop`';
     if (problem) throw responseError(`${name}(): the token endpoint ${problem}`, response);
     // The app gets a copy, so that its changes cannot lose the tokens.
     void Promise.resolve()

@@ -49,7 +49,7 @@ export function endpoint(
     };
     const response = await post();
     // A nonce is required (RFC 9449 §8), or the clock is wrong. Sends once more with a new proof and a new client assertion.
-    return dpop && /^(?:use_dpop_nonce|invalid_dpop_proof)$/.test(errorCode(response) ?? '') ? post() : response;
+    return dpop && /^(use_dpop_nonce|invalid_dpop_proof)$/.test(errorCode(response) ?? '') ? post() : response;
   };
 }
 

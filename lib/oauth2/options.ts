@@ -111,7 +111,7 @@ export function checked<T extends GrantOptions>(
 }
 
 /** Scheme and host of an absolute URL without user-info, which would replace the client's own Basic header. */
-const HTTP_URL = /^(https?):\/\/(\[[\da-f:]+\]|[\w.-]+)(:\d+)?([/?][^\s#]*)?$/;
+const HTTP_URL = /^(https?):\/\/(\[[\da-f:]+]|[^\s/?#@:\\]+)(:\d+)?([/?][^\s#]*)?$/;
 
 /**
  * Returns the URL.
@@ -123,6 +123,6 @@ export function secureUrl(value: unknown, what: string): string {
   const [, scheme, host = ''] = HTTP_URL.exec(url.toLowerCase()) ?? [];
   assertOption(scheme, what, 'an absolute https URL', value);
   if (scheme === 'http' && !loopback.test(host))
-    throw new AuthError('ERR_AUTH_INSECURE', `${what} takes https: http is unencrypted`);
+    throw new AuthError('ERR_AUTH_INSECURE', `${what} takes https, not http`);
   return url;
 }
