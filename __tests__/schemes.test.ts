@@ -15,6 +15,7 @@ import {
   type BearerScheme,
   type HmacOptions,
 } from '../lib/index.js';
+import { authRequest } from './support/port-driver.js';
 import { frozenClock, recording, type Recording, type Sent } from './support/recording.js';
 
 const NOW = Date.UTC(2026, 10, 23, 12, 0, 0, 700);
@@ -192,6 +193,28 @@ describe('basic()', () => {
       sent.length = 0;
       expect((await api.get('/')).status).toBe(200);
       expect(each(sent, 'authorization')).toEqual(['c:3', 'a:1'].map(encoded));
+    });
+
+    test.each([429, 500, 503])('a %d of a call with another pair does not count as accepted', async (status) => {
+      const scheme = several();
+      const authorized = async (exchange: object): Promise<unknown> => {
+        const request = authRequest({ url: 'https://api.example.com/', exchange });
+        await scheme.authorize(request);
+        return request.headers.get('Authorization');
+      };
+      const answer = (exchange: object, given: number): unknown => {
+        const request = authRequest({ url: 'https://api.example.com/', exchange });
+        return scheme.onAnswer?.({ request, response: { status: given } as never, isRefusal: false, received: '' });
+      };
+      const [slow, quick] = [{}, {}];
+      await authorized(slow);
+      await authorized(quick);
+      const request = authRequest({ url: 'https://api.example.com/', exchange: quick });
+      await scheme.onChallenge?.({ request, response: { status: 401 } as never, challenges: [] });
+      expect(await authorized(quick)).toBe(encoded('b:2'));
+      await answer(quick, 200);
+      await answer(slow, status);
+      expect(await authorized({})).toBe(encoded('b:2'));
     });
 
     test('tries each once, and settles with the last 401', async () => {

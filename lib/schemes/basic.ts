@@ -55,9 +55,10 @@ function inOrder(list: readonly BasicCredentials[]): AuthScheme {
       const call = calls.get(request.exchange);
       return call !== undefined && ++call.refused < list.length;
     },
-    onAnswer({ request, isRefusal }) {
+    onAnswer({ request, response, isRefusal }) {
       const call = calls.get(request.exchange);
-      if (call && !isRefusal) accepted = indexOf(call);
+      // A 429 or 5xx does not say that they were read.
+      if (call && !isRefusal && response.status < 429) accepted = indexOf(call);
     },
   };
 }
