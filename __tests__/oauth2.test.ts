@@ -303,6 +303,17 @@ test.each(['http://evil\\.localhost/', 'http://evil:1@localhost/', 'http://evil/
   },
 );
 
+test.each([
+  ['/oauth/token', '/oauth/token'],
+  ['as.test/token', 'as.test/token'],
+  ['https://user:SECRET-1@as.test/', 'as.test/'],
+  ['', '""'],
+])('the error for the endpoint %j shows it, without user-info', (tokenEndpoint, shown) => {
+  const make = (): unknown => refreshTokenGrant({ tokenEndpoint, clientId: 'app' });
+  expect(make).toThrow(`refreshTokenGrant(): \`tokenEndpoint\` takes an absolute https URL, but got ${shown}`);
+  expect(make).not.toThrow('SECRET-1');
+});
+
 describe('wrong options are a TypeError at once:', () => {
   const url = 'https://as.test/token';
   const right = { tokenEndpoint: url, clientId: 'app' };

@@ -127,7 +127,7 @@ export function revocation(options: RevocationOptions): (context: RevokeContext)
         // Servers whose access tokens are self-contained cannot revoke them (RFC 7009 §2.2.1). Others have revoked them with the
         // refresh token, and know them no longer.
         if (!isSuccess(response) && !/^(unsupported_token_type|invalid_token)$/.test(errorCode(response) ?? ''))
-          throw responseError('revocation(): the token was not revoked', response);
+          throw responseError('revocation(): the endpoint refused the request', response);
       } catch (error) {
         failed ??= error;
       }

@@ -74,7 +74,7 @@ async function discover(
   const { status } = response;
   throw misconfigured(
     new Error(
-      `\`issuer\`: the metadata of ${issuer} (status ${String(status)}) names ${String(named)}. Spell \`issuer\` as the server publishes it`,
+      `\`issuer\`: the metadata of ${issuer} (status ${String(status)}) names ${String(named)}. Spell it as the server does`,
     ),
   );
 }

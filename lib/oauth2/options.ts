@@ -79,9 +79,15 @@ const TYPES = {
   audience: 'a string',
 };
 
-/** @throws TypeError that names the option, the values it takes and the type of the value it got */
-export function assertOption(isRight: unknown, option: string, takes: string, got: unknown): void {
-  if (!isRight) throw new TypeError(`${option} takes ${takes}, but got ${got ? typeof got : JSON.stringify(got)}`);
+/** @throws TypeError that names the option, the values it takes and the type of the value it got, which may be a secret */
+export function assertOption(
+  isRight: unknown,
+  option: string,
+  takes: string,
+  got: unknown,
+  shown: string = typeof got,
+): void {
+  if (!isRight) throw new TypeError(`${option} takes ${takes}, but got ${got ? shown : JSON.stringify(got)}`);
 }
 
 /** Returns a copy of the options without a prototype. `url`: the option for the endpoint; `callback`: one that is required. */
@@ -121,7 +127,8 @@ const HTTP_URL = /^(https?):\/\/(\[[\da-f:]+]|[^\s/?#@:\\]+)(:\d+)?([/?][^\s#]*)
 export function secureUrl(value: unknown, what: string): string {
   const url = String(value);
   const [, scheme, host = ''] = HTTP_URL.exec(url.toLowerCase()) ?? [];
-  assertOption(scheme, what, 'an absolute https URL', value);
+  // Without user-info.
+  assertOption(scheme, what, 'an absolute https URL', value, url.replace(/.*@/s, ''));
   if (scheme === 'http' && !loopback.test(host))
     throw new AuthError('ERR_AUTH_INSECURE', `${what} takes https, not http`);
   return url;
