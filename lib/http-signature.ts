@@ -71,7 +71,7 @@ const LEAST_CORRECTION_MS = 5_000;
 export function httpSignature(options: HttpSignatureOptions): AuthScheme {
   const given = withoutPrototype(options);
   const { keyId, algorithm, key, digest = 'sha-256', label = 'sig1', expiresIn, verify } = given;
-  const { tag, nonce, includeAlg } = given;
+  const { tag, nonce = false, includeAlg = false } = given;
   const rule = (option: keyof HttpSignatureOptions, takes: string, isRight: boolean): void => {
     check(isRight, `httpSignature(): ${option}`, takes, given[option]);
   };
@@ -85,8 +85,8 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
   rule('label', 'a lower-case name', /^[a-z*][a-z\d_\-.*]*$/.test(label));
   rule('tag', 'visible ASCII characters', tag === undefined || isText(tag));
   rule('expiresIn', 'whole seconds above 0', expiresIn === undefined || (Number.isInteger(expiresIn) && expiresIn > 0));
-  rule('nonce', 'a boolean', nonce === undefined || typeof nonce === 'boolean');
-  rule('includeAlg', 'a boolean', includeAlg === undefined || typeof includeAlg === 'boolean');
+  rule('nonce', 'a boolean', typeof nonce === 'boolean');
+  rule('includeAlg', 'a boolean', typeof includeAlg === 'boolean');
   const components = given.components?.map(componentOf);
   const sent = new WeakMap<object, { readonly usedId: unknown; readonly offsetMs: number }>();
   const currentKey = keySource(key);
@@ -113,7 +113,7 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
         if (!bytes) {
           throw new AuthError(
             'ERR_AUTH_BODY_NOT_SIGNABLE',
-            'Not sent: a stream or a form has no bytes to sign yet. Set its Content-Digest, or `digest: false`.',
+            'Not sent: a stream or a form cannot be signed. Set its Content-Digest, or `digest: false`.',
           );
         }
         headers.set('Content-Digest', `${digest}=:${toBase64(await crypto.subtle.digest(digest, bytes))}:`);
@@ -155,7 +155,7 @@ function verifier(options: VerifyOptions): (answer: AuthAnswer) => Promise<void>
     // As Node received them: axios takes Content-Encoding away when it decompresses.
     const headers: unknown = safeGet(safeGet(response.request, 'res'), 'headersDistinct') ?? response.headers;
     const message = { headers, status, request };
-    if (!headerOf(message, 'signature-input') && (isRefusal || status === 429 || status >= 500)) return;
+    if ((isRefusal || status === 429 || status >= 500) && !headerOf(message, 'signature-input')) return;
     try {
       const { parseDictionary, serializeList } = await structuredHeaders();
       const dictionary = (name: string) => parseDictionary(headerOf(message, name) ?? '');
@@ -185,7 +185,7 @@ function verifier(options: VerifyOptions): (answer: AuthAnswer) => Promise<void>
           assert(isMatch, 'its body does not match its Content-Digest');
           isVerified ||= covered.includes('"content-digest"');
         }
-        assert(isVerified || !digest, 'its body has no covered Content-Digest that can be verified');
+        assert(isVerified || !digest, 'its body has no covered Content-Digest to verify');
         return;
       }
       assert(false, 'it has no signature of a known key');

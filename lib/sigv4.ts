@@ -107,7 +107,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
     ],
   };
   for (const [option, [isRight, takes]] of Object.entries(rules))
-    check(isRight, `sigV4(): ${option}`, takes, safeGet(given, option));
+    check(isRight, `sigV4(): ${option}`, takes, given[option as keyof SigV4Options]);
 
   const left = unsignedHeaders.map((name) => name.toLowerCase());
   const keysFor = keySource(credentials);
@@ -136,9 +136,9 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       const isUnsigned = payload === 'unsigned' || (isS3 && expiresIn);
       let contentHash = headers.get('X-Amz-Content-Sha256');
       if (!contentHash) {
-        const bytes = isUnsigned ? undefined : await body.bytes();
+        const bytes = !isUnsigned && (await body.bytes());
         const mayBeUnsigned = isS3 && (url.protocol === 'https:' || loopback.test(url.hostname));
-        if (!bytes && !isUnsigned && !mayBeUnsigned) throw notSignable();
+        if (bytes === undefined && !mayBeUnsigned) throw notSignable();
         contentHash = bytes ? toHex(await hash(bytes)) : 'UNSIGNED-PAYLOAD';
       }
       const date = new Date(now).toISOString().replace(/[-:]|\.\d+/g, '');

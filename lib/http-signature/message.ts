@@ -66,7 +66,7 @@ type CryptoParameters = { name: string; namedCurve?: string; hash?: string };
 /** Returns WebCrypto's parameters and the key. @throws Error if it has another curve or hash: WebCrypto would use it. */
 export async function keyFor(algorithm: string, given: unknown): Promise<[CryptoParameters, CryptoKey]> {
   const parameters: CryptoParameters = ALGORITHMS[algorithm as SignatureAlgorithm];
-  const format = algorithm === 'hmac-sha256' ? 'raw' : 'pkcs8';
+  const format = parameters.name === 'HMAC' ? 'raw' : 'pkcs8';
   const key = ArrayBuffer.isView(given)
     ? await crypto.subtle.importKey(format, given as Bytes, parameters, false, ['sign'])
     : (given as CryptoKey);
@@ -81,7 +81,7 @@ type UsedKey = { readonly id: unknown; readonly value: unknown; imported?: Retur
 
 /** Returns the function that resolves with the key to use. Its bytes are imported once. */
 export function keySource(key: unknown): () => Promise<UsedKey> {
-  let last: UsedKey = { id: undefined, value: undefined };
+  let last = {} as UsedKey;
   return async () => {
     const value = typeof key === 'function' ? await (key as () => unknown)() : key;
     const id = ArrayBuffer.isView(value) ? toBase64(value as Bytes) : value;

@@ -19,8 +19,8 @@ export function encode(text: string): string {
 /** The same for a text that may be encoded in part: decoded and encoded, byte by byte. */
 export function encodeOnce(text: string): string {
   return text.replace(/%([\dA-Fa-f]{2})|[^\w.~-]/gu, (found, hex?: string) => {
-    const char = hex ? String.fromCharCode(parseInt(hex, 16)) : found;
-    return hex && !/[\w.~-]/.test(char) ? found.toUpperCase() : encode(char);
+    const byte = parseInt(hex ?? '', 16);
+    return byte > 127 ? found.toUpperCase() : encode(hex ? String.fromCharCode(byte) : found);
   });
 }
 
@@ -130,7 +130,7 @@ export function keySource(
       if (![id, secret, token ?? 'none'].every(isBearerToken)) {
         throw new AuthError(
           'ERR_AUTH_INVALID_CREDENTIAL',
-          'sigV4() takes { accessKeyId, secretAccessKey, sessionToken? } of visible ASCII characters. Look for a line break or a space at an end.',
+          'sigV4() takes { accessKeyId, secretAccessKey, sessionToken? } of visible ASCII characters. Look for a line break or a space.',
         );
       }
       known = fields.join(' ');
