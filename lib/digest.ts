@@ -15,7 +15,7 @@ import { safeGet, withoutPrototype } from './safe-read.js';
 import type { BasicCredentials } from './schemes/basic.js';
 import type { Bytes, Digest } from './schemes/hash.js';
 import { hasher } from './schemes/hasher.node.js';
-import { LastSent, type AuthScheme } from './schemes/scheme.js';
+import type { AuthScheme } from './schemes/scheme.js';
 
 /** An algorithm of RFC 7616 §3.3. */
 export type DigestAlgorithm = 'SHA-512-256' | 'SHA-256' | 'SHA-512' | 'MD5';
@@ -75,8 +75,8 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   check(typeof mutual === 'boolean', 'digest(): mutual', 'a boolean', mutual);
 
   /** The nonce of a call's own challenge. */
-  const own = new LastSent<Nonce>();
-  const lastSent = new LastSent<Sent | undefined>();
+  const own = new WeakMap<object, Nonce>();
+  const lastSent = new WeakMap<object, Sent | undefined>();
   /** The nonce that was accepted last, by origin and by first part of the path: an origin may have several realms. */
   const accepted = new Map<string, Nonce>();
 
@@ -98,12 +98,12 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     maxChallenges: 3,
     async authorize(request) {
       const [place, origin] = protectionSpacesOf(request.url);
-      const nonce = own.of(request) ?? accepted.get(place) ?? accepted.get(origin);
+      const nonce = own.get(request.exchange) ?? accepted.get(place) ?? accepted.get(origin);
       const pair = nonce && (await current());
-      lastSent.keep(request, pair ? await answer(request, nonce, pair, makeNonce()) : undefined);
+      lastSent.set(request.exchange, pair ? await answer(request, nonce, pair, makeNonce()) : undefined);
     },
     async onChallenge({ request, challenges }) {
-      const sent = lastSent.of(request);
+      const sent = lastSent.get(request.exchange);
       const pair = await current();
       if (!pair) return false;
       const isStale = challenges.some(({ params }) => params['stale']?.toLowerCase() === 'true');
@@ -123,7 +123,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
             try {
               await hash(new Uint8Array());
               const session = isSession === '' && ([value, makeNonce()] as const);
-              own.keep(request, { ...params, nonce: value, hash, qop: chosen, session, uses: 0 });
+              own.set(request.exchange, { ...params, nonce: value, hash, qop: chosen, session, uses: 0 });
               return true;
             } catch {
               // WebCrypto has no SHA-512/256, and nothing at all on a page of plain http.
@@ -133,7 +133,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       return false;
     },
     async onAnswer({ request, response, isRefusal, received }) {
-      const sent = lastSent.of(request);
+      const sent = lastSent.get(request.exchange);
       if (!sent || isRefusal) return;
       const { nonce, prove } = sent;
       const challenges = parseChallenges(`Digest ${headerOf(response, 'authentication-info') ?? ''}`);

@@ -13,7 +13,7 @@ import { safeGet, withoutPrototype } from './safe-read.js';
 import { toHex, utf8 } from './schemes/hash.js';
 import { hasher } from './schemes/hasher.node.js';
 import { notSignable } from './schemes/not-signable.js';
-import { LastSent, type AuthScheme } from './schemes/scheme.js';
+import type { AuthScheme } from './schemes/scheme.js';
 import {
   canonicalHeaders,
   canonicalQuery,
@@ -111,7 +111,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
 
   const left = unsignedHeaders.map((name) => name.toLowerCase());
   const keysFor = keySource(credentials);
-  const lastSent = new LastSent<Sent>();
+  const lastSent = new WeakMap<object, Sent>();
   const hash = hasher('SHA-256');
   const sign = signer();
 
@@ -123,7 +123,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
     async authorize(request) {
       const { url, headers, method, body, now } = request;
       if (/[?&]X-Amz-Signature=/i.test(url.search)) return;
-      const keys = lastSent.of(request)?.renewed ?? (await keysFor(now));
+      const keys = lastSent.get(request.exchange)?.renewed ?? (await keysFor(now));
       const [accessKeyId, secret, token] = keys.split(' ') as [string, string, string];
       const place = placeOf(url.hostname);
       const { service = place[0], region = place[1] } = given;
@@ -173,7 +173,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
           'Authorization',
           `${ALGORITHM} Credential=${credential}, SignedHeaders=${names}, Signature=${signature}`,
         );
-      lastSent.keep(request, { keys, signedAt: now });
+      lastSent.set(request.exchange, { keys, signedAt: now });
     },
     isRefusal(response) {
       const { status } = response;
@@ -185,7 +185,7 @@ export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthSc
       return status === 403 && Math.abs(skewOf(headerOf(response, 'date') ?? '', clock.now()) ?? 0) > SKEW_MS;
     },
     async onChallenge({ request, response }) {
-      const sent = lastSent.of(request);
+      const sent = lastSent.get(request.exchange);
       if (!sent) return false;
       const code = codeOf(response);
       const isTime = code.startsWith('Request');
