@@ -1,9 +1,10 @@
-import type { AxiosInstance, AxiosResponse } from 'axios';
+import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { inspect } from 'node:util';
 import { digest, type DigestOptions } from '../lib/digest.js';
 import { md5 } from '../lib/digest/answer.js';
+import { attachAuth } from '../lib/index.js';
 import { parseChallenges } from '../lib/http/www-authenticate.js';
 import type { AuthScheme } from '../lib/schemes/scheme.js';
 import { serveDigest, type DigestServer, type DigestServerOptions } from './support/digest-server.js';
@@ -225,6 +226,32 @@ describe('against a strict server', () => {
       server.expireNonces();
     }
     expect(server.verdicts).toEqual(['no credentials', 'response', undefined, 'stale', undefined, 'stale', undefined]);
+  });
+
+  test('random users, realms and URLs are accepted in two sends, by http and by fetch', async () => {
+    let seed = 3;
+    const random = (below: number): number => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+      return Math.floor((seed / 2 ** 31) * below);
+    };
+    const parts = [...Array.from('aZ09-._~!$&\'()*+,;=:@ "<>[]{}|^`\\'), 'ü', '€', '🔑', '%20', '%2F', '..', '//'];
+    const text = (): string => Array.from({ length: random(8) }, () => parts[random(parts.length)]).join('');
+    for (let round = 0; round < 40; round++) {
+      const [username, password, realm] = [text(), text(), text()];
+      const algorithms = [['MD5', 'SHA-256-sess', 'SHA-512'][random(3)]];
+      const qop = ['auth', 'auth-int', 'auth, auth-int', null][random(4)]!;
+      await start({ users: { [username]: password }, realmOf: () => realm, algorithms, qop, userhash: random(2) > 0 });
+      const instance = axios.create({ baseURL: server.origin, adapter: random(2) > 0 ? 'http' : 'fetch' });
+      attachAuth(instance, { scheme: digest({ username, password }), retry: false });
+      const answer = await instance.post(`/a${text()}`, text(), { params: { p: text() }, validateStatus: null });
+      expect([username, password, realm, server.verdicts]).toEqual([
+        username,
+        password,
+        realm,
+        ['no credentials', undefined],
+      ]);
+      expect(answer.status).toBe(200);
+    }
   });
 
   test('usernames and realms with quotes, in UTF-8, and hashed', async () => {
