@@ -20,7 +20,7 @@ const SHARED_BY_COPIES = [
     'MemoryState',
     'SessionStore',
   ],
-  ...['Throttle', 'GivenThrottle', 'ThrottlePolicy', 'LimitQueue', 'QueuedCall', 'QueueEntry', 'Ticket', 'Permit'],
+  ...['Throttle', 'GivenThrottle', 'ThrottlePolicy', 'LimitQueue', 'QueuedCall', 'Permit'],
   ...['Clock', 'Refusal', 'RetryPolicy', 'AuthError'],
 ];
 
