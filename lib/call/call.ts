@@ -5,7 +5,7 @@ import type { BareReason } from '../events.js';
 import type { CallPolicy } from '../policy.js';
 import type { SettleReason } from '../retry/decide.js';
 import { isPromise } from '../maybe-promise.js';
-import { ownValue, safeGet } from '../safe-read.js';
+import { safeGet } from '../safe-read.js';
 import type { Principal, SchemeState } from '../schemes/scheme-state.js';
 import { resolveAdapter, settleContentType } from '../transport/adapter.js';
 import { snapshot } from '../transport/copy.js';
@@ -181,7 +181,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     const { code, message, retryAt } = error;
     // One failure may reject many calls: each gets its own error. A refresh may know when the endpoint wants the next one.
     const config = safeGet(error, 'config') ?? this.config;
-    const own = new AuthError(code, message, ownValue(error, 'cause'), config, response);
+    const own = new AuthError(code, message, safeGet(error, 'cause'), config, response);
     if (retryAt !== undefined) this.retryAt = own.retryAt = retryAt;
     return own;
   }
