@@ -182,6 +182,36 @@ describe('a storage that fails', () => {
   });
 });
 
+// F92
+describe.each([
+  ['Web Locks', {}],
+  ['claims', { navigator: {} }],
+])('a storage that drops every write silently, with %s', (_locks, globals) => {
+  test('rejects a write, and delays no work', async () => {
+    browser(globals);
+    local.setItem = () => undefined;
+    await expect(done(open().compareAndSet(undefined, session(1)))).rejects.toMatchObject({ code: 'ENOSTORAGE' });
+    const began = clock.monotonic();
+    expect(await done(open().exclusive!(async () => 'done', { signal: never }))).toBe('done');
+    expect(clock.monotonic() - began).toBeLessThan(200);
+  });
+
+  test('emits store-degraded, and the session continues in memory', async () => {
+    browser(globals);
+    local.setItem = () => undefined;
+    const stage = new Stage();
+    clock = stage.clock;
+    const scheme = stage.bearer({ store: open(), tokens: stage.tokens.issueDead() });
+    stage.attach({ scheme });
+    for (let refresh = 1; refresh <= 2; refresh++) {
+      expect(await stage.outcome(stage.api.get('/me'))).toMatchObject({ status: 200 });
+      expect(stage.tokens.refreshes).toBe(refresh);
+      stage.tokens.revokeAll();
+    }
+    expect(stage.eventsOf('store-degraded').length).toBeGreaterThan(0);
+  });
+});
+
 /**
  * localStorage as one tab sees it. Writes of other tabs arrive `lagMs` later, in the order in which the browser got them. A tab ignores
  * them until its own write has come back.

@@ -9,7 +9,7 @@ const POLL_MS = 50;
 
 /**
  * Runs `work` while a claim under `key` is held, for browsers without Web Locks. It is weaker than a lock. Of concurrent claims the last
- * one wins, and all tabs must see it within `settleMs`. A storage that fails excludes no tab.
+ * one wins, and all tabs must see it within `settleMs`. A storage that fails or keeps nothing excludes no tab.
  */
 export async function withStorageClaim<T>(
   storage: () => Storage,
@@ -40,6 +40,8 @@ export async function withStorageClaim<T>(
   const acquire = async (): Promise<void> => {
     for (let found = holder(); found !== id; found = holder()) {
       if (found === undefined) claim();
+      // The storage keeps nothing.
+      if (holder() === undefined) return;
       await pause(found === undefined ? settleMs : POLL_MS, clock, signal);
     }
     renew();

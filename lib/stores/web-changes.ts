@@ -5,7 +5,7 @@ const WAKE_UPS = ['visibilitychange', 'pageshow', 'resume', 'online'] as const;
 
 /** The changes of a stored session, by this tab and by others. */
 export interface WebChanges {
-  /** Event listeners and a channel exist while there are listeners. */
+  /** Event listeners and a channel exist while there are listeners. Each needs a function of its own. */
   listen(listener: () => void): () => void;
   /** This tab has written a generation. */
   written(generation: number): void;
@@ -19,7 +19,7 @@ export function webChanges(name: string, isRelevant: (event: StorageEvent) => bo
   const listeners = new Set<() => void>();
   let channel: BroadcastChannel | undefined;
   const emit = (): void => {
-    for (const listener of [...listeners]) listener();
+    for (const listener of listeners) listener();
   };
   const onStorage = (event: StorageEvent): void => {
     if (isRelevant(event)) emit();
@@ -49,14 +49,10 @@ export function webChanges(name: string, isRelevant: (event: StorageEvent) => bo
     listen(listener) {
       // On a server there are no events.
       if (typeof addEventListener !== 'function') return () => undefined;
-      // The same function may be given twice.
-      const entry = (): void => {
-        listener();
-      };
       if (listeners.size === 0) start();
-      listeners.add(entry);
+      listeners.add(listener);
       return () => {
-        if (listeners.delete(entry) && listeners.size === 0) stop();
+        if (listeners.delete(listener) && listeners.size === 0) stop();
       };
     },
     written(generation) {

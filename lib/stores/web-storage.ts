@@ -73,6 +73,8 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
   const swap = (expected: number | undefined, next: StoredSession): boolean => {
     if (load()?.generation !== expected) return false;
     storage().setItem(key, JSON.stringify(next));
+    // A storage without a quota may drop it silently.
+    if (load()?.generation !== next.generation) throw noStorage();
     changes.written(next.generation);
     return true;
   };
@@ -95,9 +97,9 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
     );
     const write = async (): Promise<boolean> => {
       await awaitAnnounced(nameOf('written'), storedGeneration, clock, limit.signal);
-      if (!swap(expected, next)) return false;
-      await announceWrite(nameOf('written'), next.generation, clock);
-      return true;
+      const isWritten = swap(expected, next);
+      if (isWritten) await announceWrite(nameOf('written'), next.generation, clock);
+      return isWritten;
     };
     try {
       return await withWebLock(nameOf('write'), write, () => swapUnlocked(expected, next), limit.signal);
@@ -126,9 +128,13 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
 
 function localStorageHere(): Storage {
   const { localStorage } = globalThis as { localStorage?: Storage };
-  if (!localStorage)
-    throw Object.assign(new Error('webStorageStore(): there is no localStorage.'), { code: 'ENOSTORAGE' });
-  return localStorage;
+  if (localStorage) return localStorage;
+  throw noStorage();
+}
+
+/** Only its code is shown. */
+function noStorage(): Error {
+  return Object.assign(new Error(), { code: 'ENOSTORAGE' });
 }
 
 function isSessionStorage(area: Storage | null | undefined): boolean {
