@@ -126,8 +126,8 @@ export const storeMutants = [
   seal(
     'the refresh token is stored as it is',
     'sealed-port.ts',
-    'Promise.all(texts.map(convert))',
-    'Promise.all(texts.map((text, index) => (index === 0 ? convert(text) : text)))',
+    'refreshToken && convert(refreshToken)',
+    'refreshToken',
   ),
   {
     name: 'reading a FIFO waits for a writer for ever',

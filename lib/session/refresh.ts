@@ -96,8 +96,8 @@ export class Refresh {
     const { clock, state, observers } = this._deps;
     const passedMs = stopwatch(clock);
     for (let sends = 1; this._moveTo('locked'); sends++) {
-      await state.reload();
-      // Another holder has found the session dead.
+      // Another holder may have replaced the refresh token, or found it dead.
+      if ((await state.reload(true)) === false) this._end(errors.storeNotRead(), undefined, 0);
       if (this._replaced.tokens && state.status === 'expired') this._end(errors.sessionExpired());
       if (this._isDone() || this._replaced.isOvertaken) return;
       this._replaced.tokens = state.tokens;

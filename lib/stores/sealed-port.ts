@@ -17,8 +17,7 @@ export function sealedPort(port: KeepingPort, seal: Seal, context: string): Toke
   let unopened: number | undefined;
   const converted = async (tokens: Tokens, convert: (text: string) => Promise<string>): Promise<Tokens> => {
     const { accessToken, refreshToken, expiresAt } = tokens;
-    const texts = refreshToken === undefined ? [accessToken] : [accessToken, refreshToken];
-    const [access = '', refresh] = await Promise.all(texts.map(convert));
+    const [access, refresh] = await Promise.all([convert(accessToken), refreshToken && convert(refreshToken)]);
     return tokensOf(access, refresh, expiresAt);
   };
   const exclusive = safeGet(port, 'exclusive')?.bind(port);

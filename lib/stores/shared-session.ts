@@ -32,72 +32,69 @@ export class SharedState extends StoredState {
   /** Writes the state in memory to the store. A later change takes over, and a failed write is tried again later. */
   private async _writeThrough(change: Written, tokens: Tokens | null): Promise<void> {
     const { principalVersion } = this;
+    // The result of a refresh is written to the store first, and gives way to anything written earlier.
+    const isResult = change === 'refreshed' || change === 'refused';
     const isOutdated = (): boolean =>
-      principalVersion !== this.principalVersion || (!isResult(change) && tokens !== this.tokens);
+      principalVersion !== this.principalVersion || (!isResult && tokens !== this.tokens);
     await this._loading;
-    for (let tries = 0; tries < WRITE_TRIES && !isOutdated(); tries++) {
-      const generation = Math.max(this.generation + Number(isResult(change)), (this._inStore ?? 0) + 1);
+    for (let tries = 1; !isOutdated(); tries++) {
+      let generation = Math.max(this.generation + Number(isResult), (this._inStore ?? 0) + 1);
       const next: StoredSession = { version: 1, generation, epoch: this._epoch, tokens };
-      const isWritten = await this._guard.compareAndSet(this._inStore, next);
-      if (isWritten === true) this._inStore = this._adopted = generation;
-      else if (isWritten === FAILED) this._unanswered = next;
+      this._isOwnNews = true;
+      const writing = this._guard.compareAndSet(this._inStore, next);
+      this._isOwnNews = false;
+      let isWritten = await writing;
+      if (isWritten === FAILED) this._unanswered = next;
+      else if (isWritten) {
+        this._inStore = this._adopted = generation;
+        this._latest = ++this._accesses;
+      }
       if (isOutdated()) return;
-      if (isWritten !== false) {
-        this._done(change, tokens, generation, isWritten === true);
+      // A store that refuses every write and shows nothing newer is broken.
+      if (!isWritten && tries === WRITE_TRIES) {
+        this._guard.degrade('write', { name: 'every attempt was refused' });
+        isWritten = FAILED;
+        generation++;
+      }
+      if (isWritten) {
+        if (isWritten !== FAILED) this._unwritten = undefined;
+        // A refresh result must not be replaced by the initial tokens of the app.
+        else if (!this._unwritten || (isResult && this._unwritten === 'initial')) this._unwritten = 'updated';
+        if (isResult) this._apply(change, tokens, generation);
+        else if (generation !== this.generation) {
+          this._set(this.status, tokens, generation);
+          this._deps.changed('loaded');
+        }
         return;
       }
       const stored = await this._load();
-      if (isOutdated()) return;
-      if (stored !== FAILED && this._givesWay(stored, change, tokens)) return;
-    }
-    if (isOutdated()) return;
-    // A store that refuses every write and shows nothing newer is broken.
-    this._guard.degrade('write', { name: 'every attempt was refused' });
-    this._done(change, tokens, this.generation + 1, false);
-  }
-
-  private _done(change: Written, tokens: Tokens | null, generation: number, isStored: boolean): void {
-    if (isStored) this._unwritten = undefined;
-    // A refresh result must not be replaced by the initial tokens of the app.
-    else if (!this._unwritten || (isResult(change) && this._unwritten === 'initial')) this._unwritten = 'updated';
-    if (isResult(change)) this._apply(change, tokens, generation);
-    else if (generation !== this.generation) {
-      this._set(this.status, tokens, generation);
-      this._deps.changed('loaded');
+      if (isOutdated() || (stored !== FAILED && this._givesWay(stored, change, tokens))) return;
     }
   }
 
   /** Returns whether a refused write is dropped in favour of the stored session. */
   private _givesWay(stored: StoredSession | undefined, change: Written, tokens: Tokens | null): boolean {
     if (!stored) return this._adopted >= 0 && change !== 'principal' && this._vanish();
-    if (this._hasArrived(stored)) {
+    const { generation, epoch } = stored;
+    const accessToken = stored.tokens?.accessToken;
+    const { _unanswered: written } = this;
+    // The write that was not answered has been done.
+    if (generation === written?.generation && epoch === this._epoch && accessToken === written.tokens?.accessToken) {
       this._unwritten = undefined;
-      this._adopted = stored.generation;
-      return stored.tokens?.accessToken === tokens?.accessToken;
+      this._adopted = generation;
+      return accessToken === tokens?.accessToken;
     }
     if (this._unwritten === 'principal') {
-      this._epoch = Math.max(this._epoch, stored.epoch + 1);
+      this._epoch = Math.max(this._epoch, epoch + 1);
       return false;
     }
-    if (this._unwritten === 'initial' || (change === 'updated' && stored.epoch > this._epoch)) {
+    if (this._unwritten === 'initial' || (change === 'updated' && epoch > this._epoch)) {
       // The generation in memory is that of an unwritten change, and may be the stored one by chance.
       this._adopted = -1;
     } else if (change === 'updated') return false;
     // Another holder was refused at the same time and stored the end of the session. The new tokens are newer.
-    else if (change === 'refreshed' && !stored.tokens && stored.epoch === this._epoch) return false;
+    else if (change === 'refreshed' && !stored.tokens && epoch === this._epoch) return false;
     this._unwritten = undefined;
     return this._adopt(stored);
   }
-
-  private _hasArrived({ generation, epoch, tokens }: StoredSession): boolean {
-    const written = this._unanswered;
-    return (
-      generation === written?.generation && epoch === this._epoch && tokens?.accessToken === written.tokens?.accessToken
-    );
-  }
-}
-
-/** The result of a refresh. It is written to the store first, and gives way to anything written earlier. */
-function isResult(change: Written): change is 'refreshed' | 'refused' {
-  return change === 'refreshed' || change === 'refused';
 }

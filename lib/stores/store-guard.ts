@@ -1,6 +1,6 @@
 import { alarm, type Clock } from '../clock.js';
 import type { Emit } from '../events.js';
-import { isPromise, type MaybePromise } from '../maybe-promise.js';
+import { isPromise, whenReady, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 import { NOT_OPENED, readStored, type StoredSession, type TokenStore } from './token-store.js';
 
@@ -28,17 +28,18 @@ export class StoreGuard {
 
   /** undefined: nothing is stored. Synchronous if the store is. */
   load(): MaybePromise<StoredSession | undefined | Failed> {
-    const read = (value: StoredSession | undefined | Failed): StoredSession | undefined | Failed => {
-      if (value === undefined || value === FAILED) return value;
-      const stored = readStored(value);
-      if (stored) return stored;
-      if (value === NOT_OPENED)
-        this.degrade('load', { name: 'no key opens the stored session' }, 'it counts as no session');
-      else this.degrade('load', { name: 'not a session of version 1' });
-      return undefined;
-    };
     const found = this._ask('load', () => this._store.load());
-    return isPromise(found) ? found.then(read) : read(found);
+    return whenReady(found, (value): StoredSession | undefined | Failed => {
+      if (value === FAILED) return value;
+      const stored = readStored(value);
+      // A database may return null for nothing.
+      if (!stored && value) {
+        if (value === NOT_OPENED)
+          this.degrade('load', { name: 'no key opens the stored session' }, 'it counts as no session');
+        else this.degrade('load', { name: 'not a session of version 1' });
+      }
+      return stored;
+    });
   }
 
   compareAndSet(expected: number | undefined, next: StoredSession): MaybePromise<boolean | Failed> {
@@ -47,37 +48,30 @@ export class StoreGuard {
 
   /** Calls `onChange` when the store announces a change. A store without `subscribe` is read at each decision. */
   follow(onChange: () => void): (() => void) | undefined {
-    const failed = (error: unknown): void => {
-      this.degrade('subscribe', error);
+    const failed = this.degrade.bind(this, 'subscribe');
+    const attempt = (work: () => unknown): unknown => {
+      try {
+        return work();
+      } catch (error) {
+        failed(error);
+        return undefined;
+      }
     };
-    try {
-      const stop: unknown = safeGet(this._store, 'subscribe')?.call(this._store, onChange);
-      if (typeof stop !== 'function') Promise.resolve(stop).catch(failed);
-      else
-        return () => {
-          try {
-            (stop as () => void)();
-          } catch (error) {
-            failed(error);
-          }
-        };
-    } catch (error) {
-      failed(error);
-    }
+    const stop = attempt(() => safeGet(this._store, 'subscribe')?.call(this._store, onChange));
+    if (typeof stop === 'function') return () => void attempt(stop as () => void);
+    Promise.resolve(stop).catch(failed);
     return undefined;
   }
 
   async exclusive(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const lock = safeGet(this._store, 'exclusive');
     if (!lock) return work();
-    let running: Promise<void> | undefined;
-    // A function, since a value that was false before an await may be true after it.
-    const isRun = (): boolean => running !== undefined;
+    let running = undefined as Promise<void> | undefined;
     try {
-      await lock.call(this._store, () => (running = work()), { signal });
-      if (!isRun()) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });
+      await lock.call(this._store, () => (running ??= work()), { signal });
+      if (!running) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });
     } catch (error) {
-      if (!isRun() && !signal.aborted) this.degrade('lock', error, 'no refresh without the lock');
+      if (!running && !signal.aborted) this.degrade('lock', error, 'no refresh without the lock');
       throw error;
     }
   }

@@ -1,5 +1,5 @@
 import { stopwatch } from '../clock.js';
-import { isPromise, type MaybePromise } from '../maybe-promise.js';
+import { whenReady, type MaybePromise } from '../maybe-promise.js';
 import { MemoryState, type SessionChange, type SessionStateDeps } from '../session/session-state.js';
 import type { Tokens } from '../session/tokens.js';
 import { FAILED, StoreGuard, type Failed } from './store-guard.js';
@@ -25,9 +25,15 @@ export abstract class StoredState extends MemoryState {
   protected _unwritten: 'initial' | 'updated' | 'principal' | undefined = undefined;
   protected _loading: Promise<void> | undefined = undefined;
   protected _writing: Promise<void> | undefined = undefined;
+  /** Counts reads and writes. */
+  protected _accesses = 0;
+  /** The one that memory reflects. */
+  protected _latest = 0;
+  /** A synchronous store announces a write before the write returns. */
+  protected _isOwnNews = false;
   protected readonly _initial: Tokens | undefined;
   /** The access token before the current one. If it is stored again, the store was put back to an older state. */
-  private _previous: string | undefined = undefined;
+  private _previous: string | null = null;
 
   constructor(port: TokenStore, deps: SessionStateDeps) {
     super({ ...deps, initial: undefined });
@@ -40,26 +46,27 @@ export abstract class StoredState extends MemoryState {
 
   override ready(): Promise<void> | undefined {
     if (this.status === 'unknown' && !this._loading) {
-      this._loading = this._read((stored) => {
+      this._loading = whenReady(this._load(), (stored) => {
         this._loading = undefined;
         this._open(stored === FAILED ? undefined : stored);
-      });
+      }) as Promise<void> | undefined;
     } else if (this._guard.takeRetry()) void this.reload();
     return this._loading;
   }
 
-  override reload(): Promise<void> | undefined {
+  override reload(isLocked?: boolean): MaybePromise<unknown> {
     const busy = this.ready() ?? this._writing;
-    if (busy) return busy;
+    // Another holder may have written meanwhile.
+    if (busy) return busy.then(() => this.reload(isLocked));
     if (this._unwritten) return this._write(this._unwritten, this.tokens);
     const readingMs = stopwatch(this._deps.clock);
-    const read = (): Promise<void> | undefined =>
-      this._read((stored) => {
-        if (stored !== FAILED) this._adopt(stored);
+    const read = (): MaybePromise<boolean> =>
+      whenReady(this._load(), (stored) => {
+        if (stored === FAILED) return this._inStore === undefined;
+        this._adopt(stored);
+        return true;
       });
-    const again = (): Promise<void> | undefined => (readingMs() > FRESH_MS ? read() : undefined);
-    const reading = read();
-    return reading ? reading.then(again) : again();
+    return whenReady(read(), (isKnown) => ((isKnown || !isLocked) && readingMs() <= FRESH_MS ? isKnown : read()));
   }
 
   override writing(): Promise<void> | undefined {
@@ -72,12 +79,12 @@ export abstract class StoredState extends MemoryState {
 
   override follow(): (() => void) | undefined {
     return this._guard.follow(() => {
-      if (this.status !== 'unknown') void this.reload();
+      if (!this._isOwnNews && (this._loading || this.status !== 'unknown')) void this.reload();
     });
   }
 
   protected override _set(...[status, tokens, generation]: Parameters<MemoryState['_set']>): void {
-    if (tokens !== this.tokens) this._previous = this.tokens?.accessToken;
+    if (tokens !== this.tokens) this._previous = this.tokens?.accessToken ?? null;
     super._set(status, tokens, generation);
   }
 
@@ -106,9 +113,7 @@ export abstract class StoredState extends MemoryState {
     const accessToken = tokens?.accessToken;
     // It vanished and was stored anew, unless the store was restored to an earlier state.
     const isAnew =
-      generation < this._adopted &&
-      accessToken !== this.tokens?.accessToken &&
-      (this._previous === undefined || accessToken !== this._previous);
+      generation < this._adopted && accessToken !== this.tokens?.accessToken && accessToken !== this._previous;
     if (generation <= this._adopted && !isAnew) return false;
     const isOther = isAnew || epoch !== this._epoch;
     const hadTokens = this.tokens !== null;
@@ -140,22 +145,16 @@ export abstract class StoredState extends MemoryState {
     return true;
   }
 
+  /** Synchronous if the store is. */
   protected _load(): MaybePromise<StoredSession | undefined | Failed> {
-    const seen = (stored: StoredSession | undefined | Failed): StoredSession | undefined | Failed => {
-      if (stored === FAILED) return stored;
+    const mine = ++this._accesses;
+    return whenReady(this._guard.load(), (stored) => {
+      // Reads may be answered in another order than they began.
+      if (stored === FAILED || mine < this._latest) return FAILED;
+      this._latest = mine;
       this._inStore = stored?.generation;
       this._found = stored?.tokens ?? null;
       return stored;
-    };
-    const found = this._guard.load();
-    return isPromise(found) ? found.then(seen) : seen(found);
-  }
-
-  /** Calls `then` with the stored session, synchronously if the store is synchronous. */
-  private _read(then: (stored: StoredSession | undefined | Failed) => void): Promise<void> | undefined {
-    const found = this._load();
-    if (isPromise(found)) return found.then(then);
-    then(found);
-    return undefined;
+    });
   }
 }
