@@ -66,12 +66,12 @@ async function discover(
     send(client, { url, method: 'GET', timeout: METADATA_TIMEOUT_MS });
   let response = await get(kind === 'oauth2' ? oauth2 : oidc);
   if (response.status === 404 && !kind) response = await get(oauth2);
-  if (response.status === 429 || response.status >= 500 || (isSuccess(response) && isPage(response)))
-    throw responseError(`${issuer} sent no metadata`, response);
   const metadata = isSuccess(response) ? documentOf(response) : undefined;
   const named: unknown = ownValue(metadata, 'issuer') ?? 'none';
   if (named === issuer) return metadata as unknown as AuthorizationServer;
   const { status } = response;
+  if (status === 408 || status === 429 || status >= 500 || isPage(response))
+    throw responseError(`${issuer} sent no metadata`, response);
   throw misconfigured(
     new Error(
       `\`issuer\`: the metadata of ${issuer} (status ${String(status)}) names ${String(named)}. Spell \`issuer\` as the server publishes it`,
@@ -110,9 +110,9 @@ async function send(client: AxiosInstance, config: AxiosRequestConfig, headers?:
       transformResponse: [],
     });
   } catch (error) {
-    // Without the request, which holds the form.
-    const { code, message } = error as AxiosError;
-    throw Object.assign(new Error(message), { code });
+    // Without the request, which holds the form. The cause of fetch says why there was no response.
+    const { code, message, cause } = error as AxiosError;
+    throw Object.assign(new Error(message, { cause }), { code });
   }
 }
 
