@@ -84,8 +84,9 @@ export class Refresh {
         await Promise.race([work, this.done.then(() => this._deps.state.writing())]);
       }, this._controller.signal);
     } catch (cause) {
-      const error = errors.refreshFailed("the store's lock could not be acquired.", redactError(cause));
-      if (this.state === 'queued') this._end(error, undefined, 0);
+      const error = redactError(cause, this._replaced.tokens);
+      if (this.state === 'queued')
+        this._end(errors.refreshFailed("the store's lock could not be acquired.", error), undefined, 0);
     }
     // A lock that is lost, or that its store released early, does not undo the request.
     if (!this._isDone()) await work;
