@@ -612,3 +612,49 @@ describe('a port', () => {
     expect(stage.tokens.asks.map(({ outcome }) => outcome)).toEqual(['issued']);
   });
 });
+
+// F39
+test('the end of a session that could not be written gives way to tokens that another holder has written meanwhile', async () => {
+  const stage = new Stage();
+  const { store, write } = recordOf(stage);
+  const winner = refreshed(stage);
+  let isDown = false;
+  const load = async (): Promise<StoredSession | undefined> => {
+    if (isDown) throw new Error('away');
+    return store.load();
+  };
+  stage.script('/oauth/token', () => {
+    write(winner);
+    isDown = true;
+    return { status: 400, data: { error: 'invalid_grant' } };
+  });
+  const scheme = stage.bearer({ store: { load, compareAndSet: store.compareAndSet } });
+  stage.attach({ scheme });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+  isDown = false;
+  await stage.clock.advance(6_000);
+  await stage.outcome(stage.api.get('/open/item'));
+  expect(await store.load()).toMatchObject({ generation: 2, ...winner });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+});
+
+test.each(['at once', 'later'])(
+  'a port that announces a change whenever it is read is not read in a loop (%s)',
+  async (when) => {
+    const stage = new Stage();
+    const port = memoryPort();
+    let notify = (): void => undefined;
+    let reads = 0;
+    const load = (): ReturnType<TokenStore['load']> => {
+      if (++reads < 1_000) notify();
+      return when === 'at once' ? port.load() : Promise.resolve(port.load());
+    };
+    const subscribe: TokenStore['subscribe'] = (onChange) => {
+      notify = onChange;
+      return () => undefined;
+    };
+    stage.attach({ scheme: stage.bearer({ store: { ...port, load, subscribe }, tokens: stage.tokens.issueDead() }) });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    expect(reads).toBeLessThan(10);
+  },
+);

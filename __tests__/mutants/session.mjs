@@ -324,8 +324,8 @@ export const sessionMutants = [
     ['session', 'together'],
     39,
     'the answer of compare-and-set is not looked at',
-    'let isWritten = await writing;',
-    'let isWritten = true as boolean | typeof FAILED; await writing;',
+    'let isWritten = await this._guard.compareAndSet(this._inStore, next);',
+    'let isWritten = true as boolean | typeof FAILED; await this._guard.compareAndSet(this._inStore, next);',
   ),
   stores(
     'shared-session',

@@ -40,10 +40,7 @@ export class SharedState extends StoredState {
     for (let tries = 1; !isOutdated(); tries++) {
       let generation = Math.max(this.generation + Number(isResult), (this._inStore ?? 0) + 1);
       const next: StoredSession = { version: 1, generation, epoch: this._epoch, tokens };
-      this._isOwnNews = true;
-      const writing = this._guard.compareAndSet(this._inStore, next);
-      this._isOwnNews = false;
-      let isWritten = await writing;
+      let isWritten = await this._guard.compareAndSet(this._inStore, next);
       if (isWritten === FAILED) this._unanswered = next;
       else if (isWritten) {
         this._inStore = this._adopted = generation;
@@ -91,7 +88,8 @@ export class SharedState extends StoredState {
     if (this._unwritten === 'initial' || (change === 'updated' && epoch > this._epoch)) {
       // The generation in memory is that of an unwritten change, and may be the stored one by chance.
       this._adopted = -1;
-    } else if (change === 'updated') return false;
+      // An end that could not be written gives way to tokens.
+    } else if (change === 'updated' && tokens) return false;
     // Another holder was refused at the same time and stored the end of the session. The new tokens are newer.
     else if (change === 'refreshed' && !stored.tokens && epoch === this._epoch) return false;
     this._unwritten = undefined;

@@ -19,6 +19,8 @@ export class StoreGuard {
   private readonly _emit: Emit;
   /** Monotonic. After a failure, a call after this instant tries the store again. */
   private _tryAgainAt = Infinity;
+  /** A store may announce a write before the write returns. */
+  private _isAsking = false;
 
   constructor(store: TokenStore, clock: Clock, emit: Emit) {
     this._store = store;
@@ -57,7 +59,11 @@ export class StoreGuard {
         return undefined;
       }
     };
-    const stop = attempt(() => safeGet(this._store, 'subscribe')?.call(this._store, onChange));
+    const stop = attempt(() =>
+      safeGet(this._store, 'subscribe')?.call(this._store, () => {
+        if (!this._isAsking) onChange();
+      }),
+    );
     if (typeof stop === 'function') return () => void attempt(stop as () => void);
     Promise.resolve(stop).catch(failed);
     return undefined;
@@ -85,7 +91,7 @@ export class StoreGuard {
 
   degrade(what: string, error: unknown, effect = 'the session is kept in memory'): void {
     // The message of a store's own error could hold anything; its name and code do not.
-    const detail = [safeGet(error, 'name'), safeGet(error, 'code')].filter((part) => typeof part === 'string');
+    const detail = ['name', 'code'].map((key) => safeGet(error, key)).filter((part) => typeof part === 'string');
     this._emit({ type: 'store-degraded', reason: `${what}: ${detail.join(' ')}; ${effect}` });
   }
 
@@ -95,6 +101,7 @@ export class StoreGuard {
       this.degrade(what, error);
       return FAILED;
     };
+    this._isAsking = true;
     try {
       const answer = question();
       if (!isPromise(answer)) return answer;
@@ -112,6 +119,8 @@ export class StoreGuard {
       });
     } catch (error) {
       return failed(error);
+    } finally {
+      this._isAsking = false;
     }
   }
 }

@@ -29,8 +29,6 @@ export abstract class StoredState extends MemoryState {
   protected _accesses = 0;
   /** The one that memory reflects. */
   protected _latest = 0;
-  /** A synchronous store announces a write before the write returns. */
-  protected _isOwnNews = false;
   protected readonly _initial: Tokens | undefined;
   /** The access token before the current one. If it is stored again, the store was put back to an older state. */
   private _previous: string | null = null;
@@ -79,7 +77,7 @@ export abstract class StoredState extends MemoryState {
 
   override follow(): (() => void) | undefined {
     return this._guard.follow(() => {
-      if (!this._isOwnNews && (this._loading || this.status !== 'unknown')) void this.reload();
+      if (this._loading || this.status !== 'unknown') void this.reload();
     });
   }
 
