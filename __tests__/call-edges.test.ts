@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { inspect } from 'node:util';
 import axios, { type AxiosError, type AxiosInstance } from 'axios';
-import { attachAuth, bearer, exchangeOf, type AuthRequest, type AuthScheme } from '../lib/index.js';
+import { attachAuth, bearer, exchangeOf, type AuthHandle, type AuthRequest, type AuthScheme } from '../lib/index.js';
 import { RetryBudgets } from '../lib/retry/budget.js';
 import { inTurn, servers } from './support/answers.js';
 import { reply } from './support/serve.js';
@@ -290,3 +290,29 @@ test.each(['broken', undefined])(
     expect(exchangeOf(error)).toMatchObject({ attempts: 1 });
   },
 );
+
+// F108
+test.each<[string, number, (stage: Stage, handle: AuthHandle) => unknown]>([
+  ['the deadline', 503, ({ clock }) => clock.advance(1_000)],
+  [
+    'detach()',
+    503,
+    (_stage, handle) => {
+      handle.detach();
+    },
+  ],
+])('a response is transformed once if %s prevents the next attempt', async (_, status, end) => {
+  const stage = new Stage();
+  let runs = 0;
+  const authorize = (): Promise<void> | undefined => (++runs > 1 ? new Promise(() => undefined) : undefined);
+  const handle = stage.attach({ scheme: { name: 'X', authorize }, deadlineMs: 1_000, retry: { baseDelayMs: 1 } });
+  stage.script('/item', { status, data: 'text' });
+  const transformResponse = (data: unknown): unknown => ({ data });
+  const call = underway(stage.api.get('/item', { transformResponse }));
+  await stage.clock.advance(100);
+  expect(runs).toBe(2);
+  await end(stage, handle);
+  const error = reasonOf(await stage.clock.until(call));
+  expect(error).toMatchObject({ status, response: { status, data: { data: 'text' } } });
+  expect(exchangeOf(error)).toMatchObject({ attempts: 1 });
+});

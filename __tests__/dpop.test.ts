@@ -305,6 +305,20 @@ describe('keys', () => {
     expect(await prover.thumbprint()).toMatch(/^[\w-]{43}$/);
   });
 
+  test.each([null, undefined, {}])('a function that returned %j is called again', async (nothing) => {
+    const keyPair = jest.fn(generate).mockResolvedValueOnce(nothing as never);
+    const prover = dpopProver({ keyPair });
+    await expect(prover.thumbprint()).rejects.toMatchObject({ code: 'ERR_AUTH_INVALID_CREDENTIAL' });
+    expect(await prover.thumbprint()).toMatch(/^[\w-]{43}$/);
+  });
+
+  test('a proof without a method is a TypeError that names it, and does not blame the key', async () => {
+    for (const method of [undefined, null, 7])
+      await expect(dpopProver().proof({ url: 'https://a.example', method: method as never })).rejects.toThrow(
+        /^proof\(\): `method` takes a string/,
+      );
+  });
+
   // RFC 9449 §6.1
   test('the thumbprint is that of the RFC', async () => {
     const publicKey = await webcrypto.subtle.importKey('jwk', RFC_KEY, P_256, true, ['verify']);

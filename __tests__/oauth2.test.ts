@@ -24,6 +24,8 @@ import {
   type ClientAuth,
   type GrantOptions,
 } from '../lib/oauth2.js';
+import { chainOf } from '../lib/errors.js';
+import { classify } from '../lib/session/refresh-failure.js';
 import { failureOf, hangUp, servers } from './support/answers.js';
 import { reply, type Handler, type Recorder, type Seen } from './support/serve.js';
 
@@ -113,11 +115,22 @@ describe('the form of', () => {
     expect(server.seen).toEqual([]);
   });
 
-  test('tokenExchangeGrant is not sent without a subject token', async () => {
+  test.each([undefined, null, ''])('tokenExchangeGrant is not sent with the subject token %j', async (nothing) => {
     const server = await start(ok);
-    const exchange = tokenExchangeGrant({ ...optionsFor(server), subjectToken: () => undefined });
+    const exchange = tokenExchangeGrant({ ...optionsFor(server), subjectToken: () => nothing as never });
     expect(await exchange(contextOf())).toBeNull();
     expect(server.seen).toEqual([]);
+  });
+
+  test.each([undefined, null, ''])('tokenExchangeGrant leaves out the actor token %j', async (nothing) => {
+    const server = await start(ok);
+    const exchange = tokenExchangeGrant({
+      ...optionsFor(server),
+      subjectToken: () => 'subject',
+      actorToken: () => nothing as never,
+    });
+    await exchange(contextOf());
+    expect(pairsOf(server.seen[0]!).filter((pair) => pair.startsWith('actor'))).toEqual([]);
   });
 });
 
@@ -290,6 +303,15 @@ describe('wrong options are a TypeError at once:', () => {
     ['clientAuth as text', () => refreshTokenGrant({ ...right, clientAuth: 'SECRET-1' as never }), 'clientAuth'],
     ['scope as an array', () => refreshTokenGrant({ ...right, scope: ['read'] as never }), 'scope'],
     ['resource as a number', () => refreshTokenGrant({ ...right, resource: 1 as never }), 'resource'],
+    ['resource as an object', () => refreshTokenGrant({ ...right, resource: { a: 'b' } as never }), 'resource'],
+    ['a resource that is missing', () => refreshTokenGrant({ ...right, resource: [undefined as never] }), 'resource'],
+    ['parameters as an array', () => refreshTokenGrant({ ...right, parameters: ['a=b'] as never }), 'parameters'],
+    [
+      'a parameter that is missing',
+      () => refreshTokenGrant({ ...right, parameters: { audience: undefined as never } }),
+      'parameters',
+    ],
+    ['discovery as a symbol', () => refreshTokenGrant({ ...right, discovery: Symbol('oidc') as never }), 'discovery'],
     ['parameters as text', () => refreshTokenGrant({ ...right, parameters: 'SECRET-1' as never }), 'parameters'],
     ['parameters null', () => refreshTokenGrant({ ...right, parameters: null as never }), 'parameters'],
     ['dpop as true', () => refreshTokenGrant({ ...right, dpop: true as never }), 'dpop'],
@@ -309,6 +331,9 @@ describe('wrong options are a TypeError at once:', () => {
     ['revocation without an endpoint', () => revocation(right), 'revocationEndpoint'],
     ['no secret for Basic', () => clientSecretBasic(undefined as never), 'clientSecretBasic'],
     ['an empty secret', () => clientSecretPost(''), 'clientSecretPost'],
+    ['a number for Basic', () => clientSecretBasic(7 as never), 'clientSecretBasic'],
+    ['an object for Basic', () => clientSecretBasic({ secret: 'SECRET-1' } as never), 'clientSecretBasic'],
+    ['a promise as secret', () => clientSecretPost(Promise.resolve('SECRET-1') as never), 'clientSecretPost'],
   ];
   test.each(wrong)('%s', (_, make, option) => {
     let thrown: unknown;
@@ -592,6 +617,33 @@ describe('a failure', () => {
   });
 });
 
+// Without the network code a reset could not be told from a timeout, after which nothing is sent again.
+test.each(['http', 'fetch'] as const)('a connection that is reset over %s keeps its network code', async (adapter) => {
+  const server = await start(hangUp);
+  const error = await failureOf(refreshTokenGrant(optionsFor(server))(contextOf(axios.create({ adapter }))));
+  expect(chainOf(error).map(({ code }) => code)).toContain(adapter === 'http' ? 'ECONNRESET' : 'UND_ERR_SOCKET');
+  expect(classify(error, { reason: 'expiring', now: 0 }).kind).toBe('unreachable');
+});
+
+test('a response over fetch that breaks off is classified by its network code', async () => {
+  const server = await start((_, response) => {
+    response.writeHead(200, { 'Content-Length': 100 }).write('{"access_token":"a');
+    setTimeout(() => response.socket?.destroy(), 20);
+  });
+  const client = axios.create({ adapter: 'fetch' });
+  const error = await failureOf(refreshTokenGrant(optionsFor(server))(contextOf(client)));
+  expect(classify(error, { reason: 'expiring', now: 0 }).kind).toBe('unreachable');
+});
+
+test('headers that do not arrive in time over fetch count as a timeout, not as a network failure', async () => {
+  const cause = Object.assign(new Error('Headers Timeout Error'), { code: 'UND_ERR_HEADERS_TIMEOUT' });
+  const adapter = (): Promise<never> =>
+    Promise.reject(Object.assign(new AxiosError('Network Error', 'ERR_NETWORK'), { cause }));
+  const grant = refreshTokenGrant({ tokenEndpoint: 'https://as.test/token', clientId: 'app' });
+  const error = await failureOf(grant(contextOf(axios.create({ adapter }))));
+  expect(classify(error, { reason: 'expiring', now: 0 }).kind).toBe('unanswered');
+});
+
 describe('a refresh token that is refused by', () => {
   const answers: [string, number, object][] = [
     ['RFC 6749', 400, { error: 'invalid_grant' }],
@@ -653,6 +705,23 @@ describe('revocation', () => {
       formOf(seen)['token'] === 'a1' ? reply(response, 400, { error: 'unsupported_token_type' }) : reply(response, 200),
     );
     await revoke(server);
+    expect(server.seen).toHaveLength(2);
+  });
+
+  // Google
+  test('counts invalid_token as success: the access token has ended with the refresh token (RFC 7009 §2.2)', async () => {
+    const server = await start((seen, response) =>
+      formOf(seen)['token'] === 'a1' ? reply(response, 400, { error: 'invalid_token' }) : reply(response, 200),
+    );
+    await revoke(server);
+    expect(server.seen).toHaveLength(2);
+  });
+
+  test('a connection that fails for the refresh token leaves the access token to be revoked', async () => {
+    const server = await start((seen, response, request) =>
+      formOf(seen)['token'] === 'r1' ? hangUp(seen, response) : reply(response, 200, {}, request.headers as never),
+    );
+    await expect(revoke(server)).rejects.toMatchObject({ code: 'ECONNRESET' });
     expect(server.seen).toHaveLength(2);
   });
 

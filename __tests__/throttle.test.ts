@@ -576,16 +576,12 @@ describe('the queue of a key', () => {
   test('a call that leaves with its permit releases the next', async () => {
     const clock = new VirtualClock();
     const throttle = closed(clock);
-    const entries = times(8, () => throttle.acquire(keys, patient, Infinity));
+    const permits = times(8, () => throttle.queueOf(keys)!.acquire(patient, Infinity));
     const admitted: number[] = [];
-    for (const [index, entry] of entries.entries())
-      if (entry && 'ready' in entry) void entry.ready.then(() => admitted.push(index));
+    for (const [index, { ready }] of permits.entries()) void ready.then(() => admitted.push(index));
     await clock.advance(2_000);
     expect(admitted).toEqual([0, 1, 2, 3]);
-    for (const index of admitted) {
-      const entry = entries[index];
-      if (entry && 'ready' in entry) entry.cancel();
-    }
+    for (const index of admitted) permits[index]!.release();
     await clock.advance(1);
     expect(admitted).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   });
@@ -595,12 +591,11 @@ describe('the queue of a key', () => {
     const throttle = closed(clock);
     const order: number[] = [];
     for (let index = 0; index < 60_000; index++) {
-      const entry = throttle.acquire(keys, patient, Infinity);
-      if (entry && 'ready' in entry)
-        void entry.ready.then((permit) => {
-          order.push(index);
-          permit.release('granted');
-        });
+      const permit = throttle.queueOf(keys)!.acquire(patient, Infinity);
+      void permit.ready.then(() => {
+        order.push(index);
+        permit.release('granted');
+      });
     }
     await clock.advance(2_000);
     expect(order).toHaveLength(60_000);

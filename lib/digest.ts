@@ -65,8 +65,10 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     'an object { username, password } or a function',
     credentials,
   );
-  const given: readonly DigestAlgorithm[] = Array.isArray(algorithms) ? algorithms : [];
-  const isList = given.length > 0 && given.every((name) => names.includes(name));
+  const isList =
+    Array.isArray(algorithms) &&
+    algorithms.length > 0 &&
+    algorithms.every((name: unknown) => names.includes(name as DigestAlgorithm));
   check(isList, 'digest(): algorithms', `an array of ${names.join(', ')}`, algorithms);
   check(['auth', 'auth-int'].includes(qop), 'digest(): qop', 'auth or auth-int', qop);
   check(typeof legacy === 'boolean', 'digest(): legacy', 'a boolean', legacy);
@@ -110,22 +112,22 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       const isRefused = isSame && !isStale && !sent.nonce.isAccepted;
       if (isRefused && sent.nonce.hash !== sha512256[0]) return false;
       // The best algorithm that the server offers and this runtime has.
-      const candidates = algorithms.flatMap((name) => hashes[name]);
+      const candidates = algorithms.flatMap((name: DigestAlgorithm) => hashes[name]);
       for (const hash of candidates.slice(isRefused ? candidates.indexOf(sent.nonce.hash) + 1 : 0)) {
         for (const { scheme, params } of challenges) {
           const { algorithm = 'MD5', nonce: value, qop: list } = params;
           const [base, isSession] = algorithm.toUpperCase().split('-SESS') as [string, string?];
           const offers = list?.toLowerCase().split(/[\s,]+/);
           const chosen = [qop, 'auth', 'auth-int'].find((each) => offers?.includes(each));
-          if (scheme !== 'digest' || !value || !hashes[base]?.includes(hash) || !(offers ? chosen : legacy)) continue;
-          try {
-            await hash(new Uint8Array());
-            const session = isSession === '' && ([value, makeNonce()] as const);
-            own.keep(request, { ...params, nonce: value, hash, qop: chosen, session, uses: 0 });
-            return true;
-          } catch {
-            // WebCrypto has no SHA-512/256, and nothing at all on a page of plain http.
-          }
+          if (scheme === 'digest' && value && hashes[base]?.includes(hash) && (offers ? chosen : legacy))
+            try {
+              await hash(new Uint8Array());
+              const session = isSession === '' && ([value, makeNonce()] as const);
+              own.keep(request, { ...params, nonce: value, hash, qop: chosen, session, uses: 0 });
+              return true;
+            } catch {
+              // WebCrypto has no SHA-512/256, and nothing at all on a page of plain http.
+            }
         }
       }
       return false;
@@ -134,11 +136,10 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       const sent = lastSent.of(request);
       if (!sent || isRefusal) return;
       const { nonce, prove } = sent;
-      const { status } = response;
       const challenges = parseChallenges(`Digest ${headerOf(response, 'authentication-info') ?? ''}`);
       const { nextnonce, rspauth, qop: protection = nonce.qop } = challenges[0]?.params ?? {};
       // A gateway answers 429 and 5xx without a check of the nonce.
-      if (nextnonce || (status < 500 && status !== 429)) {
+      if (nextnonce || (response.status < 500 && response.status !== 429)) {
         nonce.isAccepted = true;
         if (nonce.hash === sha512256[1]) sha512256.reverse();
         const next = nextnonce && nextnonce !== nonce.nonce ? { ...nonce, nonce: nextnonce, uses: 0 } : nonce;
@@ -146,11 +147,11 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
         if (accepted.size > 100) accepted.clear();
         for (const space of protectionSpacesOf(request.url)) accepted.set(space, next);
       }
-      const isProof = mutual && (rspauth !== undefined || (status >= 200 && status < 300));
+      const isProof = mutual && (rspauth !== undefined || response.status < 300);
       if (isProof && rspauth?.toLowerCase() !== (await prove('', protection, bodyView(received))))
         throw new AuthError(
           'ERR_AUTH_RESPONSE_NOT_VERIFIED',
-          'No valid `rspauth`: a wrong server, a changed body, a stream, or CORS hides Authentication-Info.',
+          'No valid `rspauth`: a wrong server or body, a stream, or CORS hides Authentication-Info.',
         );
     },
   };

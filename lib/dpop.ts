@@ -4,6 +4,7 @@
  * @module axios-attach-auth/dpop
  */
 
+import { check } from './check.js';
 import { systemClock } from './clock.js';
 import type { CryptoKeyPair } from './crypto-key.js';
 import { checkAlgorithm, dpopProver, generateKeyPair, hasProcessKey, headerIn } from './dpop/prover.js';
@@ -48,9 +49,8 @@ export function dpop<S extends BearerScheme>(
   const { prover = dpopProver() } = withoutPrototype(options);
   if (typeof safeGet(session, 'authorize') !== 'function' || !session.credentialHeaders?.includes('Authorization'))
     throw new TypeError('dpop() takes the session of a bearer() without `header`: its token is sent in Authorization');
-  if (typeof safeGet(prover, 'proof') !== 'function' || typeof safeGet(prover, 'heard') !== 'function') {
-    throw new TypeError(`dpop(): \`prover\` takes a dpopProver(), but got ${typeof prover}`);
-  }
+  const isProver = typeof safeGet(prover, 'proof') === 'function' && typeof safeGet(prover, 'heard') === 'function';
+  check(isProver, 'dpop(): prover', 'a dpopProver()', typeof prover);
   const store = sessionOf(session)?.store;
   if (store && !isLocalStore(store) && hasProcessKey(prover)) {
     throw new TypeError(
@@ -128,9 +128,7 @@ function offsetNow({ now }: AuthRequest): number {
  * @throws TypeError for a wrong name. The function rejects if there is no IndexedDB.
  */
 export function indexedDbKeyPair(name: string, algorithm = 'ES256'): () => Promise<CryptoKeyPair> {
-  if (typeof name !== 'string' || name === '') {
-    throw new TypeError(`indexedDbKeyPair() takes the name of a database, but got ${typeof name}`);
-  }
+  check(typeof name === 'string' && name !== '', 'indexedDbKeyPair(): name', 'the name of a database', name);
   checkAlgorithm('indexedDbKeyPair()', algorithm);
   return async () => {
     const opening = indexedDB.open(name, 1);

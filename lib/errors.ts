@@ -65,16 +65,6 @@ export class AuthError extends AxiosError {
     hide(this, BRAND, true);
     if (cause !== undefined) hide(this, 'cause', cause);
   }
-
-  /**
-   * One failure may reject many calls. Each gets its own error, with its own config and response.
-   * @internal
-   */
-  about(config: InternalAxiosRequestConfig | undefined, response: AxiosResponse | undefined): AuthError {
-    const error = new AuthError(this.code, this.message, safeGet(this, 'cause'), config, response);
-    if (this.retryAt !== undefined) error.retryAt = this.retryAt;
-    return error;
-  }
 }
 
 /** The error of a call that may not wait until its limit opens. */

@@ -9,18 +9,9 @@ import { check } from './check.js';
 import { systemClock } from './clock.js';
 import type { CryptoKey } from './crypto-key.js';
 import { AuthError } from './errors.js';
-import {
-  ALGORITHMS,
-  assert,
-  componentOf,
-  inOrder,
-  keyFor,
-  keySource,
-  sign,
-  signatureBase,
-} from './http-signature/message.js';
-import { structuredHeaders, withParameters, type SignatureParameters } from './http-signature/message.js';
-import type { Component, SignatureAlgorithm, VerifyOptions } from './http-signature/message.js';
+import { ALGORITHMS, assert, componentOf, inOrder, keyFor, keySource, sign } from './http-signature/message.js';
+import { signatureBase, structuredHeaders, withParameters, type Component } from './http-signature/message.js';
+import type { SignatureAlgorithm, SignatureParameters, VerifyOptions } from './http-signature/message.js';
 import { bodyView } from './http/body.js';
 import { headerOf } from './http/response-headers.js';
 import type { MaybePromise } from './maybe-promise.js';
@@ -104,7 +95,7 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
     name: 'HTTP-Signature',
     credentialHeaders: ['Signature', 'Signature-Input'],
     async authorize(request) {
-      const { url, headers, body, now, exchange } = request;
+      const { url, headers, body, now } = request;
       // An empty query is sent by some platforms and not by others.
       url.search ||= '';
       // XMLHttpRequest writes the charset in upper case.
@@ -138,12 +129,12 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
       });
       const signature = await sign(algorithm, usedKey, await signatureBase(covered, input, request));
       headers.set({ 'Signature-Input': `${label}=${input}`, Signature: `${label}=:${toBase64(signature)}:` });
-      sent.set(exchange, { usedId: usedKey.id, offsetMs: now - systemClock.now() });
+      sent.set(request.exchange, { usedId: usedKey.id, offsetMs: now - systemClock.now() });
     },
-    async onChallenge({ request: { exchange, now } }) {
-      const before = sent.get(exchange);
+    async onChallenge({ request }) {
+      const before = sent.get(request.exchange);
       if (!before) return false;
-      const correctionMs = now - systemClock.now() - before.offsetMs;
+      const correctionMs = request.now - systemClock.now() - before.offsetMs;
       return Math.abs(correctionMs) > LEAST_CORRECTION_MS || (await currentKey()).id !== before.usedId;
     },
     ...(verify !== undefined && { onAnswer: verifier(verify) }),

@@ -4,7 +4,6 @@
  * @module axios-attach-auth/oauth2
  */
 
-import type { AxiosResponse } from 'axios';
 import type { RefreshContext, RevokeContext } from './session/refresh-context.js';
 import type { TokenResponse } from './session/tokens.js';
 import type { MaybePromise } from './maybe-promise.js';
@@ -15,7 +14,7 @@ import { checked, type GrantOptions } from './oauth2/options.js';
 export { clientSecretBasic, clientSecretPost, none } from './oauth2/client-auth.js';
 export type { AuthorizationServer, ClientAuth, GrantOptions } from './oauth2/options.js';
 
-/** Parameters of a form. `undefined`: the parameter is left out. */
+/** Parameters of a form. One without a value is left out: it counts as omitted (RFC 6749 §3.1). */
 type Form = Readonly<Record<string, string | undefined>>;
 
 /** Options of {@link jwtBearerGrant}. */
@@ -42,8 +41,7 @@ export interface RevocationOptions extends GrantOptions {
   revocationEndpoint?: string | undefined;
 }
 
-const URN = 'urn:ietf:params:oauth:';
-const ACCESS_TOKEN = `${URN}token-type:access_token`;
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 /**
  * Returns a `refresh` for bearer() that sends the refresh_token grant (RFC 6749 §6). Resolves with null without a refresh
@@ -74,7 +72,10 @@ export function jwtBearerGrant(options: JwtBearerOptions): (context: RefreshCont
   return grant(
     'jwtBearerGrant',
     options,
-    async (_, { assertion }) => ({ grant_type: `${URN}grant-type:jwt-bearer`, assertion: await assertion() }),
+    async (_, { assertion }) => ({
+      grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      assertion: await assertion(),
+    }),
     'assertion',
   );
 }
@@ -92,16 +93,16 @@ export function tokenExchangeGrant(
     options,
     async (_, { subjectToken, subjectTokenType = ACCESS_TOKEN, actorToken, audience }) => {
       const [subject, actor] = [await subjectToken(), await actorToken?.()];
-      return subject === undefined
-        ? null
-        : {
-            grant_type: `${URN}grant-type:token-exchange`,
+      return subject
+        ? {
+            grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
             subject_token: subject,
             subject_token_type: subjectTokenType,
             actor_token: actor,
             actor_token_type: actor && ACCESS_TOKEN,
             audience,
-          };
+          }
+        : null;
     },
     'subjectToken',
   );
@@ -117,15 +118,21 @@ export function revocation(options: RevocationOptions): (context: RevokeContext)
   return async (context) => {
     const { accessToken } = context.tokens;
     const refreshToken = ownValue(context.tokens, 'refreshToken') as string | undefined;
-    let failed: AxiosResponse | undefined;
+    let failed: unknown;
     for (const [hint, token] of Object.entries({ refresh_token: refreshToken, access_token: accessToken })) {
       if (!token) continue;
-      const form = new URLSearchParams({ ...given.parameters, token, token_type_hint: hint });
-      const response = await post(context, form);
-      // Servers whose access tokens are self-contained cannot revoke them (RFC 7009 §2.2.1).
-      if (!isSuccess(response) && errorCode(response) !== 'unsupported_token_type') failed ??= response;
+      try {
+        const form = new URLSearchParams({ ...given.parameters, token, token_type_hint: hint });
+        const response = await post(context, form);
+        // Servers whose access tokens are self-contained cannot revoke them (RFC 7009 §2.2.1). Others have revoked them with the
+        // refresh token, and know them no longer.
+        if (!isSuccess(response) && !/^(?:unsupported_token_type|invalid_token)$/.test(errorCode(response) ?? ''))
+          throw responseError('revocation(): the token was not revoked', response);
+      } catch (error) {
+        failed ??= error;
+      }
     }
-    if (failed) throw responseError('revocation(): the token was not revoked', failed);
+    if (failed) throw failed as Error;
   };
 }
 
@@ -142,7 +149,7 @@ function grant<T extends GrantOptions, F extends Form | null>(
     const own = await formOf(context, given);
     if (own === null) return own as Extract<F, null>;
     const form = new URLSearchParams(parameters);
-    for (const [key, value] of Object.entries({ scope, ...own })) if (value !== undefined) form.set(key, value);
+    for (const [key, value] of Object.entries({ scope, ...own })) if (value) form.set(key, value);
     for (const each of [resource].flat()) form.append('resource', each);
     const response = await post(context, form);
     const document = documentOf(response);
@@ -156,9 +163,9 @@ function grant<T extends GrantOptions, F extends Form | null>(
           (dpop ? type !== 'dpop' : /^(?:dpop|mac|pop)$/.test(type)) && 'sent a token_type that does not fit `dpop`';
     if (problem) throw responseError(`${name}(): the token endpoint ${problem}`, response);
     // The app gets a copy, so that its changes cannot lose the tokens.
-    new Promise((resolve) => {
-      resolve(onTokens?.({ ...document }));
-    }).catch(() => undefined);
+    void Promise.resolve()
+      .then(() => onTokens?.({ ...document }))
+      .catch(() => undefined);
     return document as TokenResponse;
   };
 }

@@ -53,7 +53,7 @@ export const portMutants = [
     name: 'a scheme that takes its time never probes a server that is away',
     row: 154,
     file: 'lib/call/throttle-pass.ts',
-    from: ' || this._permit?.isProbe',
+    from: '!this._permit?.isProbe && ',
     to: '',
     suites: ['interrupted'],
   },

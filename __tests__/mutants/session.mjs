@@ -364,8 +364,8 @@ export const sessionMutants = [
     ['identity'],
     72,
     'a call on its way is sent again with the token of the one who signed in at another tab',
-    'if (isOther) this.principalVersion++;',
-    '',
+    'this._take(tokens, generation, isOther);',
+    'this._take(tokens, generation, false);',
   ),
   session(
     'refresh',
@@ -412,12 +412,12 @@ export const sessionMutants = [
     '.then(listener)',
   ),
   session(
-    'refresher',
+    'session',
     ['observers'],
     164,
     'the end of a session calls its listeners twice',
-    'return /queued|locked|asking/.test(String(this._current?.state));',
-    'return this.isActive;',
+    'refreshing: this._refresher.isRefreshing,',
+    'refreshing: this._refresher.isActive,',
   ),
 
   // Several holders of one store
@@ -522,8 +522,8 @@ export const sessionMutants = [
     ['signed-out'],
     165,
     'the generation begins anew after the session was deleted from its store',
-    "this._set('empty', null, this.generation + 1);",
-    "this._set('empty', null, 0);",
+    "this._set(null, this.generation + 1, 'empty');",
+    "this._set(null, 0, 'empty');",
   ),
   stores(
     'stored-state',

@@ -20,8 +20,10 @@ export class CallRequest implements AuthRequest {
   readonly headers: AxiosRequestHeaders;
   /** The snapshot that is sent. After that, the call's own config: adapters write to the snapshot when they follow redirects. */
   sentConfig: Config;
-  private _url: URL | undefined = undefined;
-  private _urlGiven: string | undefined = undefined;
+  /** The URL if it was read, so that a scheme may have signed or modified it. */
+  urlRead: URL | undefined = undefined;
+  /** The URL before a scheme could write to it. undefined: not read yet. */
+  urlGiven: string | undefined = undefined;
   private _body: RequestBody | undefined = undefined;
 
   constructor(
@@ -47,24 +49,16 @@ export class CallRequest implements AuthRequest {
   }
 
   get url(): URL {
-    if (!this._url) {
+    if (!this.urlRead) {
       const url: string | undefined = this._call().instance.resender.getUri(this.sentConfig);
-      this._url = resolveUrl(url || '');
-      this._urlGiven = this._url.href;
+      this.urlRead = resolveUrl(url || '');
+      this.urlGiven = this.urlRead.href;
     }
-    return this._url;
-  }
-  /** The URL if it was read, so that a scheme may have signed or modified it. */
-  get urlRead(): URL | undefined {
-    return this._url;
-  }
-  /** The URL before a scheme could write to it. undefined: not read yet. */
-  get urlGiven(): string | undefined {
-    return this._urlGiven;
+    return this.urlRead;
   }
   /** The URL without a scheme's modifications, which may be credentials. */
   get cleanUrl(): URL {
-    return this._urlGiven === undefined ? this.url : new URL(this._urlGiven);
+    return this.urlGiven === undefined ? this.url : new URL(this.urlGiven);
   }
   get body(): RequestBody {
     return (this._body ??= bodyView(this.sentConfig.data));

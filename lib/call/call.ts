@@ -1,11 +1,11 @@
 import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { AttachedInstance } from '../attached-instance.js';
-import { isAuthError, type AuthError } from '../errors.js';
+import { AuthError, isAuthError } from '../errors.js';
 import type { BareReason } from '../events.js';
 import type { CallPolicy } from '../policy.js';
 import type { SettleReason } from '../retry/decide.js';
 import { isPromise } from '../maybe-promise.js';
-import { safeGet } from '../safe-read.js';
+import { ownValue, safeGet } from '../safe-read.js';
 import type { Principal, SchemeState } from '../schemes/scheme-state.js';
 import { resolveAdapter, settleContentType } from '../transport/adapter.js';
 import { snapshot } from '../transport/copy.js';
@@ -24,7 +24,7 @@ type Config = InternalAxiosRequestConfig;
 export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCall {
   /** The adapter in the call's config. It replaces the real one. */
   readonly adapter: AxiosAdapter = (config) => this._adapt(config);
-  readonly waits: Waits;
+  readonly waits = new Waits(this);
   /** Identifies the call to its schemes: `AuthRequest.exchange`. */
   readonly exchange: object;
   readonly pass: ThrottlePass;
@@ -61,7 +61,6 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     /** `data` before transformRequest. */
     public values: unknown,
   ) {
-    this.waits = new Waits(this);
     this.exchange = principal.main.session?.newExchange() ?? {};
     this.pass = new ThrottlePass(this, instance.throttleOf(principal));
     this.number = ++instance.calls;
@@ -103,7 +102,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
       if (!safeGet(failure, 'config')) this.instance.recordError(failure, this);
       throw failure;
     } finally {
-      this.pass.release('ended');
+      this.pass.release();
     }
   }
 
@@ -180,11 +179,14 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   }
 
   /** Returns an AuthError with the call's config and last response. Other errors are returned as they are. */
-  inContext(error: unknown): unknown {
-    if (!isAuthError(error) || safeGet(error, 'config')) return error;
-    // A refresh that failed may know when the token endpoint wants the next one.
-    this.retryAt = error.retryAt ?? this.retryAt;
-    return error.about(this.config, this.last?.response);
+  inContext(error: unknown, response?: AxiosResponse): unknown {
+    if (!isAuthError(error) || safeGet(error, response ? 'response' : 'config')) return error;
+    const { code, message, retryAt } = error;
+    // One failure may reject many calls: each gets its own error. A refresh may know when the endpoint wants the next one.
+    const config = safeGet(error, 'config') ?? this.config;
+    const own = new AuthError(code, message, ownValue(error, 'cause'), config, response);
+    if (retryAt !== undefined) this.retryAt = own.retryAt = retryAt;
+    return own;
   }
 
   get principalEnd(): AuthError | undefined {

@@ -20,7 +20,7 @@ export class LimitEvents {
   check(keys: ThrottleKeys): void {
     const queue = this._throttle.queueOf(keys);
     if (this._isStopped) return;
-    if (!queue || queue.closedForMs === 0) {
+    if (!queue?.closedForMs) {
       this._emitResumed();
       return;
     }
@@ -43,7 +43,7 @@ export class LimitEvents {
 
   private _emitResumed(): void {
     for (const [key, { cancel }] of this._closed) {
-      if (this._throttle.closedForMs([key]) > 0) continue;
+      if (this._throttle.queueOf([key])?.closedForMs) continue;
       cancel();
       this._closed.delete(key);
       this._emit({ type: 'resumed', key });

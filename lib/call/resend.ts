@@ -28,7 +28,7 @@ export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResp
   else repeated.transformRequest = [];
   const [result] = await Promise.allSettled([call.instance.resender.request(repeated)]);
   // If the caller cancelled it before it reached the adapter, the call still holds its permit.
-  call.pass.release('ended');
+  call.pass.release();
   if (result.status === 'fulfilled') return result;
   const error = result.reason as Partial<AxiosError> | null;
   const reason = settleReasonOf(error);

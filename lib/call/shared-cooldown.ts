@@ -3,8 +3,7 @@ import type { MaybePromise } from '../maybe-promise.js';
 import type { SharedCooldown } from '../options.js';
 import type { RetryPolicy } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
-import { LONGEST_MS } from '../throttle/cooldown.js';
-import type { Throttle, ThrottleKeys } from '../throttle/throttle.js';
+import { LONGEST_MS, type Throttle, type ThrottleKeys } from '../throttle/throttle.js';
 import { weakly } from '../weak-list.js';
 
 /** As everywhere in this package, a store that does not answer within 2 s counts as away. */
@@ -42,7 +41,7 @@ export class CooldownSharing {
   /** Returns a promise if a call of these keys has to wait for the closed times of other machines. */
   ask(keys: ThrottleKeys): Promise<unknown> | undefined {
     const unknown = keys.filter((key) => key !== undefined && !this._known.has(key)) as string[];
-    if (unknown.length === 0 || this._throttle.closedForMs(keys) > 0) return undefined;
+    if (unknown.length === 0 || this._throttle.queueOf(keys)?.closedForMs) return undefined;
     const answers = Promise.all(unknown.map((key) => this._ask(key)));
     // An unavailable store delays one call, and not every call.
     if (this._isUnavailable) return undefined;

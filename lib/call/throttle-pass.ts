@@ -3,7 +3,7 @@ import type { AttachedInstance, InstanceThrottle } from '../attached-instance.js
 import { alarm } from '../clock.js';
 import type { CallPolicy } from '../policy.js';
 import { isThrottling, isWithin } from '../retry/decide.js';
-import type { Permit, QueuedCall, ThrottleKeys } from '../throttle/throttle.js';
+import type { LimitQueue, Permit, QueuedCall, ThrottleKeys } from '../throttle/throttle.js';
 import { snapshot } from '../transport/copy.js';
 import type { Attempt } from './attempt.js';
 import type { CallRequest } from './auth-request.js';
@@ -56,32 +56,30 @@ export class ThrottlePass implements QueuedCall {
     }
     if (throttle.isIdle) return undefined;
     if (this._permit && !this.isClosed(attempt)) return undefined;
-    this.release('ended');
-    const acquired = throttle.acquire(this._keysOf(attempt), this, options.maxQueued);
-    if (!acquired || !('ready' in acquired)) {
-      this._permit = acquired;
-      return undefined;
-    }
-    return waits.for(acquired.ready, acquired).then((permit) => {
-      this._permit = permit;
+    this.release();
+    const permit = (this._permit = this._queueOf(attempt)?.acquire(this, options.maxQueued));
+    if (!permit || permit.sentAt !== undefined) return undefined;
+    return waits.for(permit.ready, permit).then(() => {
       this._call.waitedForThrottle();
     });
   }
 
   /** Whether the call must not be sent now, unless as a probe. */
   isClosed(attempt: Attempt): boolean {
-    const throttle = this._used?.throttle;
-    if (!throttle || throttle.isIdle || this._permit?.isProbe) return false;
-    return throttle.closedForMs(this._keysOf(attempt)) > 0;
+    if (!this._used || this._used.throttle.isIdle) return false;
+    const queue = this._queueOf(attempt);
+    // A shared key may have taken over.
+    if (this._permit && this._permit.queue !== queue) return true;
+    return !this._permit?.isProbe && queue !== undefined && queue.closedForMs > 0;
   }
 
   /** Ms that the call is likely to wait if it is enqueued now. */
   delayMs(attempt: Attempt): number {
-    return this._used?.throttle.queueOf(this._keysOf(attempt))?.delayMs ?? 0;
+    return this._queueOf(attempt)?.delayMs ?? 0;
   }
 
   /** Reports the result of the send, once. */
-  release(result: 'granted' | 'ended'): void {
+  release(result?: 'granted'): void {
     const permit = this._permit;
     this._permit = undefined;
     permit?.release(result);
@@ -91,7 +89,7 @@ export class ThrottlePass implements QueuedCall {
   /** Reports a response, unless a limit may have refused it and a predicate decides whether it did: see {@link report}. */
   answered(attempt: Attempt, status: number): void {
     if (!isThrottling(status, attempt.refusal?.retryAfterMs)) {
-      this.release(status < 500 ? 'granted' : 'ended');
+      this.release(status < 500 ? 'granted' : undefined);
       return;
     }
     attempt.permit = this._permit;
@@ -106,7 +104,7 @@ export class ThrottlePass implements QueuedCall {
         this._call.instance.clock,
         UNREPORTED_MS,
         () => {
-          permit.release('ended');
+          permit.release();
         },
         'idle',
       );
@@ -120,7 +118,7 @@ export class ThrottlePass implements QueuedCall {
     attempt.mayBeLimited = false;
     attempt.permit = undefined;
     if (!isThrottled || !refusal || !this._used || this._call.instance.isDetached) {
-      permit?.release('ended');
+      permit?.release();
       return;
     }
     const { throttle, sharing, events } = this._used;
@@ -141,6 +139,10 @@ export class ThrottlePass implements QueuedCall {
     const mayWait = isWithin(forMs - 1, policy.retry.maxRetryAfterMs) && forMs <= waits.remainingMs;
     if (!mayWait) this._call.noteRetryAt(forMs);
     return mayWait;
+  }
+
+  private _queueOf(attempt: Attempt): LimitQueue | undefined {
+    return this._used?.throttle.queueOf(this._keysOf(attempt));
   }
 
   /** The same for all attempts, from a request without credentials. */

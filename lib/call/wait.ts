@@ -14,9 +14,9 @@ export interface WaitingCall {
   readonly principalEnd: AuthError | undefined;
 }
 
-/** A queue entry or a timer, cancelled if the wait ends early. */
+/** A permit or a timer, released if the wait ends early. */
 export interface Reservation {
-  cancel(): void;
+  release(): void;
 }
 
 /** The waits of one call. Each ends early on the caller's abort, the deadline, the end of the principal's session, and detach(). */
@@ -50,11 +50,11 @@ export class Waits {
     if (end !== undefined) throw end as Error;
   }
 
-  /** Resolves with `work`, unless the wait ends first: then the reservation is cancelled. */
+  /** Resolves with `work`, unless the wait ends first: then the reservation is released. */
   for<T>(work: Promise<T>, reservation?: Reservation): Promise<T> {
     return new Promise((resolve, reject) => {
       const fail = (error: unknown): void => {
-        reservation?.cancel();
+        reservation?.release();
         reject(error);
       };
       const close = this._open(fail);
@@ -74,7 +74,7 @@ export class Waits {
     const elapsed = new Promise<void>((resolve) => {
       cancel = alarm(this._call.instance.clock, delayMs, resolve);
     });
-    return this.for(elapsed, { cancel });
+    return this.for(elapsed, { release: cancel });
   }
 
   /** Aborts when a wait ends early, or at once if the call may not continue. */

@@ -22,7 +22,7 @@ export interface DpopProver {
    * @param request `url`: query and fragment are left out. `accessToken`: the token that the request carries. Without it
    *   the request counts as one to a token endpoint, whose nonce is kept apart (RFC 9449 §8). `nonce`: replaces the last
    *   one of the server. `now`: epoch ms, replaces the machine's clock as corrected by the server's Date.
-   * @throws AuthError ERR_AUTH_INVALID_CREDENTIAL if the key pair cannot sign proofs.
+   * @throws AuthError ERR_AUTH_INVALID_CREDENTIAL if the key pair cannot sign proofs. TypeError for a wrong `url` or `method`.
    */
   proof(request: {
     url: string | URL;
@@ -60,9 +60,9 @@ export function dpopProver(
   } = {},
 ): DpopProver {
   const { keyPair, algorithm = 'ES256' } = withoutPrototype(options);
-  if (keyPair !== undefined && typeof keyPair !== 'function' && !safeGet(keyPair, 'privateKey')) {
-    throw new TypeError(`dpopProver(): \`keyPair\` takes a CryptoKeyPair or a function, but got ${typeof keyPair}`);
-  }
+  const isPair = keyPair === undefined || typeof keyPair === 'function' || safeGet(keyPair, 'privateKey') !== undefined;
+  // Not the value, which may be a private key.
+  check(isPair, 'dpopProver(): keyPair', 'a CryptoKeyPair or a function', typeof keyPair);
   checkAlgorithm('dpopProver()', algorithm);
   const servers = new Map<string, Server>();
   /** Where requests without a token were sent. */
@@ -75,7 +75,11 @@ export function dpopProver(
     return server;
   };
   const keys = async (): Promise<CryptoKeyPair> => {
-    pair ??= (async () => (typeof keyPair === 'function' ? keyPair() : (keyPair ?? generateKeyPair(algorithm))))();
+    pair ??= (async () => {
+      const found = await (typeof keyPair === 'function' ? keyPair() : (keyPair ?? generateKeyPair(algorithm)));
+      if (!safeGet(found, 'privateKey')) throw keyError();
+      return found;
+    })();
     try {
       return await pair;
     } catch (error) {
@@ -87,6 +91,7 @@ export function dpopProver(
   const prover: DpopProver = {
     async proof(request) {
       const { url, method, accessToken, nonce, now } = withoutPrototype(request);
+      check(typeof method === 'string', 'proof(): method', 'a string', method);
       const { origin, htu } = targetOf(url);
       if (accessToken === undefined) endpoints.add(htu);
       const signer = await keys();
@@ -144,12 +149,16 @@ async function withKey<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    throw new AuthError(
-      'ERR_AUTH_INVALID_CREDENTIAL',
-      'dpopProver(): the key pair cannot sign proofs. `keyPair` takes { privateKey, publicKey }, CryptoKeys of ES256, Ed25519, RS256 or PS256.',
-      cause,
-    );
+    throw keyError(cause);
   }
+}
+
+function keyError(cause?: unknown): AuthError {
+  return new AuthError(
+    'ERR_AUTH_INVALID_CREDENTIAL',
+    'dpopProver(): the key pair cannot sign proofs. `keyPair` takes { privateKey, publicKey }, CryptoKeys of ES256, Ed25519, RS256 or PS256.',
+    cause,
+  );
 }
 
 /** `dpop` writes its own clock into `iat`, over any claim that it is given. JSON.stringify() calls toJSON() after that. */

@@ -120,9 +120,7 @@ export function componentOf(given: unknown): Covered {
 }
 
 /** Sorts the parameters of a component: their order does not distinguish components (RFC 9421 §2). */
-export function inOrder(id: string): string {
-  return id.split(';').sort().join(';');
-}
+export const inOrder = (id: string): string => id.split(';').sort().join(';');
 
 /** Adds parameters to an item of a structured field (RFC 9651 §4.1.1.2): of visible ASCII, JSON makes the same string. */
 export function withParameters(item: string, params: object): string {

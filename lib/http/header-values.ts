@@ -11,9 +11,13 @@ const VALUE = /^(?!\s)[\t\x20-\x7e\x80-\xff]*$(?<!\s)/;
 export function assertHeader(name: string, value: unknown): void {
   const isName = NAME.test(name);
   if (isName && (Array.isArray(value) ? value.every(isFieldValue) : isFieldValue(value))) return;
-  throw new AuthError(
+  throw invalidCredential(isName ? name : '(invalid name)');
+}
+
+export function invalidCredential(header: string): AuthError {
+  return new AuthError(
     'ERR_AUTH_INVALID_CREDENTIAL',
-    `The credential for the header ${isName ? name : '(invalid name)'} is empty, or contains a character that a header may not ` +
+    `The credential for the header ${header} is empty, or contains a character that a header may not ` +
       'carry, or white space at an end (RFC 9110 §5.5). Look for a line break or a space at the end of a secret that was read from a file.',
   );
 }

@@ -5,7 +5,7 @@ import { readAnswer, type Answer } from '../call/outcome.js';
 import { nextStep } from '../call/recover.js';
 import { callBehind, tagCall } from '../call/report.js';
 import { resend, settleReasonOf } from '../call/resend.js';
-import { hide } from '../errors.js';
+import { hide, isAuthError } from '../errors.js';
 import { isSuccess } from '../retry/decide.js';
 import { isObject, safeGet } from '../safe-read.js';
 
@@ -69,7 +69,7 @@ export function responseInterceptor(instance: AttachedInstance) {
       return settled.value;
     }
     const reason: unknown = settled.reason;
-    if (instance.callOf(reason)) return fail(call, reason);
+    if (isAuthError(reason) || instance.callOf(reason)) return fail(call, reason);
     call.finish();
     throw reason;
   }
@@ -79,8 +79,8 @@ export function responseInterceptor(instance: AttachedInstance) {
 
 /** Rejects with an error that is not axios's own. It leads to the call, and gets the server's response if there was one. */
 function fail(call: Call, cause: unknown): Promise<never> {
-  const error = call.inContext(cause);
   const response = call.last?.response;
+  const error = call.inContext(cause, response);
   if (isObject(error)) {
     if (response && !safeGet(error, 'response')) hide(error, 'response', response);
     if (response && !safeGet(error, 'config')) hide(error, 'config', call.config);

@@ -12,7 +12,7 @@ export function none(): ClientAuth {
  * @throws TypeError if the secret is no non-empty string
  */
 export function clientSecretBasic(secret: string): ClientAuth {
-  assertOption(secret, 'clientSecretBasic()', 'a string', secret);
+  assertOption(secret && typeof secret === 'string', 'clientSecretBasic()', 'a string', secret);
   return (_, { client_id: id }, __, headers) => {
     headers.set('Authorization', `Basic ${btoa(`${formEncoded(id)}:${formEncoded(secret)}`)}`);
   };
@@ -23,7 +23,7 @@ export function clientSecretBasic(secret: string): ClientAuth {
  * @throws TypeError if the secret is no non-empty string
  */
 export function clientSecretPost(secret: string): ClientAuth {
-  assertOption(secret, 'clientSecretPost()', 'a string', secret);
+  assertOption(secret && typeof secret === 'string', 'clientSecretPost()', 'a string', secret);
   return (_, { client_id: id }, body) => {
     body.set('client_id', id);
     body.set('client_secret', secret);

@@ -66,12 +66,12 @@ async function discover(
     send(client, { url, method: 'GET', timeout: METADATA_TIMEOUT_MS });
   let response = await get(kind === 'oauth2' ? oauth2 : oidc);
   if (response.status === 404 && !kind) response = await get(oauth2);
-  const metadata = isSuccess(response) ? documentOf(response) : undefined;
-  const named: unknown = ownValue(metadata, 'issuer') ?? 'none';
-  if (named === issuer) return metadata as unknown as AuthorizationServer;
   const { status } = response;
   if (status === 408 || status === 429 || status >= 500 || isPage(response))
     throw responseError(`${issuer} sent no metadata`, response);
+  const metadata = documentOf(response);
+  const named: unknown = ownValue(metadata, 'issuer') ?? 'none';
+  if (named === issuer) return metadata as unknown as AuthorizationServer;
   throw misconfigured(
     new Error(
       `\`issuer\`: the metadata of ${issuer} (status ${String(status)}) names ${String(named)}. Spell \`issuer\` as the server publishes it`,
@@ -110,7 +110,7 @@ async function send(client: AxiosInstance, config: AxiosRequestConfig, headers?:
       transformResponse: [],
     });
   } catch (error) {
-    // Without the request, which holds the form. The cause of fetch says why there was no response.
+    // Without the request, which holds the form. Of a fetch the cause alone says what happened.
     const { code, message, cause } = error as AxiosError;
     throw Object.assign(new Error(message, { cause }), { code });
   }

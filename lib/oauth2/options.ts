@@ -63,18 +63,20 @@ export interface GrantOptions {
   onTokens?: ((document: Readonly<Record<string, unknown>>) => void) | undefined;
 }
 
-/** By `typeof`. */
+/** Each names the right types of its value. */
 const TYPES = {
-  clientId: 'string',
-  clientAuth: 'function',
-  scope: 'string',
-  resource: 'string or object',
-  parameters: 'object',
-  dpop: 'object',
-  onTokens: 'function',
-  subjectTokenType: 'string',
-  actorToken: 'function',
-  audience: 'string',
+  clientId: 'a string',
+  clientAuth: 'a function',
+  scope: 'a string',
+  resource: 'a string or an array of text values',
+  parameters: 'an object of text values',
+  dpop: 'a dpopProver() object',
+  onTokens: 'a function',
+  assertion: 'a function',
+  subjectToken: 'a function',
+  subjectTokenType: 'a string',
+  actorToken: 'a function',
+  audience: 'a string',
 };
 
 /** @throws TypeError that names the option, the values it takes and the type of the value it got */
@@ -93,16 +95,15 @@ export function checked<T extends GrantOptions>(
   const assert = (isRight: unknown, option: string, takes: string): void => {
     assertOption(isRight, `${name}(): \`${option}\``, takes, given[option as keyof T]);
   };
-  for (const [option, types] of Object.entries({ ...TYPES, ...(callback && { [callback]: 'function' }) })) {
+  for (const [option, types] of Object.entries(TYPES)) {
     const value: unknown = given[option as keyof T];
-    assert(
-      value === undefined ? option !== 'clientId' && option !== callback : value && types.includes(typeof value),
-      option,
-      types,
-    );
+    const isType = value && types.includes(Array.isArray(value) ? 'array' : typeof value);
+    const isRight =
+      isType && (!types.includes('text') || Object.values(value).every((each) => typeof each === 'string'));
+    assert(value === undefined ? !['clientId', callback].includes(option) : isRight, option, types);
   }
   const { discovery = 'oidc', issuer, tokenEndpoint } = given;
-  assert(/^(oidc|oauth2)$/.test(discovery), 'discovery', 'oidc or oauth2');
+  assert(['oidc', 'oauth2'].includes(discovery), 'discovery', 'oidc or oauth2');
   assert(!issuer || !tokenEndpoint, 'issuer', 'nothing beside `tokenEndpoint`');
   for (const option of [url, 'issuer'] as const)
     if (given[option] || (option === url && !issuer)) secureUrl(given[option], `${name}(): \`${option}\``);
@@ -110,7 +111,7 @@ export function checked<T extends GrantOptions>(
 }
 
 /** Scheme and host of an absolute URL without user-info, which would replace the client's own Basic header. */
-const HTTP_URL = /^(https?):\/\/(\[[\da-f:]+\]|[\w.-]+)(:\d+)?([/?][^\s#]*)?$/i;
+const HTTP_URL = /^(https?):\/\/(\[[\da-f:]+\]|[\w.-]+)(:\d+)?([/?][^\s#]*)?$/;
 
 /**
  * Returns the URL.
@@ -122,6 +123,6 @@ export function secureUrl(value: unknown, what: string): string {
   const [, scheme, host = ''] = HTTP_URL.exec(url.toLowerCase()) ?? [];
   assertOption(scheme, what, 'an absolute https URL', value);
   if (scheme === 'http' && !loopback.test(host))
-    throw new AuthError('ERR_AUTH_INSECURE', `${what} takes https: http sends credentials unencrypted`);
+    throw new AuthError('ERR_AUTH_INSECURE', `${what} takes https: http is unencrypted`);
   return url;
 }

@@ -31,7 +31,7 @@ const CROWD = 6;
  * attempts, and the limit is found open sooner. Source: `npm run test:drain`, 0 to 1 less and a half to a third do equally well.
  */
 export function crowdJitter(backoff: Backoff, refusals: number, waiting: number, chance: number): number {
-  return equalJitter(backoff, (1 + refusals) / (waiting < CROWD ? 1 : 2), chance);
+  return equalJitter(backoff, refusals / (waiting < CROWD ? 1 : 2), chance);
 }
 
 /** The delay of the server and a little more, never less. For a delay of 0 the backoff is used. */

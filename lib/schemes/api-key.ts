@@ -1,7 +1,7 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { check } from '../check.js';
 import { isObject, withoutPrototype } from '../safe-read.js';
-import { isHeaderName } from '../http/header-values.js';
+import { invalidCredential, isHeaderName } from '../http/header-values.js';
 import type { AuthScheme } from './scheme.js';
 
 /**
@@ -31,8 +31,8 @@ export function apiKey(
     authorize: (request) =>
       whenReady(current(), (value) => {
         if (value === null || value === undefined) return;
-        // An object is refused: axios would send an empty header.
-        request.headers.set(header, value || ({} as never));
+        if (value === '') throw invalidCredential(header);
+        request.headers.set(header, value);
         sent.set(request.exchange, value);
       }),
     onChallenge: ({ request }) =>

@@ -41,7 +41,8 @@ export class Refresher {
 
   /** False once its result is stored: that is one change for the listeners, though the refresh is over only when its lock is released. */
   get isRefreshing(): boolean {
-    return /queued|locked|asking/.test(String(this._current?.state));
+    const state = this._current?.state ?? 'done';
+    return state !== 'storing' && state !== 'done';
   }
 
   /** Starts or joins the refresh that the tokens need. Returns a promise if a call must wait for it. */

@@ -70,7 +70,7 @@ export class MemoryState implements SessionState {
   private _receivedAt = 0;
 
   constructor(protected readonly _deps: SessionStateDeps) {
-    if (_deps.initial) this._set('signed-in', _deps.initial, 1);
+    if (_deps.initial) this._set(_deps.initial, 1);
   }
 
   get remainingMs(): number {
@@ -107,18 +107,18 @@ export class MemoryState implements SessionState {
 
   protected _apply(change: SessionChange | 'loaded', tokens: Tokens | null, generation: number): void {
     if (change === 'principal') this.principalVersion++;
-    const isEnd = change === 'refused' || change === 'refused-here';
-    this._set(tokens ? 'signed-in' : isEnd ? 'expired' : 'signed-out', tokens, generation);
+    this._set(tokens, generation, change.startsWith('refused') ? 'expired' : 'signed-out');
     this._deps.changed(change);
   }
 
-  protected _set(status: StateStatus, tokens: Tokens | null, generation: number): void {
+  /** `ended`: the status without tokens. */
+  protected _set(tokens: Tokens | null, generation: number, ended: StateStatus = 'signed-out'): void {
     const { clock } = this._deps;
     if (this.tokens !== tokens) {
       this._receivedAt = clock.monotonic();
       this.lifetimeMs = (tokens?.expiresAt ?? Infinity) - clock.now();
     }
-    this.status = status;
+    this.status = tokens ? 'signed-in' : ended;
     this.tokens = tokens;
     this.generation = generation;
   }

@@ -59,7 +59,7 @@ export class SharedState extends StoredState {
         else if (!this._unwritten || (isResult && this._unwritten === 'initial')) this._unwritten = 'updated';
         if (isResult) this._apply(change, tokens, generation);
         else if (generation !== this.generation) {
-          this._set(this.status, tokens, generation);
+          this._set(tokens, generation, this.status);
           this._deps.changed('loaded');
         }
         return;

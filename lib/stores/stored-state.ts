@@ -1,7 +1,8 @@
 import { stopwatch } from '../clock.js';
 import { whenReady, type MaybePromise } from '../maybe-promise.js';
-import { MemoryState, type SessionChange, type SessionStateDeps } from '../session/session-state.js';
+import type { SessionChange, SessionStateDeps } from '../session/session-state.js';
 import type { Tokens } from '../session/tokens.js';
+import { HolderState } from './holder-state.js';
 import { FAILED, StoreGuard, type Failed } from './store-guard.js';
 import type { StoredSession, TokenStore } from './token-store.js';
 
@@ -12,7 +13,7 @@ const FRESH_MS = 500;
 export type Written = Exclude<SessionChange, 'not-signed-in' | 'refused-here'> | 'initial';
 
 /** What one holder reads of a stored session. SharedState writes it. */
-export abstract class StoredState extends MemoryState {
+export abstract class StoredState extends HolderState {
   protected readonly _guard: StoreGuard;
   protected _epoch = 0;
   /** The generation that was last seen in the store: a write expects to replace it. */
@@ -25,29 +26,26 @@ export abstract class StoredState extends MemoryState {
   protected _unwritten: 'initial' | 'updated' | 'principal' | undefined = undefined;
   protected _loading: Promise<void> | undefined = undefined;
   protected _writing: Promise<void> | undefined = undefined;
+  /** The access token before the current one. If it is stored again, the store was put back to an older state. */
+  private _previous: string | null = null;
   /** Counts reads and writes. */
   protected _accesses = 0;
   /** The one that memory reflects. */
   protected _latest = 0;
-  protected readonly _initial: Tokens | undefined;
-  /** The access token before the current one. If it is stored again, the store was put back to an older state. */
-  private _previous: string | null = null;
 
   constructor(port: TokenStore, deps: SessionStateDeps) {
-    super({ ...deps, initial: undefined });
+    super(deps);
     this._guard = new StoreGuard(port, deps.clock, deps.emit);
-    this._initial = deps.initial;
-    this.status = 'unknown';
   }
 
   protected abstract _write(change: Written, tokens: Tokens | null): Promise<void>;
 
   override ready(): Promise<void> | undefined {
     if (this.status === 'unknown' && !this._loading) {
-      this._loading = whenReady(this._load(), (stored) => {
+      this._loading = whenReady(this._load(), (stored): undefined => {
         this._loading = undefined;
-        this._open(stored === FAILED ? undefined : stored);
-      }) as Promise<void> | undefined;
+        this._loaded(stored === FAILED ? undefined : stored);
+      });
     } else if (this._guard.takeRetry()) void this.reload();
     return this._loading;
   }
@@ -81,24 +79,20 @@ export abstract class StoredState extends MemoryState {
     });
   }
 
-  protected override _set(...[status, tokens, generation]: Parameters<MemoryState['_set']>): void {
-    if (tokens !== this.tokens) this._previous = this.tokens?.accessToken ?? null;
-    super._set(status, tokens, generation);
+  protected override _set(...given: Parameters<HolderState['_set']>): void {
+    if (given[0] !== this.tokens) this._previous = this.tokens?.accessToken ?? null;
+    super._set(...given);
   }
 
-  private _open(stored: StoredSession | undefined): void {
+  private _loaded(stored: StoredSession | undefined): void {
     // signIn() or signOut() ran before the first read ended. Its write reads the stored session itself.
     if (this.status !== 'unknown') return;
-    const initial = this._initial;
-    if (stored) this._take(stored);
-    else if (!initial) this.status = 'empty';
-    else {
-      this._set('signed-in', initial, 1);
-      // A refresh token alone is no session yet: the first refresh makes it one.
-      if (initial.accessToken) {
-        this._unwritten = 'initial';
-        void this._write('initial', initial);
-      }
+    this._open(stored);
+    if (stored) this._reflect(stored);
+    // A refresh token alone is no session yet: the first refresh makes it one.
+    else if (this.tokens?.accessToken) {
+      this._unwritten = 'initial';
+      void this._write('initial', this.tokens);
     }
     this._deps.changed('loaded');
   }
@@ -114,19 +108,14 @@ export abstract class StoredState extends MemoryState {
       generation < this._adopted && accessToken !== this.tokens?.accessToken && accessToken !== this._previous;
     if (generation <= this._adopted && !isAnew) return false;
     const isOther = isAnew || epoch !== this._epoch;
-    const hadTokens = this.tokens !== null;
-    if (isOther) this.principalVersion++;
-    const isEnd = !isOther && !tokens && (hadTokens || this.status === 'expired');
-    this._take(stored, isEnd);
-    this._deps.changed(isOther ? 'principal' : isEnd && hadTokens ? 'refused' : 'loaded');
+    this._reflect(stored);
+    this._take(tokens, generation, isOther);
     return true;
   }
 
-  private _take({ tokens, generation, epoch }: StoredSession, isEnd = false): void {
-    const least = this.status === 'unknown' ? 0 : this.generation + 1;
+  private _reflect({ generation, epoch }: StoredSession): void {
     this._epoch = epoch;
     this._adopted = generation;
-    this._set(tokens ? 'signed-in' : isEnd ? 'expired' : 'signed-out', tokens, Math.max(generation, least));
   }
 
   /** The stored session has vanished. It counts as never stored, and the generation continues above the last one. */
@@ -138,7 +127,7 @@ export abstract class StoredState extends MemoryState {
       this.principalVersion++;
       this._epoch++;
     }
-    this._set('empty', null, this.generation + 1);
+    this._set(null, this.generation + 1, 'empty');
     this._deps.changed(hadTokens ? 'principal' : 'loaded');
     return true;
   }

@@ -2,8 +2,8 @@ import type { Cancel, Timeline } from '../clock.js';
 import { queueFull, throttled } from '../errors.js';
 import { Fifo } from '../fifo.js';
 import type { Refusal } from '../http/refusal.js';
+import { crowdJitter, notBefore } from '../retry/backoff.js';
 import type { RetryPolicy } from '../retry/decide.js';
-import { Cooldown } from './cooldown.js';
 import { Rate } from './rate.js';
 
 /** `mayWait` is asked at entry and whenever the closed time grows; false rejects the call with ERR_AUTH_THROTTLED. */
@@ -11,101 +11,90 @@ export interface QueuedCall {
   readonly wasSent: boolean;
   mayWait(forMs: number): boolean;
 }
-/** The right to send a call. `release` is idempotent; `granted`: the server let the call in. */
-export interface Permit {
-  readonly queue: LimitQueue;
-  readonly sentAt: number;
-  readonly isProbe: boolean; // the key is closed: the call is sent to find out whether the server has recovered
-  release(result: 'granted' | 'ended'): void;
-}
+/** A longer Retry-After counts as 24 h. */
+export const LONGEST_MS = 24 * 3_600_000;
 const STALL_MS = 5_000; // if no call is answered for so long, one more is released: a call that hangs holds up no other
 const IDLE_MS = 10_000; // an unused key is forgotten after so long
 const NOTICEABLE_MS = 1_000; // the refusals of one burst differ by their travel time: no call is asked about less
 
-/** The calls of one key, first in, first out. */
+/** The calls of one key, first in, first out. Instants are ms of the throttle's timeline. */
 export class LimitQueue {
+  shared: string | undefined = undefined; // the key that this one may be part of
   policy: string | undefined = undefined; // the name of the limit, if a response gave one
-  wider: LimitQueue | undefined = undefined; // the queue of the shared key, which takes over unless this key is closed for longer
-  readonly waiting = new Fifo<QueueEntry>();
-  private readonly _cooldown = new Cooldown();
+  readonly waiting = new Fifo<Permit>();
   private readonly _rate = new Rate();
-  private _askedUntil = 0;
+  private _closedUntil = 0; // as the server said: calls are released a little later, since other clients got the same instant
+  private _probeAt = Infinity; // after a 503, one call is sent while closed, to see whether the server has recovered
+  private _probeEveryMs = Infinity;
   private _inFlight = 0;
   private _lastMoveAt = 0;
   private _cancel: Cancel | undefined = undefined;
 
   constructor(
     readonly key: string,
-    readonly shared: string | undefined,
     private readonly _timeline: Timeline,
   ) {}
 
   get closedForMs(): number {
-    return Math.max(0, this._cooldown.until - this._timeline.now());
+    return Math.max(0, this._closedUntil - this._timeline.now());
   }
   /** Ms that a call which is enqueued now is likely to wait. */
   get delayMs(): number {
-    const readyInMs = Math.max(this._cooldown.releaseAt, this._rate.nextAt) - this._timeline.now();
-    return Math.max(0, readyInMs) + this.waiting.size * this._rate.intervalMs;
-  }
-  get isContended(): boolean {
-    return this.waiting.size > 0 || this.closedForMs > 0;
+    return Math.max(0, this._rate.nextAt - this._timeline.now() + this.waiting.size * this._rate.intervalMs);
   }
   get isIdle(): boolean {
-    return !this.isContended && this._inFlight === 0 && this._timeline.now() > this._lastMoveAt + IDLE_MS;
+    const idleAt = Math.max(this._lastMoveAt + IDLE_MS, this._rate.nextAt);
+    return this.waiting.size === 0 && this._inFlight === 0 && this._timeline.now() > idleAt;
   }
 
-  acquire(call: QueuedCall, maxQueued: number): Permit | QueueEntry {
+  /** @throws AuthError ERR_AUTH_THROTTLED, ERR_AUTH_QUEUE_FULL */
+  acquire(call: QueuedCall, maxQueued: number): Permit {
     const now = this._timeline.now();
     const { closedForMs, waiting } = this;
-    if (waiting.size === 0 && this._readyAt(now) <= now) return this._permit(now, true);
+    const permit = new Permit(call, this);
+    if (waiting.size === 0 && this._readyAt(now) <= now) return this._release(permit, now, true);
     if (!call.mayWait(closedForMs)) throw throttled(closedForMs);
     const isFull = waiting.size >= maxQueued && !call.wasSent;
-    if (isFull && [...waiting].filter((entry) => !entry.call.wasSent).length >= maxQueued) throw queueFull();
-    const entry = new QueueEntry(call, this);
-    waiting.add(entry);
+    if (isFull && [...waiting].filter((other) => !other.call.wasSent).length >= maxQueued) throw queueFull();
+    waiting.add(permit);
     this.pump();
-    return entry;
+    return permit;
   }
 
-  /** `sentAt`: when this queue released the refused call, if it did. */
-  refused(sentAt: number | undefined, refusal: Refusal, retry: RetryPolicy): void {
-    const { _cooldown: cooldown, _rate: rate, waiting } = this;
+  /** The server refused a call that may have a permit of this queue. */
+  refused(permit: Permit | undefined, refusal: Refusal, retry: RetryPolicy): void {
+    const { _rate: rate } = this;
+    const { status, retryAfterMs, perSecond } = refusal;
     const [now, chance] = [this._timeline.now(), this._timeline.clock.random()];
-    // Calls that were sent before the key closed are refused, too, without new information.
-    const isNew = cooldown.until === 0 || (sentAt !== undefined && sentAt >= rate.openedAt && now >= cooldown.until);
+    const sentAt = permit?.queue === this && !permit.isProbe ? permit.sentAt : undefined;
     // A 429 after a 503: the server has recovered.
-    if (refusal.status !== 503 && cooldown.probeAt < Infinity) cooldown.granted(now);
-    if (refusal.perSecond) rate.published(refusal.perSecond);
-    if (refusal.retryAfterMs) cooldown.close(now, refusal.retryAfterMs, retry, chance);
-    else if (isNew || sentAt === undefined) cooldown.estimate(now, waiting.size, retry, isNew ? chance : 0);
-    if (refusal.status === 503) cooldown.probe(now, retry.maxRetryAfterMs);
-    if (isNew) {
-      cooldown.consecutiveRefusals++;
-      rate.refused(now);
-    }
-    if (cooldown.until > this._askedUntil + NOTICEABLE_MS) {
-      this._askedUntil = cooldown.until;
-      const { closedForMs } = this;
-      for (const entry of waiting)
-        if (!entry.call.mayWait(closedForMs) && waiting.delete(entry))
-          entry.settle(Promise.reject(throttled(closedForMs)));
-    }
+    if (status !== 503 && this._probeAt < Infinity) this._open(now);
+    const isNew = rate.refused(now, sentAt);
+    if (perSecond) rate.published(perSecond);
+    const askedMs = Math.min(retryAfterMs ?? 0, LONGEST_MS);
+    // Without new information: the key is not open yet.
+    const forMs = askedMs || crowdJitter(retry, rate.refusals, this.waiting.size, isNew ? chance : 0);
+    const before = this._closedUntil;
+    this._closedUntil = Math.max(before, now + forMs);
+    rate.nextAt = Math.max(rate.nextAt, now + (askedMs ? notBefore(askedMs, retry, 1, chance) : forMs));
+    if (status === 503 && (isNew || this._probeAt === Infinity))
+      this._probeAt = now + (this._probeEveryMs = retry.maxRetryAfterMs);
+    if (this._closedUntil > before + NOTICEABLE_MS) this._askAll();
     this.pump();
   }
 
-  /** Takes over the waiting calls of a narrower key, or of an older queue. */
+  /** Takes over the waiting calls of another queue. */
   take(other: LimitQueue): void {
-    other._cancel?.();
-    for (const entry of other.waiting) this.waiting.add(Object.assign(entry, { queue: this }));
+    for (const permit of other.waiting) this.waiting.add(Object.assign(permit, { queue: this }));
     other.waiting.clear();
+    other.pump();
+    this._askAll();
     this.pump();
   }
 
   /** Releases the calls whose turn it is, and sets the timer for the next. */
   pump(): void {
     this._cancel?.();
-    if (this.wider && this.waiting.size > 0 && this.closedForMs <= this.wider.closedForMs) this.wider.take(this);
     for (let { first } = this.waiting; first; { first } = this.waiting) {
       const now = this._timeline.now();
       const readyAt = this._readyAt(now);
@@ -114,44 +103,60 @@ export class LimitQueue {
         return;
       }
       this.waiting.delete(first);
-      first.settle((first.permit = this._permit(now, false)));
+      this._release(first, now, false);
     }
   }
 
-  private _readyAt(now: number): number {
-    const { until, releaseAt, probeAt, consecutiveRefusals } = this._cooldown;
-    if (now < releaseAt) return now < until ? Math.min(probeAt, releaseAt) : releaseAt;
-    this._rate.opened(now, this.waiting.size);
-    const most = consecutiveRefusals > 1 ? 1 : this._rate.mostInFlight;
-    return this._inFlight >= most ? this._lastMoveAt + STALL_MS : this._rate.nextAt;
+  /** A call was answered, or does not use its permit or its place. */
+  ended(permit: Permit, isGranted: boolean): void {
+    const { sentAt } = permit;
+    if (this.waiting.delete(permit) || sentAt === undefined) return;
+    permit.sentAt = undefined;
+    this._inFlight--;
+    const now = (this._lastMoveAt = this._timeline.now());
+    if (isGranted && permit.isProbe) this._open(now);
+    else if (isGranted) this._rate.granted(sentAt, now);
+    this.pump();
   }
 
-  private _permit(sentAt: number, isFree: boolean): Permit {
-    const isProbe = sentAt < this._cooldown.until;
-    if (isProbe) this._cooldown.probe(sentAt);
-    else this._rate.sent(sentAt, isFree);
+  private _open(now: number): void {
+    this._closedUntil = this._rate.nextAt = Math.min(this._closedUntil, now);
+    this._probeAt = Infinity;
+  }
+
+  private _askAll(): void {
+    const { closedForMs, waiting } = this;
+    for (const permit of waiting)
+      if (!permit.call.mayWait(closedForMs) && waiting.delete(permit))
+        permit.settle(Promise.reject(throttled(closedForMs)));
+  }
+
+  private _readyAt(now: number): number {
+    const { _rate: rate } = this;
+    if (now < rate.nextAt) return now < this._closedUntil ? Math.min(this._probeAt, rate.nextAt) : rate.nextAt;
+    rate.opened(now, this.waiting.size);
+    return this._inFlight >= rate.mostInFlight ? this._lastMoveAt + STALL_MS : rate.nextAt;
+  }
+
+  private _release(permit: Permit, now: number, isFree: boolean): Permit {
+    permit.isProbe = now < this._closedUntil;
+    if (permit.isProbe) this._probeAt = now + this._probeEveryMs;
+    else this._rate.sent(now, isFree);
     this._inFlight++;
-    this._lastMoveAt = sentAt;
-    let isHeld = true;
-    const release = (result: 'granted' | 'ended'): void => {
-      if (!isHeld) return;
-      isHeld = false;
-      this._inFlight--;
-      const now = (this._lastMoveAt = this._timeline.now());
-      if (result === 'granted') this._rate.granted(sentAt, now);
-      if (result === 'granted' && (isProbe || now >= this._cooldown.until)) this._cooldown.granted(now);
-      this.pump();
-    };
-    return { queue: this, sentAt, isProbe, release };
+    permit.sentAt = this._lastMoveAt = now;
+    permit.settle();
+    return permit;
   }
 }
 
-/** A waiting call in its queue. One resolver serves success and failure, to save memory. */
-export class QueueEntry {
-  /** Rejects with an AuthError. */
-  readonly ready: Promise<Permit>;
-  settle!: (result: Permit | Promise<never>) => void;
-  permit: Permit | undefined = undefined;
+/** A call's place in a queue, and then its right to be sent. */
+export class Permit {
+  /** undefined: it waits, or has ended. */
+  sentAt: number | undefined = undefined;
+  isProbe = false; // the key is closed: the call is sent to find out whether the server has recovered
+  settle!: (result?: Promise<never>) => void;
+  /** Rejects with an AuthError. One resolver serves success and failure, to save memory. */
+  readonly ready: Promise<void>;
 
   constructor(
     readonly call: QueuedCall,
@@ -160,9 +165,8 @@ export class QueueEntry {
     this.ready = new Promise((resolve) => (this.settle = resolve));
   }
 
-  /** Removes the entry from the queue, and releases its permit. */
-  cancel(): void {
-    this.queue.waiting.delete(this);
-    this.permit?.release('ended');
+  /** A call that still waits loses its place. Idempotent. */
+  release(result?: 'granted'): void {
+    this.queue.ended(this, result === 'granted');
   }
 }

@@ -1,9 +1,10 @@
 import { Timeline, type Clock } from '../clock.js';
 import type { Refusal } from '../http/refusal.js';
 import type { RetryPolicy } from '../retry/decide.js';
-import { LimitQueue, type Permit, type QueuedCall, type QueueEntry } from './limit-queue.js';
+import { LimitQueue, type Permit } from './limit-queue.js';
 
-export type { Permit, QueuedCall, QueueEntry } from './limit-queue.js';
+export { LONGEST_MS } from './limit-queue.js';
+export type { LimitQueue, Permit, QueuedCall } from './limit-queue.js';
 
 /** What a call counts against: the narrower key first, then the one that it may be part of. */
 export type ThrottleKeys = readonly [key: string, shared?: string];
@@ -30,39 +31,29 @@ export class Throttle {
     return this._queues.size === 0;
   }
 
-  closedForMs(keys: ThrottleKeys): number {
-    return this.queueOf(keys)?.closedForMs ?? 0;
-  }
-
   /** Returns undefined if the keys are not tracked. A narrower key that is closed for longer keeps its own queue. */
   queueOf([key, shared]: ThrottleKeys): LimitQueue | undefined {
     const [own, wider] = [this._queues.get(key), this._queues.get(shared)];
     return own && wider && own.closedForMs <= wider.closedForMs ? wider : (own ?? wider);
   }
 
-  /** Returns undefined if the keys are not tracked. @throws AuthError ERR_AUTH_THROTTLED, ERR_AUTH_QUEUE_FULL */
-  acquire(keys: ThrottleKeys, call: QueuedCall, maxQueued: number): Permit | QueueEntry | undefined {
-    return this.queueOf(keys)?.acquire(call, maxQueued);
-  }
-
   /** The server refused a call of these keys. Returns the key that this closes. */
   refused(keys: ThrottleKeys, permit: Permit | undefined, refusal: Refusal, retry: RetryPolicy): string {
-    const [key, shared] = keys;
-    const isSame = ({ policy = refusal.policy }: LimitQueue): boolean => policy === (refusal.policy ?? policy);
-    let wider = this._queues.get(shared);
-    const narrower = [...this._queues.values()].filter((q) => shared !== undefined && q.shared === shared && isSame(q));
+    const [key, shared = key] = keys;
+    const { policy } = refusal;
+    const related = [...this._queues.values()].filter(
+      (other) => (other.shared ?? other.key) === shared && (other.policy ?? policy) === (policy ?? other.policy),
+    );
     // A second key that is refused meanwhile, and by no limit of another name, shows that the limit is shared.
-    if (!wider && shared !== undefined && narrower.some((other) => other.key !== key && other.isContended))
-      wider = this._track(shared);
-    const queue = wider && isSame(wider) ? wider : (this._queues.get(key) ?? this._track(key, shared));
-    queue.policy ??= refusal.policy;
-    queue.refused(permit?.queue === queue ? permit.sentAt : undefined, refusal, retry);
-    permit?.release('ended');
-    for (const other of queue === wider ? narrower : []) {
-      other.wider = queue;
-      other.pump();
-      if (other.closedForMs <= queue.closedForMs) this._queues.delete(other.key);
-    }
+    const isShared = related.some((other) => other.key !== key && (other.closedForMs > 0 || other.waiting.size > 0));
+    const queue = this._track(isShared ? shared : key);
+    queue.shared ??= keys[1];
+    queue.policy ??= policy;
+    queue.refused(permit, refusal, retry);
+    permit?.release();
+    for (const other of isShared ? related : [])
+      if (other !== queue && other.closedForMs <= queue.closedForMs && this._queues.delete(other.key))
+        queue.take(other);
     return queue.key;
   }
 
@@ -70,12 +61,12 @@ export class Throttle {
   reset(): void {
     for (const old of [...this._queues.values()]) {
       this._queues.delete(old.key);
-      if (old.waiting.size > 0) this._track(old.key, old.shared).take(old);
+      if (old.waiting.size > 0) this._track(old.key).take(old);
     }
   }
 
-  private _track(key: string, shared?: string): LimitQueue {
-    const queue = new LimitQueue(key, shared, this._timeline);
+  private _track(key: string): LimitQueue {
+    const queue = this._queues.get(key) ?? new LimitQueue(key, this._timeline);
     this._queues.set(key, queue);
     return queue;
   }
