@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import axios, { AxiosError, type AxiosInstance, type CreateAxiosDefaults } from 'axios';
+import axios, { AxiosError, type AxiosAdapter, type AxiosInstance, type CreateAxiosDefaults } from 'axios';
 import MockAdapter from 'axios-mock-adapter';
 import type * as oauth from 'oauth4webapi';
 import {
@@ -7,6 +7,7 @@ import {
   bearer,
   isAuthError,
   type AuthError,
+  type AuthEvent,
   type RefreshContext,
   type TokenResponse,
   type Tokens,
@@ -472,6 +473,34 @@ describe('discovery', () => {
     expect(error).toMatchObject({ status: 200, response: { data: '<' } });
   });
 
+  // F18
+  test.each<[status: number, body: string]>([
+    [408, ''],
+    [429, ''],
+    [502, ''],
+    [403, '<html>Log in to the network</html>'],
+    [404, '<html>404 Not Found</html>'],
+  ])('a gateway that answers the request for metadata with a %i %s is a temporary failure', async (status, body) => {
+    const server = await start(({ url }, response) => {
+      response.writeHead(url.startsWith('/.well-known') ? status : 401).end(body);
+    });
+    const session = bearer({
+      tokens: { accessToken: 'dead', refreshToken: 'r1' },
+      refresh: refreshTokenGrant({ issuer: server.origin, discovery: 'oidc', clientId: 'app' }),
+    });
+    const api = axios.create({ baseURL: server.origin });
+    const events: AuthEvent[] = [];
+    attachAuth(api, { scheme: session, onEvent: (event) => events.push(event) });
+    expect(await failureOf(api.get('/me'))).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED' });
+    expect(session.getSnapshot().status).toBe('signed-in');
+    const failed = { type: 'refresh-failed', status, code: 'status' };
+    expect(events.filter(({ type }) => type === failed.type)).toMatchObject([
+      { ...failed, willRetry: true },
+      { ...failed, willRetry: true },
+      { ...failed, willRetry: false },
+    ]);
+  });
+
   const misconfigured: [string, number, (origin: string) => unknown, string][] = [
     [
       'names another issuer (RFC 8414 §3.3)',
@@ -524,6 +553,28 @@ describe('a failure', () => {
     const headers = { 'X-Echo': text, 'Set-Cookie': `sid=${CANARY}`, 'Retry-After': '7', Location: `/?${text}` };
     reply(response, 400, { error: 'invalid_grant', error_description: text, input: formOf(seen) }, headers);
   };
+
+  // F130
+  test.each([
+    ['a timeout for the headers may hide a response', 'UND_ERR_HEADERS_TIMEOUT', 1],
+    ['a refused connection hides none', 'ECONNREFUSED', 3],
+  ])('over fetch has the code of its cause: %s', async (_, code, sends) => {
+    let asked = 0;
+    const adapter: AxiosAdapter = async (config) => {
+      if (config.url !== 'https://as.test/t') throw new AxiosError('', '', config, {}, { status: 401 } as never);
+      asked++;
+      throw Object.assign(new AxiosError('Network Error', 'ERR_NETWORK', config), {
+        cause: Object.assign(new Error(), { code }),
+      });
+    };
+    const api = axios.create({ baseURL: 'https://api.test', adapter });
+    const refresh = refreshTokenGrant({ tokenEndpoint: 'https://as.test/t', clientId: 'app' });
+    attachAuth(api, { scheme: bearer({ tokens: { accessToken: 'dead', refreshToken: REFRESH }, refresh }) });
+    const error = await failureOf(api.get('/me'));
+    expect(error).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED', cause: { cause: { code } } });
+    expect(asked).toBe(sends);
+  });
+
   const fates: [string, Handler, object][] = [
     ['that repeats its input', echo, { status: 400, response: { status: 400, data: { error: 'invalid_grant' } } }],
     [

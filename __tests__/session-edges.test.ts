@@ -271,3 +271,37 @@ describe('a listener of subscribe()', () => {
     expect(stage.tokens.refreshes).toBe(1);
   });
 });
+
+// F87
+describe('a refresh token that is repeated', () => {
+  const refreshToken = 'canary_token';
+
+  test.each(['refresh', 'revoke'] as const)(
+    'by the server as its error code is in no event and no message: %s',
+    async (what) => {
+      const echo = (): Promise<never> =>
+        Promise.reject(Object.assign(new Error('no'), { response: { status: 400, data: { error: refreshToken } } }));
+      const { stage, scheme } = Stage.with({
+        tokens: () => ({ accessToken: 'dead', refreshToken }),
+        bearer: { [what]: echo },
+      });
+      if (what === 'revoke') await scheme.signOut();
+      const settled = await stage.clock.until(what === 'refresh' ? scheme.refresh() : stage.clock.pass(1));
+      if (settled.status === 'rejected') expect(String(settled.reason)).toContain('400 status');
+      expect(stage.eventsOf(`${what}-failed` as AuthEvent['type'])).toMatchObject([{ code: 'status', status: 400 }]);
+      expect(String((settled as { reason?: unknown }).reason) + JSON.stringify(stage.events)).not.toContain('canary');
+    },
+  );
+
+  test('by the error of a lock is not in the cause', async () => {
+    const exclusive = (): Promise<never> => Promise.reject(new Error(`update sessions set token = '${refreshToken}'`));
+    const stage = new Stage();
+    const scheme = stage.bearer({
+      store: { ...memoryPort(), exclusive },
+      tokens: { accessToken: 'dead', refreshToken },
+    });
+    const settled = await stage.clock.until(scheme.refresh());
+    const { cause } = (settled as PromiseRejectedResult).reason as Error;
+    expect(String(cause)).toBe("Error: update sessions set token = '[redacted]'");
+  });
+});

@@ -455,3 +455,225 @@ describe('a store that was unavailable at the start', () => {
     expect(await store.load()).toMatchObject({ epoch: 1, tokens: { accessToken: 'bob-a1' } });
   });
 });
+
+// F30 F92
+describe('a store that cannot be read under the lock', () => {
+  /** The second of two holders, whose reads fail as long as `failures` is above 0. The first one has replaced the refresh token. */
+  async function behind(how: 'throw' | 'hang' | 'reject') {
+    const stage = new Stage();
+    const port = memoryPort();
+    const state = { failures: 0 };
+    const fail = (): Promise<never> => {
+      if (how === 'throw') throw new Error('away');
+      return how === 'reject' ? Promise.reject(new Error('away')) : new Promise(() => undefined);
+    };
+    const faulty: TokenStore = {
+      load: () => (state.failures-- > 0 ? fail() : port.load()),
+      compareAndSet: (expected, next) => port.compareAndSet(expected, next),
+      exclusive: (work, options) => port.exclusive!(work, options),
+    };
+    const tokens = stage.tokens.issueDead();
+    const [first, second] = [port, faulty].map((store) => {
+      const api = stage.instance();
+      stage.attach({ scheme: stage.bearer({ store, tokens }) }, api);
+      return api;
+    });
+    await stage.outcome(second!.get('/open/first'));
+    await stage.outcome(first!.get('/item'));
+    return { stage, state, api: second! };
+  }
+
+  test.each(['throw', 'hang', 'reject'] as const)('(%s) sends no refresh token that may be replaced', async (how) => {
+    const { stage, state, api } = await behind(how);
+    state.failures = Infinity;
+    expect(await stage.outcome(api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_REFRESH_FAILED', status: 401 });
+    expect(stage.tokens.asks).toHaveLength(1);
+    state.failures = 0;
+    expect(await stage.outcome(api.get('/item'))).toMatchObject({ status: 200 });
+    expect(stage.tokens).toMatchObject({ refreshes: 1, reuses: 0 });
+  });
+
+  test.each(['throw', 'hang', 'reject'] as const)('(%s) is read once more', async (how) => {
+    const { stage, state, api } = await behind(how);
+    state.failures = 1;
+    expect(await stage.outcome(api.get('/item'))).toMatchObject({ status: 200 });
+    expect(stage.tokens.asks).toHaveLength(1);
+  });
+
+  test('and never could be read does not keep the session in memory from its refresh', async () => {
+    const stage = new Stage();
+    const fail = (): never => {
+      throw new Error('away');
+    };
+    const store: TokenStore = { ...memoryPort(), load: fail, compareAndSet: fail };
+    stage.attach({ scheme: stage.bearer({ store, tokens: stage.tokens.issueDead() }) });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+  });
+});
+
+// F41
+describe('a store that answers late', () => {
+  /** Its reads and writes find the record at once, and return it after so many ms. */
+  function late(stage: Stage) {
+    const record = recordOf(stage);
+    const delay = { reads: 0, writes: 0 };
+    const after = async <T>(ms: number, value: T | Promise<T>): Promise<T> => {
+      await stage.clock.pass(ms);
+      return value;
+    };
+    const store: TokenStore = {
+      ...record.store,
+      load: () => after(delay.reads, record.store.load()),
+      compareAndSet: (expected, next) => after(delay.writes, record.store.compareAndSet(expected, next)),
+    };
+    const scheme = stage.bearer({ store });
+    stage.attach({ scheme });
+    return { ...record, scheme, delay };
+  }
+
+  test('to two reads in another order: the later read counts', async () => {
+    const stage = new Stage();
+    const { scheme, write, notify, delay } = late(stage);
+    await stage.clock.until(scheme.getAccessToken());
+    delay.reads = 400;
+    write({ tokens: { accessToken: 'alice-a2' } });
+    notify();
+    delay.reads = 0;
+    write({ tokens: { accessToken: 'alice-a3' } });
+    notify();
+    await stage.clock.advance(1_000);
+    expect((await stage.clock.until(scheme.getAccessToken())) as unknown).toMatchObject({ value: 'alice-a3' });
+    expect(stage.eventsOf('signed-in')).toEqual([]);
+  });
+
+  test('to a read that began before a sign-in: the sign-in counts', async () => {
+    const stage = new Stage();
+    const { scheme, notify, delay } = late(stage);
+    await stage.clock.until(scheme.getAccessToken());
+    delay.reads = 400;
+    notify();
+    await stage.clock.until(scheme.signIn({ accessToken: 'bob-a1' }));
+    await stage.clock.until(scheme.update({ accessToken: 'bob-a2' }));
+    await stage.clock.advance(1_000);
+    expect((await stage.clock.until(scheme.getAccessToken())) as unknown).toMatchObject({ value: 'bob-a2' });
+    expect(stage.eventsOf('signed-in')).toHaveLength(1);
+  });
+
+  // F72
+  test.each(['a write', 'the first read'] as const)(
+    'to %s: a sign-out of another holder meanwhile is not missed',
+    async (what) => {
+      const stage = new Stage();
+      const { scheme, write, notify, delay } = late(stage);
+      delay[what === 'a write' ? 'writes' : 'reads'] = 100;
+      if (what === 'a write') await stage.clock.until(scheme.getAccessToken());
+      const busy: Promise<unknown> =
+        what === 'a write' ? scheme.update({ accessToken: 'alice-a2' }) : scheme.getAccessToken();
+      await stage.clock.advance(50);
+      write({ epoch: 1, tokens: null });
+      notify();
+      await stage.clock.until(busy);
+      await stage.clock.advance(1_000);
+      expect(scheme.getSnapshot().status).toBe('signed-out');
+    },
+  );
+});
+
+describe('a port', () => {
+  test('may return 1 and 0, as databases count the rows that they changed', async () => {
+    const stage = new Stage();
+    const { store, write } = recordOf(stage);
+    const compareAndSet = (async (expected: number | undefined, next: StoredSession) =>
+      Number(await store.compareAndSet(expected, next))) as never;
+    const scheme = stage.bearer({ store: { load: store.load, compareAndSet } });
+    await scheme.getAccessToken();
+    await scheme.update({ accessToken: 'alice-a2' });
+    expect(await store.load()).toMatchObject({ generation: 2, tokens: { accessToken: 'alice-a2' } });
+    write({ tokens: { accessToken: 'alice-a3' } });
+    await scheme.update({ accessToken: 'alice-a4' });
+    expect(await store.load()).toMatchObject({ generation: 4, tokens: { accessToken: 'alice-a4' } });
+  });
+
+  test('may return null if nothing is stored', async () => {
+    const stage = new Stage();
+    const port = memoryPort();
+    const load = (async () => (await port.load()) ?? null) as never;
+    stage.attach({ scheme: stage.bearer({ store: { ...port, load }, tokens: stage.tokens.issue() }) });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    expect(stage.eventsOf('store-degraded')).toEqual([]);
+  });
+
+  test('whose exclusive() runs its work again, as transactions do, sends one refresh', async () => {
+    const stage = new Stage();
+    const exclusive: TokenStore['exclusive'] = async (work) => (await Promise.all([work(), work()]))[0];
+    const store = { ...memoryPort(), exclusive };
+    stage.attach({ scheme: stage.bearer({ store, tokens: stage.tokens.issueDead() }) });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    expect(stage.tokens.asks.map(({ outcome }) => outcome)).toEqual(['issued']);
+  });
+});
+
+// F39
+test('the end of a session that could not be written gives way to tokens that another holder has written meanwhile', async () => {
+  const stage = new Stage();
+  const { store, write } = recordOf(stage);
+  const winner = refreshed(stage);
+  let isDown = false;
+  const load = async (): Promise<StoredSession | undefined> => {
+    if (isDown) throw new Error('away');
+    return store.load();
+  };
+  stage.script('/oauth/token', () => {
+    write(winner);
+    isDown = true;
+    return { status: 400, data: { error: 'invalid_grant' } };
+  });
+  const scheme = stage.bearer({ store: { load, compareAndSet: store.compareAndSet } });
+  stage.attach({ scheme });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ code: 'ERR_AUTH_SESSION_EXPIRED' });
+  isDown = false;
+  await stage.clock.advance(6_000);
+  await stage.outcome(stage.api.get('/open/item'));
+  expect(await store.load()).toMatchObject({ generation: 2, ...winner });
+  expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+});
+
+test.each(['at once', 'later'])(
+  'a port that announces a change whenever it is read is not read in a loop (%s)',
+  async (when) => {
+    const stage = new Stage();
+    const port = memoryPort();
+    let notify = (): void => undefined;
+    let reads = 0;
+    const load = (): ReturnType<TokenStore['load']> => {
+      if (++reads < 1_000) notify();
+      return when === 'at once' ? port.load() : Promise.resolve(port.load());
+    };
+    const subscribe: TokenStore['subscribe'] = (onChange) => {
+      notify = onChange;
+      return () => undefined;
+    };
+    stage.attach({ scheme: stage.bearer({ store: { ...port, load, subscribe }, tokens: stage.tokens.issueDead() }) });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200 });
+    expect(reads).toBeLessThan(10);
+  },
+);
+
+test('signOut() resolves in time although the store refuses to write and does not answer a read', async () => {
+  const stage = new Stage();
+  const { store } = recordOf(stage);
+  let isDown = false;
+  const load = (): ReturnType<TokenStore['load']> => (isDown ? new Promise(() => undefined) : store.load());
+  const compareAndSet: TokenStore['compareAndSet'] = (...write) => !isDown && store.compareAndSet(...write);
+  const scheme = stage.bearer({ store: { load, compareAndSet } });
+  await scheme.getAccessToken();
+  isDown = true;
+  const began = stage.clock.monotonic();
+  await stage.clock.until(scheme.signOut());
+  expect(stage.clock.monotonic() - began).toBeLessThan(10_000);
+  isDown = false;
+  await stage.clock.advance(6_000);
+  await stage.clock.until(scheme.getAccessToken());
+  await stage.clock.settle();
+  expect(await store.load()).toMatchObject({ epoch: 1, tokens: null });
+});

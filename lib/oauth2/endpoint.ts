@@ -66,12 +66,12 @@ async function discover(
     send(client, { url, method: 'GET', timeout: METADATA_TIMEOUT_MS });
   let response = await get(kind === 'oauth2' ? oauth2 : oidc);
   if (response.status === 404 && !kind) response = await get(oauth2);
-  if (response.status === 429 || response.status >= 500 || (isSuccess(response) && isPage(response)))
+  const { status } = response;
+  if (status === 408 || status === 429 || status >= 500 || isPage(response))
     throw responseError(`${issuer} sent no metadata`, response);
   const metadata = documentOf(response);
   const named: unknown = ownValue(metadata, 'issuer') ?? 'none';
   if (named === issuer) return metadata as unknown as AuthorizationServer;
-  const { status } = response;
   throw misconfigured(
     new Error(
       `\`issuer\`: the metadata of ${issuer} (status ${String(status)}) names ${String(named)}. Spell it as the server does`,

@@ -4,6 +4,7 @@ import { parseRetryAfter } from '../http/retry-after.js';
 import { parseChallenges } from '../http/www-authenticate.js';
 import { safeGet } from '../safe-read.js';
 import { NETWORK_CODE } from '../transport/platform.node.js';
+import type { Tokens } from './tokens.js';
 import { is2xx } from '../transport/refresh-client.js';
 
 /**
@@ -42,6 +43,8 @@ export interface FailureContext {
   readonly body?: string | undefined;
   /** `refresh()` resolved with the value instead of rejecting with it. */
   readonly isResult?: boolean;
+  /** A server may repeat the refresh token as its error code. */
+  readonly tokens?: Tokens | undefined;
 }
 
 /** As long as a refresh may take: the end of a longer Retry-After could not be waited for. */
@@ -73,7 +76,7 @@ export function classify(failure: unknown, context: FailureContext): RefreshFail
 }
 
 function read(failure: unknown, context: FailureContext): RefreshFailure {
-  const { reason, now, received, body, isResult = false } = context;
+  const { reason, now, received, body, isResult = false, tokens } = context;
   const chain: readonly unknown[] = isResult ? [failure] : chainOf(failure);
   const codes = chain.map((each) => safeGet(each, 'code')).filter((code) => typeof code === 'string');
   // A cause says more: axios gives its ERR_NETWORK to a fetch that waited too long for the headers.
@@ -111,11 +114,12 @@ function read(failure: unknown, context: FailureContext): RefreshFailure {
   }
 
   const clientCode = codes.find((code) => /^[A-Z_]{1,40}$/.test(code));
+  const code = isRejected ? 'rejected' : (oauthCode ?? clientCode);
   const retryAfterMs = parseRetryAfter(headerOf(response, 'retry-after'), { now, date: dateOf(response) });
   return {
     kind: kind(),
     mayBeSpent,
-    code: isRejected ? 'rejected' : (oauthCode ?? clientCode ?? (status === undefined ? 'unknown' : 'status')),
+    code: code && code !== tokens?.refreshToken ? code : status === undefined ? 'unknown' : 'status',
     status,
     retryAfterMs: retryAfterMs && Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS),
   };

@@ -36,7 +36,7 @@ export async function requestTokens(
     const isResult = code === 'nonsense';
     const body = await readUnreadBody(value);
     const { received } = log;
-    const failure = classify(value, { reason, now: clock.now(), received, isResult, body });
+    const failure = classify(value, { reason, now: clock.now(), received, isResult, body, tokens: before });
     return {
       failure: code && /^(?:unknown|status)$/.test(failure.code) ? { ...failure, code } : failure,
       // A 2xx may hold tokens. An error document says what is wrong, and repeats at most what was sent.

@@ -84,8 +84,9 @@ export class Refresh {
         await Promise.race([work, this.done.then(() => this._deps.state.writing())]);
       }, this._controller.signal);
     } catch (cause) {
-      const error = errors.refreshFailed("the store's lock could not be acquired.", redactError(cause));
-      if (this.state === 'queued') this._end(error, undefined, 0);
+      const error = redactError(cause, this._replaced.tokens);
+      if (this.state === 'queued')
+        this._end(errors.refreshFailed("the store's lock could not be acquired.", error), undefined, 0);
     }
     // A lock that is lost, or that its store released early, does not undo the request.
     if (!this._isDone()) await work;
@@ -96,8 +97,8 @@ export class Refresh {
     const { clock, state, observers } = this._deps;
     const passedMs = stopwatch(clock);
     for (let sends = 1; this._moveTo('locked'); sends++) {
-      await state.reload();
-      // Another holder has found the session dead.
+      // Another holder may have replaced the refresh token, or found it dead.
+      if ((await state.reload(true)) === false) this._end(errors.storeNotRead(), undefined, 0);
       if (this._replaced.tokens && state.status === 'expired') this._end(errors.sessionExpired());
       if (this._isDone() || this._replaced.isOvertaken) return;
       this._replaced.tokens = state.tokens;

@@ -15,7 +15,7 @@ export function revocation(revoke: RevokeFunction, clock: Clock, observers: Sess
     try {
       await revoke({ tokens, client: refreshClient(observers.anyClient.client), signal: controller.signal });
     } catch (error) {
-      const { code, status } = classify(error, { reason: 'manual', now: clock.now() });
+      const { code, status } = classify(error, { reason: 'manual', now: clock.now(), tokens });
       observers.emit({ type: 'revoke-failed', code, ...(status !== undefined && { status }) });
     } finally {
       cancel();

@@ -37,6 +37,10 @@ export function noAnswerWithin(timeoutMs: number): AuthError {
   );
 }
 
+export function storeNotRead(): AuthError {
+  return refreshFailed('the store could not be read. A later call tries again.');
+}
+
 export function lockNotAcquiredWithin(timeoutMs: number): AuthError {
   return refreshFailed(
     `another holder of the store has had its lock for ${String(timeoutMs)} ms (\`refreshTimeoutMs\`).`,

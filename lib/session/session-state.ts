@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { EventBody } from '../events.js';
+import type { MaybePromise } from '../maybe-promise.js';
 import type { Tokens } from './tokens.js';
 
 /** `empty`: nothing was ever stored, so `refresh` may be called with reason missing. */
@@ -47,8 +48,8 @@ export interface SessionState {
   readonly lifetimeMs: number;
   /** Resolves once the state has been read; undefined: it has been. */
   ready(): Promise<void> | undefined;
-  /** Reads the changes of other holders. undefined: that is done, or there are none. */
-  reload(): Promise<void> | undefined;
+  /** Reads the changes of other holders. `isLocked`: tries harder. Returns false if there may be some that cannot be read. */
+  reload(isLocked?: boolean): MaybePromise<unknown>;
   /** Resolves with the tokens that it replaced, once it is stored or cannot be stored for now. Never rejects. */
   change(change: SessionChange, tokens: Tokens | null): Promise<Tokens | null>;
   /** Settles when the change that is being written has been. undefined: there is none. */
@@ -82,7 +83,7 @@ export class MemoryState implements SessionState {
     return undefined;
   }
 
-  reload(): Promise<void> | undefined {
+  reload(): unknown {
     return undefined;
   }
 

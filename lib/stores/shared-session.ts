@@ -32,38 +32,43 @@ export class SharedState extends StoredState {
   /** Writes the state in memory to the store. A later change takes over, and a failed write is tried again later. */
   private async _writeThrough(change: Written, tokens: Tokens | null): Promise<void> {
     const { principalVersion } = this;
+    // The result of a refresh is written to the store first, and gives way to anything written earlier.
+    const isResult = change === 'refreshed' || change === 'refused';
     const isOutdated = (): boolean =>
-      principalVersion !== this.principalVersion || (!isResult(change) && tokens !== this.tokens);
+      principalVersion !== this.principalVersion || (!isResult && tokens !== this.tokens);
     await this._loading;
-    for (let tries = 0; tries < WRITE_TRIES; tries++) {
-      if (isOutdated()) return;
-      const generation = Math.max(this.generation + Number(isResult(change)), (this._inStore ?? 0) + 1);
+    for (let tries = 1; !isOutdated(); tries++) {
+      let generation = Math.max(this.generation + Number(isResult), (this._inStore ?? 0) + 1);
       const next: StoredSession = { version: 1, generation, epoch: this._epoch, tokens };
-      const isWritten = await this._guard.compareAndSet(this._inStore, next);
-      if (isWritten === true) this._inStore = this._adopted = generation;
-      else if (isWritten === FAILED) this._unanswered = next;
+      let isWritten = await this._guard.compareAndSet(this._inStore, next);
+      if (isWritten === FAILED) this._unanswered = next;
+      else if (isWritten) {
+        this._inStore = this._adopted = generation;
+        this._latest = ++this._accesses;
+      }
       if (isOutdated()) return;
-      if (isWritten !== false) {
-        this._done(change, tokens, generation, isWritten === true);
+      // A store that refuses every write and shows nothing newer is broken.
+      if (!isWritten && tries >= WRITE_TRIES) {
+        this._guard.degrade('write', { name: 'every attempt was refused' });
+        isWritten = FAILED;
+        generation++;
+      }
+      if (isWritten) {
+        if (isWritten !== FAILED) this._unwritten = undefined;
+        // A refresh result must not be replaced by the initial tokens of the app.
+        else if (!this._unwritten || (isResult && this._unwritten === 'initial')) this._unwritten = 'updated';
+        if (isResult) this._apply(change, tokens, generation);
+        else if (generation !== this.generation) {
+          this._set(tokens, generation, this.status);
+          this._deps.changed('loaded');
+        }
         return;
       }
       const stored = await this._load();
       if (isOutdated()) return;
-      if (stored !== FAILED && this._givesWay(stored, change, tokens)) return;
-    }
-    // A store that refuses every write and shows nothing newer is broken.
-    this._guard.degrade('write', { name: 'every attempt was refused' });
-    this._done(change, tokens, this.generation + 1, false);
-  }
-
-  private _done(change: Written, tokens: Tokens | null, generation: number, isStored: boolean): void {
-    if (isStored) this._unwritten = undefined;
-    // A refresh result must not be replaced by the initial tokens of the app.
-    else if (!this._unwritten || (isResult(change) && this._unwritten === 'initial')) this._unwritten = 'updated';
-    if (isResult(change)) this._apply(change, tokens, generation);
-    else if (generation !== this.generation) {
-      this._set(tokens, generation, this.status);
-      this._deps.changed('loaded');
+      // It may take 2 s: three of them are enough.
+      if (stored === FAILED) tries += 7;
+      else if (this._givesWay(stored, change, tokens)) return;
     }
   }
 
@@ -72,8 +77,8 @@ export class SharedState extends StoredState {
     if (!stored) return this._adopted >= 0 && change !== 'principal' && this._vanish();
     const { generation, epoch } = stored;
     const accessToken = stored.tokens?.accessToken;
-    const written = this._unanswered;
-    // A write that was not answered has arrived.
+    const { _unanswered: written } = this;
+    // The write that was not answered has been done.
     if (generation === written?.generation && epoch === this._epoch && accessToken === written.tokens?.accessToken) {
       this._unwritten = undefined;
       this._adopted = generation;
@@ -86,15 +91,11 @@ export class SharedState extends StoredState {
     if (this._unwritten === 'initial' || (change === 'updated' && epoch > this._epoch)) {
       // The generation in memory is that of an unwritten change, and may be the stored one by chance.
       this._adopted = -1;
-    } else if (change === 'updated') return false;
+      // An end that could not be written gives way to tokens.
+    } else if (change === 'updated' && tokens) return false;
     // Another holder was refused at the same time and stored the end of the session. The new tokens are newer.
     else if (change === 'refreshed' && !stored.tokens && epoch === this._epoch) return false;
     this._unwritten = undefined;
     return this._adopt(stored);
   }
-}
-
-/** The result of a refresh. It is written to the store first, and gives way to anything written earlier. */
-function isResult(change: Written): change is 'refreshed' | 'refused' {
-  return change === 'refreshed' || change === 'refused';
 }

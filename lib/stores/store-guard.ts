@@ -19,6 +19,8 @@ export class StoreGuard {
   private readonly _emit: Emit;
   /** Monotonic. After a failure, a call after this instant tries the store again. */
   private _tryAgainAt = Infinity;
+  /** A store may announce a write before the write returns. */
+  private _isAsking = false;
 
   constructor(store: TokenStore, clock: Clock, emit: Emit) {
     this._store = store;
@@ -28,18 +30,18 @@ export class StoreGuard {
 
   /** undefined: nothing is stored. Synchronous if the store is. */
   load(): MaybePromise<StoredSession | undefined | Failed> {
-    return whenReady(
-      this._ask('load', () => this._store.load()),
-      (value) => {
-        if (value === undefined || value === FAILED) return value;
-        const stored = readStored(value);
-        if (stored) return stored;
+    const found = this._ask('load', () => this._store.load());
+    return whenReady(found, (value): StoredSession | undefined | Failed => {
+      if (value === FAILED) return value;
+      const stored = readStored(value);
+      // A database may return null for nothing.
+      if (!stored && value) {
         if (value === NOT_OPENED)
           this.degrade('load', { name: 'no key opens the stored session' }, 'it counts as no session');
         else this.degrade('load', { name: 'not a session of version 1' });
-        return undefined;
-      },
-    );
+      }
+      return stored;
+    });
   }
 
   compareAndSet(expected: number | undefined, next: StoredSession): MaybePromise<boolean | Failed> {
@@ -48,9 +50,7 @@ export class StoreGuard {
 
   /** Calls `onChange` when the store announces a change. A store without `subscribe` is read at each decision. */
   follow(onChange: () => void): (() => void) | undefined {
-    const failed = (error: unknown): void => {
-      this.degrade('subscribe', error);
-    };
+    const failed = this.degrade.bind(this, 'subscribe');
     const attempt = (work: () => unknown): unknown => {
       try {
         return work();
@@ -59,12 +59,12 @@ export class StoreGuard {
         return undefined;
       }
     };
-    const stop = attempt(() => safeGet(this._store, 'subscribe')?.call(this._store, onChange));
-    if (typeof stop === 'function') {
-      return () => {
-        attempt(stop as () => unknown);
-      };
-    }
+    const stop = attempt(() =>
+      safeGet(this._store, 'subscribe')?.call(this._store, () => {
+        if (!this._isAsking) onChange();
+      }),
+    );
+    if (typeof stop === 'function') return () => void attempt(stop as () => void);
     Promise.resolve(stop).catch(failed);
     return undefined;
   }
@@ -72,16 +72,12 @@ export class StoreGuard {
   async exclusive(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const lock = safeGet(this._store, 'exclusive');
     if (!lock) return work();
-    let isRun = false as boolean;
-    const run = (): Promise<void> => {
-      isRun = true;
-      return work();
-    };
+    let running = undefined as Promise<void> | undefined;
     try {
-      await lock.call(this._store, run, { signal });
-      if (!isRun) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });
+      await lock.call(this._store, () => (running ??= work()), { signal });
+      if (!running) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });
     } catch (error) {
-      if (!isRun && !signal.aborted) this.degrade('lock', error, 'no refresh without the lock');
+      if (!running && !signal.aborted) this.degrade('lock', error, 'no refresh without the lock');
       throw error;
     }
   }
@@ -95,7 +91,7 @@ export class StoreGuard {
 
   degrade(what: string, error: unknown, effect = 'the session is kept in memory'): void {
     // The message of a store's own error could hold anything; its name and code do not.
-    const detail = [safeGet(error, 'name'), safeGet(error, 'code')].filter((part) => typeof part === 'string');
+    const detail = ['name', 'code'].map((key) => safeGet(error, key)).filter((part) => typeof part === 'string');
     this._emit({ type: 'store-degraded', reason: `${what}: ${detail.join(' ')}; ${effect}` });
   }
 
@@ -105,6 +101,7 @@ export class StoreGuard {
       this.degrade(what, error);
       return FAILED;
     };
+    this._isAsking = true;
     try {
       const answer = question();
       if (!isPromise(answer)) return answer;
@@ -122,6 +119,8 @@ export class StoreGuard {
       });
     } catch (error) {
       return failed(error);
+    } finally {
+      this._isAsking = false;
     }
   }
 }

@@ -27,7 +27,11 @@ export abstract class StoredState extends HolderState {
   protected _loading: Promise<void> | undefined = undefined;
   protected _writing: Promise<void> | undefined = undefined;
   /** The access token before the current one. If it is stored again, the store was put back to an older state. */
-  private _previous: string | undefined = undefined;
+  private _previous: string | null = null;
+  /** Counts reads and writes. */
+  protected _accesses = 0;
+  /** The one that memory reflects. */
+  protected _latest = 0;
 
   constructor(port: TokenStore, deps: SessionStateDeps) {
     super(deps);
@@ -46,16 +50,19 @@ export abstract class StoredState extends HolderState {
     return this._loading;
   }
 
-  override reload(): Promise<void> | undefined {
+  override reload(isLocked?: boolean): MaybePromise<unknown> {
     const busy = this.ready() ?? this._writing;
-    if (busy) return busy;
+    // Another holder may have written meanwhile.
+    if (busy) return busy.then(() => this.reload(isLocked));
     if (this._unwritten) return this._write(this._unwritten, this.tokens);
     const readingMs = stopwatch(this._deps.clock);
-    const read = (): Promise<undefined> | undefined =>
-      whenReady(this._load(), (stored): undefined => {
-        if (stored !== FAILED) this._adopt(stored);
+    const read = (): MaybePromise<boolean> =>
+      whenReady(this._load(), (stored) => {
+        if (stored === FAILED) return this._inStore === undefined;
+        this._adopt(stored);
+        return true;
       });
-    return whenReady(read(), () => (readingMs() > FRESH_MS ? read() : undefined));
+    return whenReady(read(), (isKnown) => ((isKnown || !isLocked) && readingMs() <= FRESH_MS ? isKnown : read()));
   }
 
   override writing(): Promise<void> | undefined {
@@ -68,12 +75,12 @@ export abstract class StoredState extends HolderState {
 
   override follow(): (() => void) | undefined {
     return this._guard.follow(() => {
-      if (this.status !== 'unknown') void this.reload();
+      if (this._loading || this.status !== 'unknown') void this.reload();
     });
   }
 
   protected override _set(...given: Parameters<HolderState['_set']>): void {
-    if (given[0] !== this.tokens) this._previous = this.tokens?.accessToken;
+    if (given[0] !== this.tokens) this._previous = this.tokens?.accessToken ?? null;
     super._set(...given);
   }
 
@@ -98,9 +105,7 @@ export abstract class StoredState extends HolderState {
     const accessToken = tokens?.accessToken;
     // It vanished and was stored anew, unless the store was restored to an earlier state.
     const isAnew =
-      generation < this._adopted &&
-      accessToken !== this.tokens?.accessToken &&
-      (this._previous === undefined || accessToken !== this._previous);
+      generation < this._adopted && accessToken !== this.tokens?.accessToken && accessToken !== this._previous;
     if (generation <= this._adopted && !isAnew) return false;
     const isOther = isAnew || epoch !== this._epoch;
     this._reflect(stored);
@@ -127,9 +132,13 @@ export abstract class StoredState extends HolderState {
     return true;
   }
 
+  /** Synchronous if the store is. */
   protected _load(): MaybePromise<StoredSession | undefined | Failed> {
+    const mine = ++this._accesses;
     return whenReady(this._guard.load(), (stored) => {
-      if (stored === FAILED) return stored;
+      // Reads may be answered in another order than they began.
+      if (stored === FAILED || mine < this._latest) return FAILED;
+      this._latest = mine;
       this._inStore = stored?.generation;
       this._found = stored?.tokens ?? null;
       return stored;

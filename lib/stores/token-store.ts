@@ -19,8 +19,8 @@ export interface StoredSession {
 
 /**
  * A place that several holders of one session share: a file, the browser's storage, a database. If it does not answer within 2 s,
- * the session is kept in memory (event `store-degraded`). Another holder cannot know of a write that takes longer, and may use
- * the same refresh token again.
+ * the session is kept in memory (event `store-degraded`). A session that was read from it is refreshed only if it can be read
+ * again. Another holder cannot know of a write that takes longer, and may use the same refresh token again.
  */
 export interface TokenStore {
   /** Returns the stored session; undefined if nothing is stored. */

@@ -74,7 +74,7 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
     if (load()?.generation !== expected) return false;
     storage().setItem(key, JSON.stringify(next));
     // A storage without a quota may drop it silently.
-    if (load()?.generation !== next.generation) throw noStorage();
+    if (load()?.generation !== next.generation) noStorage();
     changes.written(next.generation);
     return true;
   };
@@ -128,13 +128,12 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
 
 function localStorageHere(): Storage {
   const { localStorage } = globalThis as { localStorage?: Storage };
-  if (localStorage) return localStorage;
-  throw noStorage();
+  return localStorage ?? noStorage();
 }
 
 /** Only its code is shown. */
-function noStorage(): Error {
-  return Object.assign(new Error(), { code: 'ENOSTORAGE' });
+function noStorage(): never {
+  throw Object.assign(new Error(), { code: 'ENOSTORAGE' });
 }
 
 function isSessionStorage(area: Storage | null | undefined): boolean {
