@@ -100,11 +100,13 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
   for (const state of answer.refusedBy) {
     if (challengesLeft(call, state) <= 0) continue;
     call.challenged = call.challenged.concat(state);
-    const isWorthIt = challenge(call, state, attempt);
-    // If the scheme does not decide at once, it may need the socket of a response that streams.
-    if (isPromise(isWorthIt) && (await Promise.race([isWorthIt, Promise.resolve()])) === undefined)
-      discard(attempt.received);
-    if (!(isPromise(isWorthIt) ? await waits.for(isWorthIt) : isWorthIt)) continue;
+    let isWorthIt = challenge(call, state, attempt);
+    if (isPromise(isWorthIt)) {
+      // If the scheme does not decide at once, it may need the socket of a response that streams.
+      if ((await Promise.race([isWorthIt, Promise.resolve()])) === undefined) discard(attempt.received);
+      isWorthIt = await waits.for(isWorthIt);
+    }
+    if (!isWorthIt) continue;
     discard(attempt.received);
     call.isRefreshed = true;
     instance.emit({ type: 'replay', ...about(call, attempt), attempt: call.attempts + 1 });
