@@ -6,11 +6,22 @@ import axios, {
   type AxiosResponse,
   type InternalAxiosRequestConfig,
 } from 'axios';
-import { apiKey, attachAuth, basic, bearer, exchangeOf, hmac, signed, type AuthScheme } from '../lib/index.js';
+import {
+  apiKey,
+  attachAuth,
+  basic,
+  bearer,
+  exchangeOf,
+  hmac,
+  signed,
+  type AuthScheme,
+  type TokenResponse,
+} from '../lib/index.js';
 import { failureOf, inTurn, onlyFor, servers } from './support/answers.js';
 import { recording } from './support/recording.js';
 import { reply, type Recorder } from './support/serve.js';
-import { reasonOf, Stage, unauthorized, underway } from './support/stage.js';
+import { reasonOf, Stage, tooMany, unauthorized, underway } from './support/stage.js';
+import type { Issued } from './support/token-endpoint.js';
 
 const start = servers();
 const adapters = ['http', 'fetch'] as const;
@@ -35,6 +46,10 @@ function client(
   const api = axios.create({ baseURL: server.origin, adapter, ...defaults });
   attachAuth(api, { scheme, retry: { baseDelayMs: 1 } });
   return api;
+}
+
+function withoutExpiry({ access_token, refresh_token }: Issued): TokenResponse {
+  return { access_token, refresh_token };
 }
 
 describe.each(adapters)('over the %s adapter', (adapter) => {
@@ -485,6 +500,30 @@ describe('a 401 after a wait for the throttle', () => {
     // The token of the first refresh is good, and dies while the call waits.
     expect(await stage.outcome(stage.api.get('/other'))).toMatchObject({ status: 200 });
     expect(await stage.outcome(call)).toMatchObject({ status: 200, attempts: 4, refreshed: true });
+  });
+
+  test('does not pause refreshes: the token may have expired since the server issued it', async () => {
+    const { stage } = Stage.with({});
+    stage.script('/item', unauthorized(), tooMany(5), unauthorized(), 200);
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 4, refreshed: true });
+    expect(stage.eventsOf('refresh-paused')).toEqual([]);
+  });
+
+  test('loses no call of a crowd whose tokens die within each wait', async () => {
+    const { stage } = Stage.with({
+      expiresIn: 3,
+      bearer: { refresh: (context) => stage.refresh(context).then((issued) => withoutExpiry(issued as Issued)) },
+      tokens: (endpoint) => withoutExpiry(endpoint.issue()),
+    });
+    // Three calls in three seconds, whatever their token.
+    const sent = new Map<number, number>();
+    stage.always('/item', ({ at }) => {
+      const window = Math.floor(at / 3_000);
+      sent.set(window, (sent.get(window) ?? 0) + 1);
+      return sent.get(window)! > 3 ? tooMany(3) : undefined;
+    });
+    const outcomes = await stage.outcomes(Array.from({ length: 20 }, () => stage.api.get('/item')));
+    expect(outcomes.filter(({ status }) => status !== 200)).toEqual([]);
   });
 
   test('settles the call without such a wait', async () => {

@@ -390,8 +390,8 @@ export const sessionMutants = [
     ['waiting'],
     46,
     'a token outlives a wall clock that was set back',
-    'return Math.min((this.tokens?.expiresAt ?? Infinity) - clock.now(), byAge);',
-    'return (this.tokens?.expiresAt ?? Infinity) - clock.now();',
+    'return Math.min((this.tokens?.expiresAt ?? Infinity) - this._deps.clock.now(), this.lifetimeMs - this.ageMs);',
+    'return (this.tokens?.expiresAt ?? Infinity) - this._deps.clock.now();',
   ),
 
   // Observers

@@ -9,6 +9,9 @@ export interface SentToken {
   headerValue: string | undefined;
 }
 
+/** The calls that waited for a refresh are sent at once, but a busy machine or a signature may take a moment. */
+const FRESH_MS = 1_000;
+
 /**
  * One call as its session knows it: the `exchange` of its requests, which apps can reach. Its fields are private, since
  * inspectors print the others.
@@ -18,6 +21,8 @@ export class SessionCall {
   #sent: SentToken | undefined;
   /** It was refused before. */
   isReplay = false;
+  /** The token had just been received when it was sent. */
+  isFresh = false;
 
   constructor(
     session: object,
@@ -33,8 +38,10 @@ export class SessionCall {
   get sent(): SentToken | undefined {
     return this.#sent;
   }
-  set sent(sent: SentToken | undefined) {
-    this.#sent = sent;
+  /** A token is sent. */
+  send(sent: SentToken | undefined, ageMs: number): SentToken | undefined {
+    this.isFresh = ageMs < FRESH_MS;
+    return (this.#sent = sent);
   }
 }
 

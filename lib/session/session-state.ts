@@ -46,6 +46,8 @@ export interface SessionState {
   readonly remainingMs: number;
   /** Ms from its receipt to its expiry. Infinity if unknown. */
   readonly lifetimeMs: number;
+  /** Ms since its receipt. */
+  readonly ageMs: number;
   /** Resolves once the state has been read; undefined: it has been. */
   ready(): Promise<void> | undefined;
   /** Reads the changes of other holders. `isLocked`: tries harder. Returns false if there may be some that cannot be read. */
@@ -73,10 +75,11 @@ export class MemoryState implements SessionState {
     if (_deps.initial) this._set(_deps.initial, 1);
   }
 
+  get ageMs(): number {
+    return this._deps.clock.monotonic() - this._receivedAt;
+  }
   get remainingMs(): number {
-    const { clock } = this._deps;
-    const byAge = this.lifetimeMs - (clock.monotonic() - this._receivedAt);
-    return Math.min((this.tokens?.expiresAt ?? Infinity) - clock.now(), byAge);
+    return Math.min((this.tokens?.expiresAt ?? Infinity) - this._deps.clock.now(), this.lifetimeMs - this.ageMs);
   }
 
   ready(): Promise<void> | undefined {

@@ -61,7 +61,8 @@ export class Session {
 
   /** The token to send now, refreshed first if it has to be; undefined: the call is sent without credentials. */
   credential(request: SessionRequest): MaybePromise<SentToken | undefined> {
-    return whenReady(this._token(request.exchange, request), (sent) => (this._callOf(request.exchange).sent = sent));
+    const { exchange } = request;
+    return whenReady(this._token(exchange, request), (sent) => this._callOf(exchange).send(sent, this.state.ageMs));
   }
 
   /**
@@ -115,10 +116,10 @@ export class Session {
 
   /** The server has answered a token. Only the current one counts. */
   answered({ request: endpoint, response, isRefusal }: SessionAnswer): void {
-    const { generation } = this.state;
-    const { sent, isReplay } = this._callOf(endpoint.exchange);
-    // A token that has expired meanwhile says nothing about the refresh that returned it.
-    if (sent?.generation !== generation || (isRefusal && this.state.remainingMs <= 0)) return;
+    const { generation, remainingMs } = this.state;
+    const { sent, isFresh, isReplay } = this._callOf(endpoint.exchange);
+    // A token that has expired meanwhile, or may have before it was sent, says nothing about the refresh that returned it.
+    if (sent?.generation !== generation || (isRefusal && !(isFresh && remainingMs > 0))) return;
     const pausedMs = this._deps.breaker.record({ generation, status: response.status, isRefusal, isReplay, endpoint });
     if (pausedMs === undefined) return;
     const until = Math.round(this._deps.clock.now() + pausedMs);
