@@ -304,7 +304,7 @@ describe('a scheme', () => {
   // F123
   test('as a function is called in the interceptor of attachAuth, after interceptors that wait', async () => {
     let user = 'alice';
-    const { api, sent } = recording((() => apiKey(user)) as never);
+    const { api, sent } = recording(() => apiKey(user));
     api.interceptors.request.use(async (config) => {
       await new Promise((resolve) => setImmediate(resolve));
       return config;
