@@ -386,6 +386,14 @@ export const sessionMutants = [
     'false && typeof iat',
   ),
   session(
+    'session',
+    ['call-faults'],
+    167,
+    'a token that may have expired while its call waited pauses refreshes',
+    '!(isFresh && remainingMs > 0)',
+    'remainingMs <= 0',
+  ),
+  session(
     'session-state',
     ['waiting'],
     46,
