@@ -247,7 +247,7 @@ export const sessionMutants = [
     ['refresh-failures'],
     102,
     'every call asks a token endpoint that has just failed',
-    'if (this._failure && this._coolDown.remainingMs(clock.monotonic()) > 0) return this._sharedFailure(this._failure);',
+    'if (this._failure && this._coolDown.remainingMs > 0) return this._sharedFailure(this._failure);',
     '',
   ),
   session(
@@ -282,7 +282,7 @@ export const sessionMutants = [
     ['breaker'],
     23,
     'the breaker never opens: a server that always says 401 costs a refresh for each call',
-    'this._delay.begin(now);',
+    'this._delay.begin();',
     '',
   ),
   session(
@@ -314,7 +314,7 @@ export const sessionMutants = [
     ['breaker'],
     139,
     'fifty forbidden items cost fifty refreshes',
-    'return this._uselessMs(now) + delayMs > 0;',
+    'return this._uselessMs + delayMs > 0;',
     'return delayMs > 0;',
   ),
 

@@ -40,7 +40,8 @@ export class Waits {
   get end(): unknown {
     const { instance, policy, config, principalEnd } = this._call;
     if (this.remainingMs <= 0) return deadlinePassed(policy.deadlineMs);
-    if (instance.isDetached) return detached();
+    if (instance.isDetached)
+      return new AuthError('ERR_AUTH_DETACHED', 'Not sent: the call was waiting when detach() was called.');
     return (config && callerEnd(config)) ?? principalEnd;
   }
 
@@ -119,10 +120,6 @@ export class Waits {
     check();
     return close;
   }
-}
-
-function detached(): AuthError {
-  return new AuthError('ERR_AUTH_DETACHED', 'Not sent: the call was waiting when detach() was called.');
 }
 
 export function deadlinePassed(deadlineMs: number, cause?: unknown): AuthError {

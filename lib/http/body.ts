@@ -1,3 +1,4 @@
+import type { MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 
 /** The body of a request as a signer sees it. */
@@ -45,21 +46,19 @@ export function isPlainData(data: unknown, depth = 0): boolean {
 /** The body after transforms: these are the bytes that axios will send. */
 export function bodyView(data: unknown): RequestBody {
   const kind = bodyKind(data);
-  if (kind === 'none') return { kind, bytes: () => Promise.resolve(new Uint8Array()) };
-  const read = kind === 'bytes' ? reader(data) : undefined;
-  return read ? { kind: 'bytes', bytes: read } : { kind: 'opaque', bytes: () => Promise.resolve(undefined) };
+  const read = kind === 'none' ? () => new Uint8Array() : kind === 'bytes' ? reader(data) : undefined;
+  return { kind: read ? (kind as 'none' | 'bytes') : 'opaque', bytes: async () => read?.() };
 }
 
-function reader(data: unknown): (() => Promise<Uint8Array<ArrayBuffer>>) | undefined {
-  const encode = (text: string) => (): Promise<Uint8Array<ArrayBuffer>> =>
-    Promise.resolve(new TextEncoder().encode(text));
+function reader(data: unknown): (() => MaybePromise<Uint8Array<ArrayBuffer>>) | undefined {
+  const encode = (text: string) => () => new TextEncoder().encode(text);
   if (ArrayBuffer.isView(data)) {
-    return () => Promise.resolve(new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength));
+    return () => new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
   }
   if (typeof data !== 'object' || data === null) return encode(String(data));
   switch (tagOf(data)) {
     case 'ArrayBuffer':
-      return () => Promise.resolve(new Uint8Array(data as ArrayBuffer));
+      return () => new Uint8Array(data as ArrayBuffer);
     case 'URLSearchParams':
       return encode((data as URLSearchParams).toString());
     case 'Blob':

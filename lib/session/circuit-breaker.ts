@@ -42,7 +42,7 @@ export interface AuthResult {
  * such endpoints together cause at most three a minute.
  */
 export class CircuitBreaker {
-  private readonly _delay = new GrowingDelay(FIRST_MS, LONGEST_MS);
+  private readonly _delay: GrowingDelay;
   /** Endpoints that refused a replay, each with the last generation that it refused. */
   private readonly _endpoints = new Map<string, { readonly delay: GrowingDelay; generation: number }>();
   /** When the last refreshes were found useless, oldest first. */
@@ -52,15 +52,16 @@ export class CircuitBreaker {
   private _refused = -1;
   private _lastUseless = -1;
 
-  constructor(private readonly _clock: Clock) {}
+  constructor(private readonly _clock: Clock) {
+    this._delay = new GrowingDelay(_clock, FIRST_MS, LONGEST_MS);
+  }
 
   /** Whether a refresh for a refusal by this endpoint is paused. Without one: whether all refreshes are. */
   isPaused(endpoint?: Endpoint): boolean {
-    const now = this._clock.monotonic();
-    if (this._delay.remainingMs(now) > 0) return true;
+    if (this._delay.remainingMs > 0) return true;
     if (!endpoint) return false;
-    const delayMs = this._endpoints.get(nameOf(endpoint))?.delay.remainingMs(now) ?? 0;
-    return this._uselessMs(now) + delayMs > 0;
+    const delayMs = this._endpoints.get(nameOf(endpoint))?.delay.remainingMs ?? 0;
+    return this._uselessMs + delayMs > 0;
   }
 
   /** A refresh with reason `rejected` or `expiring` has returned this generation. */
@@ -74,13 +75,12 @@ export class CircuitBreaker {
       if (status < 400 || ACCEPTED.includes(status)) this._accept(generation, endpoint);
       return undefined;
     }
-    const now = this._clock.monotonic();
-    const pausedMs = isReplay ? this._refuse(nameOf(endpoint), generation, now) : undefined;
+    const pausedMs = isReplay ? this._refuse(nameOf(endpoint), generation) : undefined;
     if (generation !== this._refreshed || generation === this._accepted || generation === this._refused)
       return pausedMs;
     this._refused = generation;
-    this._delay.begin(now);
-    return this._delay.remainingMs(now);
+    this._delay.begin();
+    return this._delay.remainingMs;
   }
 
   /** The app has signed in, updated or refreshed. */
@@ -98,24 +98,24 @@ export class CircuitBreaker {
   }
 
   /** A token may die while its replay is sent. If the endpoint refuses the next one, too, it is not the token. */
-  private _refuse(name: string, generation: number, now: number): number | undefined {
+  private _refuse(name: string, generation: number): number | undefined {
     const known = this._endpoints.get(name);
     if (!known) {
-      this._endpoints.set(name, { delay: new GrowingDelay(FIRST_MS, LONGEST_MS), generation });
+      this._endpoints.set(name, { delay: new GrowingDelay(this._clock, FIRST_MS, LONGEST_MS), generation });
       for (const [oldest] of this._endpoints) if (this._endpoints.size > MOST_ENDPOINTS) this._endpoints.delete(oldest);
     } else if (known.generation !== generation) {
       known.generation = generation;
-      known.delay.begin(now);
+      known.delay.begin();
     }
     if (generation === this._lastUseless) return undefined;
     this._lastUseless = generation;
-    this._useless = [...this._useless, now].slice(-MOST_USELESS);
-    return this._uselessMs(now) || undefined;
+    this._useless = [...this._useless, this._clock.monotonic()].slice(-MOST_USELESS);
+    return this._uselessMs || undefined;
   }
 
-  private _uselessMs(now: number): number {
+  private get _uselessMs(): number {
     const [oldest = 0] = this._useless;
-    return this._useless.length < MOST_USELESS ? 0 : Math.max(oldest + USELESS_MS - now, 0);
+    return this._useless.length < MOST_USELESS ? 0 : Math.max(oldest + USELESS_MS - this._clock.monotonic(), 0);
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Clock } from '../clock.js';
+
 /** A delay that doubles each time it begins, up to a limit, until it is reset. */
 export class GrowingDelay {
   private _nextMs: number;
@@ -5,18 +7,19 @@ export class GrowingDelay {
   private _until = -Infinity;
 
   constructor(
+    private readonly _clock: Clock,
     private readonly _firstMs: number,
     private readonly _longestMs: number,
   ) {
     this._nextMs = _firstMs;
   }
 
-  remainingMs(now: number): number {
-    return Math.max(this._until - now, 0);
+  get remainingMs(): number {
+    return Math.max(this._until - this._clock.monotonic(), 0);
   }
 
-  begin(now: number, leastMs = 0): void {
-    this._until = now + Math.max(this._nextMs, leastMs);
+  begin(leastMs = 0): void {
+    this._until = this._clock.monotonic() + Math.max(this._nextMs, leastMs);
     this._nextMs = Math.min(this._nextMs * 2, this._longestMs);
   }
 

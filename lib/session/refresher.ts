@@ -20,7 +20,7 @@ export class Refresher {
   /** The generation that has no successor: its refresh token was refused. */
   private _lastGeneration = -1;
   /** After a failure no refresh starts for a while: the calls share it. */
-  private readonly _coolDown = new GrowingDelay(500, 30_000);
+  private readonly _coolDown: GrowingDelay;
   /** Monotonic. From then on, a 401 of a call without credentials calls `refresh` again. */
   private _askAgainAt = Infinity;
   private _checking: Promise<void> | undefined = undefined;
@@ -32,6 +32,7 @@ export class Refresher {
     /** Called when a refresh begins and when it is over. */
     private readonly _changed: () => void,
   ) {
+    this._coolDown = new GrowingDelay(_deps.clock, 500, 30_000);
     this._spread = 1 - _deps.clock.random() / 10;
   }
 
@@ -68,9 +69,8 @@ export class Refresher {
   /** Starts a refresh, or joins the one that is under way. Resolves when the call may continue. */
   refresh(reason: RefreshContext['reason'], clients: ClientProvider): Promise<void> {
     if (this._current) return this._current.wait();
-    const { clock, options } = this._deps;
-    if (!options.refresh) return Promise.reject(refreshFailed('bearer() has no `refresh`.'));
-    if (this._failure && this._coolDown.remainingMs(clock.monotonic()) > 0) return this._sharedFailure(this._failure);
+    if (!this._deps.options.refresh) return Promise.reject(refreshFailed('bearer() has no `refresh`.'));
+    if (this._failure && this._coolDown.remainingMs > 0) return this._sharedFailure(this._failure);
     const started = (this._current = new Refresh(this._deps, reason, clients));
     void started.done.then((end) => {
       if (this._current === started) this._done(end);
@@ -120,18 +120,17 @@ export class Refresher {
 
   private _done({ error, failure, pauseMs }: RefreshEnd): void {
     const { clock, state } = this._deps;
-    const now = clock.monotonic();
     this._current = undefined;
     if (!error) this._coolDown.reset();
     else if (error.code === 'ERR_AUTH_REFRESH_FAILED') {
       this._deps.memory.refusedGeneration = -1;
       this._failure = error;
-      if (pauseMs !== undefined) this._coolDown.begin(now, pauseMs);
+      if (pauseMs !== undefined) this._coolDown.begin(pauseMs);
     } else this._lastGeneration = state.generation;
     if (state.status === 'expired') this.end = error;
     // An explicit answer of the server is final. A plain status, which a gateway may have sent, is asked for again.
     const isDefinite = failure?.code === 'rejected' || failure?.code === 'invalid_grant';
-    if (failure?.kind === 'not-signed-in') this._askAgainAt = isDefinite ? Infinity : now + ASK_AGAIN_MS;
+    if (failure?.kind === 'not-signed-in') this._askAgainAt = isDefinite ? Infinity : clock.monotonic() + ASK_AGAIN_MS;
     this._changed();
   }
 }

@@ -23,7 +23,6 @@ export function guardTransforms(config: Config, failed: (error: unknown) => unkn
 
 /** axios's own transform throws an AxiosError that has the config. */
 function isDefault(transforms: AxiosResponseTransformer | AxiosResponseTransformer[]): boolean {
-  const { transformResponse } = axios.defaults;
-  if (!Array.isArray(transforms) || !Array.isArray(transformResponse)) return false;
-  return transforms.length === 1 && transforms[0] === transformResponse[0];
+  const [transform, ...others] = [transforms].flat();
+  return others.length === 0 && transform === [axios.defaults.transformResponse].flat()[0];
 }
