@@ -97,7 +97,12 @@ function resolveRetry(given: RetryOptions | false | undefined, over: CallRetry, 
   check(isObject(given), name, 'an object or false', given);
   const wanted = withoutPrototype(given);
   const { statuses, methods, shouldRetry = over.shouldRetry } = wanted;
-  checkEach(statuses, isStatus, `${name}.statuses`, 'an array of statuses, 100 to 599');
+  checkEach(
+    statuses,
+    (status) => Number.isInteger(status) && status >= 100 && status <= 599,
+    `${name}.statuses`,
+    'an array of statuses, 100 to 599',
+  );
   checkEach(methods, (method) => typeof method === 'string', `${name}.methods`, 'an array of methods');
   checkFunctions({ [`${name}.shouldRetry`]: shouldRetry });
   const retry = { ...over.retry };
@@ -111,7 +116,12 @@ function resolveRetry(given: RetryOptions | false | undefined, over: CallRetry, 
 /** The least value of each number. */
 const LEAST = { maxAttempts: 1, maxThrottledAttempts: 1, baseDelayMs: 0, maxDelayMs: 0, maxRetryAfterMs: 0 };
 
-function checkEach(given: unknown, isRight: (value: unknown) => boolean, name: string, takes: string): void {
+function checkEach<T>(
+  given: readonly T[] | undefined,
+  isRight: (value: T) => boolean,
+  name: string,
+  takes: string,
+): void {
   check(given === undefined || (Array.isArray(given) && given.every(isRight)), name, takes, given);
 }
 
@@ -125,8 +135,4 @@ function originSet(given: unknown, name: string, or: string): ReadonlySet<string
       return url.origin;
     }),
   );
-}
-
-function isStatus(status: unknown): boolean {
-  return Number.isInteger(status) && (status as number) >= 100 && (status as number) <= 599;
 }

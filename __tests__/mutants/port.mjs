@@ -21,8 +21,8 @@ export const portMutants = [
     name: 'maxChallenges: Infinity bounds nothing',
     row: 23,
     file: 'lib/call/recover.ts',
-    from: 'return maxChallenges === Infinity ? 1 : maxChallenges;',
-    to: 'return Math.min(maxChallenges, 100);',
+    from: '(most < Infinity ? most : 1)',
+    to: 'Math.min(most, 100)',
     suites: ['port'],
   },
   {

@@ -49,7 +49,11 @@ function decideOn(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer):
     attempts: call.attempts,
     canReauthorize: refusedBy.some((state) => challengesLeft(call, state) > 0),
     isReplay: call.isRefreshed,
-    maxChallenges: call.principal.schemes.reduce((sum, { maxChallenges }) => sum + finite(maxChallenges), 0),
+    // A scheme without a limit of its own is bounded by the limits of attempts.
+    maxChallenges: call.principal.schemes.reduce(
+      (sum, { maxChallenges: most }) => sum + (most < Infinity ? most : 1),
+      0,
+    ),
     remainingMs: waits.remainingMs,
   };
   const circumstances = {
@@ -70,11 +74,6 @@ function decideOn(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer):
       }),
   };
   return decide(outcome, progress, circumstances, retry, isRetried, instance.clock.random());
-}
-
-/** A scheme without a limit of its own is bounded by the limits of attempts. */
-function finite(maxChallenges: number): number {
-  return maxChallenges === Infinity ? 1 : maxChallenges;
 }
 
 function challengesLeft(call: Call, state: SchemeState): number {
