@@ -658,22 +658,3 @@ test.each(['at once', 'later'])(
     expect(reads).toBeLessThan(10);
   },
 );
-
-test('signOut() resolves in time although the store refuses to write and does not answer a read', async () => {
-  const stage = new Stage();
-  const { store } = recordOf(stage);
-  let isDown = false;
-  const load = (): ReturnType<TokenStore['load']> => (isDown ? new Promise(() => undefined) : store.load());
-  const compareAndSet: TokenStore['compareAndSet'] = (...write) => !isDown && store.compareAndSet(...write);
-  const scheme = stage.bearer({ store: { load, compareAndSet } });
-  await scheme.getAccessToken();
-  isDown = true;
-  const began = stage.clock.monotonic();
-  await stage.clock.until(scheme.signOut());
-  expect(stage.clock.monotonic() - began).toBeLessThan(10_000);
-  isDown = false;
-  await stage.clock.advance(6_000);
-  await stage.clock.until(scheme.getAccessToken());
-  await stage.clock.settle();
-  expect(await store.load()).toMatchObject({ epoch: 1, tokens: null });
-});

@@ -514,7 +514,7 @@ export const sessionMutants = [
     ['signed-out'],
     142,
     'a lock that skips its work counts as one that was acquired',
-    "if (!running) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });",
+    "if (!running) throw Object.assign(new Error('exclusive() ran no work'), { code: 'ENOLOCK' });",
     '',
   ),
   stores(

@@ -48,7 +48,7 @@ export class SharedState extends StoredState {
       }
       if (isOutdated()) return;
       // A store that refuses every write and shows nothing newer is broken.
-      if (!isWritten && tries >= WRITE_TRIES) {
+      if (!isWritten && tries === WRITE_TRIES) {
         this._guard.degrade('write', { name: 'every attempt was refused' });
         isWritten = FAILED;
         generation++;
@@ -65,10 +65,7 @@ export class SharedState extends StoredState {
         return;
       }
       const stored = await this._load();
-      if (isOutdated()) return;
-      // It may take 2 s: three of them are enough.
-      if (stored === FAILED) tries += 7;
-      else if (this._givesWay(stored, change, tokens)) return;
+      if (isOutdated() || (stored !== FAILED && this._givesWay(stored, change, tokens))) return;
     }
   }
 

@@ -75,7 +75,7 @@ export class StoreGuard {
     let running = undefined as Promise<void> | undefined;
     try {
       await lock.call(this._store, () => (running ??= work()), { signal });
-      if (!running) throw Object.assign(new Error('exclusive() settled without running its work'), { code: 'ENOLOCK' });
+      if (!running) throw Object.assign(new Error('exclusive() ran no work'), { code: 'ENOLOCK' });
     } catch (error) {
       if (!running && !signal.aborted) this.degrade('lock', error, 'no refresh without the lock');
       throw error;
