@@ -98,14 +98,13 @@ function redact(error: unknown, sent: unknown[]): unknown {
     const isError = Number(status ?? statusCode) >= 300;
     const found = safeGet(response, 'headers');
     const headers = isError && isObject(found) ? found : {};
-    const isFetch = typeof safeGet(headers, 'entries') === 'function';
-    const shown = isFetch ? Object.fromEntries((headers as unknown as Headers).entries()) : { ...headers };
-    const copy = redactData({ status, statusCode, statusText, headers: shown }, '') as { headers: object };
+    const shown = fieldsOf(headers);
+    const copy = redactData({ status, statusCode, statusText, headers: { ...shown } }, '') as { headers: object };
     // Each by itself, since one of them may be nothing that JSON can express.
     if (isError)
       Object.assign(copy, redactData({ data: redactData(data, 'data'), body: redactData(body, 'body') }, ''));
     // AxiosHeaders keep their methods.
-    if (!isFetch) Object.setPrototypeOf(copy.headers, Object.getPrototypeOf(headers) as object);
+    if (shown === headers) Object.setPrototypeOf(copy.headers, Object.getPrototypeOf(headers) as object);
     return copy;
   }
 }
@@ -128,14 +127,10 @@ function secretsIn(sources: readonly unknown[]): string[] {
   const found = new Set<string>();
   const add = (source: unknown): void => {
     try {
-      const isEntries = typeof safeGet(source, 'entries') === 'function' && !Array.isArray(source);
-      JSON.stringify(
-        isEntries ? Object.fromEntries((source as FormData).entries()) : source,
-        (name, value: unknown) => {
-          if (typeof value === 'string' && !PUBLIC_NAME.test(name)) addText(value);
-          return value;
-        },
-      );
+      JSON.stringify(fieldsOf(source), (name, value: unknown) => {
+        if (typeof value === 'string' && !PUBLIC_NAME.test(name)) addText(value);
+        return value;
+      });
     } catch {
       // For example a stream, whose values are unknown.
     }
@@ -154,6 +149,12 @@ function secretsIn(sources: readonly unknown[]): string[] {
   };
   for (const source of sources) add(source);
   return [...found].sort((one, other) => other.length - one.length);
+}
+
+/** The fields of a form, a map or the headers of fetch as an object; anything else as it is. */
+function fieldsOf<T>(source: T): T | object {
+  const hasEntries = typeof safeGet(source, 'entries') === 'function' && !Array.isArray(source);
+  return hasEntries ? Object.fromEntries((source as FormData).entries()) : source;
 }
 
 function isPlain(value: object): boolean {

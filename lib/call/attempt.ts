@@ -1,4 +1,4 @@
-import type { AxiosError, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import type { BareReason } from '../events.js';
 import { assertHeader } from '../http/header-values.js';
 import { readRefusal, type Refusal } from '../http/refusal.js';
@@ -112,11 +112,6 @@ export class Attempt implements Transmission {
     if (authorizing) await request.waitFor(authorizing);
     this._written = this._written.concat(next._written);
     applyUrl(hop, next.request, adapter.transport);
-  }
-
-  failed(error: unknown): void {
-    this.error = error;
-    this.response = safeGet(error as Partial<AxiosError> | undefined, 'response');
   }
 
   /** Reads the server's clock and limits, unless a redirect fetched the response from another origin. */

@@ -86,7 +86,8 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
         try {
           return (attempt.response = await send(copy, attempt));
         } catch (error) {
-          attempt.failed(error);
+          attempt.error = error;
+          attempt.response = safeGet(error, 'response') as AxiosResponse | undefined;
           throw error;
         } finally {
           unwatch?.();
@@ -133,7 +134,6 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     if (++this.attempts === 1) this.instance.countCall(attempt.origin);
   }
 
-  /** Reads the clock and the limits of a response. */
   private _read(attempt: Attempt, response: AxiosResponse): void {
     const { instance, principal, pass, _dispatched: config } = this;
     if (config) guardTransforms(config, (error) => instance.recordError(error, this));

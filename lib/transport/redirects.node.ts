@@ -52,18 +52,12 @@ async function followRedirects(
 ): Promise<AxiosResponse> {
   const { origin } = redirects;
   for (let hops = 0; ; hops++) {
-    let response: AxiosResponse | undefined;
-    let target: Target | undefined;
-    try {
-      response = await sent;
-      if (response.status === 0 && isPage()) throw redirectHidden();
-      target = redirectTarget(response, hop);
-      if (!target) return response;
-    } catch (error) {
-      response = safeGet(error as Partial<AxiosError> | undefined, 'response');
-      target = response && redirectTarget(response, hop);
-      if (!response || !target) throw error;
-    }
+    const [settled] = await Promise.allSettled([sent]);
+    const isAnswer = settled.status === 'fulfilled';
+    const response = isAnswer ? settled.value : (safeGet(settled.reason, 'response') as AxiosResponse | undefined);
+    if (isAnswer && response?.status === 0 && isPage()) throw redirectHidden();
+    const target = response && redirectTarget(response, hop);
+    if (!response || !target) return sent;
     // Written so that NaN is a limit, too.
     if (!(hops < (hop.maxRedirects ?? MAX_REDIRECTS))) {
       const message = 'Maximum number of redirects exceeded';
