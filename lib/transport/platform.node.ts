@@ -99,5 +99,5 @@ export function settleBlobType({ data, headers }: Config): void {
 }
 
 export function hasSocketPath(config: Config): boolean {
-  return Object.hasOwn(config, 'socketPath') && config.socketPath !== undefined && config.socketPath !== null;
+  return ownValue(config, 'socketPath') !== undefined;
 }

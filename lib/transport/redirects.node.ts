@@ -85,11 +85,11 @@ interface Target {
 
 /** The target of a redirect. undefined if the response is none, or if its body cannot be sent again. */
 function redirectTarget(response: AxiosResponse, hop: InternalAxiosRequestConfig): Target | undefined {
-  const location = isRedirect(response.status) ? headerOf(response, 'location') : undefined;
-  const next = location === undefined ? undefined : parseUrl(location, resolveUrl(fullUrl(hop)).href);
-  const url = next && /^https?:$/.test(next.protocol) ? next : undefined;
+  const location = isRedirect(response.status) && headerOf(response, 'location');
+  const url = location ? parseUrl(location, resolveUrl(fullUrl(hop)).href) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol)) return undefined;
   const becomesGet = changesToGet(response.status, hop.method ?? 'get');
-  return url && (becomesGet || isReplayable(hop.data)) ? { url, becomesGet } : undefined;
+  return becomesGet || isReplayable(hop.data) ? { url, becomesGet } : undefined;
 }
 
 function retarget(hop: InternalAxiosRequestConfig, { url, becomesGet }: Target): void {
