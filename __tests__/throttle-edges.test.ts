@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+import { createThrottle } from '../lib/index.js';
 import { Throttle } from '../lib/throttle/throttle.js';
 import { RETRY_DEFAULTS } from '../lib/retry/decide.js';
 import { times } from './support/series.js';
@@ -80,4 +82,17 @@ test('a path that another machine closed counts as refused once its calls are re
   throttle.refused(['a/one'], undefined, refusal, RETRY_DEFAULTS);
   expect(throttle.refused(['a/one', 'a'], undefined, refusal, RETRY_DEFAULTS)).toBe('a/one');
   expect(throttle.refused(['a/two', 'a'], undefined, refusal, RETRY_DEFAULTS)).toBe('a');
+});
+
+// F86
+test('a throttle that is printed while calls wait shows no token', async () => {
+  const throttle = createThrottle();
+  const { stage } = Stage.with({ attach: { throttle } });
+  stage.script('/item', tooMany(5));
+  const calls = times(3, () => underway(stage.api.get('/item')));
+  await stage.clock.advance(100);
+  const printed = inspect(throttle, { depth: Infinity, showHidden: true });
+  expect(printed).toContain('Permit');
+  expect(printed).not.toMatch(/alice-/);
+  await stage.outcomes(calls);
 });

@@ -51,11 +51,11 @@ export class LimitQueue {
   acquire(call: QueuedCall, maxQueued: number): Permit {
     const now = this._timeline.now();
     const { closedForMs, waiting } = this;
-    const permit = new Permit(call, this);
+    const permit = new Permit(() => call, this);
     if (waiting.size === 0 && this._readyAt(now) <= now) return this._release(permit, now, true);
     if (!call.mayWait(closedForMs)) throw throttled(closedForMs);
     const isFull = waiting.size >= maxQueued && !call.wasSent;
-    if (isFull && [...waiting].filter((other) => !other.call.wasSent).length >= maxQueued) throw queueFull();
+    if (isFull && [...waiting].filter((other) => !other.call().wasSent).length >= maxQueued) throw queueFull();
     waiting.add(permit);
     this.pump();
     return permit;
@@ -127,7 +127,7 @@ export class LimitQueue {
   private _askAll(): void {
     const { closedForMs, waiting } = this;
     for (const permit of waiting)
-      if (!permit.call.mayWait(closedForMs) && waiting.delete(permit))
+      if (!permit.call().mayWait(closedForMs) && waiting.delete(permit))
         permit.settle(Promise.reject(throttled(closedForMs)));
   }
 
@@ -159,7 +159,7 @@ export class Permit {
   readonly ready: Promise<void>;
 
   constructor(
-    readonly call: QueuedCall,
+    readonly call: () => QueuedCall, // inspectors print everything else, and the app may hold a throttle
     public queue: LimitQueue,
   ) {
     this.ready = new Promise((resolve) => (this.settle = resolve));
