@@ -546,6 +546,22 @@ describe('a store that answers late', () => {
     expect(stage.eventsOf('signed-in')).toEqual([]);
   });
 
+  test('to the read under the lock only after a newer one: the refresh goes on', async () => {
+    const stage = new Stage();
+    const { scheme, notify, delay } = late(stage);
+    await stage.clock.until(scheme.getAccessToken());
+    delay.reads = 2_500;
+    const refreshed = underway(scheme.refresh());
+    // The first read exceeds its time limit of 2 s.
+    await stage.clock.advance(1_900);
+    delay.reads = 400;
+    await stage.clock.advance(200);
+    delay.reads = 0;
+    notify();
+    expect(await stage.clock.until(refreshed)).toMatchObject({ status: 'fulfilled' });
+    expect(stage.tokens.refreshes).toBe(1);
+  });
+
   test('to a read that began before a sign-in: the sign-in counts', async () => {
     const stage = new Stage();
     const { scheme, notify, delay } = late(stage);

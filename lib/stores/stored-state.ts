@@ -56,12 +56,15 @@ export abstract class StoredState extends HolderState {
     if (busy) return busy.then(() => this.reload(isLocked));
     if (this._unwritten) return this._write(this._unwritten, this.tokens);
     const readingMs = stopwatch(this._deps.clock);
-    const read = (): MaybePromise<boolean> =>
-      whenReady(this._load(), (stored) => {
-        if (stored === FAILED) return this._inStore === undefined;
+    const read = (): MaybePromise<boolean> => {
+      const { _accesses: before } = this;
+      return whenReady(this._load(), (stored) => {
+        // A newer read may have been answered first.
+        if (stored === FAILED) return this._inStore === undefined || this._latest > before;
         this._adopt(stored);
         return true;
       });
+    };
     return whenReady(read(), (isKnown) => ((isKnown || !isLocked) && readingMs() <= FRESH_MS ? isKnown : read()));
   }
 
