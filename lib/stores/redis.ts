@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock, type Clock } from '../clock.js';
-import { ownValue } from '../safe-read.js';
+import { isObject, ownValue } from '../safe-read.js';
 import type { SessionStore } from '../session/store.js';
 import { redisOf, type RedisClient } from './redis-client.js';
 import { redisLock } from './redis-lock.js';
@@ -116,7 +116,7 @@ export function redisPort(
 }
 
 function checked(options: RedisStoreOptions): { lockMs: number; subscribe: boolean } {
-  if (typeof options !== 'object' || (options as unknown) === null) throw wrong('options', 'an object', options);
+  if (!isObject(options)) throw wrong('options', 'an object', options);
   const lockMs = ownValue(options, 'lockMs') ?? LOCK_MS;
   const subscribe = ownValue(options, 'subscribe') ?? true;
   if (typeof lockMs !== 'number' || !(lockMs >= SHORTEST_LOCK_MS && lockMs <= LONGEST_LOCK_MS)) {

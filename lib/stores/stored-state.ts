@@ -59,10 +59,9 @@ export abstract class StoredState extends HolderState {
     const read = (): MaybePromise<boolean> => {
       const { _accesses: before } = this;
       return whenReady(this._load(), (stored) => {
-        // A newer read may have been answered first.
-        if (stored === FAILED) return this._inStore === undefined || this._latest > before;
-        this._adopt(stored);
-        return true;
+        if (stored !== FAILED) this._adopt(stored);
+        // A newer read may have been answered first. Nothing is missed if nothing was ever read.
+        return this._latest > before || this._inStore === undefined;
       });
     };
     return whenReady(read(), (isKnown) => ((isKnown || !isLocked) && readingMs() <= FRESH_MS ? isKnown : read()));

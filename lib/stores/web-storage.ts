@@ -46,10 +46,7 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
   if (typeof key !== 'string' || key === '')
     throw new TypeError(`webStorageStore(): \`key\` takes a non-empty string, but got ${typeof key}`);
   const given = ownValue(options, 'storage') as Storage | undefined;
-  if (
-    given !== undefined &&
-    (typeof safeGet(given, 'getItem') !== 'function' || typeof safeGet(given, 'setItem') !== 'function')
-  )
+  if (given !== undefined && ['getItem', 'setItem'].some((name) => typeof safeGet(given, name) !== 'function'))
     throw new TypeError(`webStorageStore(): \`storage\` takes localStorage or sessionStorage, but got ${typeof given}`);
 
   const nameOf = (what: string): string => `axios-attach-auth/${what}/${key}`;
