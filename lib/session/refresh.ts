@@ -81,7 +81,7 @@ export class Refresh {
       await this._deps.state.exclusive(async () => {
         work = this._work();
         // A sign-out must be stored before another holder may send the refresh token.
-        await Promise.race([work, this.done.then(() => this._deps.state.writing())]);
+        await Promise.race([work, this.done.then(() => this._deps.state.writing)]);
       }, this._controller.signal);
     } catch (cause) {
       const error = redactError(cause, this._replaced.tokens);

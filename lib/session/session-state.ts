@@ -55,7 +55,7 @@ export interface SessionState {
   /** Resolves with the tokens that it replaced, once it is stored or cannot be stored for now. Never rejects. */
   change(change: SessionChange, tokens: Tokens | null): Promise<Tokens | null>;
   /** Settles when the change that is being written has been. undefined: there is none. */
-  writing(): Promise<void> | undefined;
+  readonly writing: Promise<void> | undefined;
   /** Runs `work` while no other holder runs theirs. `signal` ends the wait, not the work. Rejects if the lock could not be acquired. */
   exclusive(work: () => Promise<void>, signal: AbortSignal): Promise<void>;
   /** Follows the changes of other holders. Returns the function that stops it. */
@@ -68,6 +68,7 @@ export class MemoryState implements SessionState {
   tokens: Tokens | null = null;
   generation = 0;
   principalVersion = 0;
+  writing: Promise<void> | undefined = undefined;
   lifetimeMs = Infinity;
   private _receivedAt = 0;
 
@@ -94,10 +95,6 @@ export class MemoryState implements SessionState {
     const replaced = this.tokens;
     this._apply(change, tokens, this.generation + Number(change !== 'not-signed-in'));
     return Promise.resolve(replaced);
-  }
-
-  writing(): Promise<void> | undefined {
-    return undefined;
   }
 
   exclusive(...[work]: Parameters<SessionState['exclusive']>): Promise<void> {

@@ -24,9 +24,9 @@ export class SharedState extends StoredState {
   }
 
   protected async _write(change: Written, tokens: Tokens | null): Promise<void> {
-    const writing = (this._writing = this._writeThrough(change, tokens));
+    const writing = (this.writing = this._writeThrough(change, tokens));
     await writing;
-    if (this._writing === writing) this._writing = undefined;
+    if (this.writing === writing) this.writing = undefined;
   }
 
   /** Writes the state in memory to the store. A later change takes over, and a failed write is tried again later. */

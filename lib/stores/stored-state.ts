@@ -25,7 +25,6 @@ export abstract class StoredState extends HolderState {
   /** Memory holds this change and the store does not. Until it is written, nothing that is stored may replace it. */
   protected _unwritten: 'initial' | 'updated' | 'principal' | undefined = undefined;
   protected _loading: Promise<void> | undefined = undefined;
-  protected _writing: Promise<void> | undefined = undefined;
   /** The access token before the current one. If it is stored again, the store was put back to an older state. */
   private _previous: string | null = null;
   /** Counts reads and writes. */
@@ -51,7 +50,7 @@ export abstract class StoredState extends HolderState {
   }
 
   override reload(isLocked?: boolean): MaybePromise<unknown> {
-    const busy = this.ready() ?? this._writing;
+    const busy = this.ready() ?? this.writing;
     // Another holder may have written meanwhile.
     if (busy) return busy.then(() => this.reload(isLocked));
     if (this._unwritten) return this._write(this._unwritten, this.tokens);
@@ -65,10 +64,6 @@ export abstract class StoredState extends HolderState {
       });
     };
     return whenReady(read(), (isKnown) => ((isKnown || !isLocked) && readingMs() <= FRESH_MS ? isKnown : read()));
-  }
-
-  override writing(): Promise<void> | undefined {
-    return this._writing;
   }
 
   override exclusive(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
