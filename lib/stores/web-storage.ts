@@ -124,8 +124,7 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
 }
 
 function localStorageHere(): Storage {
-  const { localStorage } = globalThis as { localStorage?: Storage };
-  return localStorage ?? noStorage();
+  return (globalThis as { localStorage?: Storage }).localStorage ?? noStorage();
 }
 
 /** Only its code is shown. */
