@@ -107,20 +107,3 @@ export function withSession<S extends AuthScheme>(scheme: S, hook: () => Session
 export function sessionOf(scheme: AuthScheme): Session | undefined {
   return (scheme as { [SESSION]?: () => Session })[SESSION]?.();
 }
-
-/**
- * The credential that a function returned for each call. After a refusal the function is called again, and the call is replayed
- * only if the value has changed.
- */
-export class LastSent<T> {
-  readonly #sent = new WeakMap<object, T>();
-
-  keep(request: AuthRequest, value: T): void {
-    this.#sent.set(request.exchange, value);
-  }
-
-  /** undefined: nothing was sent. */
-  of(request: AuthRequest): T | undefined {
-    return this.#sent.get(request.exchange);
-  }
-}
