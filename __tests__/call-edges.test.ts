@@ -316,3 +316,22 @@ test.each<[string, number, (stage: Stage, handle: AuthHandle) => unknown]>([
   expect(error).toMatchObject({ status, response: { status, data: { data: 'text' } } });
   expect(exchangeOf(error)).toMatchObject({ attempts: 1 });
 });
+
+test('an AuthError of another call, that an earlier handler made, is passed on as it is', async () => {
+  const { stage, scheme, handle } = Stage.with({ bearer: { refresh: () => stage.tokens.issue() } });
+  handle.detach();
+  const other = axios.create({ baseURL: 'https://other.test' });
+  attachAuth(other, { scheme: bearer('token'), origins: ['https://none.test'], foreignOrigin: 'refuse' });
+  const { api, clock } = stage;
+  let refused: unknown;
+  api.interceptors.response.use(undefined, async (failure: AxiosError) => {
+    if (failure.response?.status === 401) throw failure;
+    refused = await other.get('/').catch((error: unknown) => error);
+    throw refused as Error;
+  });
+  attachAuth(api, { scheme }, clock);
+  stage.script('/item', 401, 404);
+  const error = reasonOf(await clock.until(api.get('/item')));
+  expect(error).toBe(refused);
+  expect(error).toMatchObject({ code: 'ERR_AUTH_FOREIGN_ORIGIN' });
+});

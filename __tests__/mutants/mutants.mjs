@@ -323,8 +323,8 @@ export const mutants = [
     name: 'an error of transformResponse carries no response',
     row: 108,
     file: 'lib/interceptors/response.ts',
-    from: 'if (isAuthError(reason) || instance.callOf(reason)) return fail(call, reason);',
-    to: 'if (isAuthError(reason)) return fail(call, reason);',
+    from: 'if (isOwn || instance.callOf(reason))',
+    to: 'if (isOwn)',
     suites: ['call-faults'],
   },
   {

@@ -69,7 +69,8 @@ export function responseInterceptor(instance: AttachedInstance) {
       return settled.value;
     }
     const reason: unknown = settled.reason;
-    if (isAuthError(reason) || instance.callOf(reason)) return fail(call, reason);
+    const isOwn = isAuthError(reason) && !isOfAnotherCall(settled, call);
+    if (isOwn || instance.callOf(reason)) return fail(call, reason);
     call.finish();
     throw reason;
   }
