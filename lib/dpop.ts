@@ -50,7 +50,7 @@ export function dpop<S extends BearerScheme>(
   if (typeof safeGet(session, 'authorize') !== 'function' || !session.credentialHeaders?.includes('Authorization'))
     throw new TypeError('dpop() takes the session of a bearer() without `header`: its token is sent in Authorization');
   const isProver = typeof safeGet(prover, 'proof') === 'function' && typeof safeGet(prover, 'heard') === 'function';
-  check(isProver, 'dpop(): prover', 'a dpopProver()', typeof prover);
+  check(isProver, 'dpop(): prover', 'a dpopProver()', prover);
   const store = sessionOf(session)?.store;
   if (store && !isLocalStore(store) && hasProcessKey(prover)) {
     throw new TypeError(

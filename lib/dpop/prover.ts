@@ -61,8 +61,7 @@ export function dpopProver(
 ): DpopProver {
   const { keyPair, algorithm = 'ES256' } = withoutPrototype(options);
   const isPair = keyPair === undefined || typeof keyPair === 'function' || safeGet(keyPair, 'privateKey') !== undefined;
-  // Not the value, which may be a private key.
-  check(isPair, 'dpopProver(): keyPair', 'a CryptoKeyPair or a function', typeof keyPair);
+  check(isPair, 'dpopProver(): keyPair', 'a CryptoKeyPair object or a function', keyPair);
   checkAlgorithm('dpopProver()', algorithm);
   const servers = new Map<string, Server>();
   /** Where requests without a token were sent. */

@@ -20,8 +20,9 @@ export function apiKey(
   check(isObject(options), 'apiKey(): options', 'an object', options);
   const { header = 'X-API-Key' } = withoutPrototype(options);
   // The messages do not repeat the values: either may be the key.
-  check(typeof key === 'string' || typeof key === 'function', 'apiKey(): key', 'a string or a function', typeof key);
-  check(isHeaderName(header), 'apiKey(): header', 'the name of a header', typeof header);
+  if (typeof key !== 'string' && typeof key !== 'function')
+    throw new TypeError(`apiKey(): \`key\` takes a string or a function, but got ${typeof key}`);
+  if (!isHeaderName(header)) throw new TypeError('apiKey(): `header` takes the name of a header (RFC 9110 §5.1)');
   /** By `exchange`: the value that was last sent for a call. */
   const sent = new WeakMap<object, string>();
   const current = (): MaybePromise<string | null | undefined> => (typeof key === 'function' ? key() : key);

@@ -53,7 +53,8 @@ export function hmac(options: HmacOptions): AuthScheme {
   } = withoutPrototype(options);
   check(typeof keyId === 'string' && keyId !== '', 'hmac(): keyId', 'a non-empty string', keyId);
   const isSecret = typeof secret === 'string' || typeof secret === 'function' || ArrayBuffer.isView(secret);
-  check(isSecret, 'hmac(): secret', 'a string, bytes or a function', typeof secret);
+  if (!isSecret)
+    throw new TypeError(`hmac(): \`secret\` takes a string, bytes or a function, but got ${typeof secret}`);
   check(['SHA-256', 'SHA-384', 'SHA-512'].includes(hash), 'hmac(): hash', 'SHA-256, SHA-384 or SHA-512', hash);
   check(['hex', 'base64'].includes(encoding), 'hmac(): encoding', 'hex or base64', encoding);
   check(typeof stringToSign === 'function', 'hmac(): stringToSign', 'a function', stringToSign);
