@@ -23,6 +23,6 @@ export function guardTransforms(config: Config, failed: (error: unknown) => unkn
 
 /** axios's own transform throws an AxiosError that has the config. */
 function isDefault(transforms: AxiosResponseTransformer | AxiosResponseTransformer[]): boolean {
-  const [transform, ...others] = [transforms].flat();
-  return others.length === 0 && transform === [axios.defaults.transformResponse].flat()[0];
+  const standard = axios.defaults.transformResponse as AxiosResponseTransformer[] | undefined;
+  return Array.isArray(transforms) && transforms.length === 1 && transforms[0] === standard?.[0];
 }
