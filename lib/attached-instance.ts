@@ -114,7 +114,7 @@ export class AttachedInstance implements SessionInstance {
   principal({ schemes, credentials }: CallPolicy): Principal {
     if (this._principal && !schemes) return this._principal;
     const provider = schemes ?? (this.policy.scheme as () => unknown);
-    // A function that finds nobody signed in may throw, and a log-in must not fail for that.
+    // A function may throw while there is no user, and a log-in must not fail for that.
     const given = credentials === 'omit' ? null : provider();
     const principal = principalOf(given, this._anonymous, this.clock);
     this._observe(principal);
