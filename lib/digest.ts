@@ -60,7 +60,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   const names = Object.keys(hashes) as DigestAlgorithm[];
   const { algorithms = names, qop = 'auth', legacy = true, mutual = false } = withoutPrototype(options);
   check(
-    typeof credentials === 'function' || pairOf(credentials) !== undefined,
+    typeof credentials === 'function' || Boolean(pairOf(credentials)),
     'digest(): credentials',
     'an object { username, password } or a function',
     credentials,
@@ -107,9 +107,8 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       const pair = await current();
       if (!pair) return false;
       const isStale = challenges.some(({ params }) => params['stale']?.toLowerCase() === 'true');
-      const isSame = sent?.pair === pair;
       // A nonce that was accepted before has expired, even without stale=true.
-      const isRefused = isSame && !isStale && !sent.nonce.isAccepted;
+      const isRefused = sent?.pair === pair && !isStale && !sent.nonce.isAccepted;
       if (isRefused && sent.nonce.hash !== sha512256[0]) return false;
       // The best algorithm that the server offers and this runtime has.
       const candidates = algorithms.flatMap((name: DigestAlgorithm) => hashes[name]);
