@@ -50,8 +50,8 @@ const projects = Object.entries(PROJECTS).map(([displayName, pattern], index, al
 const config: Config = {
   projects,
   testTimeout,
-  // Many suites wait for servers, processes and browsers: one worker more than there are cores.
-  maxWorkers: availableParallelism() + 1,
+  // Many suites wait for servers, processes and browsers: two workers more than there are cores.
+  maxWorkers: availableParallelism() + 2,
   coverageThreshold: { global: { branches: 95, functions: 95, lines: 95, statements: 95 } },
   collectCoverageFrom: ['lib/**/*.ts', '!lib/index.ts'],
 };

@@ -94,6 +94,10 @@ async function openTabs(count: number, origin = site.origin, query = ''): Promis
 
 const call = (page: Page | Frame, path?: string): Promise<unknown> => page.evaluate((to) => tab.call(to), path);
 
+/** What a tab sees in the storage. */
+const generationIn = (page: Page): Promise<number> =>
+  page.evaluate(() => (JSON.parse(localStorage.getItem('session')!) as { generation: number }).generation);
+
 async function status(page: Page | Frame, expected: string): Promise<void> {
   await page.waitForFunction((wanted) => tab.status() === wanted, expected);
 }
@@ -114,9 +118,9 @@ function expectOneRefreshEach(): void {
   // F30
   test.each(
     cases(2, [
-      [2, rounds(8, 34)],
-      [8, rounds(8, 33)],
-      [4, rounds(8, 33)],
+      [2, rounds(4, 34)],
+      [8, rounds(4, 33)],
+      [4, rounds(4, 33)],
     ]),
   )('%i of them refresh once for each of %i expiries', async (count, expiries) => {
     const pages = await openTabs(count);
@@ -126,7 +130,7 @@ function expectOneRefreshEach(): void {
 
   test('four of them with one key share a sealed session, and no token can be read in localStorage', async () => {
     const pages = await openTabs(4, site.origin, `key=${'5a'.repeat(32)}`);
-    for (let expiry = 0; expiry < 5; expiry++) {
+    for (let expiry = 0; expiry < rounds(2, 5); expiry++) {
       await expire(pages);
       const stored = await pages[0]!.evaluate(() => JSON.stringify(localStorage));
       expect(stored).toContain('a256gcm.');
@@ -179,9 +183,12 @@ function expectOneRefreshEach(): void {
     const pages = await openTabs(4);
     const others = pages.slice(0, 3);
     await whileStopped(pages[3]!, async () => {
-      for (let expiry = 0; expiry < 5; expiry++) await expire(others);
+      for (let expiry = 0; expiry < rounds(2, 5); expiry++) await expire(others);
     });
     const before = endpoint.refreshes;
+    // The browser delivers the writes that it has missed one by one.
+    const last = await generationIn(pages[0]!);
+    while ((await generationIn(pages[3]!)) !== last);
     expect(await call(pages[3]!)).toBe(200);
     expect(endpoint.refreshes).toBe(before);
     expectOneRefreshEach();
@@ -264,7 +271,7 @@ function expectOneRefreshEach(): void {
   test('without Web Locks, on plain http, a claim in the storage limits them to one refresh each', async () => {
     const pages = await openTabs(4, INSECURE);
     expect(await pages[0]!.evaluate(() => 'locks' in navigator)).toBe(false);
-    for (let expiry = 0; expiry < 5; expiry++) await expire(pages);
+    for (let expiry = 0; expiry < rounds(2, 5); expiry++) await expire(pages);
     await pages[0]!.evaluate(() => tab.scheme.signOut());
     for (const page of pages) await status(page, 'signed-out');
     expect(await pages[0]!.evaluate(() => Object.keys(localStorage))).toEqual(['session']);
