@@ -49,10 +49,10 @@ describe('wrong options are a TypeError that names them', () => {
     ['header', 7, /`header` takes .*got 7/],
     ['prefix', 'a b\n', /`prefix` takes/],
     ['prefix', 7, /`prefix` takes .*got 7/],
-    ['revoke', 'yes', /`revoke` takes a function, but got string/],
+    ['revoke', 'yes', /`revoke` takes a function, but got a string/],
     ['store', memoryPort(), /`store` takes .*tokenStore\(\)/],
     ['store', {}, /`store` takes .*tokenStore/],
-    ['store', 'file', /`store` takes .*got string/],
+    ['store', 'file', /`store` takes .*got a string/],
   ])('%s: %p', (name, value, message) => {
     const make = (): BearerScheme => bearer({ [name]: value } as BearerOptions);
     expect(make).toThrow(TypeError);

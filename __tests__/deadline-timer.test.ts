@@ -14,22 +14,22 @@ class TestWait {
     this.#timer = timer;
     this.#clock = clock;
     this.deadline = clock.monotonic() + waitsMs;
-    timer.add(this.check, this);
+    timer.add(this);
   }
 
   get remainingMs(): number {
     return this.deadline - this.#clock.monotonic();
   }
 
-  readonly check = (): void => {
+  check(): void {
     this.checks++;
     if (this.remainingMs > 0) return;
     this.endedAt = this.#clock.monotonic();
     this.end();
-  };
+  }
 
   end(): void {
-    this.#timer.delete(this.check);
+    this.#timer.delete(this);
   }
 }
 

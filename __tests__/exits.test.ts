@@ -32,7 +32,7 @@ const PRELUDE = `
   const { AxiosError, AxiosHeaders } = axios;
   const tokenOf = (config) => config.headers.get('Authorization')?.slice('Bearer '.length);
   /** answer: what a request comes to, as [status, headers]. */
-  const create = (options, answer = (config) => [tokenOf(config) === 'good' ? 200 : 401]) => {
+  const create = (options, answer = (config) => [tokenOf(config) === 'good' ? 200 : 401], attach = {}) => {
     const api = axios.create({
       baseURL: 'https://api.example.com',
       adapter: async (config) => {
@@ -43,7 +43,7 @@ const PRELUDE = `
       },
     });
     const scheme = bearer(options);
-    return { api, scheme, handle: attachAuth(api, { scheme, onEvent: () => Promise.reject(new Error('listener')) }) };
+    return { api, scheme, handle: attachAuth(api, { scheme, onEvent: () => Promise.reject(new Error('listener')), ...attach }) };
   };
   const say = (settled) => console.log(settled.code ?? settled.status ?? settled);
   const never = () => new Promise(() => undefined);
@@ -195,4 +195,15 @@ test('no rejection is left unhandled by failures in the background', async () =>
     })();
   `;
   expect(await run(program)).toEqual({ code: 0, output: 'nothing' });
+});
+
+// F111
+test('a predicate that returns a promise which rejects does not end the process', async () => {
+  const program = `
+    const fails = async () => { throw new Error('asynchronous'); };
+    const { api } = create({ tokens: { accessToken: 'dead' } }, () => [401], { isUnauthorized: fails });
+    const other = create({ tokens: { accessToken: 'good' } }, () => [404], { retry: { shouldRetry: fails } });
+    Promise.allSettled([api.get('/'), other.api.get('/')]).then(([one, two]) => say(one.reason.status + ' ' + two.reason.status));
+  `;
+  expect(await run(program)).toEqual({ code: 0, output: '401 404' });
 });

@@ -284,14 +284,12 @@ describe('digests', () => {
   test('of a body with a Content-Encoding are not verified, unless they must be', async () => {
     answer = { body: gzipSync('{"a":1}'), headers: { 'Content-Encoding': 'gzip' } };
     expect(await rejection()).toBeUndefined();
-    expect(await rejection({ digest: true })).toContain('no covered Content-Digest to verify');
+    expect(await rejection({ digest: true })).toContain('no covered Content-Digest');
   });
 
   test('of a stream are not verified, unless they must be', async () => {
     expect(await rejection({}, { responseType: 'stream' })).toBeUndefined();
-    expect(await rejection({ digest: true }, { responseType: 'stream' })).toContain(
-      'no covered Content-Digest to verify',
-    );
+    expect(await rejection({ digest: true }, { responseType: 'stream' })).toContain('no covered Content-Digest');
   });
 
   test('must be covered if they must be verified', async () => {

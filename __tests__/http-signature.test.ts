@@ -492,6 +492,6 @@ test('signing does not load the package structured-headers', async () => {
       key: keys.ed25519.signing,
       components: [{ name: 'x-text', params: { sf: true } }],
     });
-    await expect(needing.authorize(request)).rejects.toThrow('need the package structured-headers');
+    await expect(needing.authorize(request)).rejects.toThrow('need structured-headers');
   });
 });

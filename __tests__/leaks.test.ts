@@ -1,26 +1,26 @@
 import axios, { type AxiosRequestConfig } from 'axios';
-import { DeadlineTimer, type Check } from '../lib/call/deadline-timer.js';
+import { DeadlineTimer, type OpenWait } from '../lib/call/deadline-timer.js';
 import { listeners, listenersOf, scenes, type Scene } from './support/scenes.js';
 import { reasonOf, underway } from './support/stage.js';
 
-/** The waits that have not ended, each by its own check. */
-const waits = new Map<Check, Check>();
+/** The waits that have not ended. */
+const waits = new Set<OpenWait>();
 /** How often a wait was checked after its end. */
 let lateChecks = 0;
 
 const { add, delete: remove } = DeadlineTimer.prototype;
-DeadlineTimer.prototype.add = function (check, call) {
-  const counted = (): void => {
-    if (!waits.has(check)) lateChecks++;
+DeadlineTimer.prototype.add = function (wait) {
+  const check = wait.check.bind(wait);
+  wait.check = () => {
+    if (!waits.has(wait)) lateChecks++;
     check();
   };
-  waits.set(check, counted);
-  add.call(this, counted, call);
+  waits.add(wait);
+  add.call(this, wait);
 };
-DeadlineTimer.prototype.delete = function (check) {
-  const counted = waits.get(check);
-  waits.delete(check);
-  return counted !== undefined && remove.call(this, counted);
+DeadlineTimer.prototype.delete = function (wait) {
+  waits.delete(wait);
+  return remove.call(this, wait);
 };
 
 const endings: [string, string, (scene: Scene, controller: AbortController, cancel: () => void) => void][] = [

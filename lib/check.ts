@@ -6,7 +6,8 @@ import { isObject } from './safe-read.js';
  */
 export function check(isRight: boolean, name: string, takes: string, got: unknown): asserts isRight {
   const full = name.includes(': ') ? name : `attachAuth: ${name}`;
-  if (!isRight) throw new TypeError(`${full.replace(/\S+$/, '`$&`')} takes ${takes}, but got ${shown(got, takes)}`);
+  if (!isRight)
+    throw new TypeError(`${full.replace(/\S+$/, '`$&`')} takes ${takes}, but got ${shown(got, full + takes)}`);
 }
 
 export function checkFunctions(given: Record<string, unknown>): void {
@@ -20,10 +21,10 @@ export function atLeast(least: number, value: unknown, byDefault: number, name: 
   return value;
 }
 
-function shown(got: unknown, takes: string): string {
+function shown(got: unknown, context: string): string {
   if (typeof got === 'string') {
-    // A token that was given instead of an object is not repeated, nor is a password in an origin.
-    return takes.includes('object') ? 'a string' : JSON.stringify(got.replace(/\/\/.*@/s, '//…@'));
+    // A token that was given instead of an object or to bearer() is not repeated, nor is a password in an origin.
+    return /object|bearer/.test(context) ? 'a string' : JSON.stringify(got.replace(/\/\/.*@/s, '//…@'));
   }
   if (Array.isArray(got)) return 'an array';
   return isObject(got) ? 'an object' : String(got);

@@ -131,12 +131,12 @@ export function patientAlarm(clock: Clock, delayMs: number, run: () => void): Ca
   };
 }
 
-/** Resolves after `delayMs`, or once `over` settles. Does not keep the process alive. */
-export async function pause(clock: Clock, delayMs: number, over: Promise<unknown>): Promise<void> {
-  let cancel!: Cancel;
-  const passed = new Promise<void>((resolve) => {
-    cancel = alarm(clock, delayMs, resolve, 'idle');
+/** Settles as `work` does, or after `limitMs` with what `late` returns. Does not keep the process alive. */
+export function within<T>(clock: Clock, limitMs: number, work: Promise<T>, late: () => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => {
+      resolve(late());
+    };
+    work.finally(alarm(clock, limitMs, giveUp, 'idle')).then(resolve, reject);
   });
-  await Promise.race([passed, over]);
-  cancel();
 }

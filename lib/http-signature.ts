@@ -113,7 +113,7 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
         if (!bytes) {
           throw new AuthError(
             'ERR_AUTH_BODY_NOT_SIGNABLE',
-            'Not sent: a stream or a form cannot be signed. Set its Content-Digest, or `digest: false`.',
+            'Not sent: set the Content-Digest of a stream or form, or `digest: false`.',
           );
         }
         headers.set('Content-Digest', `${digest}=:${toBase64(await crypto.subtle.digest(digest, bytes))}:`);
@@ -185,7 +185,7 @@ function verifier(options: VerifyOptions): (answer: AuthAnswer) => Promise<void>
           assert(isMatch, 'its body does not match its Content-Digest');
           isVerified ||= covered.includes('"content-digest"');
         }
-        assert(isVerified || !digest, 'its body has no covered Content-Digest to verify');
+        assert(isVerified || !digest, 'its body has no covered Content-Digest');
         return;
       }
       assert(false, 'it has no signature of a known key');

@@ -9,3 +9,9 @@ export function whenReady<T, R>(value: MaybePromise<T>, then: (value: T) => Mayb
 export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }
+
+/** Passes on what a predicate of the app returned. A promise decides nothing, so its rejection must not end the process. */
+export function quiet<T>(returned: T): T {
+  if (isPromise(returned)) returned.then(undefined, () => undefined);
+  return returned;
+}

@@ -82,7 +82,7 @@ export function sigV4(options: SigV4Options): AuthScheme;
 /** @internal */
 export function sigV4(options: SigV4Options, clock: Clock): AuthScheme;
 export function sigV4(options: SigV4Options, clock: Clock = systemClock): AuthScheme {
-  const given = withoutPrototype({ ...options });
+  const given = withoutPrototype(options);
   const { credentials, payload = 'signed', query = false, unsignedHeaders = [] } = given;
   const expiresIn = query === true ? 3600 : query ? query.expiresIn : 0;
   const isName = (got: unknown): boolean => /^[\w-]+$/.test(String(got));

@@ -390,7 +390,7 @@ export const sessionMutants = [
     ['call-faults'],
     167,
     'a token that may have expired while its call waited pauses refreshes',
-    '!(isFresh && remainingMs > 0)',
+    '!(isFresh && state.remainingMs > 0)',
     'remainingMs <= 0',
   ),
   session(

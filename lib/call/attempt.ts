@@ -1,4 +1,5 @@
 import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
+import type { Clock } from '../clock.js';
 import type { BareReason } from '../events.js';
 import { assertHeader } from '../http/header-values.js';
 import { readRefusal, type Refusal } from '../http/refusal.js';
@@ -115,12 +116,12 @@ export class Attempt implements Transmission {
   }
 
   /** Reads the server's clock and limits, unless a redirect fetched the response from another origin. */
-  read(response: AxiosResponse, main: SchemeState, now: number): void {
+  read(response: AxiosResponse, main: SchemeState, clock: Clock): void {
     this.received = response.data;
     this.isForeign = wasFetchedElsewhere(response, this.origin);
     if (this.isForeign) return;
     if (this.authorized.length > 0) main.learnClock(response, this.origin);
-    if (response.status >= 400) this.refusal = readRefusal(response, now);
+    if (response.status >= 400) this.refusal = readRefusal(response, clock.now());
   }
 
   /** A scheme decides by itself which responses refuse its credentials. */

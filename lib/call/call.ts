@@ -82,7 +82,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
         }
         const copy = attempt.request.sentConfig;
         this._begin(attempt, copy);
-        const unwatch = this.waits.watch();
+        const watch = this.waits.watch();
         try {
           return (attempt.response = await send(copy, attempt));
         } catch (error) {
@@ -90,7 +90,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
           attempt.response = safeGet(error, 'response') as AxiosResponse | undefined;
           throw error;
         } finally {
-          unwatch?.();
+          watch?.close();
           this._onWire = undefined;
           if (attempt.response) this._read(attempt, attempt.response);
         }
@@ -137,7 +137,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   private _read(attempt: Attempt, response: AxiosResponse): void {
     const { instance, principal, pass, _dispatched: config } = this;
     if (config) guardTransforms(config, (error) => instance.recordError(error, this));
-    attempt.read(response, principal.main, instance.clock.now());
+    attempt.read(response, principal.main, instance.clock);
     pass.answered(attempt, response.status);
   }
 

@@ -1,40 +1,39 @@
 import { alarm, type Cancel, type Clock } from '../clock.js';
 
-/** The time of a call. */
-export interface Remaining {
+/** A wait of a call. */
+export interface OpenWait {
   /** Ms until the deadline. */
   readonly remainingMs: number;
+  /** Ends it if its deadline has passed, or if the call has been aborted. */
+  check(): void;
 }
-
-/** Ends a wait if its deadline has passed, or if the call has been aborted. */
-export type Check = () => void;
 
 /** From this number of waits on they are checked once per ms at most, to limit the time of checks. */
 const CHECKS_PER_MS = 1_000;
 
-/** One timer for the deadlines of all waits. A timer for each would take more memory than an entry of a map. */
+/** One timer for the deadlines of all waits. A timer for each would take more memory than an entry of a set. */
 export class DeadlineTimer {
-  private readonly _waits = new Map<Check, Remaining>();
+  private readonly _waits = new Set<OpenWait>();
   /** Monotonic. */
   private _dueAt = Infinity;
   private _cancel: Cancel | undefined = undefined;
 
   constructor(private readonly _clock: Clock) {}
 
-  add(check: Check, call: Remaining): void {
-    this._waits.set(check, call);
-    this._arm(call.remainingMs);
+  add(wait: OpenWait): void {
+    this._waits.add(wait);
+    this._arm(wait.remainingMs);
   }
 
   /** Returns whether the wait was open. */
-  delete(check: Check): boolean {
-    const wasOpen = this._waits.delete(check);
+  delete(wait: OpenWait): boolean {
+    const wasOpen = this._waits.delete(wait);
     if (this._waits.size === 0) this._stop();
     return wasOpen;
   }
 
   checkAll(): void {
-    for (const check of this._waits.keys()) check();
+    for (const wait of this._waits) wait.check();
   }
 
   private _arm(delayMs: number): void {
@@ -47,7 +46,7 @@ export class DeadlineTimer {
       this.checkAll();
       if (this._waits.size === 0) return;
       let nextMs = Infinity;
-      for (const { remainingMs } of this._waits.values()) nextMs = Math.min(nextMs, remainingMs);
+      for (const { remainingMs } of this._waits) nextMs = Math.min(nextMs, remainingMs);
       this._arm(Math.max(nextMs, this._waits.size / CHECKS_PER_MS));
     });
   }

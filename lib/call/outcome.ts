@@ -2,7 +2,7 @@ import type { AxiosError, AxiosResponse } from 'axios';
 import { chainOf } from '../errors.js';
 import { headersOf } from '../http/response-headers.js';
 import { parseChallenges, type Challenge } from '../http/www-authenticate.js';
-import { isPromise } from '../maybe-promise.js';
+import { isPromise, quiet } from '../maybe-promise.js';
 import { isThrottled, type Outcome } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
@@ -59,8 +59,8 @@ function isRefusal({ instance, principal }: Call, { scheme }: SchemeState, respo
   const { isUnauthorized } = instance.policy;
   const ownPredicate = safeGet(scheme, 'isRefusal');
   if (ownPredicate && (!isUnauthorized || principal.schemes.length > 1))
-    return (ownPredicate.call(scheme, response) as unknown) === true;
-  if (isUnauthorized) return (isUnauthorized(response) as unknown) === true;
+    return quiet<unknown>(ownPredicate.call(scheme, response)) === true;
+  if (isUnauthorized) return quiet<unknown>(isUnauthorized(response)) === true;
   return (
     response.status === 401 && !challengesOf(response).some(({ params }) => NOT_THE_TOKEN.test(params['error'] ?? ''))
   );

@@ -1,5 +1,5 @@
 import type { AxiosError } from 'axios';
-import { isPromise, type MaybePromise } from '../maybe-promise.js';
+import { isPromise, quiet, type MaybePromise } from '../maybe-promise.js';
 import { decide, isSuccess, isThrottled, type Decision, type SettleReason } from '../retry/decide.js';
 import { safeGet } from '../safe-read.js';
 import type { AuthRequest } from '../schemes/scheme.js';
@@ -63,14 +63,15 @@ function decideOn(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer):
       shouldRetry &&
       ((willRetry: boolean) => {
         const { method, url } = about(call, attempt);
-        return shouldRetry({
+        const failure = {
           method,
           url,
           attempt: call.attempts,
           ...(response && { status: response.status }),
           ...(error !== undefined && { error: error as AxiosError }),
           willRetry,
-        });
+        };
+        return quiet(shouldRetry(failure));
       }),
   };
   return decide(outcome, progress, circumstances, retry, isRetried, instance.clock.random());

@@ -1,4 +1,4 @@
-import { alarm, type Clock } from '../clock.js';
+import { within, type Clock } from '../clock.js';
 import type { MaybePromise } from '../maybe-promise.js';
 import type { SharedCooldown } from '../options.js';
 import type { RetryPolicy } from '../retry/decide.js';
@@ -42,16 +42,11 @@ export class CooldownSharing {
   ask(keys: ThrottleKeys): Promise<unknown> | undefined {
     const unknown = keys.filter((key) => key !== undefined && !this._known.has(key)) as string[];
     if (unknown.length === 0 || this._throttle.queueOf(keys)?.closedForMs) return undefined;
-    const answers = Promise.all(unknown.map((key) => this._ask(key)));
+    const answers: Promise<unknown> = Promise.all(unknown.map((key) => this._ask(key)));
     // An unavailable store delays one call, and not every call.
-    if (this._isUnavailable) return undefined;
-    return new Promise<void>((resolve) => {
-      const cancel = alarm(this._clock, ANSWER_LIMIT_MS, () => {
-        this._isUnavailable = true;
-        resolve();
-      });
-      void answers.then(cancel).then(resolve);
-    });
+    return this._isUnavailable
+      ? undefined
+      : within(this._clock, ANSWER_LIMIT_MS, answers, () => (this._isUnavailable = true));
   }
 
   /** The server closed a key. */

@@ -3,6 +3,7 @@ import type { AttachedInstance } from '../attached-instance.js';
 import { alarm, stopwatch, type Cancel } from '../clock.js';
 import { AuthError } from '../errors.js';
 import { callerEnd, watchCaller } from '../transport/caller.js';
+import type { OpenWait } from './deadline-timer.js';
 
 /** A call, as far as its waits need it. */
 export interface WaitingCall {
@@ -23,22 +24,23 @@ export interface Reservation {
 export class Waits {
   /** Ms spent in waits that have ended. */
   waitedMs = 0;
+  /** Aborted when a wait ends early. undefined: no scheme has read its signal. */
+  controller: AbortController | undefined = undefined;
   /** The monotonic clock alone may stand still while the machine sleeps. */
   private readonly _passedMs: () => number;
-  private _controller: AbortController | undefined = undefined;
 
-  constructor(private readonly _call: WaitingCall) {
-    this._passedMs = stopwatch(_call.instance.clock);
+  constructor(readonly call: WaitingCall) {
+    this._passedMs = stopwatch(call.instance.clock);
   }
 
   /** Ms until the deadline. */
   get remainingMs(): number {
-    return this._call.policy.deadlineMs - this._passedMs();
+    return this.call.policy.deadlineMs - this._passedMs();
   }
 
   /** The error that ends the call, if it may not continue. */
   get end(): unknown {
-    const { instance, policy, config, principalEnd } = this._call;
+    const { instance, policy, config, principalEnd } = this.call;
     if (this.remainingMs <= 0) return deadlinePassed(policy.deadlineMs);
     if (instance.isDetached)
       return new AuthError('ERR_AUTH_DETACHED', 'Not sent: the call was waiting when detach() was called.');
@@ -54,17 +56,16 @@ export class Waits {
   /** Resolves with `work`, unless the wait ends first: then the reservation is released. */
   for<T>(work: Promise<T>, reservation?: Reservation): Promise<T> {
     return new Promise((resolve, reject) => {
-      const fail = (error: unknown): void => {
+      const wait = new Wait(this, (error) => {
         reservation?.release();
         reject(error);
-      };
-      const close = this._open(fail);
+      });
       work.then(
         (value) => {
-          if (close()) resolve(value);
+          if (wait.close()) resolve(value);
         },
         (error: unknown) => {
-          if (close()) fail(error);
+          wait.end(error);
         },
       );
     });
@@ -73,52 +74,64 @@ export class Waits {
   sleep(delayMs: number): Promise<void> {
     let cancel!: Cancel;
     const elapsed = new Promise<void>((resolve) => {
-      cancel = alarm(this._call.instance.clock, delayMs, resolve);
+      cancel = alarm(this.call.instance.clock, delayMs, resolve);
     });
     return this.for(elapsed, { release: cancel });
   }
 
   /** Aborts when a wait ends early, or at once if the call may not continue. */
   get signal(): AbortSignal {
-    this._controller ??= new AbortController();
+    this.controller ??= new AbortController();
     const { end } = this;
-    if (end !== undefined) this._controller.abort(end);
-    return this._controller.signal;
+    if (end !== undefined) this.controller.abort(end);
+    return this.controller.signal;
   }
 
-  /** Lets the signal abort while a request is on the wire, until the result is called. undefined: no scheme has read it. */
-  watch(): (() => boolean) | undefined {
-    return this._controller && this._open();
+  /** Lets the signal abort while a request is on the wire, until the result is closed. undefined: no scheme has read it. */
+  watch(): Wait | undefined {
+    return this.controller && new Wait(this);
+  }
+}
+
+/** A wait that is open until it is closed or ends early. */
+class Wait implements OpenWait {
+  private readonly _beganAt: number;
+  private readonly _unwatch: Cancel | undefined;
+
+  constructor(
+    private readonly _waits: Waits,
+    /** Called with the error that ends it early. Without it nothing waits, and the time does not count. */
+    private readonly _fail?: (error: unknown) => void,
+  ) {
+    const { instance, config } = _waits.call;
+    this._beganAt = instance.clock.monotonic();
+    instance.deadlines.add(this);
+    this._unwatch = config && watchCaller(config, this);
+    this.check();
   }
 
-  /**
-   * Opens a wait. `fail` is called with the error that ends it early; without it nothing waits, and the time does not count.
-   * Returns the function that closes it, and returns whether it was open.
-   */
-  private _open(fail?: (error: unknown) => void): () => boolean {
-    const { instance, config } = this._call;
-    const { clock, deadlines } = instance;
-    const beganAt = clock.monotonic();
-    let unwatch: Cancel | undefined = undefined;
-    const close = (): boolean => {
-      if (!deadlines.delete(check)) return false;
-      unwatch?.();
-      if (fail) this.waitedMs += clock.monotonic() - beganAt;
-      return true;
-    };
-    const end = (error: unknown): void => {
-      if (close()) fail?.(error);
-    };
-    const check = (): void => {
-      const { end: why } = this;
-      if (why === undefined) return;
-      this._controller?.abort(why);
-      end(why);
-    };
-    deadlines.add(check, this);
-    unwatch = config && watchCaller(config, check, end);
-    check();
-    return close;
+  get remainingMs(): number {
+    return this._waits.remainingMs;
+  }
+
+  /** Returns whether it was open. */
+  close(): boolean {
+    const { clock, deadlines } = this._waits.call.instance;
+    if (!deadlines.delete(this)) return false;
+    this._unwatch?.();
+    if (this._fail) this._waits.waitedMs += clock.monotonic() - this._beganAt;
+    return true;
+  }
+
+  end(error: unknown): void {
+    if (this.close()) this._fail?.(error);
+  }
+
+  check(): void {
+    const { end, controller } = this._waits;
+    if (end === undefined) return;
+    controller?.abort(end);
+    this.end(end);
   }
 }
 

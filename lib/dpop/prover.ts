@@ -60,7 +60,7 @@ export function dpopProver(
   } = {},
 ): DpopProver {
   const { keyPair, algorithm = 'ES256' } = withoutPrototype(options);
-  const isPair = keyPair === undefined || typeof keyPair === 'function' || safeGet(keyPair, 'privateKey') !== undefined;
+  const isPair = keyPair === undefined || typeof keyPair === 'function' || Boolean(safeGet(keyPair, 'privateKey'));
   check(isPair, 'dpopProver(): keyPair', 'a CryptoKeyPair object or a function', keyPair);
   checkAlgorithm('dpopProver()', algorithm);
   const servers = new Map<string, Server>();
@@ -155,7 +155,7 @@ async function withKey<T>(work: () => Promise<T>): Promise<T> {
 function keyError(cause?: unknown): AuthError {
   return new AuthError(
     'ERR_AUTH_INVALID_CREDENTIAL',
-    'dpopProver(): the key pair cannot sign proofs. `keyPair` takes { privateKey, publicKey }, CryptoKeys of ES256, Ed25519, RS256 or PS256.',
+    'dpopProver(): the key pair cannot sign. `keyPair` takes { privateKey, publicKey }, CryptoKeys of ES256, Ed25519, RS256 or PS256.',
     cause,
   );
 }

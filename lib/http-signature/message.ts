@@ -195,6 +195,6 @@ export async function structuredHeaders(): Promise<typeof StructuredHeaders> {
   try {
     return await import('structured-headers');
   } catch (cause) {
-    throw new Error('httpSignature(): `verify`, `sf` and `key` need the package structured-headers', { cause });
+    throw new Error('httpSignature(): `verify`, `sf` and `key` need structured-headers', { cause });
   }
 }

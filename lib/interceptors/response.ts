@@ -14,17 +14,16 @@ type Settled = PromiseSettledResult<unknown>;
 /** The recovery loop: decide, wait or reauthorize, send again, until the call settles. Later handlers see the outcome, once. */
 export function responseInterceptor(instance: AttachedInstance) {
   const fulfilled = (response: AxiosResponse): AxiosResponse | Promise<AxiosResponse> => {
-    const call = openCall(response);
+    const call = openCall(callBehind(response));
     return call ? (settle(call, { status: 'fulfilled', value: response }) as Promise<AxiosResponse>) : response;
   };
   const rejected = (error: unknown): Promise<unknown> => {
-    const call = openCall(error);
+    const call = openCall(instance.callOf(error) ?? callBehind(error));
     return call ? Promise.resolve(settle(call, { status: 'rejected', reason: error })) : Promise.reject(error);
   };
 
   /** The call of this instance that is still open; none if an earlier handler replaced the response by something else. */
-  function openCall(settled: unknown): Call | undefined {
-    const behind = instance.callOf(settled) ?? callBehind(settled);
+  function openCall(behind: unknown): Call | undefined {
     return behind instanceof Call && !behind.isDone && behind.instance === instance ? behind : undefined;
   }
 

@@ -1,6 +1,6 @@
 import { isPromise, type MaybePromise } from '../maybe-promise.js';
 import { systemClock, type Clock } from '../clock.js';
-import { check } from '../check.js';
+import { atLeast, check, checkFunctions } from '../check.js';
 import { isObject, withoutPrototype } from '../safe-read.js';
 import { isSessionStore } from '../session/store.js';
 import { accessTokenIn, readTokens, refreshTokenIn, tokensOf, type Tokens } from '../session/tokens.js';
@@ -46,23 +46,18 @@ function readInitial({ tokens, refresh }: BearerOptions, now: number): Tokens | 
 }
 
 function assertOptions(options: BearerOptions): void {
-  const checkOption = (name: keyof BearerOptions, isRight: (value: never) => boolean, takes: string): void => {
-    const got: unknown = options[name];
-    if (got === undefined || isRight(got as never)) return;
-    throw new TypeError(
-      `bearer(): \`${name}\` takes ${takes}, but got ${typeof got === 'number' ? String(got) : typeof got}`,
-    );
-  };
-  const isText = (pattern: RegExp) => (value: unknown) => typeof value === 'string' && pattern.test(value);
-  for (const name of ['refresh', 'revoke'] as const)
-    checkOption(name, (value: unknown) => typeof value === 'function', 'a function');
-  checkOption(
-    'store',
-    isSessionStore,
+  const { refresh, revoke, store, refreshAheadMs, refreshTimeoutMs, header, prefix } = options;
+  checkFunctions({ 'bearer(): refresh': refresh, 'bearer(): revoke': revoke });
+  check(
+    store === undefined || isSessionStore(store),
+    'bearer(): store',
     'a store of webStorageStore(), fileStore(), redisStore(), memoryStore() or tokenStore()',
+    store,
   );
-  checkOption('refreshAheadMs', (ms: unknown) => typeof ms === 'number' && ms >= 0, 'a number of ms, 0 or more');
-  checkOption('refreshTimeoutMs', (ms: unknown) => typeof ms === 'number' && ms > 0, 'a number of ms above 0');
-  checkOption('header', isText(/^[\w-]+$/), 'the name of a header');
-  checkOption('prefix', isText(/^[\x21-\x7e]*$/), "a word of visible ASCII characters, or ''");
+  atLeast(0, refreshAheadMs, 0, 'bearer(): refreshAheadMs');
+  atLeast(1, refreshTimeoutMs, 1, 'bearer(): refreshTimeoutMs');
+  const isText = (value: unknown, pattern: RegExp): boolean =>
+    value === undefined || (typeof value === 'string' && pattern.test(value));
+  check(isText(header, /^[\w-]+$/), 'bearer(): header', 'the name of a header', header);
+  check(isText(prefix, /^[\x21-\x7e]*$/), 'bearer(): prefix', "a word of visible ASCII characters, or ''", prefix);
 }

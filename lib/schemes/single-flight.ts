@@ -1,4 +1,4 @@
-import { alarm, type Clock } from '../clock.js';
+import { within, type Clock } from '../clock.js';
 import type { MaybePromise } from '../maybe-promise.js';
 
 /** As long as a refresh may take (API.md): a log-in that hangs must not end all later calls. */
@@ -26,17 +26,10 @@ export class SingleFlight {
     if (this._running) return this._running;
     if (this._result && this._sentAfter.get(request) !== this._finished) return this._result;
     const controller = new AbortController();
-    const running = new Promise<boolean>((resolve, reject) => {
-      const cancel = alarm(
-        this._clock,
-        LIMIT_MS,
-        () => {
-          resolve(false);
-          controller.abort();
-        },
-        'idle',
-      );
-      (async () => challenge(controller.signal))().finally(cancel).then(resolve, reject);
+    const challenging = (async () => challenge(controller.signal))();
+    const running = within(this._clock, LIMIT_MS, challenging, () => {
+      controller.abort();
+      return false;
     });
     const finish = (): void => {
       this._finished++;

@@ -1,4 +1,4 @@
-import { pause, stopwatch } from '../clock.js';
+import { stopwatch, within } from '../clock.js';
 import type { AuthError } from '../errors.js';
 import { redactError } from '../redact.js';
 import type { RefreshContext } from './refresh-context.js';
@@ -140,7 +140,7 @@ export class Refresh {
     if (kind === 'refused' || kind === 'refused-here' || kind === 'not-signed-in') return this._refused(failure, cause);
     if (willRetry) {
       this._moveTo('locked');
-      await pause(clock, delayMs, this.done);
+      await within<unknown>(clock, delayMs, this.done, () => undefined);
       return true;
     }
     const refreshToken = this._replaced.tokens?.refreshToken;

@@ -116,10 +116,11 @@ export class Session {
 
   /** The server has answered a token. Only the current one counts. */
   answered({ request: endpoint, response, isRefusal }: SessionAnswer): void {
-    const { generation, remainingMs } = this.state;
+    const { state } = this;
+    const { generation } = state;
     const { sent, isFresh, isReplay } = this._callOf(endpoint.exchange);
     // A token that has expired meanwhile, or may have before it was sent, says nothing about the refresh that returned it.
-    if (sent?.generation !== generation || (isRefusal && !(isFresh && remainingMs > 0))) return;
+    if (sent?.generation !== generation || (isRefusal && !(isFresh && state.remainingMs > 0))) return;
     const pausedMs = this._deps.breaker.record({ generation, status: response.status, isRefusal, isReplay, endpoint });
     if (pausedMs === undefined) return;
     const until = Math.round(this._deps.clock.now() + pausedMs);

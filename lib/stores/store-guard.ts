@@ -1,4 +1,4 @@
-import { alarm, type Clock } from '../clock.js';
+import { within, type Clock } from '../clock.js';
 import type { Emit } from '../events.js';
 import { isPromise, whenReady, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
@@ -105,18 +105,9 @@ export class StoreGuard {
     try {
       const answer = question();
       if (!isPromise(answer)) return answer;
-      return new Promise((resolve) => {
-        const giveUp = (): void => {
-          resolve(failed({ name: 'no answer within 2 s' }));
-        };
-        const cancel = alarm(this._clock, TIME_LIMIT_MS, giveUp, 'idle');
-        void Promise.resolve(answer)
-          .catch(failed)
-          .then((value) => {
-            cancel();
-            resolve(value);
-          });
-      });
+      return within(this._clock, TIME_LIMIT_MS, Promise.resolve(answer).catch(failed), () =>
+        failed({ name: 'no answer within 2 s' }),
+      );
     } catch (error) {
       return failed(error);
     } finally {

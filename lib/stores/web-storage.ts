@@ -50,7 +50,7 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
     throw new TypeError(`webStorageStore(): \`storage\` takes localStorage or sessionStorage, but got ${typeof given}`);
 
   const nameOf = (what: string): string => `axios-attach-auth/${what}/${key}`;
-  const storage = (): Storage => given ?? localStorageHere();
+  const storage = (): Storage => given ?? (globalThis as { localStorage?: Storage }).localStorage ?? noStorage();
   /** Frames of one tab share a thread: all of them see a write at once. */
   const isOfTab = isSessionStorage(given);
   const changes = webChanges(
@@ -121,10 +121,6 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
     },
     subscribe: (onChange) => changes.listen(onChange),
   };
-}
-
-function localStorageHere(): Storage {
-  return (globalThis as { localStorage?: Storage }).localStorage ?? noStorage();
 }
 
 /** Only its code is shown. */

@@ -21,14 +21,19 @@ export function callerEnd(config: Config): unknown {
 
 /**
  * Watches signal, CancelToken and body stream during a wait. axios watches the first two only while its adapter runs. A stream that fails
- * before an adapter reads it would end the process. Calls `check` on a cancellation, `fail` if the body fails.
+ * before an adapter reads it would end the process. Calls `check` on a cancellation, `end` if the body fails.
  * @returns a function that stops watching; undefined if there is nothing to watch.
  */
-export function watchCaller(config: Config, check: () => void, fail: (error: Error) => void): (() => void) | undefined {
+export function watchCaller(
+  config: Config,
+  wait: { check(): void; end(error: unknown): void },
+): (() => void) | undefined {
   const { signal } = config;
   const token = config.cancelToken as unknown as Subscribable | undefined;
   const body = bodyStream(config);
   if (!signal && !token && !body) return undefined;
+  const check = wait.check.bind(wait);
+  const fail = wait.end.bind(wait);
   signal?.addEventListener?.('abort', check);
   token?.subscribe(check);
   body?.on('error', fail);
