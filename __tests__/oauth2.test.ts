@@ -308,8 +308,9 @@ test.each([
   ['/oauth/token', '/oauth/token'],
   ['as.test/token', 'as.test/token'],
   ['https://user:SECRET-1@as.test/', 'as.test/'],
+  ['as.test/token?key=SECRET-1', 'as.test/token'],
   ['', '""'],
-])('the error for the endpoint %j shows it, without user-info', (tokenEndpoint, shown) => {
+])('the error for the endpoint %j shows it, without user-info and query', (tokenEndpoint, shown) => {
   const make = (): unknown => refreshTokenGrant({ tokenEndpoint, clientId: 'app' });
   expect(make).toThrow(`refreshTokenGrant(): \`tokenEndpoint\` takes an absolute https URL, but got ${shown}`);
   expect(make).not.toThrow('SECRET-1');

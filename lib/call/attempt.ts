@@ -5,7 +5,7 @@ import { assertHeader } from '../http/header-values.js';
 import { readRefusal, type Refusal } from '../http/refusal.js';
 import { whenReady, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
-import type { SchemeState } from '../schemes/scheme-state.js';
+import { assertWrittenOnce, type SchemeState } from '../schemes/scheme-state.js';
 import type { Permit } from '../throttle/throttle.js';
 import type { ResolvedAdapter } from '../transport/adapter.js';
 import { wasFetchedElsewhere } from '../transport/foreign.js';
@@ -148,9 +148,7 @@ export class Attempt implements Transmission {
       this.authorized = this.authorized.filter((other) => other !== state);
       return;
     }
-    const twice = written.find((name) => this._written.includes(name));
-    if (twice !== undefined)
-      throw new TypeError(`attachAuth: two schemes wrote the header ${twice}. Remove one of them`);
+    assertWrittenOnce(written.find((name) => this._written.includes(name)));
     this._written = this._written.concat(written);
     if (written.length === 0 && urlRead?.href === hrefBefore)
       this._withoutCredential = this._withoutCredential.concat(state);

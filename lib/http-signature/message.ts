@@ -175,7 +175,7 @@ function derived(name: string, parameter: string | undefined, { method, url, sta
     const query = `&${searchParams.toString().replaceAll('+', '%20')}`;
     const [, found, ...more] = query.split(`&${parameter}=`);
     // It is not defined which one is meant.
-    assert(more.length === 0, `the query has ${parameter} twice: it cannot be covered`);
+    assert(more.length === 0, `the query has ${parameter} twice`);
     return found?.replace(/&.*/, '');
   }
   const values: Record<string, string | undefined> = {

@@ -68,8 +68,8 @@ const TYPES = {
   clientId: 'a string',
   clientAuth: 'a function',
   scope: 'a string',
-  resource: 'a string or an array of text values',
-  parameters: 'an object of text values',
+  resource: 'a string or an array of texts',
+  parameters: 'an object of texts',
   dpop: 'a dpopProver() object',
   onTokens: 'a function',
   assertion: 'a function',
@@ -127,8 +127,8 @@ const HTTP_URL = /^(https?):\/\/(\[[\da-f:]+]|[^\s/?#@:\\]+)(:\d+)?([/?][^\s#]*)
 export function secureUrl(value: unknown, what: string): string {
   const url = String(value);
   const [, scheme, host = ''] = HTTP_URL.exec(url.toLowerCase()) ?? [];
-  // Without user-info.
-  assertOption(scheme, what, 'an absolute https URL', value, url.replace(/.*@/s, ''));
+  // Without user-info and query, which may hold secrets.
+  assertOption(scheme, what, 'an absolute https URL', value, url.replace(/.*@|\?.*/gs, ''));
   if (scheme === 'http' && !loopback.test(host))
     throw new AuthError('ERR_AUTH_INSECURE', `${what} takes https, not http`);
   return url;

@@ -1,5 +1,5 @@
 import type { AxiosResponse } from 'axios';
-import { check, checkFunctions } from '../check.js';
+import { atLeast, check, checkFunctions } from '../check.js';
 import type { Clock } from '../clock.js';
 import { skewOf } from '../http/http-date.js';
 import { dateOf } from '../http/response-headers.js';
@@ -85,9 +85,13 @@ export function principalOf(given: unknown, anonymous: SchemeState, clock: Clock
   const sessions = schemes.filter(({ session }) => session);
   if (sessions.length > 1) throw new TypeError('attachAuth: `scheme` takes at most one scheme with a session');
   const headers = schemes.flatMap(({ credentialHeaders }) => [...new Set(credentialHeaders)]);
-  const twice = headers.find((name, index) => headers.indexOf(name) !== index);
-  if (twice !== undefined) throw new TypeError(`attachAuth: two schemes write the header ${twice}. Remove one of them`);
+  assertWrittenOnce(headers.find((name, index) => headers.indexOf(name) !== index));
   return { schemes, main: sessions[0] ?? schemes[0] ?? anonymous };
+}
+
+/** @throws TypeError for a header that two schemes write. */
+export function assertWrittenOnce(twice: string | undefined): void {
+  if (twice !== undefined) throw new TypeError(`attachAuth: two schemes write the header ${twice}. Remove one of them`);
 }
 
 function stateOf(given: unknown, clock: Clock): SchemeState {
@@ -106,6 +110,5 @@ function assertScheme(given: unknown): asserts given is AuthScheme {
   const headers = safeGet(given, 'credentialHeaders') ?? [];
   const areNames = Array.isArray(headers) && headers.every((name) => typeof name === 'string');
   check(areNames, 'scheme.credentialHeaders', 'an array of names', headers);
-  const challenges = safeGet(given, 'maxChallenges') ?? 1;
-  check(typeof challenges === 'number' && challenges >= 0, 'scheme.maxChallenges', 'a number, 0 or more', challenges);
+  atLeast(0, safeGet(given, 'maxChallenges') ?? 1, 1, 'scheme.maxChallenges');
 }
