@@ -121,6 +121,19 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
       expect(exchangeOf(answer)).toMatchObject({ attempts: 1 });
     });
 
+    test.each<[string, AuthScheme, string]>([
+      ['apiKey', apiKey('other'), 'X-API-Key'],
+      ['bearer', bearer('other'), 'Authorization'],
+    ])("keeps the call's own header of %s within the origin, and drops it beyond", async (_name, scheme, header) => {
+      const name = header.toLowerCase();
+      const foreign = await start(inTurn(200));
+      const own = await start(routes({ '/1': redirect(status, '/2'), '/2': redirect(status, `${foreign.origin}/3`) }));
+      const answer = await client(own, adapter, scheme).get('/1', { headers: { [header]: CANARY } });
+      expect(answer.status).toBe(200);
+      expect(sent(own, name)).toEqual([CANARY, CANARY]);
+      expect(sent(foreign, name)).toEqual([undefined]);
+    });
+
     test('from another origin back to the own one is followed without credentials, as are later hops', async () => {
       let home = '';
       const foreign = await start((seen, response, request) => redirect(status, `${home}/4`)(seen, response, request));

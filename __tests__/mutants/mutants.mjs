@@ -442,6 +442,14 @@ export const mutants = [
 
   // Origins and redirects
   {
+    name: "a redirect to another origin keeps the call's own API key",
+    row: 76,
+    file: 'lib/call/attempt.ts',
+    from: 'this._written.concat(...this._named.map(',
+    to: 'this._written.concat(...this.authorized.map(',
+    suites: ['redirects'],
+  },
+  {
     name: "a caller's beforeRedirect takes the credential to another origin",
     row: 121,
     file: 'lib/transport/redirect-guard.ts',

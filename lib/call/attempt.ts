@@ -59,6 +59,8 @@ export class Attempt implements Transmission {
     readonly request: CallRequest,
     /** The schemes that may run. */
     private readonly _schemes: readonly SchemeState[],
+    /** Those whose headers hold credentials: of some the call has set the header itself. */
+    private readonly _named: readonly SchemeState[],
     /** Why none may run. */
     private readonly _bare?: BareReason,
   ) {
@@ -69,7 +71,7 @@ export class Attempt implements Transmission {
     return this.request.origin;
   }
   get credentialHeaders(): readonly string[] {
-    return this._written.concat(...this.authorized.map(({ credentialHeaders }) => credentialHeaders));
+    return this._written.concat(...this._named.map(({ credentialHeaders }) => credentialHeaders));
   }
   get isRepeated(): boolean {
     return this.request.attempt > 1;
@@ -106,9 +108,9 @@ export class Attempt implements Transmission {
 
   /** Writes the credentials of a redirect within the origin, which needs a signature of its own. */
   async reauthorize(hop: Config): Promise<void> {
-    const { config, request, authorized, credentialHeaders, adapter } = this;
-    for (const name of credentialHeaders) hop.headers.delete(name);
-    const next = new Attempt(config, adapter, request.of(hop), authorized);
+    const { config, request, authorized, adapter } = this;
+    for (const name of this._written) hop.headers.delete(name);
+    const next = new Attempt(config, adapter, request.of(hop), authorized, authorized);
     const authorizing = next.authorize();
     if (authorizing) await request.waitFor(authorizing);
     this._written = this._written.concat(next._written);

@@ -117,7 +117,8 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     this.isBound = schemes.includes(principal.main);
     const adapter = resolveAdapter(copy, this.adapters);
     settleContentType(copy, adapter.transport);
-    const attempt = new Attempt(config, adapter, this.requestOf(copy, destination.origin), schemes, bare);
+    const named = bare && bare !== 'own-credentials' ? schemes : principal.schemes;
+    const attempt = new Attempt(config, adapter, this.requestOf(copy, destination.origin), schemes, named, bare);
     const turn = pass.acquire(attempt);
     if (turn) return turn;
     const refresh = this.isBound && principal.main.session?.waitFor(this.exchange, instance);
