@@ -9,6 +9,7 @@ import '../budget.test.js';
 import '../decide.test.js';
 import '../replayable.test.js';
 import '../tokens.test.js';
+import '../bearer-options.test.js';
 import '../unauthorized.test.js';
 import '../refresh.test.js';
 import '../refresh-failures.test.js';
