@@ -6,7 +6,7 @@ import { digest, type DigestOptions } from '../lib/digest.js';
 import { md5 } from '../lib/digest/answer.js';
 import { attachAuth } from '../lib/index.js';
 import { parseChallenges } from '../lib/http/www-authenticate.js';
-import type { AuthScheme } from '../lib/schemes/scheme.js';
+import type { AuthRequest, AuthScheme } from '../lib/schemes/scheme.js';
 import { serveDigest, type DigestServer, type DigestServerOptions } from './support/digest-server.js';
 import { authRequest, drive } from './support/port-driver.js';
 import { reply, serve, type Recorder } from './support/serve.js';
@@ -226,6 +226,28 @@ describe('against a strict server', () => {
       server.expireNonces();
     }
     expect(server.verdicts).toEqual(['no credentials', 'response', undefined, 'stale', undefined, 'stale', undefined]);
+  });
+
+  test('calls that answered by one SHA-512/256 before another call found the other one try that, too', async () => {
+    const scheme = digest(PAIR);
+    const challenges = parseChallenges('Digest realm="r", qop="auth", algorithm=SHA-512-256, nonce="n"');
+    const refusal = { status: 401, headers: {}, data: '' } as AxiosResponse;
+    const url = 'http://www.example.org/';
+    const requests = [{}, {}].map((exchange) => authRequest({ url, exchange }));
+    const refused = (request: AuthRequest): unknown => scheme.onChallenge?.({ request, response: refusal, challenges });
+    const sendAll = async (): Promise<void> => {
+      for (const request of requests) await scheme.authorize(request);
+    };
+    await sendAll();
+    for (const request of requests) expect(await refused(request)).toBe(true);
+    await sendAll();
+    const [first, second] = requests as [AuthRequest, AuthRequest];
+    expect(await refused(first)).toBe(true);
+    await scheme.authorize(first);
+    await scheme.onAnswer?.({ request: first, response: { ...refusal, status: 200 }, isRefusal: false, received: '' });
+    expect(await refused(second)).toBe(true);
+    await scheme.authorize(second);
+    expect(await refused(second)).toBe(false);
   });
 
   test('random users, realms and URLs are accepted in two sends, by http and by fetch', async () => {

@@ -218,6 +218,29 @@ describe('nonces', () => {
     expect(await nonceOf(3)).toBe('of another call');
   });
 
+  test('other calls get the nonce of a refusal once the call has used it', async () => {
+    const scheme = session();
+    const url = `${server.origin}/`;
+    const nonceOf = async (exchange: object): Promise<unknown> => {
+      const request = authRequest({ url, exchange });
+      await scheme.authorize(request);
+      return readProof(String(request.headers.get('DPoP'))).nonce;
+    };
+    const exchange = {};
+    await nonceOf(exchange);
+    const headers = { 'www-authenticate': 'DPoP error="use_dpop_nonce"', 'dpop-nonce': 'own' };
+    const response = { status: 401, headers } as never;
+    const request = authRequest({ url, exchange });
+    const challenges = parseChallenges(headers['www-authenticate']);
+    await scheme.onAnswer?.({ request, response, isRefusal: true, received: '' });
+    await scheme.onChallenge?.({ request, response, challenges });
+    expect(await nonceOf({})).toBeUndefined();
+    expect(await nonceOf(exchange)).toBe('own');
+    const accepted = { status: 200, headers: {} } as never;
+    await scheme.onAnswer?.({ request, response: accepted, isRefusal: false, received: '' });
+    expect(await nonceOf({})).toBe('own');
+  });
+
   test('a response without a nonce does not change the last one', async () => {
     const prover = dpopProver();
     prover.heard('https://a.example/', { 'dpop-nonce': 'n1' });

@@ -69,3 +69,12 @@ test('a call without a mock reply rejects as without the package', async () => {
   expect(isAuthError(error)).toBe(false);
   expect(error).toMatchObject({ response: { status: 404 } });
 });
+
+test.each(['get', 'post'])('a redirect that a mock answers a %s with is not followed', async (method) => {
+  const { api, mock } = createApp();
+  mock.onAny('/old').reply(307, '', { Location: '/new' });
+  mock.onAny('/new').reply(200);
+  const error: unknown = await api.request({ method, url: '/old' }).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ response: { status: 307 } });
+  expect(mock.history).toHaveLength(1);
+});

@@ -821,6 +821,18 @@ describe('token_type', () => {
     expect(nonces).toEqual(['n1', 'n2']);
   });
 
+  test('a proof is made before an asynchronous client assertion, while no other session uses up the nonce', async () => {
+    const order: string[] = [];
+    prover.proof.mockImplementationOnce(() => Promise.resolve(String(order.push('proof'))));
+    const server = await start((_, response) => reply(response, 200, { access_token: 'a', token_type: 'DPoP' }));
+    const clientAuth = async (): Promise<void> => {
+      await Promise.resolve();
+      order.push('assertion');
+    };
+    await refreshTokenGrant(optionsFor(server, { dpop: prover, clientAuth }))(contextOf());
+    expect(order).toEqual(['proof', 'assertion']);
+  });
+
   test('a second demand for a nonce fails the refresh', async () => {
     const server = await start((_, response) => reply(response, 400, { error: 'use_dpop_nonce' }));
     await expect(refreshTokenGrant(optionsFor(server, { dpop: prover }))(contextOf())).rejects.toMatchObject({

@@ -378,6 +378,19 @@ describe('calls made inside refresh()', () => {
     expect(stage.sent.find(({ path }) => path === TOKEN_PATH)?.token).toBeUndefined();
   });
 
+  test('one that begins synchronously has the body that attachAuth.body makes', async () => {
+    const { stage } = Stage.with({
+      tokens: dead,
+      bearer: {
+        refresh: async ({ refreshToken }) => {
+          const body = (): unknown => ({ refresh_token: refreshToken });
+          return (await stage.api.post<TokenResponse>(TOKEN_PATH, undefined, { attachAuth: { body } })).data;
+        },
+      },
+    });
+    expect(await stage.outcome(stage.api.get('/item'))).toMatchObject({ status: 200, attempts: 2 });
+  });
+
   test('one that begins after an await waits for itself, and rejects with advice after refreshTimeoutMs', async () => {
     const { stage } = Stage.with({
       tokens: dead,

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import axios from 'axios';
 import {
   apiKey,
@@ -304,4 +305,19 @@ describe('several schemes', () => {
     await api.get('/item', { headers: { Authorization: 'Mine' } });
     expect(sent).toMatchObject([{ url: 'https://api.example.com/item?first=1', headers: { authorization: 'Mine' } }]);
   });
+});
+
+test('a refused stream is offered to the schemes in their order, until one returns true', async () => {
+  const challenged: string[] = [];
+  const scheme = (name: string, isWorthIt: boolean): AuthScheme => ({
+    name,
+    authorize: ({ headers }) => void headers.set(`X-${name}`, 't'),
+    onChallenge: () => Promise.resolve(challenged.push(name) > 0 && isWorthIt),
+  });
+  const server = await start((_, response) => reply(response, 401));
+  const api = axios.create({ baseURL: server.origin });
+  attachAuth(api, { scheme: [scheme('A', false), scheme('B', true), scheme('C', true)] });
+  const error = await failureOf(api.post('/', Readable.from(['once'])));
+  expect(exchangeOf(error)).toMatchObject({ attempts: 1, reason: 'body-not-replayable' });
+  expect(challenged).toEqual(['A', 'B']);
 });

@@ -89,6 +89,20 @@ describe.each([
     expect(late.events.map(({ type }) => type)).toEqual(['throttled', 'resumed']);
   });
 
+  test('hold back all calls that begin before the store has answered', async () => {
+    const stage = new Stage();
+    const board = new Board(stage);
+    const first = machine(stage, board.port({ subscribes }));
+    stage.script('/open/x', tooMany(10));
+    const calls = [underway(first.api.get('/open/x'))];
+    await stage.clock.advance(3_000);
+    const { api } = machine(stage, board.port({ subscribes }));
+    calls.push(...times(5, () => underway(api.get('/open/y'))));
+    await stage.outcomes(calls);
+    expect(stage.to('/open/y')).toHaveLength(5);
+    for (const { at } of stage.to('/open/y')) expect(at).toBeGreaterThanOrEqual(10_010);
+  });
+
   test('read the store once for a key if it publishes, else before each call', async () => {
     const stage = new Stage();
     const board = new Board(stage);

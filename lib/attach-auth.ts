@@ -1,4 +1,5 @@
 import type { AxiosInstance } from 'axios';
+import { check } from './check.js';
 import { AttachedInstance } from './attached-instance.js';
 import { systemClock, type Clock } from './clock.js';
 import { hide } from './errors.js';
@@ -26,6 +27,11 @@ interface Interceptors {
   forEach(visit: (handler: { fulfilled: unknown }) => void): void;
 }
 
+interface Both {
+  readonly request: Interceptors;
+  readonly response: Interceptors;
+}
+
 /**
  * Makes an axios instance manage its own authentication. Its two interceptors write credentials, and refresh a session once for
  * all calls. They replay waiting calls, and obey the delays of the server.
@@ -45,10 +51,9 @@ export function attachAuth(
   options: AttachAuthOptions,
   clock: Clock = systemClock,
 ): AuthHandle {
-  const interceptors = safeGet(instance, 'interceptors') as
-    { request: Interceptors; response: Interceptors } | undefined;
-  if (typeof interceptors?.request.use !== 'function')
-    throw new TypeError('attachAuth: the first argument takes an axios instance, as axios.create() makes one');
+  const interceptors = safeGet(instance, 'interceptors') as unknown as Both;
+  const isInstance = typeof safeGet(safeGet(interceptors, 'request'), 'use') === 'function';
+  check(isInstance, 'instance', 'an axios instance, as axios.create() makes one', instance);
   const policy = resolveOptions(options);
   detachRest(interceptors);
   const attached = new AttachedInstance(instance, policy, clock);
@@ -72,7 +77,7 @@ export function attachAuth(
  * After `interceptors.request.clear()` or `response.clear()` half of an attachment may be left: it is detached.
  * @throws TypeError if both halves are there.
  */
-function detachRest({ request, response }: { request: Interceptors; response: Interceptors }): void {
+function detachRest({ request, response }: Both): void {
   const halves = [detachOf(request), detachOf(response)];
   if (halves.every(Boolean))
     throw new TypeError('attachAuth: this instance is attached already; call detach() of its handle first');

@@ -109,10 +109,9 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       const isStale = challenges.some(({ params }) => params['stale']?.toLowerCase() === 'true');
       // A nonce that was accepted before has expired, even without stale=true.
       const isRefused = sent?.pair === pair && !isStale && !sent.nonce.isAccepted;
-      if (isRefused && sent.nonce.hash !== sha512256[0]) return false;
       // The best algorithm that the server offers and this runtime has.
-      const candidates = algorithms.flatMap((name: DigestAlgorithm) => hashes[name]);
-      for (const hash of candidates.slice(isRefused ? candidates.indexOf(sent.nonce.hash) + 1 : 0)) {
+      const candidates = isRefused ? sent.nonce.rest : algorithms.flatMap((name: DigestAlgorithm) => hashes[name]);
+      for (const [index, hash] of candidates.entries()) {
         for (const { scheme, params } of challenges) {
           const { algorithm = 'MD5', nonce: value, qop: list } = params;
           const [base, isSession] = algorithm.toUpperCase().split('-SESS') as [string, string?];
@@ -122,7 +121,8 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
             try {
               await hash(new Uint8Array());
               const session = isSession === '' && ([value, makeNonce()] as const);
-              own.set(request.exchange, { ...params, nonce: value, hash, qop: chosen, session, uses: 0 });
+              const rest = hash === sha512256[0] ? candidates.slice(index + 1) : [];
+              own.set(request.exchange, { ...params, nonce: value, hash, rest, qop: chosen, session, uses: 0 });
               return true;
             } catch {
               // WebCrypto has no SHA-512/256, and nothing at all on a page of plain http.

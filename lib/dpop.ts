@@ -24,6 +24,8 @@ const LEAST_CORRECTION_MS = 1_000;
 interface Call {
   /** The nonce of the call's own refusal, for one attempt: another call may have used up the shared one. */
   nonce?: string | undefined;
+  /** The one that the last attempt was sent with. */
+  sentNonce?: string | undefined;
   /** Number of the last attempt that was refused for its nonce. */
   nonceRefusedAt?: number;
   /** The known clock offset when the last proof was made. */
@@ -47,15 +49,15 @@ export function dpop<S extends BearerScheme>(
   options: { prover?: DpopProver | undefined } = {},
 ): S & { readonly prover: DpopProver } {
   const { prover = dpopProver() } = withoutPrototype(options);
-  if (typeof safeGet(session, 'authorize') !== 'function' || !session.credentialHeaders?.includes('Authorization'))
-    throw new TypeError('dpop() takes the session of a bearer() without `header`: its token is sent in Authorization');
-  const isProver = typeof safeGet(prover, 'proof') === 'function' && typeof safeGet(prover, 'heard') === 'function';
+  const isSession = Boolean(safeGet(session, 'authorize') && session.credentialHeaders?.includes('Authorization'));
+  check(isSession, 'dpop(): session', 'a bearer() without `header`', session);
+  const isProver = ['proof', 'heard'].every((name) => typeof safeGet(prover, name) === 'function');
   check(isProver, 'dpop(): prover', 'a dpopProver()', prover);
   const store = sessionOf(session)?.store;
   if (store && !isLocalStore(store) && hasProcessKey(prover)) {
     throw new TypeError(
-      'dpop(): the store of the session is shared beyond this process, but the key of the prover is not. Tokens are bound to ' +
-        'their key. Share the key as widely as the store: dpopProver({ keyPair }), for tabs with indexedDbKeyPair(name).',
+      'dpop(): the store of the session is shared beyond this process, but the key of the prover is not, and tokens ' +
+        'are bound to it. Share it as widely: dpopProver({ keyPair }), for tabs with indexedDbKeyPair(name).',
     );
   }
   const calls = new WeakMap<object, Call>();
@@ -68,7 +70,7 @@ export function dpop<S extends BearerScheme>(
   return {
     ...session,
     name: 'DPoP',
-    credentialHeaders: [...(session.credentialHeaders ?? []), 'DPoP'],
+    credentialHeaders: session.credentialHeaders?.concat('DPoP'),
     // A nonce, a token, and a nonce that expired meanwhile.
     maxChallenges: 3,
     prover,
@@ -79,7 +81,7 @@ export function dpop<S extends BearerScheme>(
       if (typeof written !== 'string') return;
       const accessToken = written.slice(written.lastIndexOf(' ') + 1);
       const call = callOf(request.exchange);
-      const { nonce } = call;
+      const nonce = (call.sentNonce = call.nonce);
       call.nonce = undefined;
       call.offsetMs = offsetNow(request);
       headers.set('DPoP', await prover.proof({ url, method, accessToken, nonce, now }));
@@ -95,16 +97,18 @@ export function dpop<S extends BearerScheme>(
         call.nonceRefusedAt = request.attempt;
         return call.nonce !== undefined && !isSecond;
       }
-      if (error === undefined) return (await session.onChallenge?.(challenge)) ?? false;
+      if (error === undefined) return session.onChallenge?.(challenge) ?? false;
       const isCorrected =
         !call.isTimeCorrected && Math.abs(offsetNow(request) - (call.offsetMs ?? 0)) > LEAST_CORRECTION_MS;
       return (call.isTimeCorrected = isCorrected);
     },
     onAnswer(answer) {
       const { request, response, isRefusal } = answer;
+      if (isRefusal && proofError(parseChallenges(headersOf(response, 'www-authenticate')))) return undefined;
+      // Only now may other calls use the nonce of an earlier refusal.
+      prover.heard(request.url, { 'dpop-nonce': callOf(request.exchange).sentNonce });
       prover.heard(request.url, response.headers);
-      const isOfProof = isRefusal && proofError(parseChallenges(headersOf(response, 'www-authenticate')));
-      return isOfProof ? undefined : session.onAnswer?.(answer);
+      return session.onAnswer?.(answer);
     },
   };
 }

@@ -134,8 +134,8 @@ export interface RequestAuthOptions {
   /** This call as another principal, with that principal's refresh and replay. A function, since axios clones objects in a config. */
   scheme?: (() => Schemes | null) | undefined;
   /**
-   * Makes `data` anew for every send, so that a stream can be sent again. Its result is serialized as `data` is. If it throws,
-   * the call rejects unsent.
+   * Makes `data` anew for every send, so that a stream can be sent again. Its result is serialized as `data` is. Request
+   * interceptors see the first one only. If it throws, the call rejects unsent.
    */
   body?: (() => unknown) | undefined;
 }

@@ -440,6 +440,48 @@ export const mutants = [
     suites: ['call-faults'],
   },
 
+  // Found by other eyes
+  {
+    name: 'a call inside refresh() is sent without the body that attachAuth.body makes',
+    row: 169,
+    file: 'lib/interceptors/request.ts',
+    from: 'if (policy.body) config.data = policy.body();\n    if (main.session',
+    to: 'if (policy.body && !main.session?.isCallingRefresh) config.data = policy.body();\n    if (main.session',
+    suites: ['refresh'],
+  },
+  {
+    name: 'the redirect of a mock is followed',
+    row: 129,
+    file: 'lib/transport/redirects.node.ts',
+    from: ' || !isFetched',
+    to: '',
+    suites: ['in-tests'],
+  },
+  {
+    name: 'a refused stream is offered to every scheme',
+    row: 161,
+    file: 'lib/call/recover.ts',
+    from: 'if (await challenge(call, state, attempt)) return;',
+    to: 'await challenge(call, state, attempt);',
+    suites: ['several-schemes'],
+  },
+  {
+    name: 'another call takes the DPoP nonce of a refusal before its own call has used it',
+    row: 28,
+    file: 'lib/dpop.ts',
+    from: 'if (isRefusal && proofError(',
+    to: 'prover.heard(request.url, response.headers);\n      if (isRefusal && proofError(',
+    suites: ['dpop'],
+  },
+  {
+    name: 'only the first call of a burst waits for the closed times of other machines',
+    row: 98,
+    file: 'lib/call/shared-cooldown.ts',
+    from: 'if (this._unsubscribe) this._asked.set(key, asking);',
+    to: 'if (this._unsubscribe) this._remember(key, 0);',
+    suites: ['shared-cooldown'],
+  },
+
   // Origins and redirects
   {
     name: "a redirect to another origin keeps the call's own API key",

@@ -87,7 +87,9 @@ function settle(call: Call, attempt: Attempt, { outcome, refusedBy }: Answer, re
   if (reason === 'deadline' && !attempt.response) throw deadlinePassed(call.policy.deadlineMs, attempt.error);
   if (reason === 'body-not-replayable') {
     // This call cannot be sent again, but later calls need a new token.
-    for (const state of refusedBy) void (async () => challenge(call, state, attempt))().catch(() => undefined);
+    void (async () => {
+      for (const state of refusedBy) if (await challenge(call, state, attempt)) return;
+    })().catch(() => undefined);
   }
   if (outcome.kind === 'answer' && outcome.status === 401 && call.bare)
     call.instance.emit({ type: 'refusal-ignored', ...about(call, attempt), status: 401, why: call.bare });

@@ -17,6 +17,8 @@ const NOTICEABLE_MS = 1_000;
 export class CooldownSharing {
   /** The keys that were asked for, and until when (monotonic) this machine has shared that they are closed. */
   private readonly _known = new Map<string, number>();
+  /** Of a store that publishes: calls that begin meanwhile wait for the same answer. */
+  private readonly _asked = new Map<string, Promise<unknown>>();
   private _unsubscribe: (() => void) | undefined = undefined;
   private _isUnavailable = false;
 
@@ -42,7 +44,7 @@ export class CooldownSharing {
   ask(keys: ThrottleKeys): Promise<unknown> | undefined {
     const unknown = keys.filter((key) => key !== undefined && !this._known.has(key)) as string[];
     if (unknown.length === 0 || this._throttle.queueOf(keys)?.closedForMs) return undefined;
-    const answers: Promise<unknown> = Promise.all(unknown.map((key) => this._ask(key)));
+    const answers: Promise<unknown> = Promise.all(unknown.map((key) => this._asked.get(key) ?? this._ask(key)));
     // An unavailable store delays one call, and not every call.
     return this._isUnavailable
       ? undefined
@@ -63,8 +65,10 @@ export class CooldownSharing {
   }
 
   private async _ask(key: string): Promise<void> {
-    if (this._unsubscribe) this._remember(key, 0);
-    const forMs = await quietly(() => this._store.closedForMs(key));
+    const asking = quietly(() => this._store.closedForMs(key));
+    if (this._unsubscribe) this._asked.set(key, asking);
+    const forMs = await asking;
+    if (this._asked.delete(key)) this._remember(key, 0);
     this._isUnavailable = forMs === undefined;
     this._close(key, forMs);
   }

@@ -9,6 +9,8 @@ export interface Nonce extends Partial<Record<'realm' | 'algorithm' | 'opaque' |
   /** That of the challenge, or a `nextnonce` since. */
   readonly nonce: string;
   readonly hash: Digest;
+  /** What to try if the answer is refused: another call may have changed the order meanwhile. */
+  readonly rest: readonly Digest[];
   readonly qop: string | undefined;
   /** A `-sess` algorithm hashes these into A1 until the next challenge (RFC 7616 §3.4.2). */
   readonly session: readonly [nonce: string, cnonce: string] | false;

@@ -24,8 +24,8 @@ export function requestInterceptor(instance: AttachedInstance) {
     const policy = resolveCall(options, instance.policy);
     const principal = instance.principal(policy);
     const { main, schemes } = principal;
-    if (main.session?.isCallingRefresh || schemes.some(({ isRunning }) => isRunning)) return bypass();
     if (policy.body) config.data = policy.body();
+    if (main.session?.isCallingRefresh || schemes.some(({ isRunning }) => isRunning)) return bypass();
     const call = new Call(instance, policy, principal, adapters, config.data);
     // The app's own interceptors may still replace them.
     if (isObject(config.data))

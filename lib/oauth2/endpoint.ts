@@ -41,8 +41,9 @@ export function endpoint(
     const post = async (): Promise<AxiosResponse> => {
       const body = new URLSearchParams(form);
       const headers = new Headers({ 'content-type': 'application/x-www-form-urlencoded' });
-      await clientAuth(as, { client_id: clientId }, body, headers);
+      // First, since another session may use up the nonce meanwhile.
       if (dpop) headers.set('dpop', await dpop.proof({ url: target, method: 'POST' }));
+      await clientAuth(as, { client_id: clientId }, body, headers);
       const response = await send(client, { url: target, method: 'POST', data: String(body), signal }, headers);
       dpop?.heard(target, response.headers);
       return response;

@@ -1,4 +1,4 @@
-import { AxiosError, type AxiosAdapter, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import { AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
 import { isReplayable } from '../http/body.js';
 import { headerOf } from '../http/response-headers.js';
 import { ownValue, safeGet } from '../safe-read.js';
@@ -23,7 +23,7 @@ export function sendGuarded(
   const isTaken = isFollowedHere(copy, transport, credentialHeaders);
   if (isTaken || (transport !== 'http' && copy.maxRedirects === 0)) setManual(copy);
   const sent = send(copy);
-  const follow = (): Promise<AxiosResponse> => followRedirects(sent, copy, send, redirects);
+  const follow = (): Promise<AxiosResponse> => followRedirects(sent, copy, { send, transport }, redirects);
   return isTaken ? sent.then((response) => (isRedirect(response.status) ? follow() : response), follow) : sent;
 }
 
@@ -47,7 +47,7 @@ function isFollowedHere(
 async function followRedirects(
   sent: Promise<AxiosResponse>,
   hop: InternalAxiosRequestConfig,
-  send: AxiosAdapter,
+  { send, transport }: ResolvedAdapter,
   redirects: Redirects,
 ): Promise<AxiosResponse> {
   const { origin } = redirects;
@@ -57,7 +57,9 @@ async function followRedirects(
     const response = isAnswer ? settled.value : (safeGet(settled.reason, 'response') as AxiosResponse | undefined);
     if (isAnswer && response?.status === 0 && isPage()) throw redirectHidden();
     const target = response && redirectTarget(response, hop);
-    if (!response || !target) return sent;
+    // A mock answers without a request of fetch, and what it answers is the result.
+    const isFetched = transport === 'fetch' || safeGet(safeGet(response, 'request'), 'redirect') === 'manual';
+    if (!response || !target || !isFetched) return sent;
     // Written so that NaN is a limit, too.
     if (!(hops < (hop.maxRedirects ?? MAX_REDIRECTS))) {
       const message = 'Maximum number of redirects exceeded';
