@@ -65,7 +65,8 @@ test.each(['deadline', 'abort', 'detach'] as const)('authorize() of a redirect o
       headers.set('X-Key', 'canary');
     },
   };
-  stage.script('/old', { status: 302, headers: { location: 'https://api.example.com/new' } });
+  const headers = { location: 'https://api.example.com/new' };
+  stage.script('/old', { status: 302, headers, request: { redirect: 'manual' } });
   const controller = new AbortController();
   const handle = stage.attach({ scheme, deadlineMs: 1_000 });
   const call = underway(stage.api.get('/old', { signal: controller.signal, validateStatus: () => true }));

@@ -52,6 +52,8 @@ export interface Reply {
   readonly status?: number;
   readonly data?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** `response.request`, as axios's adapters set it. */
+  readonly request?: object;
   /** Ms until the response arrives. */
   readonly afterMs?: number;
   /** reset: the connection breaks after the server has acted. refused: no connection. silence: no response. */
@@ -373,7 +375,7 @@ function settle(
     statusText: '',
     headers: new AxiosHeaders({ ...reply.headers }),
     config,
-    request: {},
+    request: reply.request ?? {},
   };
   if (!config.validateStatus || config.validateStatus(status)) resolve(response);
   else {
