@@ -163,8 +163,8 @@ function limited(quota: number, windowMs: number): Handler {
 }
 
 export const retrying: Record<string, Situation> = {
-  async '30 calls at once, 5 per 150 ms allowed'(load) {
-    const { api } = await answering(load, limited(5, 150));
+  async '30 calls at once, 5 per 300 ms allowed'(load) {
+    const { api } = await answering(load, limited(5, 300));
     return (await passed(times(30, () => api.get('/items')))).startsWith('30 ') ? 'loses none' : 'loses calls';
   },
   'A 503, then a 200': (load) => getFrom(load, inTurn(503, 200)),
