@@ -27,7 +27,7 @@ interface Interceptors {
   forEach(visit: (handler: { fulfilled: unknown }) => void): void;
 }
 
-interface Both {
+interface InterceptorManagers {
   readonly request: Interceptors;
   readonly response: Interceptors;
 }
@@ -51,7 +51,7 @@ export function attachAuth(
   options: AttachAuthOptions,
   clock: Clock = systemClock,
 ): AuthHandle {
-  const interceptors = safeGet(instance, 'interceptors') as unknown as Both;
+  const interceptors = safeGet(instance, 'interceptors') as unknown as InterceptorManagers;
   const isInstance = typeof safeGet(safeGet(interceptors, 'request'), 'use') === 'function';
   check(isInstance, 'instance', 'an axios instance, as axios.create() makes one', instance);
   const policy = resolveOptions(options);
@@ -77,7 +77,7 @@ export function attachAuth(
  * After `interceptors.request.clear()` or `response.clear()` half of an attachment may be left: it is detached.
  * @throws TypeError if both halves are there.
  */
-function detachRest({ request, response }: Both): void {
+function detachRest({ request, response }: InterceptorManagers): void {
   const halves = [detachOf(request), detachOf(response)];
   if (halves.every(Boolean))
     throw new TypeError('attachAuth: this instance is attached already; call detach() of its handle first');

@@ -440,7 +440,7 @@ export const mutants = [
     suites: ['call-faults'],
   },
 
-  // Found by other eyes
+  // Concurrent calls, mocks and streams
   {
     name: 'a call inside refresh() is sent without the body that attachAuth.body makes',
     row: 169,

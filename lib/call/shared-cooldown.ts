@@ -68,7 +68,7 @@ export class CooldownSharing {
     const asking = quietly(() => this._store.closedForMs(key));
     if (this._unsubscribe) this._asked.set(key, asking);
     const forMs = await asking;
-    if (this._asked.delete(key)) this._remember(key, 0);
+    if (this._asked.delete(key)) this._remember(key, this._known.get(key) ?? 0);
     this._isUnavailable = forMs === undefined;
     this._close(key, forMs);
   }
