@@ -68,7 +68,7 @@ function run(program: string): Promise<{ code: number | null; output: string }> 
 
 // F10 F48
 describe('a program whose calls have settled ends', () => {
-  test.each([
+  test.concurrent.each([
     [
       'while an early refresh hangs',
       `const { api } = create({ tokens: { accessToken: 'good', expiresIn: 3600 }, refreshAheadMs: 3.6e6, refreshTimeoutMs: 3.6e6, refresh: never });
@@ -118,7 +118,7 @@ describe('a program whose calls have settled ends', () => {
 });
 
 describe('a program with a waiting call keeps running', () => {
-  test.each([
+  test.concurrent.each([
     [
       'for a refresh that alone does not keep the process alive',
       `const { api } = create({ tokens: { accessToken: 'dead' }, refresh: () => new Promise((resolve) => setTimeout(resolve, 200, { accessToken: 'good' }).unref()) });

@@ -23,7 +23,7 @@ import { rounds } from './support/rounds.js';
 import { VirtualClock } from './support/virtual-clock.js';
 
 /** F93 asks for 100 000 on request. */
-const FUZZ_ROUNDS = Number(process.env['FILE_FUZZ_ROUNDS'] ?? rounds(300, 10_000));
+const FUZZ_ROUNDS = Number(process.env['FILE_FUZZ_ROUNDS'] ?? rounds(150, 10_000));
 
 const start = servers();
 const run = promisify(execFile);

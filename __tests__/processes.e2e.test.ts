@@ -81,7 +81,7 @@ const expectNoRubbish = (): void => {
 // F31
 test.each(
   cases(2, [
-    [2, 20],
+    [2, rounds(8, 20)],
     [4, 20],
     [16, 30],
     [8, rounds(5, 30)],

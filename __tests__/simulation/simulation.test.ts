@@ -17,7 +17,7 @@ const MOST = 4_000;
 /** `npm run test:simulate` explores the others. */
 const SELECTED = isFull
   ? /^1 |nothing|sign-out|abort [12]|detach|2 calls, (?:sign-in|update)/
-  : /^1 |nothing|^2 calls, sign-out/;
+  : /^1 |nothing/;
 
 describe.each([
   { calls: 1, interrupts: 'everything' },
@@ -36,7 +36,7 @@ describe.each([
 test('random worlds keep the invariants in random schedules', async () => {
   await fc.assert(
     fc.asyncProperty(samples, async ({ plan, numbers }) => runWorld(plan, byNumbers(numbers))),
-    { numRuns: rounds(300, 2_000), seed: 20_261_123 },
+    { numRuns: rounds(200, 2_000), seed: 20_261_123 },
   );
 }, 120_000);
 

@@ -39,6 +39,9 @@ export async function startApache(
     `Mutex file:${folder}`,
     `Listen 127.0.0.1:${String(port)}`,
     'ServerName 127.0.0.1',
+    // A kept connection that it closes while a call is sent would fail the call.
+    'KeepAliveTimeout 60',
+    'MaxKeepAliveRequests 0',
     ...LOADED.map((name) => `LoadModule ${name}_module "${join(MODULES, `mod_${name}.so`)}"`),
     // It refuses to serve as root.
     ...(process.getuid?.() === 0 ? ['User www-data', 'Group www-data'] : []),
