@@ -1,4 +1,5 @@
 import { Agent } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import axios, { type AxiosInstance } from 'axios';
 import {
   attachAuth,
@@ -88,11 +89,11 @@ describe.each(['http', 'fetch'] as const)('a burst over the %s adapter', (adapte
     await expectGrantUnharmed(minted);
   });
 
-  test('of ten rounds with a dead token each costs ten refreshes', async () => {
+  test.each([rounds(4, 10)])('of %i rounds with a dead token each costs as many refreshes', async (most) => {
     const minted = await oidc.mint();
     const { api, scheme } = attached(adapter, minted);
 
-    for (let round = 1; round <= 10; round++) {
+    for (let round = 1; round <= most; round++) {
       await oidc.killAccessToken(await scheme.getAccessToken());
       expect(await storm(api, 20)).toEqual(good(20));
       expect(await oidc.refreshes()).toBe(round);
@@ -110,9 +111,15 @@ describe.each(['http', 'fetch'] as const)('a burst over the %s adapter', (adapte
     // Both sides know the lifetime. Either may notice its end first.
     let refreshes = 0;
     const callers = times(5, async () => {
-      while (refreshes < 2) expect(await storm(api, 2)).toEqual(good(2));
+      while (refreshes < 2) {
+        expect(await storm(api, 2)).toEqual(good(2));
+        await sleep(10);
+      }
     });
-    while (refreshes < 2) refreshes = await oidc.refreshes();
+    while (refreshes < 2) {
+      refreshes = await oidc.refreshes();
+      await sleep(10);
+    }
     await Promise.all(callers);
 
     // The provider counts in whole seconds. Its tokens live at most a second shorter.
