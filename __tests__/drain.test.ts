@@ -13,7 +13,7 @@ const named = <T extends { name: string }>(worlds: readonly T[], ...names: strin
 
 test.each(
   cases(
-    3,
+    2,
     named(
       WORLDS,
       'a bucket of 50 a second',

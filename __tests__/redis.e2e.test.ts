@@ -21,7 +21,7 @@ import type { TokenEndpoint } from './support/token-endpoint.js';
 jest.setTimeout(120_000);
 
 /** How often the token expires, for each number of processes. */
-const EXPIRIES = Number(process.env['REDIS_EXPIRIES'] ?? rounds(4, 25));
+const EXPIRIES = Number(process.env['REDIS_EXPIRIES'] ?? rounds(3, 25));
 const isThere = isRedisInstalled();
 if (!isThere && process.env['REQUIRE_REAL'] === '1') throw new Error('There is no redis-server on the PATH');
 const suite = isThere ? describe : describe.skip;
@@ -241,7 +241,7 @@ suite(`a session in Redis${whether}`, () => {
       accessToken,
       refreshToken: refreshToken,
     });
-    const all = await start(6, { seal });
+    const all = await start(rounds(3, 6), { seal });
     for (let expiry = 1; expiry <= 5; expiry++) {
       endpoint.revokeAll();
       expect(await callEach(all)).toEqual(good(all));

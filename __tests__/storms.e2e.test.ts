@@ -113,12 +113,12 @@ describe.each(['http', 'fetch'] as const)('a burst over the %s adapter', (adapte
     const callers = times(5, async () => {
       while (refreshes < 2) {
         expect(await storm(api, 2)).toEqual(good(2));
-        await sleep(10);
+        await sleep(50);
       }
     });
     while (refreshes < 2) {
       refreshes = await oidc.refreshes();
-      await sleep(10);
+      await sleep(50);
     }
     await Promise.all(callers);
 
