@@ -218,11 +218,29 @@ describe('nonces', () => {
     expect(await nonceOf(3)).toBe('of another call');
   });
 
+  // F28
+  test('an attempt that is authorized again (a redirect, a limit that closed meanwhile) has the nonce of its refusal', async () => {
+    const scheme = session();
+    const exchange = {};
+    const url = `${server.origin}/`;
+    const nonceOf = async (attempt: number): Promise<unknown> => {
+      const request = authRequest({ url, exchange, attempt });
+      await scheme.authorize(request);
+      return readProof(String(request.headers.get('DPoP'))).nonce;
+    };
+    await nonceOf(1);
+    const headers = { 'www-authenticate': 'DPoP error="use_dpop_nonce"', 'dpop-nonce': 'own' };
+    const challenges = parseChallenges(headers['www-authenticate']);
+    const request = authRequest({ url, exchange, attempt: 1 });
+    await scheme.onChallenge?.({ request, response: { status: 401, headers } as never, challenges });
+    expect([await nonceOf(2), await nonceOf(2)]).toEqual(['own', 'own']);
+  });
+
   test('other calls get the nonce of a refusal once the call has used it', async () => {
     const scheme = session();
     const url = `${server.origin}/`;
-    const nonceOf = async (exchange: object): Promise<unknown> => {
-      const request = authRequest({ url, exchange });
+    const nonceOf = async (exchange: object, attempt = 1): Promise<unknown> => {
+      const request = authRequest({ url, exchange, attempt });
       await scheme.authorize(request);
       return readProof(String(request.headers.get('DPoP'))).nonce;
     };
@@ -235,9 +253,10 @@ describe('nonces', () => {
     await scheme.onAnswer?.({ request, response, isRefusal: true, received: '' });
     await scheme.onChallenge?.({ request, response, challenges });
     expect(await nonceOf({})).toBeUndefined();
-    expect(await nonceOf(exchange)).toBe('own');
+    expect(await nonceOf(exchange, 2)).toBe('own');
     const accepted = { status: 200, headers: {} } as never;
-    await scheme.onAnswer?.({ request, response: accepted, isRefusal: false, received: '' });
+    const replay = authRequest({ url, exchange, attempt: 2 });
+    await scheme.onAnswer?.({ request: replay, response: accepted, isRefusal: false, received: '' });
     expect(await nonceOf({})).toBe('own');
   });
 

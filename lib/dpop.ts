@@ -22,10 +22,11 @@ export { dpopProver, type DpopAlgorithm, type DpopProver } from './dpop/prover.j
 const LEAST_CORRECTION_MS = 1_000;
 
 interface Call {
-  /** The nonce of the call's own refusal, for one attempt: another call may have used up the shared one. */
-  nonce?: string | undefined;
-  /** The one that the last attempt was sent with. */
-  sentNonce?: string | undefined;
+  /**
+   * The nonces of the call's own refusals, by the attempt that they are for: another call may have used up the shared one. An attempt may
+   * be authorized several times (a redirect, a limit that closes meanwhile).
+   */
+  readonly nonces: (string | undefined)[];
   /** Number of the last attempt that was refused for its nonce. */
   nonceRefusedAt?: number;
   /** The known clock offset when the last proof was made. */
@@ -63,7 +64,7 @@ export function dpop<S extends BearerScheme>(
   const calls = new WeakMap<object, Call>();
   const callOf = (key: object): Call => {
     let call = calls.get(key);
-    if (!call) calls.set(key, (call = {}));
+    if (!call) calls.set(key, (call = { nonces: [] }));
     return call;
   };
 
@@ -81,8 +82,7 @@ export function dpop<S extends BearerScheme>(
       if (typeof written !== 'string') return;
       const accessToken = written.slice(written.lastIndexOf(' ') + 1);
       const call = callOf(request.exchange);
-      const nonce = (call.sentNonce = call.nonce);
-      call.nonce = undefined;
+      const nonce = call.nonces[request.attempt];
       call.offsetMs = offsetNow(request);
       headers.set('DPoP', await prover.proof({ url, method, accessToken, nonce, now }));
       headers.set('Authorization', `DPoP ${accessToken}`);
@@ -90,12 +90,12 @@ export function dpop<S extends BearerScheme>(
     async onChallenge(challenge) {
       const { request, response, challenges } = challenge;
       const call = callOf(request.exchange);
-      call.nonce = headerIn(response.headers, 'dpop-nonce');
+      const nonce = (call.nonces[request.attempt + 1] = headerIn(response.headers, 'dpop-nonce'));
       const error = proofError(challenges);
       if (error === 'use_dpop_nonce') {
         const isSecond = call.nonceRefusedAt === request.attempt - 1;
         call.nonceRefusedAt = request.attempt;
-        return call.nonce !== undefined && !isSecond;
+        return nonce !== undefined && !isSecond;
       }
       if (error === undefined) return session.onChallenge?.(challenge) ?? false;
       const isCorrected =
@@ -106,7 +106,7 @@ export function dpop<S extends BearerScheme>(
       const { request, response, isRefusal } = answer;
       if (isRefusal && proofError(parseChallenges(headersOf(response, 'www-authenticate')))) return undefined;
       // Only now may other calls use the nonce of an earlier refusal.
-      prover.heard(request.url, { 'dpop-nonce': callOf(request.exchange).sentNonce });
+      prover.heard(request.url, { 'dpop-nonce': callOf(request.exchange).nonces[request.attempt] });
       prover.heard(request.url, response.headers);
       return session.onAnswer?.(answer);
     },
