@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs';
 import { inspect } from 'node:util';
 import axios, { type AxiosError, type AxiosInstance, type AxiosRequestConfig } from 'axios';
 import {
@@ -243,6 +244,24 @@ test.each(adapters)('later errors of a streamed response over %s show no credent
   // Not every axios applies the limit to a stream.
   const failure: unknown = await read().catch((error: unknown) => error);
   expect(JSON.stringify([failure])).not.toContain(CANARY);
+});
+
+// F86
+test.each([
+  ['a response', 200],
+  ['an error', 400],
+] as const)('the body stream of %s shows no credential of the request that it was piped to', async (_, status) => {
+  const own = await start((_request, response) => {
+    reply(response, status);
+  });
+  const api = axios.create({ baseURL: own.origin, validateStatus: (got) => got < 300 });
+  attachAuth(api, { scheme: bearer(ACCESS) });
+  for (const config of [{}, { maxRedirects: 0 }, { onUploadProgress: () => undefined }]) {
+    const body = createReadStream(__filename);
+    const settled: unknown = await api.put('/', body, config).catch((error: unknown) => error);
+    expect(shown(settled)).not.toContain(CANARY);
+    expect(JSON.stringify([settled, body])).not.toContain(CANARY);
+  }
 });
 
 describe('a refresh that fails', () => {

@@ -265,9 +265,17 @@ export const mutants = [
     name: 'a refused response that streams keeps its socket',
     row: 65,
     file: 'lib/transport/platform.node.ts',
-    from: 'destroy.call(stream);',
+    from: 'stream.destroy();',
     to: '',
     suites: ['bodies'],
+  },
+  {
+    name: 'an error of an upload shows the request that its stream was piped to',
+    row: 86,
+    file: 'lib/transport/redirects.node.ts',
+    from: "  hideIn(bodyStream(copy), ['_readableState']);\n",
+    to: '',
+    suites: ['secrecy'],
   },
   {
     name: 'the Authorization that a caller set is replaced',

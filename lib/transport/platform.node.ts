@@ -62,12 +62,12 @@ export function recordValues(config: Config, seen: (values: unknown) => void): v
 }
 
 /** Destroys a response stream. It would keep its socket, and a refresh may need that one. */
-export function destroy(stream: unknown): void {
-  if (typeof safeGet(stream, 'destroy') !== 'function') return;
-  const { on, destroy } = stream as { on?: (event: string, listener: () => void) => void; destroy: () => void };
+export function destroy(data: unknown): void {
+  if (typeof safeGet(data, 'destroy') !== 'function') return;
+  const stream = data as { on?: (event: string, listener: () => void) => void; destroy: () => void };
   // A stream that is destroyed early may emit an error, which without a listener ends the process.
-  on?.call(stream, 'error', () => undefined);
-  destroy.call(stream);
+  stream.on?.('error', () => undefined);
+  stream.destroy();
 }
 
 /** A response stream leads to the request with its credentials, and so do the errors that end it later. */
@@ -76,12 +76,6 @@ export function guardStream({ data, request }: AxiosResponse): void {
   if (typeof safeGet(data, 'getReader') === 'function' && isObject(request))
     hide(request, Symbol.for('nodejs.util.inspect.custom'), () => 'Request');
   if (typeof safeGet(data, 'pipe') !== 'function') return;
-  const hideIn = (holder: unknown, keys: string[]): void => {
-    for (const key of keys) {
-      const value = ownValue(holder, key);
-      if (value !== undefined) hide(holder as object, key, value);
-    }
-  };
   hideIn(data, ['req', 'socket', 'client', 'responseUrl']);
   const stream = data as { emit: (event: string, ...values: unknown[]) => boolean };
   const { emit } = stream;
@@ -89,6 +83,14 @@ export function guardStream({ data, request }: AxiosResponse): void {
     if (event === 'error') hideIn(values[0], ['request']);
     return emit.call(stream, event, ...values);
   });
+}
+
+/** Hides properties that inspectors and serializers would follow to a request. */
+export function hideIn(holder: unknown, keys: string[]): void {
+  for (const key of keys) {
+    const value = ownValue(holder, key);
+    if (value !== undefined) hide(holder as object, key, value);
+  }
 }
 
 /** The http adapter sets the type of a Blob after a scheme has signed it. */

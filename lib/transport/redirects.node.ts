@@ -6,6 +6,7 @@ import { isPage, type ResolvedAdapter, type Transport } from './adapter.js';
 import { discard } from './discard.js';
 import { redirectHidden, redirectRefused, setManual, type Redirects } from './foreign.js';
 import { fullUrl, parseUrl, resolveUrl } from './origin.js';
+import { bodyStream, hideIn } from './platform.node.js';
 import { guardRedirects } from './redirect-guard.js';
 
 /** The limit of the Fetch standard. */
@@ -22,6 +23,8 @@ export function sendGuarded(
   if (transport !== 'fetch' && credentialHeaders?.length !== 0) guardRedirects(copy, redirects);
   const isTaken = isFollowedHere(copy, transport, credentialHeaders);
   if (isTaken || (transport !== 'http' && copy.maxRedirects === 0)) setManual(copy);
+  // A body that was piped to the request leads to it, and errors show the body.
+  hideIn(bodyStream(copy), ['_readableState']);
   const sent = send(copy);
   const follow = (): Promise<AxiosResponse> => followRedirects(sent, copy, { send, transport }, redirects);
   return isTaken ? sent.then((response) => (isRedirect(response.status) ? follow() : response), follow) : sent;
