@@ -190,6 +190,41 @@ test('a sign-out of another holder takes effect when the store reports it, befor
   expect(stage.to('/late').map(({ token }) => token)).toEqual([undefined]);
 });
 
+// F69 F72
+test.each(['the first read', 'a later read'] as const)(
+  'a principal that changes during %s is stored as another one than the stored principal',
+  async (which) => {
+    const stage = new Stage();
+    const { store, write, notify } = recordOf(stage);
+    write({ epoch: 1 });
+    const reads: (() => void)[] = [];
+    let isHeld = which === 'the first read';
+    const load = async (): Promise<StoredSession | undefined> => {
+      if (isHeld) await new Promise<void>((resolve) => reads.push(resolve));
+      return store.load();
+    };
+    const scheme = stage.bearer({ store: { ...store, load } });
+    stage.attach({ scheme });
+    scheme.getSnapshot();
+    await stage.clock.settle();
+    if (which === 'a later read') {
+      isHeld = true;
+      notify();
+      // Another holder signs in meanwhile.
+      write({ epoch: 2, tokens: { accessToken: 'carol-a1' } });
+    }
+    expect(reads).toHaveLength(1);
+    const signingIn = scheme.signIn({ accessToken: 'bob-a1' });
+    isHeld = false;
+    for (const answer of reads) answer();
+    await stage.clock.until(signingIn);
+    expect(await store.load()).toMatchObject({
+      epoch: which === 'the first read' ? 2 : 3,
+      tokens: { accessToken: 'bob-a1' },
+    });
+  },
+);
+
 test('a session that another holder has ended is expired here, too', async () => {
   const stage = new Stage();
   const { store, write, notify } = recordOf(stage);

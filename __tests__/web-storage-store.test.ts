@@ -330,6 +330,15 @@ test('a frozen tab that holds the write lock delays other writes for a second at
 });
 
 // F36
+test('a lock works with a stand-in for Web Locks that has no `query`', async () => {
+  browser({ navigator: { locks: { request: locks.request.bind(locks) } } });
+  let hasRun = false;
+  await done(open().exclusive!(async () => void (hasRun = true), { signal: never }));
+  expect(hasRun).toBe(true);
+  expect(await done(open().compareAndSet(undefined, session(1)))).toBe(true);
+});
+
+// F36
 describe.each([
   ['are missing', {}],
   ['are forbidden', { locks: { request: async () => forbidden(), query: async () => forbidden() } }],

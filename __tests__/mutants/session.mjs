@@ -495,10 +495,10 @@ export const sessionMutants = [
   ),
   stores(
     'shared-session',
-    ['holders/holders'],
+    ['shared-store', 'holders/holders'],
     40,
     'two holders share an epoch after signing in at once',
-    'this._epoch = Math.max(this._epoch, epoch + 1);',
+    "if (this._unwritten === 'principal') this._epoch = Math.max(this._epoch, (this._found?.epoch ?? 0) + 1);",
     '',
   ),
   stores(

@@ -64,11 +64,7 @@ export function filePort(path: string): KeepingPort {
       const message = `fileStore(): another process has held the write lock for ${String(WRITE_LOCK_MS)} ms.`;
       controller.abort(Object.assign(new Error(message), { code: 'EBUSY' }));
     });
-    try {
-      return await locked('write', work, controller.signal);
-    } finally {
-      cancel();
-    }
+    return locked('write', work, controller.signal).finally(cancel);
   }
 
   /** Needs the write lock, so that it moves the file that it has read. */

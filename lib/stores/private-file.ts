@@ -40,7 +40,8 @@ export async function replacePrivate(file: string, text: string, drafts: string)
     } finally {
       await handle.close();
     }
-    if (await isSymlink(file)) throw refused('file is a symlink');
+    const replaced = await lstat(file).catch(() => undefined);
+    if (replaced?.isSymbolicLink()) throw refused('file is a symlink');
     await rename(draft, file);
   } catch (error) {
     await unlink(draft).catch(() => undefined);
@@ -73,14 +74,6 @@ function assertPrivate(what: string, { mode, uid }: { mode: number; uid: number 
   throw refused(
     `${what} can be read or written by others (mode ${(mode & 0o777).toString(8)}): chmod it to ${String(due)}`,
   );
-}
-
-async function isSymlink(file: string): Promise<boolean> {
-  try {
-    return (await lstat(file)).isSymbolicLink();
-  } catch {
-    return false;
-  }
 }
 
 /** The rename must survive a power cut. Not every file system lets a directory be synced. */

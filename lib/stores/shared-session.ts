@@ -20,7 +20,7 @@ export class SharedState extends StoredState {
       this._apply(change, tokens, this.generation + 1);
     }
     await this._write(change, tokens);
-    return status === 'unknown' ? (this._found ?? this._initial ?? null) : replaced;
+    return status === 'unknown' ? (this._found?.tokens ?? this._initial ?? null) : replaced;
   }
 
   protected async _write(change: Written, tokens: Tokens | null): Promise<void> {
@@ -38,6 +38,8 @@ export class SharedState extends StoredState {
       principalVersion !== this.principalVersion || (!isResult && tokens !== this.tokens);
     await this._loading;
     for (let tries = 1; !isOutdated(); tries++) {
+      // Other holders recognize another principal by an epoch above the stored one.
+      if (this._unwritten === 'principal') this._epoch = Math.max(this._epoch, (this._found?.epoch ?? 0) + 1);
       let generation = Math.max(this.generation + Number(isResult), (this._inStore ?? 0) + 1);
       const next: StoredSession = { version: 1, generation, epoch: this._epoch, tokens };
       let isWritten = await this._guard.compareAndSet(this._inStore, next);
@@ -81,10 +83,7 @@ export class SharedState extends StoredState {
       this._adopted = generation;
       return accessToken === tokens?.accessToken;
     }
-    if (this._unwritten === 'principal') {
-      this._epoch = Math.max(this._epoch, epoch + 1);
-      return false;
-    }
+    if (this._unwritten === 'principal') return false;
     if (this._unwritten === 'initial' || (change === 'updated' && epoch > this._epoch)) {
       // The generation in memory is that of an unwritten change, and may be the stored one by chance.
       this._adopted = -1;

@@ -18,8 +18,8 @@ export abstract class StoredState extends HolderState {
   protected _epoch = 0;
   /** The generation that was last seen in the store: a write expects to replace it. */
   protected _inStore: number | undefined = undefined;
-  /** The tokens that were last read. */
-  protected _found: Tokens | null = null;
+  /** What was last read. */
+  protected _found: StoredSession | undefined = undefined;
   /** The stored generation that memory reflects; -1: none. */
   protected _adopted = -1;
   /** Memory holds this change and the store does not. Until it is written, nothing that is stored may replace it. */
@@ -137,7 +137,7 @@ export abstract class StoredState extends HolderState {
       if (stored === FAILED || mine < this._latest) return FAILED;
       this._latest = mine;
       this._inStore = stored?.generation;
-      this._found = stored?.tokens ?? null;
+      this._found = stored;
       return stored;
     });
   }

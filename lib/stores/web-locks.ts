@@ -52,14 +52,15 @@ export async function awaitAnnounced(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  const generation = await announcedIn(`${name}/`);
+  // Some stand-ins for Web Locks have no `query`.
+  const generation = await announcedIn(`${name}/`).catch(() => -1);
   const endsAt = clock.monotonic() + CATCH_UP_MS;
   while (stored() < generation && clock.monotonic() < endsAt) await pause(POLL_MS, clock, signal);
   signal.throwIfAborted();
 }
 
 async function announcedIn(prefix: string): Promise<number> {
-  const { held = [] } = await navigator.locks.query().catch((): LockManagerSnapshot => ({}));
+  const { held = [] } = await navigator.locks.query();
   const generations = held.map(({ name = '' }) => (name.startsWith(prefix) ? Number(name.slice(prefix.length)) : NaN));
   return Math.max(-1, ...generations.filter(Number.isSafeInteger));
 }
