@@ -198,9 +198,11 @@ test('no rejection is left unhandled by failures in the background', async () =>
 });
 
 // F111
-test('a predicate that returns a promise which rejects does not end the process', async () => {
+test('a predicate or scheme function that returns a promise which rejects does not end the process', async () => {
   const program = `
     const fails = async () => { throw new Error('asynchronous'); };
+    const third = create({}, () => [200], { scheme: fails });
+    third.api.get('/').catch(() => undefined);
     const { api } = create({ tokens: { accessToken: 'dead' } }, () => [401], { isUnauthorized: fails });
     const other = create({ tokens: { accessToken: 'good' } }, () => [404], { retry: { shouldRetry: fails } });
     Promise.allSettled([api.get('/'), other.api.get('/')]).then(([one, two]) => say(one.reason.status + ' ' + two.reason.status));

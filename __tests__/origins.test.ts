@@ -17,6 +17,7 @@ import {
   type AttachAuthOptions,
   type AuthError,
   type AuthScheme,
+  type BearerScheme,
 } from '../lib/index.js';
 import { failureOf, inTurn, listenIn, onlyFor, servers } from './support/answers.js';
 import { reply, type Recorder } from './support/serve.js';
@@ -606,10 +607,15 @@ describe('credentials over plain http', () => {
 describe('a unix socket', () => {
   const path = join(tmpdir(), `attach-auth-${randomUUID().slice(0, 8)}.sock`);
   const seen: (string | undefined)[] = [];
+  /** Given before the 200s. */
+  const answers: [status: number, headers: Record<string, string>][] = [];
   const server = createServer((request, response) => {
     seen.push(request.headers.authorization);
-    reply(response, 200);
+    const [status, headers] = answers.shift() ?? [200, {}];
+    reply(response, status, '', headers);
   });
+  const rotating = (): BearerScheme =>
+    bearer({ tokens: { accessToken: 'old', refreshToken: 'r' }, refresh: () => ({ accessToken: 'new' }) });
   beforeAll(() => new Promise<void>((resolve) => server.listen(path, resolve)));
   beforeEach(() => seen.splice(0));
   afterAll(
@@ -632,6 +638,23 @@ describe('a unix socket', () => {
     const { api } = client({ baseURL: 'http://localhost', adapter: 'http', socketPath: path }, { origins: '*' });
     await api.get('/x');
     expect(seen).toEqual([`Bearer ${CANARY}`]);
+  });
+
+  test.each([401, 429, 503])('recovers from a %i', async (status) => {
+    const { api } = client(
+      { baseURL: 'http://localhost', adapter: 'http', socketPath: path },
+      { origins: '*', scheme: rotating(), retry: {} },
+    );
+    answers.push([status, { 'Retry-After': '0' }]);
+    expect((await api.get('/x')).status).toBe(200);
+    expect(seen).toEqual(['Bearer old', status === 401 ? 'Bearer new' : 'Bearer old']);
+  });
+
+  test('keeps the credential at a redirect within the socket', async () => {
+    const { api } = client({ baseURL: 'http://localhost', adapter: 'http', socketPath: path }, { origins: '*' });
+    answers.push([302, { Location: '/there' }]);
+    await api.get('/x');
+    expect(seen).toEqual([`Bearer ${CANARY}`, `Bearer ${CANARY}`]);
   });
 });
 

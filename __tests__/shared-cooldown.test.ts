@@ -61,6 +61,27 @@ describe.each([
   ['that publishes closed limits', true],
   ['without subscribe()', false],
 ])('machines with a store %s', (_, subscribes) => {
+  // F149
+  test('obey a closed limit of another machine after one of their own', async () => {
+    const stage = new Stage();
+    const board = new Board(stage);
+    const [first, second] = times(2, () => machine(stage, board.port({ subscribes })));
+    for (const { api } of [first!, second!]) {
+      stage.script('/open/x', tooMany(2));
+      expect(await stage.outcome(api.get('/open/x'))).toMatchObject({ status: 200 });
+      await stage.clock.advance(20_000);
+    }
+    stage.script('/open/x', tooMany(10));
+    const refused = underway(second!.api.get('/open/x'));
+    await stage.clock.advance(50);
+    const from = board.now;
+    await stage.outcome(first!.api.get('/open/x'));
+    await stage.outcome(refused);
+    const since = stage.to('/open/x').filter(({ at }) => at > from);
+    expect(since).toHaveLength(2);
+    for (const { at } of since) expect(at).toBeGreaterThan(from + 9_000);
+  });
+
   test('obey a Retry-After that one of them got', async () => {
     const stage = new Stage();
     const board = new Board(stage);

@@ -6,6 +6,7 @@ import { check } from './check.js';
 import type { ThrottlePolicy } from './create-throttle.js';
 import type { Clock } from './clock.js';
 import { emitter, type Emit } from './events.js';
+import { quiet } from './maybe-promise.js';
 import { isObject, ownValue } from './safe-read.js';
 import type { CallPolicy, Policy } from './policy.js';
 import { RetryBudgets } from './retry/budget.js';
@@ -115,7 +116,7 @@ export class AttachedInstance implements SessionInstance {
     if (this._principal && !schemes) return this._principal;
     const provider = schemes ?? (this.policy.scheme as () => unknown);
     // A function may throw while there is no user, and a log-in must not fail for that.
-    const given = credentials === 'omit' ? null : provider();
+    const given = credentials === 'omit' ? null : quiet(provider());
     const principal = principalOf(given, this._anonymous, this.clock);
     this._observe(principal);
     return principal;

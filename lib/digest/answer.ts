@@ -38,7 +38,7 @@ export async function answer(
   const { realm, algorithm, opaque, userhash, nonce: value, qop, session, hash } = nonce;
   if (qop === 'auth-int' && body.kind === 'opaque') throw notSignable();
   // An empty query is sent by some platforms and not by others.
-  if (url.href.endsWith('?')) url.search = '';
+  url.search ||= '';
   const uri = url.pathname + url.search;
   const cnonce = session ? session[1] : clientNonce;
   const nc = (++nonce.uses).toString(16).padStart(8, '0');

@@ -10,7 +10,7 @@ import { sessionOf, type AuthScheme } from './scheme.js';
 import { SingleFlight } from './single-flight.js';
 
 export const A_SCHEME =
-  'basic(), bearer(), … or an object with authorize(), an array of them, or a function that returns them';
+  'basic(), bearer(), … or an object with authorize(), an array of them, or a function that returns them, no promise';
 /** How many origins a scheme remembers the clock of. */
 const MAX_ORIGINS = 100;
 

@@ -35,7 +35,7 @@ export class RefreshWaits {
   }
 
   private _begin(): Promise<void> {
-    const promise = new Promise<void>((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       const end = (error?: AuthError): void => {
         cancel();
         this._open.delete(end);
@@ -47,8 +47,5 @@ export class RefreshWaits {
       });
       this._open.add(end);
     });
-    // A refresh in the background has no call that waits: its failure is no unhandled rejection.
-    promise.catch(() => undefined);
-    return promise;
   }
 }

@@ -1,5 +1,9 @@
 import type { InternalAxiosRequestConfig } from 'axios';
 import { originOf, redirectRefused, type Redirects } from './foreign.js';
+import { hasSocketPath } from './platform.node.js';
+
+/** What follow-redirects takes for the origin of a URL over a Unix socket. */
+const SOCKET = 'http://[::1]';
 
 /**
  * Removes all credentials when axios's http adapter follows a redirect to another origin. axios itself drops Authorization only.
@@ -7,7 +11,7 @@ import { originOf, redirectRefused, type Redirects } from './foreign.js';
  * too.
  */
 export function guardRedirects(copy: InternalAxiosRequestConfig, redirects: Redirects): void {
-  const { origin } = redirects;
+  const origin = hasSocketPath(copy) ? SOCKET : redirects.origin;
   const { beforeRedirect } = copy;
   copy.beforeRedirect = (options, ...details) => {
     redirects.hasLeftOrigin ||= originOf(options['href']) !== origin;
