@@ -7,9 +7,9 @@
 import { check } from './check.js';
 import { systemClock } from './clock.js';
 import type { CryptoKeyPair } from './crypto-key.js';
-import { checkAlgorithm, dpopProver, generateKeyPair, hasProcessKey, headerIn } from './dpop/prover.js';
+import { checkAlgorithm, dpopProver, generateKeyPair, hasProcessKey } from './dpop/prover.js';
 import type { DpopAlgorithm, DpopProver } from './dpop/prover.js';
-import { headersOf } from './http/response-headers.js';
+import { headerOf, headersOf } from './http/response-headers.js';
 import { parseChallenges, type Challenge } from './http/www-authenticate.js';
 import { safeGet, withoutPrototype } from './safe-read.js';
 import type { BearerScheme } from './schemes/bearer-scheme.js';
@@ -90,12 +90,12 @@ export function dpop<S extends BearerScheme>(
     async onChallenge(challenge) {
       const { request, response, challenges } = challenge;
       const call = callOf(request.exchange);
-      const nonce = (call.nonces[request.attempt + 1] = headerIn(response.headers, 'dpop-nonce'));
+      const nonce = (call.nonces[request.attempt + 1] = headerOf(response, 'dpop-nonce'));
       const error = proofError(challenges);
       if (error === 'use_dpop_nonce') {
         const isSecond = call.nonceRefusedAt === request.attempt - 1;
         call.nonceRefusedAt = request.attempt;
-        return nonce !== undefined && !isSecond;
+        return Boolean(nonce) && !isSecond;
       }
       if (error === undefined) return session.onChallenge?.(challenge) ?? false;
       const isCorrected =

@@ -98,13 +98,10 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
       const { url, headers, body, now } = request;
       // An empty query is sent by some platforms and not by others.
       url.search ||= '';
-      // XMLHttpRequest writes the charset in upper case.
-      const type = headers.get('Content-Type');
-      if (typeof type === 'string') headers.set('Content-Type', type.replace(/charset=utf-8/i, 'charset=UTF-8'));
       const usedKey = await currentKey();
       const names = ['@method', '@authority', '@path', '@query'];
       if (body.kind !== 'none') {
-        if (type) names.push('content-type');
+        if (headers.get('Content-Type')) names.push('content-type');
         if (digest) names.push('content-digest');
       }
       const covered = components ?? names.map(componentOf);

@@ -120,7 +120,7 @@ export class Attempt implements Transmission {
   /** Reads the server's clock and limits, unless a redirect fetched the response from another origin. */
   read(response: AxiosResponse, main: SchemeState, clock: Clock): void {
     this.received = response.data;
-    this.isForeign = wasFetchedElsewhere(response, this.origin);
+    this.isForeign = this.hasLeftOrigin || wasFetchedElsewhere(response, this.origin);
     if (this.isForeign) return;
     if (this.authorized.length > 0) main.learnClock(response, this.origin);
     if (response.status >= 400) this.refusal = readRefusal(response, clock.now());

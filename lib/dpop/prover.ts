@@ -2,10 +2,10 @@ import { check } from '../check.js';
 import { systemClock } from '../clock.js';
 import type { CryptoKeyPair } from '../crypto-key.js';
 import { AuthError } from '../errors.js';
-import { nameIn } from '../http/header-values.js';
 import { skewOf } from '../http/http-date.js';
+import { dateOf, headerOf } from '../http/response-headers.js';
 import type { MaybePromise } from '../maybe-promise.js';
-import { ownValue, safeGet, withoutPrototype } from '../safe-read.js';
+import { safeGet, withoutPrototype } from '../safe-read.js';
 import type * as Dpop from 'dpop';
 
 /** An algorithm of proofs (RFC 9449 §4.2). */
@@ -104,8 +104,9 @@ export function dpopProver(
     heard(url, headers) {
       const { origin, htu } = targetOf(url);
       const server = serverAt(endpoints.has(htu) ? htu : origin);
-      server.nonce = headerIn(headers, 'dpop-nonce') ?? server.nonce;
-      const date = headerIn(headers, 'age') === undefined ? headerIn(headers, 'date') : undefined;
+      const nonce = headerOf({ headers }, 'dpop-nonce');
+      if (nonce) server.nonce = nonce;
+      const date = dateOf({ headers });
       if (date !== undefined) server.skewMs = skewOf(date, systemClock.now());
     },
     async thumbprint() {
@@ -129,14 +130,6 @@ export function checkAlgorithm(name: string, algorithm: string): void {
 
 export async function generateKeyPair(algorithm: DpopAlgorithm): Promise<CryptoKeyPair> {
   return (await peer()).generateKeyPair(algorithm);
-}
-
-/** Reads a header of a response; its name is given in lower case. */
-export function headerIn(headers: ResponseHeaders, name: string): string | undefined {
-  const { get } = headers as { get: unknown };
-  const value: unknown =
-    typeof get === 'function' ? get.call(headers, name) : ownValue(headers, nameIn(headers, name) ?? '');
-  return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 /** Loads `dpop` at first use: it reads globals while it loads, and CommonJS can load it only by import(). */

@@ -56,8 +56,7 @@ export function canonicalHeaders(
     // Adapters, browsers and proxies change these. The boundary of a form is made later.
     const changes =
       /^(?:accept-encoding|authorization|cache-control|connection|content-length|expect|from|keep-alive|max-forwards|pragma|referer|te|trailer|transfer-encoding|upgrade|user-agent|x-amzn-trace-id|(?:proxy|sec)-[^:]*):|^content-type:multipart(?!.*boundary=)/i;
-    // XMLHttpRequest writes a charset in upper case.
-    return !changes.test(line) && !('XMLHttpRequest' in globalThis && /^content-type:.*charset=/i.test(line));
+    return !changes.test(line);
   };
   const names = Object.keys(all).filter(isSigned).sort();
   return [names.map(lineOf).join(''), names.join(';')];

@@ -1,6 +1,6 @@
 import { getAdapter, type AxiosAdapter, type InternalAxiosRequestConfig } from 'axios';
 import { safeGet } from '../safe-read.js';
-import { settleBlobType } from './platform.node.js';
+import { settleType } from './platform.node.js';
 
 /** The kind of an adapter. `custom`: a mock, a cache, or an adapter of the app. */
 export type Transport = 'http' | 'xhr' | 'fetch' | 'custom';
@@ -37,7 +37,7 @@ function transportOf(send: AxiosAdapter, chosen: InternalAxiosRequestConfig['ada
 /** Sets Content-Type as the adapter will send it, so that a signature can cover it. Multipart gets its boundary later. */
 export function settleContentType(copy: InternalAxiosRequestConfig, transport: Transport): void {
   if (transport === 'xhr' && copy.data === undefined) copy.headers.delete('Content-Type');
-  else if (transport === 'http') settleBlobType(copy);
+  else if (transport !== 'fetch') settleType(copy);
 }
 
 /** Returns whether the code runs in a page. There, fetch hides redirect targets, drops Authorization at them, and has a cache. */

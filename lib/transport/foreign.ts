@@ -1,6 +1,6 @@
 import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
-import { AuthError, hide } from '../errors.js';
-import { ownValue, safeGet } from '../safe-read.js';
+import { AuthError } from '../errors.js';
+import { safeGet } from '../safe-read.js';
 import { parseUrl } from './origin.js';
 
 /** The redirects of one send. */
@@ -19,16 +19,8 @@ export function setManual(copy: InternalAxiosRequestConfig): void {
   copy.fetchOptions = { ...(copy.fetchOptions as object | undefined), redirect: 'manual' };
 }
 
-/** Responses that a redirect fetched from another origin. A property, since other copies of the package may look, too. */
-const FOREIGN = Symbol.for('axios-attach-auth.foreign');
-
-export function markForeign(response: AxiosResponse): void {
-  hide(response, FOREIGN, true);
-}
-
-/** Returns whether a redirect fetched a response from another origin: then it does not judge our credentials. */
+/** Returns whether a browser followed a redirect to another origin. */
 export function wasFetchedElsewhere(response: AxiosResponse, origin: string): boolean {
-  if (ownValue(response, FOREIGN) === true) return true;
   // Of an XMLHttpRequest. A mock may report a relative URL, or none.
   return (originOf(safeGet(safeGet(response, 'request'), 'responseURL')) ?? origin) !== origin;
 }

@@ -17,5 +17,10 @@ export const isMadeOfValues: typeof inNode.isMadeOfValues = () => false;
 export const recordValues: typeof inNode.recordValues = () => undefined;
 export const destroy: typeof inNode.destroy = () => undefined;
 export const guardStream: typeof inNode.guardStream = () => undefined;
-export const settleBlobType: typeof inNode.settleBlobType = () => undefined;
 export const hasSocketPath: typeof inNode.hasSocketPath = () => false;
+
+/** XMLHttpRequest writes the charset in upper case. */
+export const settleType: typeof inNode.settleType = ({ headers }) => {
+  const type = headers.get('Content-Type');
+  if (type) headers.set('Content-Type', String(type).replace(/=utf-8/i, '=UTF-8'));
+};

@@ -94,7 +94,7 @@ export function hideIn(holder: unknown, keys: string[]): void {
 }
 
 /** The http adapter sets the type of a Blob after a scheme has signed it. */
-export function settleBlobType({ data, headers }: Config): void {
+export function settleType({ data, headers }: Config): void {
   const blob = data as { size?: number; type?: string } | undefined;
   if (blob?.size && /^(?:Blob|File)$/.test(tagOf(blob)))
     headers.set('Content-Type', blob.type === '' ? 'application/octet-stream' : blob.type);

@@ -15,7 +15,7 @@ export function sendGuarded(
 ): Promise<AxiosResponse> {
   if (transport === 'http')
     throw new TypeError(
-      "axios-attach-auth: its browser build was loaded, but this call uses axios's http adapter, whose redirects that build does not " +
+      'axios-attach-auth: its browser build was loaded, but this call uses the http adapter, whose redirects it does not ' +
         "guard. Let the bundler or test runner resolve the condition 'node' or 'default', or use the fetch or xhr adapter.",
     );
   const mayFollow = isPage() && credentialHeaders.every((name) => name === 'authorization');

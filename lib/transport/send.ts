@@ -2,7 +2,7 @@ import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios';
 import { AuthError, chainOf, hide } from '../errors.js';
 import { ownValue, safeGet } from '../safe-read.js';
 import { isPage, type ResolvedAdapter, type Transport } from './adapter.js';
-import { markForeign, originOf, type Redirects } from './foreign.js';
+import { originOf, type Redirects } from './foreign.js';
 import { RELATIVE } from './origin.js';
 import { guardStream } from './platform.node.js';
 import { sendGuarded } from './redirects.node.js';
@@ -72,7 +72,6 @@ export function applyUrl(copy: Config, { origin, urlRead: url, urlGiven }: ReadU
 
 function withOwnConfig(response: AxiosResponse, copy: Config, transmission: Transmission): AxiosResponse {
   replaceCopy(response, copy, transmission.config);
-  if (transmission.hasLeftOrigin) markForeign(response);
   if (transmission.adapter.transport !== 'xhr' && showsHeaders(response.request))
     hide(response, 'request', response.request);
   guardStream(response);
