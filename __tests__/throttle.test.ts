@@ -290,6 +290,39 @@ describe('after a 503 with a long Retry-After', () => {
     }
   });
 
+  // F154
+  test('a call that waits for an hour by an option of its own keeps no other from a probe', async () => {
+    const { stage, get, recover } = outage();
+    const patient = { attachAuth: { retry: { maxRetryAfterMs: 2 * HOUR * 1_000 } } };
+    expect(await stage.outcome(stage.api.get('/a', patient))).toMatchObject({ status: 503 });
+    recover();
+    await stage.clock.advance(60_100);
+    expect(await get('/a')).toMatchObject({ status: 200, attempts: 1 });
+  });
+
+  // F154
+  test('a probe that was never sent is followed by another one at once', async () => {
+    let isDown = false;
+    const stage = new Stage();
+    stage.attach({
+      scheme: {
+        name: 'Vault',
+        authorize: async () => {
+          await Promise.resolve();
+          if (isDown) throw new Error('vault');
+        },
+      },
+    });
+    stage.script('/open/a', limited({ 'Retry-After': String(HOUR) }, 503));
+    await stage.outcome(stage.api.get('/open/a'));
+    await stage.clock.advance(60_100);
+    isDown = true;
+    await stage.outcome(stage.api.get('/open/a'));
+    expect(stage.to('/open/a')).toHaveLength(1);
+    isDown = false;
+    expect(await stage.outcome(stage.api.get('/open/a'))).toMatchObject({ status: 200, attempts: 1 });
+  });
+
   test('no probe is sent if the wait is short enough', async () => {
     const { stage } = Stage.with({});
     stage.script('/a', limited({ 'Retry-After': '20' }, 503));

@@ -150,7 +150,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
       if (isProof && rspauth?.toLowerCase() !== (await prove('', protection, bodyView(received))))
         throw new AuthError(
           'ERR_AUTH_RESPONSE_NOT_VERIFIED',
-          'No valid `rspauth`: a wrong server or body, a stream, or CORS hides Authentication-Info.',
+          'No valid `rspauth`: wrong server or body, a stream, or CORS hides Authentication-Info.',
         );
     },
   };

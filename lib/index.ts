@@ -18,13 +18,13 @@ export type {
 export { createThrottle } from './create-throttle.js';
 
 export type { AuthAnswer, AuthChallenge, AuthRequest, AuthScheme } from './schemes/scheme.js';
-export { basic, type BasicCredentials } from './schemes/basic.js';
 export { bearer } from './schemes/bearer.js';
 export type { BearerScheme } from './schemes/bearer-scheme.js';
 export type { BearerOptions } from './schemes/bearer-session.js';
 export { apiKey } from './schemes/api-key.js';
 export { signed } from './schemes/signed.js';
 export { hmac, type HmacOptions } from './schemes/hmac.js';
+export { basic, type BasicCredentials } from './schemes/basic.js';
 
 export type { SessionSnapshot } from './session/snapshot.js';
 export type { RefreshContext, RefreshFunction, RevokeContext, RevokeFunction } from './session/refresh-context.js';

@@ -52,7 +52,7 @@ export interface GrantOptions {
   scope?: string | undefined;
   /** The API that the token is for (RFC 8707). An array repeats the parameter. */
   resource?: string | readonly string[] | undefined;
-  /** More form parameters, for example `{ audience: 'https://api.example.com' }`. A parameter of the grant itself wins. */
+  /** More form parameters, for example `{ audience: 'https://api.example.com' }`. Those of the grant win; `resource` is added. */
   parameters?: Readonly<Record<string, string>> | undefined;
   /** Binds the tokens to a key (RFC 9449). The grant adds the proof, and sends once more if the server requires a nonce. */
   dpop?: GrantProver | undefined;

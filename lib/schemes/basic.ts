@@ -1,6 +1,7 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { AuthError } from '../errors.js';
 import { safeGet } from '../safe-read.js';
+import { toBase64, utf8 } from './hash.js';
 import type { AuthScheme } from './scheme.js';
 
 /** A user-id and a password (RFC 7617 §2). Neither may contain control characters, nor the user-id a colon. */
@@ -89,10 +90,7 @@ function fromFunction(credentials: () => MaybePromise<BasicCredentials | null | 
 function encode({ username, password }: BasicCredentials): string {
   refuse('username', CONTROL.test(username) || username.includes(':'), username);
   refuse('password', CONTROL.test(password), password);
-
-  let binary = '';
-  for (const byte of new TextEncoder().encode(`${username}:${password}`)) binary += String.fromCharCode(byte);
-  return `Basic ${btoa(binary)}`;
+  return `Basic ${toBase64(utf8(`${username}:${password}`))}`;
 }
 
 function refuse(field: string, isWrong: boolean, value: string): void {

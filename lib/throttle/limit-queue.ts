@@ -72,13 +72,13 @@ export class LimitQueue {
     const isNew = rate.refused(now, sentAt);
     if (perSecond) rate.published(perSecond);
     const askedMs = Math.min(retryAfterMs ?? 0, LONGEST_MS);
-    // Without new information: the key is not open yet.
-    const forMs = askedMs || crowdJitter(retry, rate.refusals, this.waiting.size, isNew ? chance : 0);
+    const forMs = askedMs || crowdJitter(retry, rate.refusals, this.waiting.size, isNew ? chance : 0); // nothing new: it is not open yet
     const before = this._closedUntil;
     this._closedUntil = Math.max(before, now + forMs);
     rate.nextAt = Math.max(rate.nextAt, now + (askedMs ? notBefore(askedMs, retry, 1, chance) : forMs));
+    // At most the default of `maxRetryAfterMs`, whatever the refused call allows.
     if (status === 503 && (isNew || this._probeAt === Infinity))
-      this._probeAt = now + (this._probeEveryMs = retry.maxRetryAfterMs);
+      this._probeAt = now + (this._probeEveryMs = Math.min(retry.maxRetryAfterMs, 60_000));
     if (this._closedUntil > before + NOTICEABLE_MS) this._askAll();
     this.pump();
   }
@@ -116,6 +116,7 @@ export class LimitQueue {
     const now = (this._lastMoveAt = this._timeline.now());
     if (isGranted && permit.isProbe) this._open(now);
     else if (isGranted) this._rate.granted(sentAt, now);
+    else if (permit.isProbe && !permit.call().wasSent) this._probeAt = now;
     this.pump();
   }
 

@@ -3,8 +3,7 @@ import type { Refusal } from '../http/refusal.js';
 import type { RetryPolicy } from '../retry/decide.js';
 import { LimitQueue, type Permit } from './limit-queue.js';
 
-export { LONGEST_MS } from './limit-queue.js';
-export type { LimitQueue, Permit, QueuedCall } from './limit-queue.js';
+export { LONGEST_MS, type LimitQueue, type Permit, type QueuedCall } from './limit-queue.js';
 
 /** What a call counts against: the narrower key first, then the one that it may be part of. */
 export type ThrottleKeys = readonly [key: string, shared?: string];
