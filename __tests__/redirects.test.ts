@@ -539,6 +539,27 @@ describe('over the fetch adapter', () => {
     expect(foreign.seen).toEqual([]);
   });
 
+  test('`timeout` bounds all hops together', async () => {
+    let now = 1_000;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => now);
+    const timeouts: unknown[] = [];
+    const adapter: AxiosAdapter = (config) => {
+      timeouts.push(config.timeout);
+      now += 200;
+      const isLast = timeouts.length === 3;
+      const headers = isLast ? {} : { location: '/next' };
+      return Promise.resolve({
+        ...{ status: isLast ? 200 : 307, statusText: '', data: '', headers, config },
+        request: { redirect: 'manual' },
+      });
+    };
+    const api = axios.create({ adapter, baseURL: 'https://api.example.com', timeout: 300 });
+    attachAuth(api, { scheme: apiKey(CANARY) });
+    await api.get('/');
+    clock.mockRestore();
+    expect(timeouts).toEqual([300, 100, 1]);
+  });
+
   test("fetchOptions.redirect 'follow' changes nothing", async () => {
     const foreign = await start(inTurn(200));
     const receivedBytes = listenIn(foreign);

@@ -1,4 +1,5 @@
 import { AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import { systemClock } from '../clock.js';
 import { isReplayable } from '../http/body.js';
 import { headerOf } from '../http/response-headers.js';
 import { ownValue, safeGet } from '../safe-read.js';
@@ -25,8 +26,9 @@ export function sendGuarded(
   if (isTaken || (transport !== 'http' && copy.maxRedirects === 0)) setManual(copy);
   // A body that was piped to the request leads to it, and errors show the body.
   hideIn(bodyStream(copy), ['_readableState']);
+  const endsAt = systemClock.monotonic() + (copy.timeout ?? 0);
   const sent = send(copy);
-  const follow = (): Promise<AxiosResponse> => followRedirects(sent, copy, { send, transport }, redirects);
+  const follow = (): Promise<AxiosResponse> => followRedirects(sent, copy, { send, transport }, redirects, endsAt);
   return isTaken ? sent.then((response) => (isRedirect(response.status) ? follow() : response), follow) : sent;
 }
 
@@ -52,13 +54,12 @@ async function followRedirects(
   hop: InternalAxiosRequestConfig,
   { send, transport }: ResolvedAdapter,
   redirects: Redirects,
+  endsAt: number,
 ): Promise<AxiosResponse> {
   const { origin } = redirects;
   for (let hops = 0; ; hops++) {
-    const [settled] = await Promise.allSettled([sent]);
-    const isAnswer = settled.status === 'fulfilled';
-    const response = isAnswer ? settled.value : (safeGet(settled.reason, 'response') as AxiosResponse | undefined);
-    if (isAnswer && response?.status === 0 && isPage()) throw redirectHidden();
+    const response = await sent.catch((error: unknown) => safeGet(error, 'response') as AxiosResponse | undefined);
+    if (response?.status === 0 && isPage()) throw redirectHidden();
     const target = response && redirectTarget(response, hop);
     // A mock answers without a request of fetch, and what it answers is the result.
     const isFetched = transport === 'fetch' || safeGet(safeGet(response, 'request'), 'redirect') === 'manual';
@@ -79,6 +80,8 @@ async function followRedirects(
       for (const name of [...credentialHeaders, 'authorization', 'cookie', 'proxy-authorization'])
         hop.headers.delete(name);
     }
+    // The `timeout` of the call bounds all hops together.
+    if (hop.timeout) hop.timeout = Math.max(1, endsAt - systemClock.monotonic());
     sent = send(hop);
   }
 }
