@@ -17,6 +17,7 @@ export const isMadeOfValues: typeof inNode.isMadeOfValues = () => false;
 export const recordValues: typeof inNode.recordValues = () => undefined;
 export const destroy: typeof inNode.destroy = () => undefined;
 export const guardStream: typeof inNode.guardStream = () => undefined;
+export const hideIn: typeof inNode.hideIn = () => undefined;
 export const hasSocketPath: typeof inNode.hasSocketPath = () => false;
 
 /** XMLHttpRequest writes the charset in upper case. */
