@@ -15,9 +15,7 @@ import { World } from './world.js';
 
 const MOST = 4_000;
 /** `npm run test:simulate` explores the others. */
-const SELECTED = isFull
-  ? /^1 |nothing|sign-out|abort [12]|detach|2 calls, (?:sign-in|update)/
-  : /^1 |nothing/;
+const SELECTED = isFull ? /^1 |nothing|sign-out|abort [12]|detach|2 calls, (?:sign-in|update)/ : /^1 |nothing/;
 
 describe.each([
   { calls: 1, interrupts: 'everything' },
