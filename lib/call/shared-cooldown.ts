@@ -43,7 +43,7 @@ export class CooldownSharing {
   /** Returns a promise if a call of these keys has to wait for the closed times of other machines. */
   ask(keys: ThrottleKeys): Promise<unknown> | undefined {
     // Without `subscribe`, only the store knows what other machines have closed since.
-    const unknown = keys.filter((key) => key && !(this._unsubscribe && this._known.has(key))) as string[];
+    const unknown = keys.filter((key) => key !== undefined && !(this._unsubscribe && this._known.has(key))) as string[];
     if (unknown.length === 0 || this._throttle.queueOf(keys)?.closedForMs) return undefined;
     const answers: Promise<unknown> = Promise.all(unknown.map((key) => this._asked.get(key) ?? this._ask(key)));
     // An unavailable store delays one call, and not every call.

@@ -34,7 +34,10 @@ function transportOf(send: AxiosAdapter, chosen: InternalAxiosRequestConfig['ada
   return isGiven ? 'custom' : 'fetch';
 }
 
-/** Sets Content-Type as the adapter will send it, so that a signature can cover it. Multipart gets its boundary later. */
+/**
+ * Sets Content-Type as the adapter will send it, so that a signature can cover it; a custom one may use that of axios. Multipart gets its
+ * boundary later.
+ */
 export function settleContentType(copy: InternalAxiosRequestConfig, transport: Transport): void {
   if (transport === 'xhr' && copy.data === undefined) copy.headers.delete('Content-Type');
   else if (transport !== 'fetch') settleType(copy);

@@ -20,7 +20,7 @@ export const guardStream: typeof inNode.guardStream = () => undefined;
 export const hideIn: typeof inNode.hideIn = () => undefined;
 export const hasSocketPath: typeof inNode.hasSocketPath = () => false;
 
-/** XMLHttpRequest writes the charset in upper case. */
+/** XMLHttpRequest writes the charset in upper case. A custom adapter may use it. */
 export const settleType: typeof inNode.settleType = ({ headers }) => {
   const type = headers.get('Content-Type');
   if (type) headers.set('Content-Type', String(type).replace(/=utf-8/i, '=UTF-8'));
