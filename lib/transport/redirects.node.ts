@@ -21,7 +21,8 @@ export function sendGuarded(
 ): Promise<AxiosResponse> {
   const { credentialHeaders } = redirects;
   // A custom adapter may wrap the http adapter or fetch, as a mock's passThrough() does.
-  if (transport !== 'fetch') guardRedirects(copy, redirects);
+  if (transport === 'http' || (transport !== 'fetch' && credentialHeaders?.length !== 0))
+    guardRedirects(copy, redirects);
   const isTaken = isFollowedHere(copy, transport, credentialHeaders);
   if (isTaken || (transport !== 'http' && copy.maxRedirects === 0)) setManual(copy);
   // A body that was piped to the request leads to it, and errors show the body.
