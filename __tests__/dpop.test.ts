@@ -198,66 +198,43 @@ describe('nonces', () => {
     expect(server.seen.filter(({ url }) => url === '/token').length).toBe(3);
   });
 
-  test('the nonce of a refusal is used for one attempt, later sends have the last nonce of the server', async () => {
-    const scheme = session();
-    const exchange = {};
+  /** A call whose first attempt was refused with the nonce `own`. `nonceOf` authorizes an attempt of it, or of another call. */
+  async function refused(scheme: ReturnType<typeof session>) {
     const url = `${server.origin}/`;
-    const nonceOf = async (attempt: number): Promise<unknown> => {
-      const request = authRequest({ url, exchange, attempt });
+    const exchange = {};
+    const nonceOf = async (attempt: number, call: object = exchange): Promise<unknown> => {
+      const request = authRequest({ url, exchange: call, attempt });
       await scheme.authorize(request);
       return readProof(String(request.headers.get('DPoP'))).nonce;
     };
     await nonceOf(1);
     const headers = { 'www-authenticate': 'DPoP error="use_dpop_nonce"', 'dpop-nonce': 'own' };
-    const response = { status: 401, headers } as never;
     const challenges = parseChallenges(headers['www-authenticate']);
-    const request = authRequest({ url, exchange, attempt: 1 });
-    expect(await scheme.onChallenge?.({ request, response, challenges })).toBe(true);
-    scheme.prover.heard(url, { 'DPoP-Nonce': 'of another call' });
-    expect(await nonceOf(2)).toBe('own');
-    expect(await nonceOf(3)).toBe('of another call');
-  });
+    const refusal = { request: authRequest({ url, exchange }), response: { status: 401, headers } as never };
+    await scheme.onAnswer?.({ ...refusal, isRefusal: true, received: '' });
+    expect(await scheme.onChallenge?.({ ...refusal, challenges })).toBe(true);
+    return { url, exchange, nonceOf };
+  }
 
   // F28
-  test('an attempt that is authorized again (a redirect, a limit that closed meanwhile) has the nonce of its refusal', async () => {
+  test('the nonce of a refusal is used for one attempt, however often that is authorized; later ones have the last nonce of the server', async () => {
     const scheme = session();
-    const exchange = {};
-    const url = `${server.origin}/`;
-    const nonceOf = async (attempt: number): Promise<unknown> => {
-      const request = authRequest({ url, exchange, attempt });
-      await scheme.authorize(request);
-      return readProof(String(request.headers.get('DPoP'))).nonce;
-    };
-    await nonceOf(1);
-    const headers = { 'www-authenticate': 'DPoP error="use_dpop_nonce"', 'dpop-nonce': 'own' };
-    const challenges = parseChallenges(headers['www-authenticate']);
-    const request = authRequest({ url, exchange, attempt: 1 });
-    await scheme.onChallenge?.({ request, response: { status: 401, headers } as never, challenges });
+    const { url, nonceOf } = await refused(scheme);
+    scheme.prover.heard(url, { 'DPoP-Nonce': 'of another call' });
+    // A redirect and a limit that closes meanwhile authorize it again.
     expect([await nonceOf(2), await nonceOf(2)]).toEqual(['own', 'own']);
+    expect(await nonceOf(3)).toBe('of another call');
   });
 
   test('other calls get the nonce of a refusal once the call has used it', async () => {
     const scheme = session();
-    const url = `${server.origin}/`;
-    const nonceOf = async (exchange: object, attempt = 1): Promise<unknown> => {
-      const request = authRequest({ url, exchange, attempt });
-      await scheme.authorize(request);
-      return readProof(String(request.headers.get('DPoP'))).nonce;
-    };
-    const exchange = {};
-    await nonceOf(exchange);
-    const headers = { 'www-authenticate': 'DPoP error="use_dpop_nonce"', 'dpop-nonce': 'own' };
-    const response = { status: 401, headers } as never;
-    const request = authRequest({ url, exchange });
-    const challenges = parseChallenges(headers['www-authenticate']);
-    await scheme.onAnswer?.({ request, response, isRefusal: true, received: '' });
-    await scheme.onChallenge?.({ request, response, challenges });
-    expect(await nonceOf({})).toBeUndefined();
-    expect(await nonceOf(exchange, 2)).toBe('own');
+    const { url, exchange, nonceOf } = await refused(scheme);
+    expect(await nonceOf(1, {})).toBeUndefined();
+    expect(await nonceOf(2)).toBe('own');
     const accepted = { status: 200, headers: {} } as never;
-    const replay = authRequest({ url, exchange, attempt: 2 });
-    await scheme.onAnswer?.({ request: replay, response: accepted, isRefusal: false, received: '' });
-    expect(await nonceOf({})).toBe('own');
+    const request = authRequest({ url, exchange, attempt: 2 });
+    await scheme.onAnswer?.({ request, response: accepted, isRefusal: false, received: '' });
+    expect(await nonceOf(1, {})).toBe('own');
   });
 
   test('a response without a nonce does not change the last one', async () => {
