@@ -559,3 +559,16 @@ describe('options', () => {
     }
   });
 });
+
+test('over fetch, each hop of a redirect within the origin is answered for its own URL', async () => {
+  await start({
+    accept: ({ url }, response, headers) => {
+      if (url === '/old') reply(response, 307, '', { ...headers, Location: '/new' });
+      else reply(response, 200, '', headers);
+    },
+  });
+  api = drive(digest(PAIR), { defaults: { baseURL: server.origin, adapter: 'fetch' } });
+  expect((await api.get('/old')).status).toBe(200);
+  expect(server.credentials.map(({ uri }) => uri)).toEqual(['/old', '/new']);
+  expect(server.verdicts.slice(1)).toEqual([undefined, undefined]);
+});

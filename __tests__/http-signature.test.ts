@@ -251,6 +251,13 @@ describe('the covered components', () => {
     },
   );
 
+  test('over fetch, each hop of a redirect within the origin is signed for its own URL', async () => {
+    answer = ({ url }) => (url === '/old' ? { status: 307, headers: { Location: '/new' } } : {});
+    expect((await client({}, { adapter: 'fetch' }).get('/old')).status).toBe(200);
+    expect(server.seen.map(({ url }) => url)).toEqual(['/old', '/new']);
+    for (const seen of server.seen) expect(await isValid(seen, 'ed25519', { requiredFields: ['@path'] })).toBe(true);
+  });
+
   test('may not contain a component twice', async () => {
     const failure = await failureOf(client({ components: ['@path', '@PATH'] }).get('/'));
     expect(failure.message).toContain('"@path" is covered twice');
