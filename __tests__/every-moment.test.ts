@@ -76,9 +76,9 @@ async function outcomeOf({ stage, call }: Play): Promise<CallSummary> {
   return summaryOf(await stage.clock.until(call, 60_000));
 }
 
-/** Every moment at which the call has not settled yet: each fifth one in `npm test`. */
+/** Every moment at which the call has not settled yet: each ninth one in `npm test`. */
 async function atEveryMoment(check: (scene: Play, moment: number) => Promise<void>): Promise<number> {
-  for (let moment = 0; ; moment += rounds(5, 1)) {
+  for (let moment = 0; ; moment += rounds(9, 1)) {
     const scene = play();
     if (!(await until(moment, scene))) return moment;
     try {

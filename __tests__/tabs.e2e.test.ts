@@ -128,34 +128,40 @@ function expectOneRefreshEach(): void {
     expectOneRefreshEach();
   });
 
-  test('four of them with one key share a sealed session, and no token can be read in localStorage', async () => {
-    const pages = await openTabs(4, site.origin, `key=${'5a'.repeat(32)}`);
-    for (let expiry = 0; expiry < rounds(2, 5); expiry++) {
-      await expire(pages);
-      const stored = await pages[0]!.evaluate(() => JSON.stringify(localStorage));
-      expect(stored).toContain('a256gcm.');
-      expect(stored).not.toContain('alice');
-    }
-    expectOneRefreshEach();
-  });
+  test.each([rounds(2, 4)])(
+    '%i of them with one key share a sealed session, and no token can be read in localStorage',
+    async (count) => {
+      const pages = await openTabs(count, site.origin, `key=${'5a'.repeat(32)}`);
+      for (let expiry = 0; expiry < rounds(2, 5); expiry++) {
+        await expire(pages);
+        const stored = await pages[0]!.evaluate(() => JSON.stringify(localStorage));
+        expect(stored).toContain('a256gcm.');
+        expect(stored).not.toContain('alice');
+      }
+      expectOneRefreshEach();
+    },
+  );
 
   // F130
-  test('calls of four of them reject before a late response, and all use its tokens when it is stored', async () => {
-    const pages = await openTabs(4, site.origin, 'refreshTimeoutMs=300');
-    isHeld = () => askers.length === 1;
-    endpoint.revokeAll();
-    for (let round = 0; round < 2; round++) {
-      const outcomes = await Promise.all(pages.map((page) => call(page)));
-      for (const outcome of outcomes) expect(outcome).toMatch(/The refresh failed, the session is kept/);
-    }
-    expect(askers).toHaveLength(1);
-    release();
-    let outcomes: unknown[];
-    do outcomes = await Promise.all(pages.map((page) => call(page)));
-    while (outcomes.some((outcome) => outcome !== 200));
-    expectOneRefreshEach();
-    expect(askers).toHaveLength(1);
-  });
+  test.each([rounds(3, 4)])(
+    'calls of %i of them reject before a late response, and all use its tokens when it is stored',
+    async (count) => {
+      const pages = await openTabs(count, site.origin, 'refreshTimeoutMs=300');
+      isHeld = () => askers.length === 1;
+      endpoint.revokeAll();
+      for (let round = 0; round < 2; round++) {
+        const outcomes = await Promise.all(pages.map((page) => call(page)));
+        for (const outcome of outcomes) expect(outcome).toMatch(/The refresh failed, the session is kept/);
+      }
+      expect(askers).toHaveLength(1);
+      release();
+      let outcomes: unknown[];
+      do outcomes = await Promise.all(pages.map((page) => call(page)));
+      while (outcomes.some((outcome) => outcome !== 200));
+      expectOneRefreshEach();
+      expect(askers).toHaveLength(1);
+    },
+  );
 
   // F32
   test.each([
@@ -165,14 +171,14 @@ function expectOneRefreshEach(): void {
     ],
     ['is closed', (page: Page) => page.close()],
   ])('if the one that refreshes %s, another refreshes at once', async (_how, end) => {
-    const pages = await openTabs(4);
+    const pages = await openTabs(3);
     isLost = () => askers.length === 1;
     endpoint.revokeAll();
     const calls = pages.map((page) => call(page).catch(() => 'gone'));
     await until(() => askers.length > 0);
     await end(pages[Number(askers[0])]!);
     // The lock would be waited for 10 s at most, and then the calls would fail.
-    expect((await Promise.all(calls)).sort()).toEqual([200, 200, 200, 'gone']);
+    expect((await Promise.all(calls)).sort()).toEqual([200, 200, 'gone']);
     expect(askers).toHaveLength(2);
     expectOneRefreshEach();
     await expire(pages.filter((_, index) => index !== Number(askers[0])));
@@ -180,16 +186,16 @@ function expectOneRefreshEach(): void {
 
   // F35
   test('a frozen tab delays no other tab, and uses the tokens of the others when it continues', async () => {
-    const pages = await openTabs(4);
-    const others = pages.slice(0, 3);
-    await whileStopped(pages[3]!, async () => {
+    const pages = await openTabs(3);
+    const others = pages.slice(0, 2);
+    await whileStopped(pages[2]!, async () => {
       for (let expiry = 0; expiry < rounds(2, 5); expiry++) await expire(others);
     });
     const before = endpoint.refreshes;
     // The browser delivers the writes that it has missed one by one.
     const last = await generationIn(pages[0]!);
-    while ((await generationIn(pages[3]!)) !== last);
-    expect(await call(pages[3]!)).toBe(200);
+    while ((await generationIn(pages[2]!)) !== last);
+    expect(await call(pages[2]!)).toBe(200);
     expect(endpoint.refreshes).toBe(before);
     expectOneRefreshEach();
   });
@@ -289,7 +295,7 @@ async function processOf(page: Page): Promise<number> {
   };
   const before = await times();
   await page.evaluate(() => {
-    const end = performance.now() + 500;
+    const end = performance.now() + 200;
     while (performance.now() < end);
   });
   const spent = [...(await times())].map(([id, time]) => ({ id, time: time - (before.get(id) ?? time) }));

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { anyText } from '../support/any-text.js';
 
 /** Placeholders for the ports of the own and the foreign server, which differ between runs with the same seed. */
 const OWN = '\ue000';
@@ -146,7 +147,7 @@ export const calls: fc.Arbitrary<Call> = fc.record({
     fc.oneof(
       { weight: 6, arbitrary: disturbed },
       { weight: 1, arbitrary: anyOf(['x', '/x', './x', '?x', '#x', '', '/', '//']) },
-      { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 12 }) },
+      { weight: 1, arbitrary: anyText(12) },
     ),
   ),
   params: anyOf(['none', 'none', 'plain', 'hostile'] as const),

@@ -33,7 +33,7 @@ test('a credential is refused with an error that names its field, or arrives byt
 });
 
 // F89
-test('a code unit at any position of a value is refused or arrives: all of one byte, and each 31st of the others', async () => {
+test('a code unit at any position of a value is refused or arrives: all of one byte, and each 61st of the others', async () => {
   const units = Array.from({ length: 0x10000 }, (_, unit) => unit);
-  expect(await findMiswritten(units.filter((unit) => isFull || unit < 0x180 || unit % 31 === 0))).toBeUndefined();
+  expect(await findMiswritten(units.filter((unit) => isFull || unit < 0x180 || unit % 61 === 0))).toBeUndefined();
 }, 300_000);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { parseChallenges, parseRetryAfter } from '../../lib/index.js';
 import { readStored } from '../../lib/stores/token-store.js';
 import { readTokens } from '../../lib/session/tokens.js';
+import { anyText } from '../support/any-text.js';
 
 /** A parser of untrusted text, and the errors that it may throw. */
 export interface Parser {
@@ -14,12 +15,9 @@ const NOW = Date.UTC(2026, 10, 23);
 
 const text = (...fragments: string[]): fc.Arbitrary<string> =>
   fc
-    .array(
-      fc.oneof({ weight: 8, arbitrary: fc.constantFrom(...fragments) }, fc.string({ unit: 'binary', maxLength: 3 })),
-      {
-        maxLength: 40,
-      },
-    )
+    .array(fc.oneof({ weight: 8, arbitrary: fc.constantFrom(...fragments) }, anyText(3)), {
+      maxLength: 40,
+    })
     .map((parts) => parts.join(''));
 
 const challenges = text('Basic', 'Bearer', ' ', ' ', ',', '=', '"', '\\', 'realm', 'error', 'abc==', '\t', '\0', 'é');

@@ -4,7 +4,7 @@ import { rounds } from '../support/rounds.js';
 import { calmSamples, raceSamples, samples } from './plan.js';
 import { runHolders } from './run.js';
 
-const RUNS = Number(process.env['HOLDERS_RUNS'] ?? rounds(150, 1_000));
+const RUNS = Number(process.env['HOLDERS_RUNS'] ?? rounds(75, 1_000));
 
 test('several holders of one store refresh once for each expiry', async () => {
   await fc.assert(
