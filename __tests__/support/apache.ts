@@ -39,9 +39,14 @@ export async function startApache(
     `Mutex file:${folder}`,
     `Listen 127.0.0.1:${String(port)}`,
     'ServerName 127.0.0.1',
-    // A kept connection that it closes while a call is sent would fail the call.
+    // A kept connection that it closes while a call is sent would fail the call. It also closes them if all threads are busy.
     'KeepAliveTimeout 60',
     'MaxKeepAliveRequests 0',
+    'StartServers 1',
+    'ThreadsPerChild 64',
+    'MinSpareThreads 1',
+    'MaxSpareThreads 64',
+    'MaxRequestWorkers 64',
     ...LOADED.map((name) => `LoadModule ${name}_module "${join(MODULES, `mod_${name}.so`)}"`),
     // It refuses to serve as root.
     ...(process.getuid?.() === 0 ? ['User www-data', 'Group www-data'] : []),
