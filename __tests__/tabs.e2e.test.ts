@@ -245,6 +245,32 @@ function expectOneRefreshEach(): void {
     expect(endpoint.refreshes).toBe(0);
   });
 
+  // F69 F72
+  test.each(['signOut', 'signIn'] as const)(
+    '%s() that is not awaited is stored although the page is left at once',
+    async (what) => {
+      for (let round = 0; round < rounds(6, 20); round++) {
+        const [page] = await openTabs(1);
+        await page!.evaluate(
+          ([method, next]) => {
+            setTimeout(() => {
+              void tab.scheme[method](next);
+              location.href = '/page?left#left';
+            });
+          },
+          [what, endpoint.issue('bob')] as const,
+        );
+        await page!.waitForURL('**/page?left#left');
+        const stored = await page!.evaluate(() => localStorage.getItem('session')!);
+        expect(stored).toContain(what === 'signOut' ? '"tokens":null' : 'bob-a');
+        await page!.evaluate(() => {
+          localStorage.clear();
+        });
+        await page!.close();
+      }
+    },
+  );
+
   test('a sign-out does not wait for the refresh of another tab, and wins over it', async () => {
     const pages = await openTabs(2);
     isLost = () => true;

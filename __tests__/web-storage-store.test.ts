@@ -50,7 +50,10 @@ beforeEach(() => {
     localStorage: local,
     sessionStorage: ofTab,
     BroadcastChannel: FakeChannel,
-    addEventListener: (type: string, listener: (event: object) => void) => listening.set(type, of(type).add(listener)),
+    addEventListener: (type: string, listener: (event: object) => void, options?: { signal: AbortSignal } | true) => {
+      listening.set(type, of(type).add(listener));
+      if (typeof options === 'object') options.signal.addEventListener('abort', () => of(type).delete(listener));
+    },
     removeEventListener: (type: string, listener: (event: object) => void) => of(type).delete(listener),
   });
 });
@@ -484,4 +487,29 @@ describe('subscribe', () => {
     followed().unsubscribe();
     expect(FakeChannel.open.size).toBe(0);
   });
+});
+
+// F69 F72
+describe('a write whose page is left', () => {
+  test.each(['while it waits for the lock', 'while it waits to see the last write'])(
+    '%s is done at once',
+    async (when) => {
+      await done(open().compareAndSet(undefined, session(1)));
+      let release!: () => void;
+      const held = new Promise<void>((resolve) => (release = resolve));
+      const isLocked = when === 'while it waits for the lock';
+      if (isLocked) void locks.request(`axios-attach-auth/write/${KEY}`, {}, () => held);
+      else local.items.set(KEY, JSON.stringify(session(0)));
+      const write = open().compareAndSet(isLocked ? 1 : 0, session(2));
+      await clock.settle();
+      expect(open().load()).toEqual(session(isLocked ? 1 : 0));
+      happen('pagehide');
+      expect(open().load()).toEqual(session(2));
+      // The page may come back.
+      release();
+      expect(await done(write)).toBe(true);
+      expect(open().load()).toEqual(session(2));
+      expect(listeners()).toBe(0);
+    },
+  );
 });

@@ -6,7 +6,7 @@ const WAKE_UPS = ['visibilitychange', 'pageshow', 'resume', 'online'] as const;
 /** The changes of a stored session, by this tab and by others. */
 export interface WebChanges {
   /** Event listeners and a channel exist while there are listeners. Each needs a function of its own. */
-  listen(listener: () => void): () => void;
+  readonly listen: (listener: () => void) => () => void;
   /** This tab has written a generation. */
   written(generation: number): void;
 }

@@ -1,11 +1,11 @@
 import { systemClock, type Clock } from '../clock.js';
-import { ownValue, safeGet } from '../safe-read.js';
+import { announceWrite, awaitAnnounced, pause, withWebLock } from './web-locks.js';
 import type { SessionStore } from '../session/store.js';
-import { sharedStore, type SealOptions } from './shared-store.js';
+import { ownValue, safeGet } from '../safe-read.js';
+import { webChanges } from './web-changes.js';
 import { withStorageClaim } from './storage-claim.js';
 import { parseStored, type StoredSession, type TokenStore } from './token-store.js';
-import { announceWrite, awaitAnnounced, pause, withWebLock } from './web-locks.js';
-import { webChanges } from './web-changes.js';
+import { sharedStore, type SealOptions } from './shared-store.js';
 
 /** Without Web Locks: after so long all tabs see a write to localStorage. */
 const SETTLE_MS = 100;
@@ -55,7 +55,7 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
   const isOfTab = isSessionStorage(given);
   const changes = webChanges(
     nameOf('changes'),
-    (event) => (event.key === key || event.key === null) && isSessionStorage(event.storageArea) === isOfTab,
+    (event) => (event.key ?? key) === key && isSessionStorage(event.storageArea) === isOfTab,
   );
 
   const load = (): StoredSession | undefined => parseStored(storage().getItem(key));
@@ -92,19 +92,24 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
       },
       'idle',
     );
+    let isSwapped: boolean | undefined;
+    const swapOnce = (): boolean => (isSwapped ??= swap(expected, next));
     const write = async (): Promise<boolean> => {
       await awaitAnnounced(nameOf('written'), storedGeneration, clock, limit.signal);
-      const isWritten = swap(expected, next);
+      const isWritten = swapOnce();
       if (isWritten) await announceWrite(nameOf('written'), next.generation, clock);
       return isWritten;
     };
+    // A page that is left gets no lock any more: `void signOut()` before a navigation must be stored. A server has no events.
+    (globalThis as Partial<typeof globalThis>).addEventListener?.('pagehide', swapOnce, { signal: limit.signal });
     try {
       return await withWebLock(nameOf('write'), write, () => swapUnlocked(expected, next), limit.signal);
     } catch (error) {
       if (error !== limit.signal.reason) throw error;
-      return swap(expected, next);
+      return swapOnce();
     } finally {
       cancel();
+      limit.abort();
     }
   };
 
@@ -119,7 +124,7 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
       };
       return isOfTab ? claimed() : withWebLock(nameOf('refresh'), locked, claimed, signal);
     },
-    subscribe: (onChange) => changes.listen(onChange),
+    subscribe: changes.listen,
   };
 }
 
