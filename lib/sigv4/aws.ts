@@ -41,7 +41,7 @@ export function canonicalQuery(search: string, left: readonly string[]): string 
 
 /** The lines of the headers to sign, and their names, sorted by name. `left`: names in lower case that are not signed. */
 export function canonicalHeaders(
-  { headers, url }: AuthRequest,
+  { headers, url, body }: AuthRequest,
   left: readonly string[],
 ): [lines: string, names: string] {
   const all: Record<string, string> = { host: url.host };
@@ -52,10 +52,12 @@ export function canonicalHeaders(
   const lineOf = (name: string): string => `${name}:${all[name] ?? ''}\n`;
   const isSigned = (name: string): boolean => {
     const line = lineOf(name);
-    if (left.includes(name)) return false;
-    // Adapters, browsers and proxies change these. The boundary of a form is made later.
+    // The type of a form, with its boundary, is made later.
+    if (left.includes(name) || (body.kind === 'opaque' && /^content-type:.*form(?!.*boundary=)/.test(line)))
+      return false;
+    // Adapters, browsers and proxies change these.
     const changes =
-      /^(?:accept-encoding|authorization|cache-control|connection|content-length|expect|from|keep-alive|max-forwards|pragma|referer|te|trailer|transfer-encoding|upgrade|user-agent|x-amzn-trace-id|(?:proxy|sec)-[^:]*):|^content-type:multipart(?!.*boundary=)/i;
+      /^(?:accept-encoding|authorization|cache-control|connection|content-length|expect|from|keep-alive|max-forwards|pragma|referer|te|trailer|transfer-encoding|upgrade|user-agent|x-amzn-trace-id|(?:proxy|sec)-[^:]*):/i;
     return !changes.test(line);
   };
   const names = Object.keys(all).filter(isSigned).sort();
@@ -124,12 +126,11 @@ export function keySource(
     try {
       const found = typeof given === 'object' ? given : await given(...options);
       const fields = ['accessKeyId', 'secretAccessKey', 'sessionToken'].map((name) => safeGet(found, name));
-      const [id, secret, token] = fields;
-      // A blank at an end would only be refused by the server.
-      if (![id, secret, token ?? 'none'].every(isBearerToken)) {
+      // A blank at an end would only be refused by the server. An empty session token, as of the environment, is none.
+      if (!fields.every((field, index) => isBearerToken(field) || (index > 1 && !field))) {
         throw new AuthError(
           'ERR_AUTH_INVALID_CREDENTIAL',
-          'sigV4() takes { accessKeyId, secretAccessKey, sessionToken? } of visible ASCII characters. Look for a line break or a space.',
+          'sigV4() takes { accessKeyId, secretAccessKey, sessionToken? } of visible ASCII.',
         );
       }
       known = fields.join(' ');
