@@ -21,6 +21,7 @@ test.each<[string | Component, string, string]>([
   ['@METHOD', '"@method": POST', EXAMPLE],
   ['@target-uri', '"@target-uri": https://www.example.com/path?param=value', EXAMPLE],
   ['@target-uri', `"@target-uri": ${EXAMPLE}`, `${EXAMPLE}#part`],
+  ['@target-uri', `"@target-uri": ${EXAMPLE}`, EXAMPLE.replace('//', '//user:secret@')],
   ['@authority', '"@authority": www.example.com', EXAMPLE],
   ['@authority', '"@authority": www.example.com:8443', 'https://WWW.example.com:8443/'],
   ['@authority', '"@authority": www.example.com', 'https://www.example.com:443/'],

@@ -38,7 +38,7 @@ export interface HttpSignatureOptions {
     | { sign(base: Uint8Array): MaybePromise<Uint8Array> };
   /**
    * What the signature covers: names, and objects for components with parameters.
-   * @default `@method`, `@authority`, `@path`, `@query`; with a body content-digest, too, and content-type if there is one
+   * @default `@method`, `@authority`, `@path`, `@query`; with a body content-digest, too, and its content-type unless it is a stream or form
    */
   components?: readonly (string | Component)[] | undefined;
   /** Hash of the Content-Digest (RFC 9530), which is written if it is covered and the call has none. @default 'sha-256' */
@@ -95,13 +95,12 @@ export function httpSignature(options: HttpSignatureOptions): AuthScheme {
     name: 'HTTP-Signature',
     credentialHeaders: ['Signature', 'Signature-Input'],
     async authorize(request) {
-      const { url, headers, body, now } = request;
-      // An empty query is sent by some platforms and not by others.
-      url.search ||= '';
+      const { headers, body, now } = request;
       const usedKey = await currentKey();
       const names = ['@method', '@authority', '@path', '@query'];
       if (body.kind !== 'none') {
-        if (headers.get('Content-Type')) names.push('content-type');
+        // That of a form, with its boundary, is made later.
+        if (body.kind === 'bytes' && headers.get('Content-Type')) names.push('content-type');
         if (digest) names.push('content-digest');
       }
       const covered = components ?? names.map(componentOf);

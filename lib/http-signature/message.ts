@@ -169,7 +169,7 @@ async function valueOf({ name, params }: Covered, message: Message): Promise<str
 
 function derived(name: string, parameter: string | undefined, { method, url, status }: Message): string | undefined {
   if (!url) return name === '@status' ? status?.toString() : undefined;
-  const { href, host, protocol, pathname, search, searchParams } = url;
+  const { host, protocol, pathname, search, searchParams } = url;
   if (parameter !== undefined) {
     // As application/x-www-form-urlencoded (RFC 9421 §2.2.8), but a space is %20.
     const query = `&${searchParams.toString().replaceAll('+', '%20')}`;
@@ -180,7 +180,7 @@ function derived(name: string, parameter: string | undefined, { method, url, sta
   }
   const values: Record<string, string | undefined> = {
     '@method': method,
-    '@target-uri': href.split('#')[0],
+    '@target-uri': `${protocol}//${host}${pathname}${search}`,
     '@authority': host,
     '@scheme': protocol.slice(0, -1),
     '@request-target': pathname + search,
