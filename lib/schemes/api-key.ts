@@ -2,6 +2,7 @@ import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { check } from '../check.js';
 import { isObject, withoutPrototype } from '../safe-read.js';
 import { invalidCredential, isHeaderName } from '../http/header-values.js';
+import { appCredential } from './app-credential.js';
 import type { AuthScheme } from './scheme.js';
 
 /**
@@ -23,21 +24,10 @@ export function apiKey(
   if (typeof key !== 'string' && typeof key !== 'function')
     throw new TypeError(`apiKey(): \`key\` takes a string or a function, but got ${typeof key}`);
   if (!isHeaderName(header)) throw new TypeError('apiKey(): `header` takes the name of a header (RFC 9110 §5.1)');
-  /** By `exchange`: the value that was last sent for a call. */
-  const sent = new WeakMap<object, string>();
-  const current = (): MaybePromise<string | null | undefined> => (typeof key === 'function' ? key() : key);
-  return {
-    name: header,
-    credentialHeaders: [header],
-    authorize: (request) =>
-      whenReady(current(), (value) => {
-        if (value === null || value === undefined) return;
-        if (value === '') throw invalidCredential(header);
-        request.headers.set(header, value);
-        sent.set(request.exchange, value);
-      }),
-    onChallenge: ({ request }) =>
-      typeof key === 'function' &&
-      whenReady(key(), (value) => value !== null && value !== undefined && value !== sent.get(request.exchange)),
-  };
+  const ask = (): MaybePromise<string | undefined> =>
+    whenReady(typeof key === 'function' ? key() : key, (value) => {
+      if (value === '') throw invalidCredential(header);
+      return value ?? undefined;
+    });
+  return { name: header, ...appCredential(header, ask) };
 }

@@ -2,6 +2,7 @@ import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { AuthError } from '../errors.js';
 import { safeGet } from '../safe-read.js';
 import { toBase64, utf8 } from './hash.js';
+import { appCredential } from './app-credential.js';
 import type { AuthScheme } from './scheme.js';
 
 /** A user-id and a password (RFC 7617 §2). Neither may contain control characters, nor the user-id a colon. */
@@ -65,26 +66,13 @@ function inOrder(list: readonly BasicCredentials[]): AuthScheme {
 }
 
 function fromFunction(credentials: () => MaybePromise<BasicCredentials | null | undefined>): AuthScheme {
-  /** By `exchange`: the value that was last sent for a call. */
-  const sent = new WeakMap<object, string>();
   const ask = (): MaybePromise<string | undefined> =>
     whenReady(credentials(), (found) => {
       if (found === null || found === undefined) return undefined;
       assertShape(found);
       return encode(found);
     });
-  return {
-    name: 'Basic',
-    credentialHeaders: ['Authorization'],
-    authorize: (request) =>
-      whenReady(ask(), (value) => {
-        if (value === undefined) return;
-        request.headers.set('Authorization', value);
-        sent.set(request.exchange, value);
-      }),
-    onChallenge: ({ request }) =>
-      whenReady(ask(), (value) => value !== undefined && value !== sent.get(request.exchange)),
-  };
+  return { name: 'Basic', ...appCredential('Authorization', ask) };
 }
 
 function encode({ username, password }: BasicCredentials): string {

@@ -1,11 +1,10 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
-import { Snapshots } from '../session/snapshot.js';
 import { headerValue, type BearerScheme } from './bearer-scheme.js';
+import { appCredential } from './app-credential.js';
+import { Snapshots } from '../session/snapshot.js';
 
 /** A bearer whose token the app keeps. It has no session, only the last result of the function. */
 export function bearerFunction(source: () => MaybePromise<string | null | undefined>): BearerScheme {
-  /** By `exchange`: the value that was last sent for a call. */
-  const sent = new WeakMap<object, string>();
   const snapshots = new Snapshots();
   let last: string | undefined;
   const ask = (): MaybePromise<string | undefined> =>
@@ -26,15 +25,9 @@ export function bearerFunction(source: () => MaybePromise<string | null | undefi
     );
   return {
     name: 'Bearer',
-    credentialHeaders: ['Authorization'],
-    authorize: (request) =>
-      whenReady(ask(), (token) => {
-        if (token === undefined) return;
-        request.headers.set('Authorization', headerValue('Bearer', token));
-        sent.set(request.exchange, token);
-      }),
-    onChallenge: ({ request }) =>
-      whenReady(ask(), (token) => token !== undefined && token !== sent.get(request.exchange)),
+    ...appCredential('Authorization', () =>
+      whenReady(ask(), (token) => (token === undefined ? token : headerValue('Bearer', token))),
+    ),
     signIn: () => needsSession('signIn()'),
     update: () => needsSession('update()'),
     signOut: () => needsSession('signOut()'),
