@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { inspect } from 'node:util';
-import axios, { type AxiosError, type AxiosInstance } from 'axios';
+import axios, { type AxiosError, type AxiosInstance, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
 import { attachAuth, bearer, exchangeOf, type AuthHandle, type AuthRequest, type AuthScheme } from '../lib/index.js';
 import { RetryBudgets } from '../lib/retry/budget.js';
 import { inTurn, servers } from './support/answers.js';
@@ -335,4 +339,143 @@ test('an AuthError of another call, that an earlier handler made, is passed on a
   const error = reasonOf(await clock.until(api.get('/item')));
   expect(error).toBe(refused);
   expect(error).toMatchObject({ code: 'ERR_AUTH_FOREIGN_ORIGIN' });
+});
+
+test.each(['get', 'post'] as const)('a response without a status, as of a stub, is passed on: %s', async (method) => {
+  let sends = 0;
+  const api = axios.create({ baseURL: 'https://api.example.com', adapter: async () => ({ data: ++sends }) as never });
+  attachAuth(api, { scheme: bearer('t') });
+  const answer = await api[method]('/item');
+  expect([answer.data, sends]).toEqual([1, 1]);
+  expect(exchangeOf(answer) ?? {}).not.toHaveProperty('reason');
+});
+
+// F61
+test('a body() that throws before the call is sent again gives its permit back', async () => {
+  const { stage } = Stage.with({});
+  for (let uploads = 0; uploads < 5; uploads++) {
+    let made = 0;
+    const body = (): string => {
+      if (++made > 1) throw new Error('the file is gone');
+      return 'x';
+    };
+    stage.script('/files', tooMany(1));
+    const upload = stage.api.post('/files', undefined, { attachAuth: { body } });
+    expect(reasonOf(await stage.clock.until(upload))).toMatchObject({ message: 'the file is gone' });
+  }
+  const begunAt = stage.clock.monotonic();
+  expect(await stage.outcomes([1, 2, 3].map(() => stage.api.get('/files')))).toMatchObject(
+    [200, 200, 200].map((status) => ({ status })),
+  );
+  expect(stage.clock.monotonic() - begunAt).toBeLessThan(1_000);
+});
+
+test.each(['at first', 'again'] as const)(
+  'a body() that returns a promise %s rejects with a TypeError, and nothing is sent',
+  async (when) => {
+    const { stage } = Stage.with({});
+    let made = 0;
+    const body = (): unknown => (++made > 1 || when === 'at first' ? Promise.reject(new Error('no file')) : 'x');
+    stage.script('/files', tooMany(1));
+    const upload = stage.api.post('/files', undefined, { attachAuth: { body } });
+    const reason: unknown = reasonOf(await stage.clock.until(upload));
+    expect(reason).toBeInstanceOf(TypeError);
+    expect((reason as Error).message).toMatch(/`attachAuth.body` takes a function that returns data, no promise/);
+    expect(stage.to('/files')).toHaveLength(when === 'at first' ? 0 : 1);
+  },
+);
+
+test('an earlier interceptor can extend transformRequest', async () => {
+  const bodies: unknown[] = [];
+  const api = axios.create({
+    baseURL: 'https://api.example.com',
+    adapter: async (config: InternalAxiosRequestConfig) => {
+      bodies.push(config.data);
+      const status = bodies.length === 1 ? 401 : 200;
+      return { status, statusText: '', data: '', headers: {}, config };
+    },
+  });
+  api.interceptors.request.use((config) => {
+    const own = (data: unknown): unknown => ({ ...(data as object), added: 1 });
+    config.transformRequest = [own, ...(config.transformRequest as never[])];
+    return config;
+  });
+  attachAuth(api, { scheme: bearer({ tokens: { accessToken: 'old' }, refresh: () => ({ accessToken: 'new' }) }) });
+  await api.post('/item', { a: 1 });
+  expect(bodies).toEqual(['{"a":1,"added":1}', '{"a":1,"added":1}']);
+});
+
+test('a config that is sent again by axios itself, any number of times, is a new call with its own options', async () => {
+  const stage = new Stage();
+  const pages: unknown[] = [];
+  const adapter = (config: InternalAxiosRequestConfig): Promise<AxiosResponse> => {
+    pages.push((config.params as { page: number }).page);
+    return stage.adapter(config);
+  };
+  const api = stage.instance({ adapter });
+  stage.attach({ scheme: bearer('t'), deadlineMs: 1_000 }, api);
+  stage.always('/item', 200);
+  let config = {};
+  const note = (answer: AxiosResponse): void => {
+    config = answer.config;
+  };
+  await stage.clock.until(api.get('/item', { params: { page: 1 } }).then(note));
+  for (let page = 2; page <= 4; page++) {
+    await stage.clock.advance(900);
+    expect(await stage.clock.until(axios({ ...config, params: { page } }).then(note))).toMatchObject({
+      status: 'fulfilled',
+    });
+  }
+  expect(pages).toEqual([1, 2, 3, 4]);
+});
+
+test('an adapter that is wrapped by an earlier interceptor may send two configs', async () => {
+  const sent: string[] = [];
+  const adapter = async (config: InternalAxiosRequestConfig): Promise<AxiosResponse> => {
+    sent.push(config.baseURL!);
+    if (sent.length === 1) throw new axios.AxiosError('down', 'ECONNREFUSED', config);
+    return { status: 200, statusText: '', data: '', headers: {}, config };
+  };
+  const api = axios.create({ baseURL: 'https://a.example', adapter });
+  api.interceptors.request.use((config) => {
+    const inner = axios.getAdapter(config.adapter);
+    config.adapter = (given) => inner(given).catch(() => inner({ ...given, baseURL: 'https://b.example' }));
+    return config;
+  });
+  attachAuth(api, { scheme: bearer('t'), origins: '*', retry: false });
+  expect((await api.get('/item')).status).toBe(200);
+  expect(sent).toEqual(['https://a.example', 'https://b.example']);
+});
+
+// F65
+test.each(['http', 'fetch'] as const)(
+  'the streamed body of a 401 can be read if no scheme sends the call again, over %s',
+  async (adapter) => {
+    const server = await start(inTurn(401));
+    const api = axios.create({ baseURL: server.origin, adapter });
+    attachAuth(api, { scheme: bearer(async () => Promise.resolve('t')) });
+    const error = (await api.get('/', { responseType: 'stream' }).catch((reason: unknown) => reason)) as AxiosError;
+    let text = '';
+    for await (const chunk of error.response!.data as AsyncIterable<Uint8Array>) text += Buffer.from(chunk).toString();
+    expect(JSON.parse(text)).toEqual({ answer: 1 });
+  },
+);
+
+test('over a Unix socket a connection that breaks is retried', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'socket-')), 'api.sock');
+  let requests = 0;
+  const server = createServer((_request, response) => {
+    if (++requests === 1) response.socket?.destroy();
+    else response.end('{}');
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  try {
+    const api = axios.create({ baseURL: 'http://localhost', socketPath: path, adapter: 'http' });
+    attachAuth(api, { scheme: bearer('t'), retry: { baseDelayMs: 0 } });
+    expect((await api.get('/')).status).toBe(200);
+    expect(requests).toBe(2);
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+    rmSync(dirname(path), { recursive: true });
+  }
 });

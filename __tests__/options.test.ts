@@ -110,6 +110,8 @@ describe('a wrong option throws a TypeError that names it, the values it takes a
     ['origins', ['https://user:secret@api.example.com'], ORIGINS, '"https://…@api.example.com"'],
     ['origins', ['blob:https://api.example.com/'], ORIGINS, '"blob:https://api.example.com/"'],
     ['origins', ['*'], ORIGINS, '"*"'],
+    ['origins', ['https://*.example.com'], ORIGINS, '"https://*.example.com"'],
+    ['allowInsecure', ['http://*'], ORIGINS, '"http://*"'],
     ['origins', ['null'], ORIGINS, '"null"'],
     ['origins', ['file:///'], ORIGINS, '"file:///"'],
     ['origins', [{}], ORIGINS, 'an object'],

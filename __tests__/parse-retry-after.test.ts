@@ -231,3 +231,8 @@ describe('for all inputs', () => {
     expect(parse(unit.repeat(2 ** 20))).toBeUndefined();
   });
 });
+
+test('a Date header that is missing, as `headers.get()` of fetch returns it, is none', () => {
+  const date = null as unknown as string;
+  expect(parseRetryAfter('Sun, 01 Jan 1995 00:00:05 GMT', { now: Date.UTC(1995, 0, 1), date })).toBe(5_000);
+});

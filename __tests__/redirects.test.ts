@@ -257,6 +257,21 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(own.seen.map((seen) => seen.url)).toEqual(['/here?q=1', '/there?z=2']);
   });
 
+  // As fetch does. The http adapter of axios sends other bytes.
+  (adapter === 'fetch' ? test : test.skip).each(['größe', '%C3%A9', 'plain'])(
+    'the bytes of a Location are UTF-8: %s',
+    async (name) => {
+      const server = await start((seen, response) => {
+        if (seen.url !== '/old') return reply(response, 200, { url: seen.url });
+        response.writeHead(302, { Location: Buffer.from(`/${name}`).toString('latin1') });
+        response.end();
+      });
+      const api = axios.create({ baseURL: server.origin, adapter });
+      attachAuth(api, { scheme: apiKey(CANARY) });
+      expect((await api.get('/old')).data).toEqual({ url: encodeURI(decodeURI(`/${name}`)) });
+    },
+  );
+
   test('a relative Location is read against the URL that it came from', async () => {
     const own = await start(routes({ '/a/b/c': redirect(302, '../d') }));
     await client(own, adapter, hmac({ keyId: 'k', secret: 's' })).get('/b/c', { baseURL: `${own.origin}/a` });

@@ -6,7 +6,7 @@ import { classify } from '../lib/session/refresh-failure.js';
 import { memoryPort } from './support/memory-port.js';
 import { failureOf, servers } from './support/answers.js';
 import { reply } from './support/serve.js';
-import { Stage, underway } from './support/stage.js';
+import { reasonOf, Stage, underway } from './support/stage.js';
 
 const start = servers();
 
@@ -305,3 +305,22 @@ describe('a refresh token that is repeated', () => {
     expect(String(cause)).toBe("Error: update sessions set token = '[redacted]'");
   });
 });
+
+// F164
+test.each(['subscribe', 'onEvent'] as const)(
+  'calls reject with ERR_AUTH_SESSION_EXPIRED and its cause if the app signs out by %s',
+  async (how) => {
+    const stage = new Stage();
+    const scheme = stage.bearer({ tokens: stage.tokens.issueDead(), refresh: () => null });
+    const signOut = (): void => {
+      if (scheme.getSnapshot().status === 'expired') void scheme.signOut();
+    };
+    if (how === 'subscribe') scheme.subscribe(signOut);
+    stage.attach({ scheme, onEvent: how === 'onEvent' ? signOut : () => undefined });
+    for (const call of [1, 2].map(() => stage.api.get('/item')))
+      expect(reasonOf(await stage.clock.until(call))).toMatchObject({
+        code: 'ERR_AUTH_SESSION_EXPIRED',
+        cause: { name: 'RefreshRejectedError' },
+      });
+  },
+);

@@ -1,4 +1,4 @@
-import { type TokenResponse } from '../lib/index.js';
+import { type BearerScheme, type TokenResponse } from '../lib/index.js';
 import { memoryPort } from './support/memory-port.js';
 import type { StoredSession, TokenStore } from '../lib/store.js';
 import { Stage, underway } from './support/stage.js';
@@ -709,3 +709,60 @@ test.each(['at once', 'later'])(
     expect(reads).toBeLessThan(10);
   },
 );
+
+/** Two holders of one database, which tells them nothing. */
+function twoHolders(): { stage: Stage; store: TokenStore; holders: [BearerScheme, BearerScheme] } {
+  const stage = new Stage();
+  const { store } = recordOf(stage);
+  const port = { load: store.load, compareAndSet: store.compareAndSet };
+  const holders = [stage.bearer({ store: port }), stage.bearer({ store: port })] as [BearerScheme, BearerScheme];
+  for (const scheme of holders) stage.attach({ scheme }, stage.instance());
+  return { stage, store, holders };
+}
+
+// F39 F40
+test('update() without a refresh token keeps the one that another holder has stored', async () => {
+  const { stage, store, holders } = twoHolders();
+  const [one, other] = holders;
+  await other.getAccessToken();
+  await stage.clock.until(one.refresh());
+  await other.update({ accessToken: 'sliding' });
+  expect(await store.load()).toMatchObject({ tokens: { accessToken: 'sliding', refreshToken: 'alice-r2' } });
+  await stage.clock.until(other.refresh());
+  expect(stage.tokens.reuses).toBe(0);
+});
+
+// F39 F40
+test('a refresh token that arrives after an update() of another holder is kept', async () => {
+  const { stage, store, holders } = twoHolders();
+  const [one, other] = holders;
+  await other.getAccessToken();
+  const refreshing = underway(one.refresh());
+  await stage.clock.advance(20);
+  await other.update({ accessToken: 'sliding' });
+  await stage.clock.until(refreshing);
+  expect(await store.load()).toMatchObject({ tokens: { accessToken: 'sliding', refreshToken: 'alice-r2' } });
+  await stage.clock.until(one.refresh());
+  expect(stage.tokens.reuses).toBe(0);
+});
+
+// F40
+test.each(['tokens', 'the end of the session'])('update() while a refresh stores %s takes precedence', async (what) => {
+  const stage = new Stage();
+  const { store } = recordOf(stage);
+  const compareAndSet: TokenStore['compareAndSet'] = async (...given) => {
+    const isWritten = await store.compareAndSet(...given);
+    await stage.clock.pass(30);
+    return isWritten;
+  };
+  const scheme = stage.bearer({ store: { load: store.load, compareAndSet } });
+  stage.attach({ scheme });
+  await scheme.getAccessToken();
+  if (what !== 'tokens') stage.script('/oauth/token', { status: 400, data: { error: 'invalid_grant' } });
+  const refreshing = underway(scheme.refresh());
+  await stage.clock.advance(60);
+  await stage.clock.until(scheme.update({ accessToken: 'other', refreshToken: 'other-r' }));
+  await stage.clock.until(refreshing);
+  expect(await scheme.getAccessToken()).toBe('other');
+  expect(await store.load()).toMatchObject({ tokens: { accessToken: 'other', refreshToken: 'other-r' } });
+});

@@ -96,3 +96,16 @@ test('a throttle that is printed while calls wait shows no token', async () => {
   expect(printed).not.toMatch(/alice-/);
   await stage.outcomes(calls);
 });
+
+// F98: only a time that the server named counts.
+test.each([0, 1_000])('maxRetryAfterMs %i does not limit a backoff of our own', async (maxRetryAfterMs) => {
+  const { stage } = Stage.with({ attach: { retry: { maxRetryAfterMs } } });
+  stage.script('/item', 429, 429, 429, 429);
+  const first = underway(stage.api.get('/item'));
+  await stage.clock.advance(100);
+  const later = underway(stage.api.get('/item'));
+  expect(await stage.outcomes([first, later])).toMatchObject([{ status: 200 }, { status: 200 }]);
+  stage.script('/named', tooMany(5));
+  expect(await stage.outcome(stage.api.get('/named'))).toMatchObject({ status: 429, reason: 'retry-after-too-long' });
+  expect(await stage.outcome(stage.api.get('/named'))).toMatchObject({ code: 'ERR_AUTH_THROTTLED' });
+});

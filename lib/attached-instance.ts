@@ -1,21 +1,21 @@
 import type { Axios, AxiosInstance } from 'axios';
 import { DeadlineTimer } from './call/deadline-timer.js';
+import { WeakList } from './weak-list.js';
 import { LimitEvents } from './call/limit-events.js';
-import { CooldownSharing } from './call/shared-cooldown.js';
-import { check } from './check.js';
+import { RetryBudgets } from './retry/budget.js';
 import type { ThrottlePolicy } from './create-throttle.js';
 import type { Clock } from './clock.js';
+import { CooldownSharing } from './call/shared-cooldown.js';
+import { check } from './check.js';
 import { emitter, type Emit } from './events.js';
-import { quiet } from './maybe-promise.js';
-import { isObject, ownValue } from './safe-read.js';
 import type { CallPolicy, Policy } from './policy.js';
-import { RetryBudgets } from './retry/budget.js';
+import { quiet } from './maybe-promise.js';
 import type { SessionInstance, SessionObservers } from './session/snapshot.js';
-import { A_SCHEME, principalOf, SchemeState, type Principal } from './schemes/scheme-state.js';
+import { isObject, ownValue } from './safe-read.js';
 import type { Throttle } from './throttle/throttle.js';
-import { OriginRules } from './transport/origin.js';
+import { A_SCHEME, principalOf, SchemeState, type Principal } from './schemes/scheme-state.js';
 import { bareAxios, clientOf } from './transport/refresh-client.js';
-import { WeakList } from './weak-list.js';
+import { OriginRules } from './transport/origin.js';
 
 /** A handler as axios stores it. */
 export interface ResponseHandler {

@@ -135,7 +135,7 @@ export interface RequestAuthOptions {
   scheme?: (() => Schemes | null) | undefined;
   /**
    * Makes `data` anew for every send, so that a stream can be sent again. Its result is serialized as `data` is. Request
-   * interceptors see the first one only. If it throws, the call rejects unsent.
+   * interceptors see the first one only. If it throws or returns a promise, the call rejects unsent.
    */
   body?: (() => unknown) | undefined;
 }

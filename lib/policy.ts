@@ -131,7 +131,7 @@ function originSet(given: unknown, name: string, or: string): ReadonlySet<string
   return new Set(
     given.map((origin: unknown) => {
       const url = parseUrl(origin);
-      check(url !== undefined && /^https?:[/]{2}[^/@]+[/]?$/.test(url.href), name, takes, origin);
+      check(url !== undefined && /^https?:[/]{2}[^/@*]+[/]?$/.test(url.href), name, takes, origin);
       return url.origin;
     }),
   );

@@ -169,6 +169,15 @@ function hostIn(adapter: 'xhr' | 'fetch', home: 'same-origin' | 'cross-origin'):
 });
 
 (isHere ? describe : describe.skip)('the page', () => {
+  // F76
+  test('follows a redirect over fetch if the scheme wrote no key', async () => {
+    const { play, calls } = await open(hostIn('fetch', 'same-origin'), ({ url }, response) =>
+      url === '/x' ? reply(response, 200) : reply(response, 302, {}, { Location: '/x' }),
+    );
+    expect(await play('written', 'noKey', '/moved')).toMatchObject({ status: 200, attempts: 1 });
+    expect(calls('/x')).toHaveLength(1);
+  });
+
   test('forbids eval, so no scenario needs it', async () => {
     await open(hostIn('fetch', 'same-origin'), welcome);
     const error = await page.evaluate(

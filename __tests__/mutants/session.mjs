@@ -152,12 +152,12 @@ export const sessionMutants = [
     '',
   ),
   session(
-    'refresher',
+    'refresh',
     ['late-refresh'],
     146,
     'calls that reject late do not get the cause',
-    "if (state.status === 'expired') this.end = error;",
-    '',
+    'memory.end = errors.sessionExpired(cause);',
+    'memory.end = errors.sessionExpired();',
   ),
 
   session(
@@ -348,8 +348,8 @@ export const sessionMutants = [
     ['identity'],
     69,
     'a refresh that ends after a sign-out brings the session back',
-    'if (this.hasMoved) {',
-    'if (false) {',
+    "if (!this.hasMoved) await this._state.change('refreshed', tokens);",
+    "await this._state.change('refreshed', tokens);",
   ),
   session(
     'session',
@@ -548,5 +548,29 @@ export const sessionMutants = [
     'a refresh that was answered while the machine slept is given up before the answer is read',
     'if (passedMs() <= delayMs + LATE_MS) run();',
     'if (passedMs() >= 0) run();',
+  ),
+  session(
+    'session',
+    ['session-edges'],
+    164,
+    'a listener that signs out an expired session hides from the waiting calls that it has expired',
+    'return principalVersion === this._expiredVersion ? (this._deps.memory.end ?? sessionExpired()) : sessionChanged();',
+    'return sessionChanged();',
+  ),
+  session(
+    'replacement',
+    ['shared-store'],
+    40,
+    'a refresh that loses against an update() of another holder drops its new refresh token',
+    'if (!isStored) await this.keepRefreshToken(tokens.refreshToken);',
+    '',
+  ),
+  at('lib/schemes')(
+    'bearer-session',
+    ['shared-store'],
+    39,
+    'update() keeps the refresh token that this holder knows, and not the stored one',
+    'await session.state.reload();',
+    'await session.state.ready();',
   ),
 ];

@@ -9,8 +9,8 @@ import { safeGet } from '../safe-read.js';
 import type { Principal, SchemeState } from '../schemes/scheme-state.js';
 import { resolveAdapter, settleContentType } from '../transport/adapter.js';
 import { snapshot } from '../transport/copy.js';
-import { send } from '../transport/send.js';
 import { guardTransforms } from '../transport/transform-guard.js';
+import { send } from '../transport/send.js';
 import { Attempt, NONE } from './attempt.js';
 import { CallRequest, type RequestingCall } from './auth-request.js';
 import { chooseSchemes } from './choose-schemes.js';
@@ -155,20 +155,24 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     for (const key of ['url', 'baseURL'] as const)
       if (config[key] && typeof config[key] !== 'string') config[key] = String(config[key]);
     if (!this.isDone) {
-      this.config ??= config;
+      if (!this.recovering || !this.config) this.config = config;
       if (this.isBodyRemade) Object.assign(this.config, { data: config.data as unknown, headers: config.headers });
       return this.send(this.config);
     }
     // If a retry layer or a button sends the config of a settled call again, that is a new call.
     const next = new Call(instance, policy, instance.principal(policy), adapters, values);
     config.adapter = next.adapter;
-    return next.adapter(config);
+    return next.adapter(config).finally(() => {
+      next.finish();
+    });
   }
 
   /** The call has settled. Its report stays available. */
   finish(): void {
     this.isDone = true;
     this.last = this.recovering = undefined;
+    // If it was not sent again after all.
+    this.pass.release();
   }
 
   /** Sets `retryAt` of the report from the delay that the server asked for, if any. */

@@ -1,14 +1,14 @@
 import type { AxiosError } from 'axios';
 import { isPromise, quiet, type MaybePromise } from '../maybe-promise.js';
 import { decide, isSuccess, isThrottled, type Decision, type SettleReason } from '../retry/decide.js';
-import { safeGet } from '../safe-read.js';
+import { isBodyReplayable } from './resend.js';
 import type { AuthRequest } from '../schemes/scheme.js';
 import type { SchemeState } from '../schemes/scheme-state.js';
-import { discard } from '../transport/discard.js';
+import { safeGet } from '../safe-read.js';
 import type { Attempt } from './attempt.js';
 import type { Call } from './call.js';
+import { discard } from '../transport/discard.js';
 import { challengesOf, type Answer } from './outcome.js';
-import { isBodyReplayable } from './resend.js';
 import { deadlinePassed } from './wait.js';
 
 /** Decides what follows the last attempt, and waits if it has to. Returns true if the call is ready to be sent again. */
@@ -103,11 +103,7 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
     if (challengesLeft(call, state) <= 0) continue;
     call.challenged = call.challenged.concat(state);
     let isWorthIt = challenge(call, state, attempt);
-    if (isPromise(isWorthIt)) {
-      // If the scheme does not decide at once, it may need the socket of a response that streams.
-      if ((await Promise.race([isWorthIt, Promise.resolve()])) === undefined) discard(attempt.received);
-      isWorthIt = await waits.for(isWorthIt);
-    }
+    if (isPromise(isWorthIt)) isWorthIt = await waits.for(isWorthIt);
     if (!isWorthIt) continue;
     discard(attempt.received);
     call.isRefreshed = true;
@@ -123,11 +119,15 @@ function challenge(call: Call, state: SchemeState, attempt: Attempt): MaybePromi
   const { scheme, singleFlight } = state;
   const onChallenge = safeGet(scheme, 'onChallenge');
   if (!onChallenge || !response) return false;
-  const challenges = challengesOf(response);
-  const run = (request: AuthRequest): MaybePromise<boolean> =>
-    state.run(() => onChallenge.call(scheme, { request, response, challenges }));
-  if (!singleFlight) return run(attempt.request);
   const { request } = attempt;
+  // A request of the scheme may need the socket of a response that streams.
+  request.beforeClient = () => {
+    discard(attempt.received);
+  };
+  const challenges = challengesOf(response);
+  const run = (given: AuthRequest): MaybePromise<boolean> =>
+    state.run(() => onChallenge.call(scheme, { request: given, response, challenges }));
+  if (!singleFlight) return run(request);
   return singleFlight.run(request, (signal) =>
     run(Object.create(request, { signal: { value: signal } }) as AuthRequest),
   );
@@ -150,8 +150,8 @@ async function wait(call: Call, attempt: Attempt, decision: Extract<Decision, { 
     call.reason = 'retry-budget';
     return false;
   }
-  discard(attempt.received);
   const waiting = isQueued ? pass.acquire(attempt) : waits.sleep(delayMs);
+  discard(attempt.received);
   const sendsAgain = { ...about(call, attempt), attempt: call.attempts + 1 };
   instance.emit({ type: 'retry', ...sendsAgain, delayMs: Math.round(delayMs), reason });
   await waiting;

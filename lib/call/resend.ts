@@ -1,6 +1,6 @@
 import type { AxiosError, AxiosResponse } from 'axios';
 import { isAuthError, type AuthErrorCode } from '../errors.js';
-import { isReplayable } from '../http/body.js';
+import { bodyFrom, isReplayable } from '../http/body.js';
 import type { SettleReason } from '../retry/decide.js';
 import { isObject } from '../safe-read.js';
 import { copyOf } from '../transport/copy.js';
@@ -23,12 +23,10 @@ export async function resend(call: Call): Promise<PromiseSettledResult<AxiosResp
   if (!config) return undefined;
   const repeated = copyOf(config);
   call.isBodyRemade = policy.body !== undefined || isMadeOfValues(config.data, values);
-  if (call.isBodyRemade) repeated.data = policy.body ? policy.body() : values;
+  if (call.isBodyRemade) repeated.data = policy.body ? bodyFrom(policy.body) : values;
   // The body is final: a second transformRequest would encode it twice.
   else repeated.transformRequest = [];
   const [result] = await Promise.allSettled([call.instance.resender.request(repeated)]);
-  // If the caller cancelled it before it reached the adapter, the call still holds its permit.
-  call.pass.release();
   if (result.status === 'fulfilled') return result;
   const error = result.reason as Partial<AxiosError> | null;
   const reason = settleReasonOf(error);

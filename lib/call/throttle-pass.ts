@@ -132,12 +132,13 @@ export class ThrottlePass implements QueuedCall {
     return this._call.attempts > 0;
   }
 
-  mayWait(forMs: number): boolean {
+  mayWait(forMs: number, isAsked: boolean): boolean {
     const { policy, waits } = this._call;
     if (this._keys && forMs > 0) this._used?.events?.check(this._keys);
     // The whole second of a rounded instant has begun.
-    const mayWait = isWithin(forMs - 1, policy.retry.maxRetryAfterMs) && forMs <= waits.remainingMs;
-    if (!mayWait) this._call.noteRetryAt(forMs);
+    const isTooLong = isAsked && !isWithin(forMs - 1, policy.retry.maxRetryAfterMs);
+    const mayWait = !isTooLong && forMs <= waits.remainingMs;
+    if (!mayWait && isAsked) this._call.noteRetryAt(forMs);
     return mayWait;
   }
 

@@ -1,4 +1,5 @@
-import type { MaybePromise } from '../maybe-promise.js';
+import { check } from '../check.js';
+import { isPromise, quiet, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 
 /** The body of a request as a signer sees it. */
@@ -24,6 +25,13 @@ export function bodyKind(data: unknown): BodyKind {
   if (hasMethod('pipe') || hasMethod('getReader') || hasMethod('next')) return 'stream';
   if (tagOf(data) === 'FormData') return 'multipart';
   return Symbol.asyncIterator in data ? 'stream' : 'bytes';
+}
+
+/** Calls the option `attachAuth.body`. @throws TypeError for a promise, which axios would send as `{}`. */
+export function bodyFrom(make: () => unknown): unknown {
+  const data = quiet(make());
+  check(!isPromise(data), 'attachAuth.body', 'a function that returns data, no promise', data);
+  return data;
 }
 
 /** Returns whether the body can be sent again as it is. */

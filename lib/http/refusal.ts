@@ -1,7 +1,7 @@
 import { parseServed } from './http-date.js';
+import { parseRetryAfter } from './retry-after.js';
 import { readRateLimit } from './rate-limit.js';
 import { dateOf, headerOf } from './response-headers.js';
-import { parseRetryAfter } from './retry-after.js';
 
 /** The delay and the limit in the headers of a refusal. */
 export interface Refusal {

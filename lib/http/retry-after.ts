@@ -32,7 +32,7 @@ function readOne(text: string, now: number, date: string | undefined): number | 
   }
   const until = parseHttpDate(text, now);
   if (until === undefined) return undefined;
-  const isRead = date !== undefined && date.length <= LONGEST_TEXT;
+  const isRead = typeof date === 'string' && date.length <= LONGEST_TEXT;
   const servedAt = isRead ? parseServed(trimOws(date), now) : undefined;
   return Math.max(0, until - (servedAt ?? now));
 }

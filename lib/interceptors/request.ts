@@ -2,6 +2,7 @@ import type { InternalAxiosRequestConfig } from 'axios';
 import type { AttachedInstance } from '../attached-instance.js';
 import { Call } from '../call/call.js';
 import { callBehind } from '../call/report.js';
+import { bodyFrom } from '../http/body.js';
 import { resolveCall } from '../policy.js';
 import { isObject } from '../safe-read.js';
 import { recordValues } from '../transport/platform.node.js';
@@ -24,7 +25,7 @@ export function requestInterceptor(instance: AttachedInstance) {
     const policy = resolveCall(options, instance.policy);
     const principal = instance.principal(policy);
     const { main, schemes } = principal;
-    if (policy.body) config.data = policy.body();
+    if (policy.body) config.data = bodyFrom(policy.body);
     if (main.session?.isCallingRefresh || schemes.some(({ isRunning }) => isRunning)) return bypass();
     const call = new Call(instance, policy, principal, adapters, config.data);
     // The app's own interceptors may still replace them.

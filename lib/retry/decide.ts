@@ -182,9 +182,9 @@ export function isThrottling(status: number, retryAfterMs: number | undefined): 
   return status === 429 || (status === 503 && retryAfterMs !== undefined);
 }
 
-/** Whether the server accepted the call: nothing is left to decide. */
+/** Whether the server accepted the call: nothing is left to decide. A stub may answer without a status. */
 export function isSuccess(outcome: Outcome): boolean {
-  return outcome.kind === 'answer' && outcome.status < 400 && !outcome.isRefusal;
+  return outcome.kind === 'answer' && !(outcome.status >= 400) && !outcome.isRefusal;
 }
 
 export function isThrottled(outcome: Outcome): boolean {

@@ -22,7 +22,8 @@ export interface BearerScheme extends AuthScheme {
   /**
    * Returns the token to send now, for WebSocket, EventSource or fetch. It is refreshed first if needed.
    * @returns undefined if there is no session, or it has expired.
-   * @throws AuthError ERR_AUTH_REFRESH_FAILED, and ERR_AUTH_SESSION_EXPIRED if this call finds the refresh token refused.
+   * @throws AuthError ERR_AUTH_REFRESH_FAILED, ERR_AUTH_SESSION_EXPIRED if this call finds the refresh token refused, and
+   *   ERR_AUTH_SESSION_CHANGED if the principal changes while it waits.
    */
   getAccessToken(): Promise<string | undefined>;
   /** Returns the state of the session: the same object until something in it changes. */

@@ -60,9 +60,9 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
     await session.change('principal', read(tokens, 'signIn()'));
   }
   async function update(tokens: TokenResponse): Promise<void> {
-    // Only the store knows the refresh token that is kept.
+    // Only the store knows the refresh token that is kept: another holder may have replaced it.
     const { principalVersion } = session.state;
-    await session.state.ready();
+    await session.state.reload();
     if (principalVersion !== session.state.principalVersion) return;
     await session.change('updated', read(tokens, 'update()', session.state.tokens));
   }

@@ -1,13 +1,13 @@
 import type { AxiosResponse } from 'axios';
 import { atLeast, check, checkFunctions } from '../check.js';
 import type { Clock } from '../clock.js';
+import { Throttle } from '../throttle/throttle.js';
+import { SingleFlight } from './single-flight.js';
 import { skewOf } from '../http/http-date.js';
 import { dateOf } from '../http/response-headers.js';
-import { isObject, safeGet } from '../safe-read.js';
-import { Throttle } from '../throttle/throttle.js';
 import type { Session } from '../session/session.js';
 import { sessionOf, type AuthScheme } from './scheme.js';
-import { SingleFlight } from './single-flight.js';
+import { isObject, safeGet } from '../safe-read.js';
 
 export const A_SCHEME =
   'basic(), bearer(), … or an object with authorize(), an array of them, or a function that returns them, no promise';

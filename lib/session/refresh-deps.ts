@@ -38,6 +38,8 @@ export interface RefreshMemory {
   refusedGeneration: number;
   /** The refresh token that the server refused. It is never sent again. `status`: that of a plain 401 or 403. */
   dead: { readonly refreshToken: string; readonly status: number | undefined } | undefined;
+  /** Why the session ended. */
+  end: AuthError | undefined;
   /** The refresh token that a 2xx without a usable token may have spent. */
   spent: string | undefined;
 }

@@ -1,13 +1,13 @@
-import { stopwatch, within } from '../clock.js';
+import { pauseAfterMs, resendDelayMs } from './resend.js';
 import type { AuthError } from '../errors.js';
-import { redactError } from '../redact.js';
+import { stopwatch, within } from '../clock.js';
 import type { RefreshContext } from './refresh-context.js';
 import type { RefreshFailure } from './refresh-failure.js';
 import type { RefreshDeps, RefreshEnd } from './refresh-deps.js';
+import { redactError } from '../redact.js';
 import { requestTokens, type Failed } from './refresh-request.js';
 import { RefreshWaits } from './refresh-waits.js';
 import { Replacement } from './replacement.js';
-import { pauseAfterMs, resendDelayMs } from './resend.js';
 import * as errors from './session-errors.js';
 import type { ClientProvider } from './snapshot.js';
 import type { Tokens } from './tokens.js';
@@ -163,8 +163,10 @@ export class Refresh {
     const isTokenGood =
       this._reason === 'expiring' && state.remainingMs > 0 && memory.refusedGeneration !== state.generation;
     this._moveTo('storing');
+    // Known before the session ends, since its listeners may sign out at once.
+    memory.end = errors.sessionExpired(cause);
     const found = await this._replaced.end(isHere ? kind : 'refused', isTokenGood);
-    if (found === 'ended') this._end(this._reason === 'missing' ? undefined : errors.sessionExpired(cause), failure);
+    if (found === 'ended') this._end(this._reason === 'missing' ? undefined : memory.end, failure);
     return found === 'newer';
   }
 

@@ -13,8 +13,6 @@ const LONGEST_AHEAD_MS = 60_000;
 
 /** Starts refreshes, one at a time, and remembers how they ended. */
 export class Refresher {
-  /** Why the session ended. */
-  end: AuthError | undefined = undefined;
   private _current: Refresh | undefined = undefined;
   private _failure: AuthError | undefined = undefined;
   /** The generation that has no successor: its refresh token was refused. */
@@ -127,7 +125,6 @@ export class Refresher {
       this._failure = error;
       if (pauseMs !== undefined) this._coolDown.begin(pauseMs);
     } else this._lastGeneration = state.generation;
-    if (state.status === 'expired') this.end = error;
     // An explicit answer of the server is final. A plain status, which a gateway may have sent, is asked for again.
     const isDefinite = failure?.code === 'rejected' || failure?.code === 'invalid_grant';
     if (failure?.kind === 'not-signed-in') this._askAgainAt = isDefinite ? Infinity : clock.monotonic() + ASK_AGAIN_MS;

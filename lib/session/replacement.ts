@@ -29,12 +29,10 @@ export class Replacement {
 
   /** Stores new tokens unless something newer is there. Resolves with whether they are the session's now. */
   async store(tokens: Tokens): Promise<boolean> {
-    if (this.hasMoved) {
-      await this.keepRefreshToken(tokens.refreshToken);
-      return false;
-    }
-    await this._state.change('refreshed', tokens);
-    return this._state.tokens === tokens;
+    if (!this.hasMoved) await this._state.change('refreshed', tokens);
+    const isStored = this._state.tokens === tokens;
+    if (!isStored) await this.keepRefreshToken(tokens.refreshToken);
+    return isStored;
   }
 
   /** The sent refresh token may be spent: its successor is kept, even if the access token cannot be used. */

@@ -1,12 +1,12 @@
 import type { Clock } from '../clock.js';
 import type { AuthError } from '../errors.js';
-import { whenReady, type MaybePromise } from '../maybe-promise.js';
-import { CircuitBreaker, type Endpoint } from './circuit-breaker.js';
-import type { RefreshDeps, SessionOptions } from './refresh-deps.js';
-import { Refresher } from './refresher.js';
 import { revocation } from './revocation.js';
-import { SessionCall, type SentToken, type SessionAnswer, type SessionRequest } from './session-call.js';
+import { whenReady, type MaybePromise } from '../maybe-promise.js';
+import type { RefreshDeps, SessionOptions } from './refresh-deps.js';
+import { CircuitBreaker, type Endpoint } from './circuit-breaker.js';
 import { sessionChanged, sessionExpired } from './session-errors.js';
+import { Refresher } from './refresher.js';
+import { SessionCall, type SentToken, type SessionAnswer, type SessionRequest } from './session-call.js';
 import { MemoryState, type SessionChange, type SessionState } from './session-state.js';
 import { SessionObservers, type ClientProvider, type SessionInstance, type SessionSnapshot } from './snapshot.js';
 import { stateIn, type SessionStore } from './store.js';
@@ -18,6 +18,7 @@ export class Session {
   private readonly _deps: RefreshDeps;
   private readonly _refresher: Refresher;
   private _sent: SentToken | undefined = undefined;
+  private _expiredVersion = -1; // of the principal whose session has expired
   private readonly _foreignCalls = new WeakMap<object, SessionCall>(); // a scheme of the app passes their requests on
 
   constructor(options: SessionOptions, clock: Clock) {
@@ -32,7 +33,7 @@ export class Session {
       observers,
       breaker: new CircuitBreaker(clock),
       revoke: revoke && revocation(revoke, clock, observers),
-      memory: { isCalling: false, refusedGeneration: -1, dead: undefined, spent: undefined },
+      memory: { isCalling: false, refusedGeneration: -1, dead: undefined, end: undefined, spent: undefined },
     };
     this._refresher = new Refresher(this._deps, this._publish.bind(this));
     this._publish();
@@ -90,7 +91,7 @@ export class Session {
     const reading = this.state.reload();
     return whenReady(status === 'signed-out' ? undefined : reading, () => {
       this._assertPrincipal(exchange);
-      if (this.state.status === 'expired') throw refresher.end ?? sessionExpired();
+      if (this.state.status === 'expired') throw this._deps.memory.end ?? sessionExpired();
       return hasOther();
     });
   }
@@ -134,9 +135,11 @@ export class Session {
     if (change === 'principal' && !tokens && replaced) void this._deps.revoke?.(replaced);
   }
 
-  /** Why the call must not be sent any more: its principal has signed out, or another one has signed in. */
+  /** Why the call must not be sent any more: its principal has expired or signed out, or another one has signed in. */
   endOf(exchange: object): AuthError | undefined {
-    return this._callOf(exchange).principalVersion === this.state.principalVersion ? undefined : sessionChanged();
+    const { principalVersion } = this._callOf(exchange);
+    if (principalVersion === this.state.principalVersion) return undefined;
+    return principalVersion === this._expiredVersion ? (this._deps.memory.end ?? sessionExpired()) : sessionChanged();
   }
 
   /** Refreshes regardless of the token's age, or joins the running refresh. */
@@ -183,7 +186,10 @@ export class Session {
     if (change === 'principal') {
       observers.principalChanged();
       observers.emit({ type: tokens ? 'signed-in' : 'signed-out', generation });
-    } else if (change.startsWith('refused')) observers.emit({ type: 'session-expired', generation });
+    } else if (change.startsWith('refused')) {
+      this._expiredVersion = this.state.principalVersion;
+      observers.emit({ type: 'session-expired', generation });
+    }
     this._publish();
   }
 

@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { connect, createServer, type Socket } from 'node:net';
 import { shortPath } from './short-path.js';
 
 /** A socket in the lock directory, named `<queue>.<number>.<id>`. Its process waits for the lock or holds it. The lowest number holds it. */

@@ -1,11 +1,10 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { alarm, systemClock } from '../clock.js';
-import { safeGet } from '../safe-read.js';
-import type { SessionStore } from '../session/store.js';
 import { withFileLock } from './file-lock.js';
+import { safeGet } from '../safe-read.js';
 import { watchPath } from './file-watch.js';
+import type { SessionStore } from '../session/store.js';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import {
   ensurePrivateDirectory,
   PRIVATE_FILE,
@@ -13,9 +12,10 @@ import {
   removeAbandonedDrafts,
   replacePrivate,
 } from './private-file.js';
+import { parseStored, type StoredSession } from './token-store.js';
 import type { KeepingPort } from './sealed-port.js';
 import { sharedStore, type SealOptions } from './shared-store.js';
-import { parseStored, type StoredSession } from './token-store.js';
+import { alarm, systemClock } from '../clock.js';
 
 /** A write takes milliseconds: a process that holds the write lock for longer is stopped or hangs. */
 const WRITE_LOCK_MS = 1_500;

@@ -1,7 +1,7 @@
 import type { MemoryState, SessionChange, SessionStateDeps } from '../session/session-state.js';
-import { localStore, sessionStore, type SessionStore } from '../session/store.js';
-import type { Tokens } from '../session/tokens.js';
 import { WeakList } from '../weak-list.js';
+import type { Tokens } from '../session/tokens.js';
+import { localStore, sessionStore, type SessionStore } from '../session/store.js';
 import { HolderState } from './holder-state.js';
 
 /**

@@ -1,12 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import { systemClock, type Clock } from '../clock.js';
-import { isObject, ownValue } from '../safe-read.js';
-import type { SessionStore } from '../session/store.js';
-import { redisOf, type RedisClient } from './redis-client.js';
-import { redisLock } from './redis-lock.js';
-import { redisMessages } from './redis-messages.js';
-import { sharedStore, type SealOptions } from './shared-store.js';
 import { parseStored, type StoredSession, type TokenStore } from './token-store.js';
+import { systemClock, type Clock } from '../clock.js';
+import { redisMessages } from './redis-messages.js';
+import type { SessionStore } from '../session/store.js';
+import { isObject, ownValue } from '../safe-read.js';
+import { redisOf, type RedisClient } from './redis-client.js';
+import { sharedStore, type SealOptions } from './shared-store.js';
+import { redisLock } from './redis-lock.js';
+import { randomUUID } from 'node:crypto';
 
 /** Options of {@link redisStore}. */
 export interface RedisStoreOptions extends SealOptions {

@@ -1,8 +1,8 @@
 import { ownValue, safeGet } from '../safe-read.js';
 import { sessionStore, type SessionStore } from '../session/store.js';
 import type { Seal } from './seal.js';
-import { sealedPort } from './sealed-port.js';
 import { SharedState } from './shared-session.js';
+import { sealedPort } from './sealed-port.js';
 import type { TokenStore } from './token-store.js';
 
 /** Options of every store that is shared. */

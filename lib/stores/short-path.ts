@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { rmSync, symlinkSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 

@@ -1,8 +1,8 @@
 import { within, type Clock } from '../clock.js';
 import type { Emit } from '../events.js';
-import { isPromise, whenReady, type MaybePromise } from '../maybe-promise.js';
 import { safeGet } from '../safe-read.js';
 import { NOT_OPENED, readStored, type StoredSession, type TokenStore } from './token-store.js';
+import { isPromise, whenReady, type MaybePromise } from '../maybe-promise.js';
 
 /** A store that answers later counts as unavailable. A call must not wait longer for a session that it may not need. */
 const TIME_LIMIT_MS = 2_000;

@@ -1,15 +1,15 @@
 import type { Cancel, Timeline } from '../clock.js';
-import { queueFull, throttled } from '../errors.js';
 import { Fifo } from '../fifo.js';
-import type { Refusal } from '../http/refusal.js';
-import { crowdJitter, notBefore } from '../retry/backoff.js';
-import type { RetryPolicy } from '../retry/decide.js';
 import { Rate } from './rate.js';
+import type { Refusal } from '../http/refusal.js';
+import { queueFull, throttled } from '../errors.js';
+import type { RetryPolicy } from '../retry/decide.js';
+import { crowdJitter, notBefore } from '../retry/backoff.js';
 
-/** `mayWait` is asked at entry and whenever the closed time grows; false rejects the call with ERR_AUTH_THROTTLED. */
+/** `mayWait` is asked at entry and whenever the closed time (`isAsked`: of the server) grows. False: ERR_AUTH_THROTTLED. */
 export interface QueuedCall {
   readonly wasSent: boolean;
-  mayWait(forMs: number): boolean;
+  mayWait(forMs: number, isAsked: boolean): boolean;
 }
 /** A longer Retry-After counts as 24 h. */
 export const LONGEST_MS = 24 * 3_600_000;
@@ -23,7 +23,8 @@ export class LimitQueue {
   policy: string | undefined = undefined; // the name of the limit, if a response gave one
   readonly waiting = new Fifo<Permit>();
   private readonly _rate = new Rate();
-  private _closedUntil = 0; // as the server said: calls are released a little later, since other clients got the same instant
+  private _closedUntil = 0; // `_isAsked`: as the server said. Calls are released a little later, since other clients got the same instant
+  private _isAsked = false;
   private _probeAt = Infinity; // after a 503, one call is sent while closed, to see whether the server has recovered
   private _probeEveryMs = Infinity;
   private _inFlight = 0;
@@ -53,7 +54,7 @@ export class LimitQueue {
     const { closedForMs, waiting } = this;
     const permit = new Permit(() => call, this);
     if (waiting.size === 0 && this._readyAt(now) <= now) return this._release(permit, now, true);
-    if (!call.mayWait(closedForMs)) throw throttled(closedForMs);
+    if (!call.mayWait(closedForMs, this._isAsked)) throw throttled(closedForMs);
     const isFull = waiting.size >= maxQueued && !call.wasSent;
     if (isFull && [...waiting].filter((other) => !other.call().wasSent).length >= maxQueued) throw queueFull();
     waiting.add(permit);
@@ -74,7 +75,7 @@ export class LimitQueue {
     const askedMs = Math.min(retryAfterMs ?? 0, LONGEST_MS);
     const forMs = askedMs || crowdJitter(retry, rate.refusals, this.waiting.size, isNew ? chance : 0); // nothing new: it is not open yet
     const before = this._closedUntil;
-    this._closedUntil = Math.max(before, now + forMs);
+    if (now + forMs > before) [this._closedUntil, this._isAsked] = [now + forMs, askedMs > 0];
     rate.nextAt = Math.max(rate.nextAt, now + (askedMs ? notBefore(askedMs, retry, 1, chance) : forMs));
     // At most the default of `maxRetryAfterMs`, whatever the refused call allows.
     if (status === 503 && (isNew || this._probeAt === Infinity))
@@ -128,7 +129,7 @@ export class LimitQueue {
   private _askAll(): void {
     const { closedForMs, waiting } = this;
     for (const permit of waiting)
-      if (!permit.call().mayWait(closedForMs) && waiting.delete(permit))
+      if (!permit.call().mayWait(closedForMs, this._isAsked) && waiting.delete(permit))
         permit.settle(Promise.reject(throttled(closedForMs)));
   }
 

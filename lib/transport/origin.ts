@@ -45,7 +45,7 @@ export class OriginRules {
   /** Returns where this config would be sent. */
   destinationOf(config: InternalAxiosRequestConfig): Destination {
     const { baseURL, url = '' } = config;
-    if (hasSocketPath(config) && this._policy.origins !== '*') return UNREACHABLE;
+    if (hasSocketPath(config) && this._policy.origins !== '*') return { ...UNREACHABLE, origin: 'unix:' };
     // A relative URL behind a plain base cannot leave the base's authority: no URL needs to be parsed.
     const isBelow = config.allowAbsoluteUrls === false || !ABSOLUTE.test(url);
     if (baseURL === undefined || !isBelow || !PLAIN_BASE.test(baseURL)) return this._judge(fullUrl(config));
@@ -92,8 +92,8 @@ export function fullUrl(config: InternalAxiosRequestConfig): string {
 
 /** Parses a URL. One that stays relative reads as if it went to localhost, an invalid one as `http://invalid/`. */
 export function resolveUrl(url: string): URL {
-  // The hash is cut from the text, since React Native's URL has no setter for it.
-  const text = url.replace(/#.*$/s, '');
+  // Hash and an empty query, which only some platforms send. As text, since React Native's URL has no setters.
+  const text = url.replace(/^([^?#]*)\?(?=#|$)|#.*$/gs, '$1');
   return parseUrl(text, documentBase()) ?? parseUrl(text, PLACEHOLDER) ?? new URL('http://invalid/');
 }
 

@@ -51,14 +51,14 @@ export function isMadeOfValues(data: unknown, values: unknown): boolean {
 export function recordValues(config: Config, seen: (values: unknown) => void): void {
   const transforms = config.transformRequest;
   if (!transforms) return;
-  const recorder: AxiosRequestTransformer = function (this: Config, values: unknown, headers) {
-    if (this.transformRequest === recorder) this.transformRequest = transforms;
+  const recorder: AxiosRequestTransformer = function (this: Config, values: unknown): unknown {
+    if (this.transformRequest === recording) this.transformRequest = transforms;
     seen(values);
-    let data = values;
-    for (const transform of [transforms].flat()) data = transform.call(this, data, headers);
-    return data;
+    return values;
   };
-  config.transformRequest = recorder;
+  // An array, as it was: interceptors may extend it.
+  const recording = [recorder, ...[transforms].flat()];
+  config.transformRequest = recording;
 }
 
 /** Destroys a response stream. It would keep its socket, and a refresh may need that one. */

@@ -18,7 +18,7 @@ export function sendGuarded(
       'axios-attach-auth: its browser build was loaded, but this call uses the http adapter, whose redirects it does not ' +
         "guard. Let the bundler or test runner resolve the condition 'node' or 'default', or use the fetch or xhr adapter.",
     );
-  const mayFollow = isPage() && credentialHeaders.every((name) => name === 'authorization');
+  const mayFollow = isPage() && credentialHeaders.every((name) => name === 'authorization' || !copy.headers.has(name));
   const isManual =
     transport === 'fetch' &&
     !mayFollow &&

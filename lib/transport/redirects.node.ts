@@ -1,11 +1,11 @@
-import { AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
-import { systemClock } from '../clock.js';
-import { isReplayable } from '../http/body.js';
-import { headerOf } from '../http/response-headers.js';
+import { discard } from './discard.js';
 import { ownValue, safeGet } from '../safe-read.js';
 import { isPage, type ResolvedAdapter, type Transport } from './adapter.js';
-import { discard } from './discard.js';
+import { systemClock } from '../clock.js';
 import { redirectHidden, redirectRefused, setManual, type Redirects } from './foreign.js';
+import { isReplayable } from '../http/body.js';
+import { AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import { headerOf } from '../http/response-headers.js';
 import { fullUrl, parseUrl, resolveUrl } from './origin.js';
 import { bodyStream, hideIn } from './platform.node.js';
 import { guardRedirects } from './redirect-guard.js';
@@ -27,7 +27,8 @@ export function sendGuarded(
   if (isTaken || (transport !== 'http' && copy.maxRedirects === 0)) setManual(copy);
   // A body that was piped to the request leads to it, and errors show the body.
   hideIn(bodyStream(copy), ['_readableState']);
-  const endsAt = systemClock.monotonic() + (copy.timeout ?? 0);
+  // A text in JavaScript.
+  const endsAt = systemClock.monotonic() + Number((copy.timeout as unknown) ?? 0);
   const sent = send(copy);
   const follow = (): Promise<AxiosResponse> => followRedirects(sent, copy, { send, transport }, redirects, endsAt);
   return isTaken ? sent.then((response) => (isRedirect(response.status) ? follow() : response), follow) : sent;
@@ -95,10 +96,16 @@ interface Target {
 /** The target of a redirect. undefined if the response is none, or if its body cannot be sent again. */
 function redirectTarget(response: AxiosResponse, hop: InternalAxiosRequestConfig): Target | undefined {
   const location = isRedirect(response.status) && headerOf(response, 'location');
-  const url = location ? parseUrl(location, resolveUrl(fullUrl(hop)).href) : undefined;
+  const url = location ? parseUrl(decoded(location), resolveUrl(fullUrl(hop)).href) : undefined;
   if (!url || !/^https?:$/.test(url.protocol)) return undefined;
   const becomesGet = changesToGet(response.status, hop.method ?? 'get');
   return becomesGet || isReplayable(hop.data) ? { url, becomesGet } : undefined;
+}
+
+/** Headers show a byte per character, and fetch reads those of Location as UTF-8. */
+function decoded(location: string): string {
+  const isBytes = /^[\0-\xff]*$/.test(location);
+  return isBytes ? new TextDecoder().decode(Uint8Array.from(location, (char) => char.charCodeAt(0))) : location;
 }
 
 function retarget(hop: InternalAxiosRequestConfig, { url, becomesGet }: Target): void {

@@ -1,9 +1,9 @@
 // `create` has a name of its own only in younger versions.
-import axios, { Axios, type AxiosInstance, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
 import { chainOf, isAuthError } from '../errors.js';
 import { redactError } from '../redact.js';
 import { safeGet } from '../safe-read.js';
 import { resolveAdapter } from './adapter.js';
+import axios, { Axios, type AxiosInstance, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
 import { fullUrl, resolveUrl } from './origin.js';
 import { sendGuarded } from './redirects.node.js';
 

@@ -7,6 +7,7 @@ const schemes: Record<string, () => AuthScheme> = {
   basic: () => basic(CREDENTIALS),
   bearer: () => bearer('good'),
   apiKey: () => apiKey('key-7'),
+  noKey: () => apiKey(() => null),
 };
 
 export async function written(setting: Setting, scheme: string, path: string): Promise<CallSummary> {
@@ -22,6 +23,7 @@ export async function signedByHmac(setting: Setting, hash: HmacOptions['hash']):
   const { api } = client(setting, { scheme: hmac({ keyId: 'service-7', secret: 's3crét', ...(hash && { hash }) }) });
   return [
     await outcome(api.get('/x', { params: { q: 'ä b', list: [1, 2] } })),
+    await outcome(api.get('/x?')),
     await outcome(api.post('/x', { name: 'Jürgen' })),
     await outcome(api.post('/x', new Blob(['bytes of a blob']))),
     await outcome(api.post('/x', new FormData())),
