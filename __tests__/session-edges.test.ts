@@ -324,3 +324,16 @@ test.each(['subscribe', 'onEvent'] as const)(
       });
   },
 );
+
+test('a call that waits rejects with ERR_AUTH_SESSION_CHANGED if an expired session was renewed before the sign-out', async () => {
+  const stage = new Stage();
+  const scheme = stage.bearer({ tokens: stage.tokens.issueDead(), refresh: () => null });
+  stage.attach({ scheme });
+  stage.script('/slow', { status: 429, headers: { 'Retry-After': '30' } });
+  await stage.outcome(stage.api.get('/item'));
+  await scheme.update(stage.tokens.issue());
+  const call = underway(stage.api.get('/slow'));
+  await stage.clock.advance(100);
+  await scheme.signOut();
+  expect(await stage.outcome(call)).toMatchObject({ code: 'ERR_AUTH_SESSION_CHANGED' });
+});

@@ -97,9 +97,12 @@ describe.each(orders)('with axios-retry attached %s', (order) => {
     const key = jest.fn(() => 'secret');
     const api = axios.create({ baseURL: server.origin });
     stack(api, order, add, apiKey(key), { retry: false });
-    expect(await api.get('/item')).toMatchObject({ status: 200 });
+    const answer = await api.get('/item');
+    expect(answer.status).toBe(200);
     expect(server.seen).toHaveLength(4);
     expect(key).toHaveBeenCalledTimes(4);
+    // Each of them is one call, and not one within another.
+    expect(exchangeOf(answer)).toMatchObject({ call: 4, attempts: 1 });
   });
 
   test.each([

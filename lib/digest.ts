@@ -4,14 +4,14 @@
  * @module axios-attach-auth/digest
  */
 
+import { bodyView } from './http/body.js';
 import { check } from './check.js';
 import { answer, clientNonce, md5, type Nonce, type Pair, type Sent } from './digest/answer.js';
 import { AuthError } from './errors.js';
-import { bodyView } from './http/body.js';
-import { headerOf } from './http/response-headers.js';
 import { parseChallenges } from './http/www-authenticate.js';
-import type { MaybePromise } from './maybe-promise.js';
 import { safeGet, withoutPrototype } from './safe-read.js';
+import type { MaybePromise } from './maybe-promise.js';
+import { headerOf } from './http/response-headers.js';
 import type { BasicCredentials } from './schemes/basic.js';
 import type { Bytes, Digest } from './schemes/hash.js';
 import { hasher } from './schemes/hasher.node.js';

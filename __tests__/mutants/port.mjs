@@ -237,8 +237,8 @@ export const portMutants = [
     name: 'a write is lost if its page is left',
     row: 72,
     file: 'lib/stores/web-storage.ts',
-    from: "globalThis.addEventListener?.('pagehide', swapOnce);",
-    to: '',
+    from: ".addEventListener?.('pagehide', swapOnce, { signal: limit.signal });",
+    to: ';',
     suites: ['web-storage-store'],
   },
 ];

@@ -573,4 +573,12 @@ export const sessionMutants = [
     'await session.state.reload();',
     'await session.state.ready();',
   ),
+  session(
+    'session',
+    ['session-edges'],
+    146,
+    'a sign-out of a session that was renewed is taken for its end',
+    "status === 'expired' ? principalVersion : -1",
+    "status === 'expired' ? principalVersion : this._expiredVersion",
+  ),
 ];

@@ -179,17 +179,15 @@ export class Session {
   }
 
   private _changed(change: SessionChange | 'loaded'): void {
-    const { generation, tokens } = this.state;
+    const { generation, tokens, status, principalVersion } = this.state;
     const { observers } = this._deps;
     this._sent = undefined;
     this._refresher.stateChanged(change);
     if (change === 'principal') {
       observers.principalChanged();
       observers.emit({ type: tokens ? 'signed-in' : 'signed-out', generation });
-    } else if (change.startsWith('refused')) {
-      this._expiredVersion = this.state.principalVersion;
-      observers.emit({ type: 'session-expired', generation });
-    }
+    } else this._expiredVersion = status === 'expired' ? principalVersion : -1;
+    if (change.startsWith('refused')) observers.emit({ type: 'session-expired', generation });
     this._publish();
   }
 
