@@ -87,7 +87,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     if (pair && /^[^\p{Cc}\p{Cs}]*\n[^\p{Cc}\p{Cs}]*$/u.test(pair)) return pair;
     throw new AuthError(
       'ERR_AUTH_INVALID_CREDENTIAL',
-      'digest() takes { username, password } without control characters.',
+      'digest() takes { username, password } and no control characters.',
     );
   };
 
