@@ -50,6 +50,7 @@ const projects = Object.entries(PROJECTS).map(([displayName, pattern], index, al
 const config: Config = {
   projects,
   testTimeout,
+  testSequencer: '<rootDir>/__tests__/sequencer.cjs',
   // Many suites wait for servers, processes and browsers: two workers more than there are cores.
   maxWorkers: availableParallelism() + 2,
   coverageThreshold: { global: { branches: 95, functions: 95, lines: 95, statements: 95 } },
