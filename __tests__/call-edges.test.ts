@@ -447,20 +447,6 @@ test('an adapter that is wrapped by an earlier interceptor may send two configs'
   expect(sent).toEqual(['https://a.example', 'https://b.example']);
 });
 
-// F65
-test.each(['http', 'fetch'] as const)(
-  'the streamed body of a 401 can be read if no scheme sends the call again, over %s',
-  async (adapter) => {
-    const server = await start(inTurn(401));
-    const api = axios.create({ baseURL: server.origin, adapter });
-    attachAuth(api, { scheme: bearer(async () => Promise.resolve('t')) });
-    const error = (await api.get('/', { responseType: 'stream' }).catch((reason: unknown) => reason)) as AxiosError;
-    let text = '';
-    for await (const chunk of error.response!.data as AsyncIterable<Uint8Array>) text += Buffer.from(chunk).toString();
-    expect(JSON.parse(text)).toEqual({ answer: 1 });
-  },
-);
-
 test('over a Unix socket a connection that breaks is retried', async () => {
   const path = join(mkdtempSync(join(tmpdir(), 'socket-')), 'api.sock');
   let requests = 0;

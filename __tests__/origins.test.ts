@@ -20,6 +20,7 @@ import {
   type BearerScheme,
 } from '../lib/index.js';
 import { failureOf, inTurn, listenIn, onlyFor, servers } from './support/answers.js';
+import { recording } from './support/recording.js';
 import { reply, type Recorder } from './support/serve.js';
 
 const start = servers();
@@ -724,4 +725,22 @@ test('a baseURL on a polluted Object.prototype is ignored', async () => {
     Reflect.deleteProperty(Object.prototype, 'baseURL');
   }
   expect(receivedBytes()).not.toContain(CANARY);
+});
+
+// Some platforms send an empty query. What a scheme signs is what is sent, since the call is sent to the URL that the scheme has read.
+test.each([
+  ['https://api.example.com/x?', 'https://api.example.com/x'],
+  ['https://api.example.com/x?#part', 'https://api.example.com/x'],
+  ['https://api.example.com/x?y?', 'https://api.example.com/x?y?'],
+  ['https://api.example.com/x#a?', 'https://api.example.com/x'],
+])('a scheme reads %s as %s', async (url, read) => {
+  let seen = '';
+  const { api } = recording({
+    name: 'Reader',
+    authorize(request) {
+      seen = request.url.href;
+    },
+  });
+  await api.get(url);
+  expect(seen).toBe(read);
 });

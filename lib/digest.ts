@@ -62,7 +62,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
   check(
     typeof credentials === 'function' || Boolean(pairOf(credentials)),
     'digest(): credentials',
-    'an object { username, password } or a function',
+    '{ username, password } or a function',
     credentials,
   );
   const isList =
@@ -85,10 +85,7 @@ export function digest(credentials: unknown, options: DigestOptions = {}, makeNo
     if (given === null || given === undefined) return undefined;
     const pair = pairOf(given);
     if (pair && /^[^\p{Cc}\p{Cs}]*\n[^\p{Cc}\p{Cs}]*$/u.test(pair)) return pair;
-    throw new AuthError(
-      'ERR_AUTH_INVALID_CREDENTIAL',
-      'digest() takes { username, password } and no control characters.',
-    );
+    throw new AuthError('ERR_AUTH_INVALID_CREDENTIAL', 'digest() takes { username, password }, no control characters.');
   };
 
   return {

@@ -570,8 +570,8 @@ export const sessionMutants = [
     ['shared-store'],
     39,
     'update() keeps the refresh token that this holder knows, and not the stored one',
-    'await session.state.reload();',
-    'await session.state.ready();',
+    'reading.then(() => session.state.reload())',
+    'reading.then(() => session.state.ready())',
   ),
   session(
     'session',

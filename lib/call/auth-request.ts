@@ -24,8 +24,6 @@ export class CallRequest implements AuthRequest {
   urlRead: URL | undefined = undefined;
   /** The URL before a scheme could write to it. undefined: not read yet. */
   urlGiven: string | undefined = undefined;
-  /** Called when a scheme is about to make a request of its own. */
-  declare beforeClient?: () => void;
   private _body: RequestBody | undefined = undefined;
 
   constructor(
@@ -72,7 +70,6 @@ export class CallRequest implements AuthRequest {
     return this._call().principal.main.serverNow(this.origin);
   }
   get client(): AxiosInstance {
-    this.beforeClient?.();
     return this._call().instance.client;
   }
   get exchange(): object {

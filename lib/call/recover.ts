@@ -103,7 +103,11 @@ async function reauthorize(call: Call, attempt: Attempt, answer: Answer): Promis
     if (challengesLeft(call, state) <= 0) continue;
     call.challenged = call.challenged.concat(state);
     let isWorthIt = challenge(call, state, attempt);
-    if (isPromise(isWorthIt)) isWorthIt = await waits.for(isWorthIt);
+    if (isPromise(isWorthIt)) {
+      // If the scheme does not decide at once, it may need the socket of a response that streams.
+      if ((await Promise.race([isWorthIt, Promise.resolve()])) === undefined) discard(attempt.received);
+      isWorthIt = await waits.for(isWorthIt);
+    }
     if (!isWorthIt) continue;
     discard(attempt.received);
     call.isRefreshed = true;
@@ -119,15 +123,11 @@ function challenge(call: Call, state: SchemeState, attempt: Attempt): MaybePromi
   const { scheme, singleFlight } = state;
   const onChallenge = safeGet(scheme, 'onChallenge');
   if (!onChallenge || !response) return false;
-  const { request } = attempt;
-  // A request of the scheme may need the socket of a response that streams.
-  request.beforeClient = () => {
-    discard(attempt.received);
-  };
   const challenges = challengesOf(response);
-  const run = (given: AuthRequest): MaybePromise<boolean> =>
-    state.run(() => onChallenge.call(scheme, { request: given, response, challenges }));
-  if (!singleFlight) return run(request);
+  const run = (request: AuthRequest): MaybePromise<boolean> =>
+    state.run(() => onChallenge.call(scheme, { request, response, challenges }));
+  if (!singleFlight) return run(attempt.request);
+  const { request } = attempt;
   return singleFlight.run(request, (signal) =>
     run(Object.create(request, { signal: { value: signal } }) as AuthRequest),
   );

@@ -37,8 +37,6 @@ export async function answer(
 ): Promise<Sent> {
   const { realm, algorithm, opaque, userhash, nonce: value, qop, session, hash } = nonce;
   if (qop === 'auth-int' && body.kind === 'opaque') throw notSignable();
-  // An empty query is sent by some platforms and not by others.
-  url.search ||= '';
   const uri = url.pathname + url.search;
   const cnonce = session ? session[1] : clientNonce;
   const nc = (++nonce.uses).toString(16).padStart(8, '0');

@@ -59,10 +59,12 @@ export function bearerSession(options: BearerOptions, initial: Tokens | undefine
   async function signIn(tokens: TokenResponse): Promise<void> {
     await session.change('principal', read(tokens, 'signIn()'));
   }
+  // In turn: a store may answer a later read first.
+  let reading: Promise<unknown> = Promise.resolve();
   async function update(tokens: TokenResponse): Promise<void> {
     // Only the store knows the refresh token that is kept: another holder may have replaced it.
     const { principalVersion } = session.state;
-    await session.state.reload();
+    await (reading = reading.then(() => session.state.reload()));
     if (principalVersion !== session.state.principalVersion) return;
     await session.change('updated', read(tokens, 'update()', session.state.tokens));
   }

@@ -1,7 +1,6 @@
 import { type MaybePromise, whenReady } from '../maybe-promise.js';
 import { AuthError } from '../errors.js';
 import { check } from '../check.js';
-import { systemClock } from '../clock.js';
 import { isObject, withoutPrototype } from '../safe-read.js';
 import { isHeaderName } from '../http/header-values.js';
 import { toBase64, toHex, utf8, type Bytes, type Digest, type Hash } from './hash.js';
@@ -32,13 +31,13 @@ export interface HmacOptions {
 
 type Secret = string | Uint8Array;
 
-/** If the clock was corrected by more, the server may have refused the timestamp. */
+/** If the server's time differs by more from the signed time, the server may have refused the timestamp. */
 const STALE_MS = 5_000;
 
 /**
  * Returns a scheme that signs method, path, query, time and body of every attempt by HMAC (RFC 2104). The time is that of the
  * server's clock, as far as its Date header has shown it. After a 401 the call is replayed only if the secret or the known server
- * time has changed.
+ * time has changed, or more than 5 s have passed since it was signed.
  *
  * @throws TypeError for wrong options. A call with a stream or multipart form rejects with ERR_AUTH_BODY_NOT_SIGNABLE, unsent.
  */
@@ -70,7 +69,7 @@ export function hmac(options: HmacOptions): AuthScheme {
     check(isHeaderName(name), `hmac(): headers.${key}`, 'the name of a header', name);
   const digest = hasher(hash);
   const write = encoding === 'hex' ? toHex : toBase64;
-  const sent = new WeakMap<object, { secret: Secret; offsetMs: number }>();
+  const sent = new WeakMap<object, { secret: Secret; signedAt: number }>();
   let known: { secret: Secret; sign: MaybePromise<Digest> } | undefined;
 
   const signerFor = (value: Secret): MaybePromise<Digest> => {
@@ -87,7 +86,8 @@ export function hmac(options: HmacOptions): AuthScheme {
       if (value === null || value === undefined) return;
       const body = await request.body.bytes();
       if (!body) throw notSignable();
-      const timestamp = String(Math.floor(request.now / 1000));
+      const signedAt = request.now;
+      const timestamp = String(Math.floor(signedAt / 1000));
       const bodyHash = toHex(await digest(body));
       const path = request.url.pathname + request.url.search;
       const text: unknown = stringToSign({ method: request.method, path, timestamp, bodyHash, request });
@@ -97,11 +97,11 @@ export function hmac(options: HmacOptions): AuthScheme {
       request.headers.set(names.keyId, keyId);
       request.headers.set(names.timestamp, timestamp);
       request.headers.set(names.signature, write(signature));
-      sent.set(request.exchange, { secret: snapshot(value), offsetMs: offsetOf(request) });
+      sent.set(request.exchange, { secret: snapshot(value), signedAt });
     },
     onChallenge({ request }) {
       const before = sent.get(request.exchange);
-      if (before && Math.abs(offsetOf(request) - before.offsetMs) > STALE_MS) return true;
+      if (before && Math.abs(request.now - before.signedAt) > STALE_MS) return true;
       return (
         typeof secret === 'function' &&
         whenReady(
@@ -111,11 +111,6 @@ export function hmac(options: HmacOptions): AuthScheme {
       );
     },
   };
-}
-
-/** How far the server's clock is known to be ahead. */
-function offsetOf({ now }: AuthRequest): number {
-  return now - systemClock.now();
 }
 
 function defaultStringToSign(parts: { method: string; path: string; timestamp: string; bodyHash: string }): string {

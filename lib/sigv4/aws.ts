@@ -53,7 +53,10 @@ export function canonicalHeaders(
   const isSigned = (name: string): boolean => {
     const line = lineOf(name);
     // The type of a form, with its boundary, is made later.
-    if (left.includes(name) || (body.kind === 'opaque' && /^content-type:.*form(?!.*boundary=)/.test(line)))
+    if (
+      left.includes(name) ||
+      (body.kind === 'opaque' && /^content-type:.*(?:form|multipart)(?!.*boundary=)/i.test(line))
+    )
       return false;
     // Adapters, browsers and proxies change these.
     const changes =

@@ -101,7 +101,7 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
       return isWritten;
     };
     // A page that is left gets no lock any more: `void signOut()` before a navigation must be stored. A server has no events.
-    (globalThis as Partial<typeof globalThis>).addEventListener?.('pagehide', swapOnce, { signal: limit.signal });
+    (globalThis as Partial<typeof globalThis>).addEventListener?.('pagehide', swapOnce);
     try {
       return await withWebLock(nameOf('write'), write, () => swapUnlocked(expected, next), limit.signal);
     } catch (error) {
@@ -109,7 +109,7 @@ export function webStoragePort(key: string, options: WebStorageOptions = {}, clo
       return swapOnce();
     } finally {
       cancel();
-      limit.abort();
+      (globalThis as Partial<typeof globalThis>).removeEventListener?.('pagehide', swapOnce);
     }
   };
 

@@ -52,7 +52,8 @@ export function recordValues(config: Config, seen: (values: unknown) => void): v
   const transforms = config.transformRequest;
   if (!transforms) return;
   const recorder: AxiosRequestTransformer = function (this: Config, values: unknown): unknown {
-    if (this.transformRequest === recording) this.transformRequest = transforms;
+    // With those that an interceptor has added to it.
+    if (this.transformRequest === recording) this.transformRequest = recording.slice(1);
     seen(values);
     return values;
   };
