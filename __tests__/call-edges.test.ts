@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { inspect } from 'node:util';
-import axios, { type AxiosError, type AxiosInstance, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import axios, {
+  type AxiosError,
+  type AxiosInstance,
+  type AxiosRequestTransformer,
+  type AxiosResponse,
+  type InternalAxiosRequestConfig,
+} from 'axios';
 import { attachAuth, bearer, exchangeOf, type AuthHandle, type AuthRequest, type AuthScheme } from '../lib/index.js';
 import { RetryBudgets } from '../lib/retry/budget.js';
 import { inTurn, servers } from './support/answers.js';
@@ -385,7 +391,7 @@ test.each(['at first', 'again'] as const)(
   },
 );
 
-test('an earlier interceptor can extend transformRequest', async () => {
+test.each(['a new array', 'push'])('an earlier interceptor can extend transformRequest by %s', async (how) => {
   const bodies: unknown[] = [];
   const api = axios.create({
     baseURL: 'https://api.example.com',
@@ -396,12 +402,14 @@ test('an earlier interceptor can extend transformRequest', async () => {
     },
   });
   api.interceptors.request.use((config) => {
-    const own = (data: unknown): unknown => ({ ...(data as object), added: 1 });
-    config.transformRequest = [own, ...(config.transformRequest as never[])];
+    const own = (data: unknown): unknown => String(data).replace('}', ',"added":1}');
+    const transforms = config.transformRequest as AxiosRequestTransformer[];
+    if (how === 'push') transforms.push(own);
+    else config.transformRequest = [...transforms, own];
     return config;
   });
   attachAuth(api, { scheme: bearer({ tokens: { accessToken: 'old' }, refresh: () => ({ accessToken: 'new' }) }) });
-  await api.post('/item', { a: 1 });
+  await api.post('/item', undefined, { attachAuth: { body: () => ({ a: 1 }) } });
   expect(bodies).toEqual(['{"a":1,"added":1}', '{"a":1,"added":1}']);
 });
 

@@ -257,6 +257,18 @@ describe.each(adapters)('over the %s adapter', (adapter) => {
     expect(own.seen.map((seen) => seen.url)).toEqual(['/here?q=1', '/there?z=2']);
   });
 
+  (adapter === 'fetch' ? test : test.skip)(
+    'a timeout that is a text, as of the environment, bounds a redirect, too',
+    async () => {
+      const server = await start(
+        routes({ '/old': redirect(302, '/new'), '/new': (_, response) => void setTimeout(reply, 50, response, 200) }),
+      );
+      const api = axios.create({ baseURL: server.origin, adapter, timeout: '30000' as never });
+      attachAuth(api, { scheme: apiKey(CANARY) });
+      expect((await api.get('/old')).status).toBe(200);
+    },
+  );
+
   // As fetch does. The http adapter of axios sends other bytes.
   (adapter === 'fetch' ? test : test.skip).each(['größe', '%C3%A9', 'plain'])(
     'the bytes of a Location are UTF-8: %s',

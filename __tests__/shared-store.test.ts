@@ -732,6 +732,21 @@ test('update() without a refresh token keeps the one that another holder has sto
   expect(stage.tokens.reuses).toBe(0);
 });
 
+test('of two update() calls the second one stays, although the store answers its read first', async () => {
+  const stage = new Stage();
+  const { store } = recordOf(stage);
+  const delays = [0, 60, 5];
+  const load = async (): Promise<StoredSession | undefined> => {
+    await stage.clock.pass(delays.shift() ?? 0);
+    return store.load();
+  };
+  const scheme = stage.bearer({ store: { load, compareAndSet: store.compareAndSet } });
+  await stage.clock.until(scheme.getAccessToken());
+  const updates = [scheme.update({ accessToken: 'first' }), scheme.update({ accessToken: 'second' })];
+  await stage.clock.until(Promise.all(updates));
+  expect(await store.load()).toMatchObject({ tokens: { accessToken: 'second' } });
+});
+
 // F39 F40
 test('a refresh token that arrives after an update() of another holder is kept', async () => {
   const { stage, store, holders } = twoHolders();

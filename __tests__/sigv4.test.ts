@@ -356,6 +356,7 @@ describe('bodies', () => {
         headers: await headersOf({ payload: 'unsigned' }, new FormData(), undefined, headers),
       } as AuthRequest);
     expect(await names(form)).not.toContain('content-type');
+    expect(await names({ 'Content-Type': 'Multipart/Form-Data' })).not.toContain('content-type');
     // The default of axios, which its adapter replaces.
     expect(await names({ 'Content-Type': 'application/x-www-form-urlencoded' })).not.toContain('content-type');
     expect(await names({ 'Content-Type': 'multipart/form-data; boundary=x' })).toContain('content-type');

@@ -50,10 +50,7 @@ beforeEach(() => {
     localStorage: local,
     sessionStorage: ofTab,
     BroadcastChannel: FakeChannel,
-    addEventListener: (type: string, listener: (event: object) => void, options?: { signal: AbortSignal } | true) => {
-      listening.set(type, of(type).add(listener));
-      if (typeof options === 'object') options.signal.addEventListener('abort', () => of(type).delete(listener));
-    },
+    addEventListener: (type: string, listener: (event: object) => void) => listening.set(type, of(type).add(listener)),
     removeEventListener: (type: string, listener: (event: object) => void) => of(type).delete(listener),
   });
 });

@@ -165,7 +165,7 @@ export const portMutants = [
     name: 'a call that is not sent again after all keeps its permit',
     row: 61,
     file: 'lib/call/call.ts',
-    from: '    // If it was not sent again after all.\n    this.pass.release();\n',
+    from: 'this.pass.release(); // if it was not sent again after all',
     to: '',
     suites: ['call-edges'],
   },
