@@ -38,7 +38,8 @@ export interface HttpSignatureOptions {
     | { sign(base: Uint8Array): MaybePromise<Uint8Array> };
   /**
    * What the signature covers: names, and objects for components with parameters.
-   * @default `@method`, `@authority`, `@path`, `@query`; with a body content-digest, too, and its content-type unless it is a stream or form
+   * @default `@method`, `@authority`, `@path`, `@query`; with a body content-digest, too, and its content-type unless it is a
+   *   stream or form
    */
   components?: readonly (string | Component)[] | undefined;
   /** Hash of the Content-Digest (RFC 9530), which is written if it is covered and the call has none. @default 'sha-256' */

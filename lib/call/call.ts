@@ -50,8 +50,7 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
   retryAt: number | undefined = undefined;
   /** The config that axios passed for the current attempt. */
   private _dispatched: Config | undefined = undefined;
-  /** The snapshot that is being sent. */
-  private _onWire: Config | undefined = undefined;
+  private _onWire: Config | undefined = undefined; // the snapshot that is being sent
 
   constructor(
     readonly instance: AttachedInstance,
@@ -162,17 +161,14 @@ export class Call implements Reported, RequestingCall, ThrottledCall, WaitingCal
     // If a retry layer or a button sends the config of a settled call again, that is a new call.
     const next = new Call(instance, policy, instance.principal(policy), adapters, values);
     config.adapter = next.adapter;
-    return next.adapter(config).finally(() => {
-      next.finish();
-    });
+    return next.adapter(config).finally(next.finish.bind(next));
   }
 
   /** The call has settled. Its report stays available. */
   finish(): void {
     this.isDone = true;
     this.last = this.recovering = undefined;
-    // If it was not sent again after all.
-    this.pass.release();
+    this.pass.release(); // if it was not sent again after all
   }
 
   /** Sets `retryAt` of the report from the delay that the server asked for, if any. */

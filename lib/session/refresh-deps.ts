@@ -38,7 +38,7 @@ export interface RefreshMemory {
   refusedGeneration: number;
   /** The refresh token that the server refused. It is never sent again. `status`: that of a plain 401 or 403. */
   dead: { readonly refreshToken: string; readonly status: number | undefined } | undefined;
-  /** Why the session ended. */
+  /** The error that ended the session here. */
   end: AuthError | undefined;
   /** The refresh token that a 2xx without a usable token may have spent. */
   spent: string | undefined;

@@ -1,9 +1,9 @@
 import type { AuthError } from '../errors.js';
+import { refreshFailed } from './session-errors.js';
 import { GrowingDelay } from './growing-delay.js';
-import { Refresh } from './refresh.js';
 import type { RefreshContext } from './refresh-context.js';
 import type { RefreshDeps, RefreshEnd } from './refresh-deps.js';
-import { refreshFailed } from './session-errors.js';
+import { Refresh } from './refresh.js';
 import type { SessionChange } from './session-state.js';
 import type { ClientProvider } from './snapshot.js';
 

@@ -101,11 +101,9 @@ export class Session {
     this._deps.observers.addInstance(instance);
     return this._deps.observers;
   }
-
   subscribe(listener: () => void): () => void {
     return this._deps.observers.subscribe(listener);
   }
-
   followUntilCollected(owner: object): void {
     if (this.store) this._deps.observers.followUntilCollected(owner);
   }
@@ -152,7 +150,6 @@ export class Session {
   async token(): Promise<string | undefined> {
     return (await this._token(undefined, this._deps.observers.anyClient))?.accessToken;
   }
-
   snapshot(): SessionSnapshot {
     void this.state.ready();
     return this._deps.observers.current;
@@ -172,7 +169,6 @@ export class Session {
     if (!call) this._foreignCalls.set(exchange, (call = this.newExchange()));
     return call;
   }
-
   private _assertPrincipal(exchange: object): void {
     const end = this.endOf(exchange);
     if (end) throw end;

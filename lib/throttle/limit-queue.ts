@@ -11,8 +11,7 @@ export interface QueuedCall {
   readonly wasSent: boolean;
   mayWait(forMs: number, isAsked: boolean): boolean;
 }
-/** A longer Retry-After counts as 24 h. */
-export const LONGEST_MS = 24 * 3_600_000;
+export const LONGEST_MS = 24 * 3_600_000; // a longer Retry-After counts as 24 h
 const STALL_MS = 5_000; // if no call is answered for so long, one more is released: a call that hangs holds up no other
 const IDLE_MS = 10_000; // an unused key is forgotten after so long
 const NOTICEABLE_MS = 1_000; // the refusals of one burst differ by their travel time: no call is asked about less

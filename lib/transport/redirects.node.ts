@@ -27,7 +27,7 @@ export function sendGuarded(
   if (isTaken || (transport !== 'http' && copy.maxRedirects === 0)) setManual(copy);
   // A body that was piped to the request leads to it, and errors show the body.
   hideIn(bodyStream(copy), ['_readableState']);
-  // A text in JavaScript.
+  // In plain JavaScript it may be a text.
   const endsAt = systemClock.monotonic() + Number((copy.timeout as unknown) ?? 0);
   const sent = send(copy);
   const follow = (): Promise<AxiosResponse> => followRedirects(sent, copy, { send, transport }, redirects, endsAt);
